@@ -1,0 +1,102 @@
+# The front door: `make help` lists every target and variable.
+
+IMAGENET  ?=
+RECORDS   ?= records
+RUN       ?= runs/adsl
+CKPT      ?=
+BLACKLIST ?=
+CARDS     ?= 8
+DEVICE    ?= auto
+ARGS      ?=
+DEMO      ?= demo
+
+# The first interpreter that MindSpore has wheels for.
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
+	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null \
+	&& echo $$p && break; done)
+
+VENV := .venv
+PY   := $(VENV)/bin/python
+DONE := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint convert verify train-1p train-8p eval-1 eval-144 clean
+
+need = @test -n "$($(1))" || { echo "error: set $(1), e.g. make $@ $(1)=$(2)" >&2; exit 2; }
+
+help: ## list the targets and variables
+	@echo "Targets:"
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12 | sed 's/^/  /'
+	@echo "Variables:"
+	@echo "  IMAGENET    folder with train/, val/ and the devkit            (convert)"
+	@echo "  RECORDS     folder of the record sets train/ and val/          [$(RECORDS)]"
+	@echo "  RUN         run folder of the training                         [$(RUN)]"
+	@echo "  CKPT        checkpoint to evaluate                             (eval-1, eval-144)"
+	@echo "  BLACKLIST   the devkit's validation blacklist                  (convert, optional)"
+	@echo "  CARDS       cards of this machine that train-8p uses           [$(CARDS)]"
+	@echo "  DEVICE      auto, Ascend or CPU                                [$(DEVICE)]"
+	@echo "  ARGS        more arguments for the command behind the target"
+	@echo "  PYTHON      a Python 3.10 to 3.12                              [$(PYTHON)]"
+
+setup: $(DONE) ## build .venv; again only when setup.cfg changes
+
+$(DONE): setup.cfg
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.10 to 3.12 found; set PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \
+		{ echo "error: $(PYTHON) is not Python 3.10 to 3.12; set PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(DONE) ## sample, convert, train, evaluate: the whole way in minutes, on CPU
+	rm -rf $(DEMO)
+	$(PY) -m convert sample --out $(DEMO)/imagenet
+	$(PY) -m convert run --source $(DEMO)/imagenet --split train --out $(DEMO)/records/train
+	$(PY) -m convert run --source $(DEMO)/imagenet --split val --out $(DEMO)/records/val \
+		--blacklist $(DEMO)/imagenet/devkit/data/ILSVRC2015_clsloc_validation_blacklist.txt
+	$(PY) -m train --records $(DEMO)/records/train --val-records $(DEMO)/records/val \
+		--run $(DEMO)/run --preset smoke
+	$(PY) -m evaluate --records $(DEMO)/records/val --checkpoint "$$(ls -t $(DEMO)/run/checkpoints/*.ckpt | head -n 1)" \
+		--crops 1 --out $(DEMO)/results/crops-1
+	$(PY) -m evaluate --records $(DEMO)/records/val --checkpoint "$$(ls -t $(DEMO)/run/checkpoints/*.ckpt | head -n 1)" \
+		--crops 144 --out $(DEMO)/results/crops-144
+	@cat $(DEMO)/results/crops-1/result.md $(DEMO)/results/crops-144/result.md
+	@echo "Records: $(DEMO)/records   run: $(DEMO)/run   results: $(DEMO)/results"
+
+lint: $(DONE) ## flake8
+	$(PY) -m flake8
+
+test: lint ## flake8 and the tests
+	$(PY) -m pytest
+
+convert: $(DONE) ## JPEGs of IMAGENET into RECORDS/train and RECORDS/val
+	$(call need,IMAGENET,/data/imagenet)
+	$(PY) -m convert run --source $(IMAGENET) --split train --out $(RECORDS)/train $(ARGS)
+	$(PY) -m convert run --source $(IMAGENET) --split val --out $(RECORDS)/val \
+		$(if $(BLACKLIST),--blacklist $(BLACKLIST)) $(ARGS)
+
+verify: $(DONE) ## compare RECORDS with their manifests
+	$(PY) -m convert verify $(RECORDS)/train $(ARGS)
+	$(PY) -m convert verify $(RECORDS)/val $(ARGS)
+
+TRAIN = -m train --records $(RECORDS)/train --val-records $(RECORDS)/val --run $(RUN) --device $(DEVICE)
+
+train-1p: $(DONE) ## train on one card into RUN
+	$(PY) $(TRAIN) --preset adsl-1p $(ARGS)
+
+train-8p: $(DONE) ## train on CARDS cards (msrun) into RUN
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" msrun --worker_num=$(CARDS) --local_worker_num=$(CARDS) \
+		--join=True --log_dir=$(RUN)-log $(TRAIN) --preset adsl-8p $(ARGS)
+
+EVALUATE = $(PY) -m evaluate --records $(RECORDS)/val --checkpoint $(CKPT) --device $(DEVICE)
+
+eval-1: $(DONE) ## single-crop accuracy of CKPT on both validation sets
+	$(call need,CKPT,runs/adsl/checkpoints/X.ckpt)
+	$(EVALUATE) --crops 1 --out results/crops-1 $(ARGS)
+
+eval-144: $(DONE) ## 144-crop accuracy of CKPT on both validation sets
+	$(call need,CKPT,runs/adsl/checkpoints/X.ckpt)
+	$(EVALUATE) --crops 144 --out results/crops-144 $(ARGS)
+
+clean: ## remove what make built here: .venv and the demo
+	rm -rf $(VENV) $(DEMO) *.egg-info .pytest_cache

@@ -1,0 +1,95 @@
+"""Reading a blacklist file into a checked set of validation image ids."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import FrozenSet, Iterable, Optional
+
+from common import RequestError
+
+# devkit/data/ILSVRC2015_clsloc_validation_blacklist.txt; digest of "%d\n" per id, ascending.
+ILSVRC_COUNT = 1762
+ILSVRC_SHA256 = "9bb7a1a102fd1902ebdd011bc0f83f870ea91953928fc389e8c083354ec6678a"
+ILSVRC_VALIDATION_IMAGES = 50_000
+
+_ID = re.compile(r"\d+")
+_FILE_NAME = re.compile(r"(?:\S*/)?ILSVRC2012_val_(\d{8})(?:\.JPEG)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Blacklist:
+    """Validation image ids (1-based) to leave out of the filtered set."""
+
+    ids: FrozenSet[int]
+    sha256: str  # of the ids as "%d\n" each, ascending: the same for any way of writing the file
+
+    @property
+    def is_ilsvrc(self) -> bool:
+        """Whether these are the 1,762 ids of the ILSVRC devkit."""
+        return self.sha256 == ILSVRC_SHA256
+
+    def describe(self) -> str:
+        verdict = ("the ILSVRC list" if self.is_ilsvrc else
+                   f"not the ILSVRC list of {ILSVRC_COUNT:,} ids")
+        return f"{len(self.ids):,} ids, sha256 {self.sha256}: {verdict}"
+
+
+def load_blacklist(path: Path, images: int = ILSVRC_VALIDATION_IMAGES) -> Blacklist:
+    """Read a blacklist of validation image ids.
+
+    Args:
+        path: a text file with one image a line, as id (``36``) or as file name
+            (``ILSVRC2012_val_00000036.JPEG``); blank lines and ``#`` comments are allowed.
+        images: the number of validation images; ids run from 1 to this.
+
+    Raises:
+        RequestError: the file is missing, empty or not text, or a line is not an id, out of
+            range or there twice; the message names the file and the line.
+    """
+    seen = {}
+    for number, text in _meaningful_lines(path):
+        image_id = _parse_id(text)
+        where = f"{path}, line {number}"
+        if image_id is None:
+            raise RequestError(f"{where}: '{text[:80]}' is neither an image id nor an "
+                               "ILSVRC2012_val_NNNNNNNN.JPEG name; put one of them on each line")
+        if not 1 <= image_id <= images:
+            raise RequestError(f"{where}: image id {image_id} is outside 1 to {images}, the ids of "
+                               "the validation images; check that the list belongs to them")
+        if image_id in seen:
+            raise RequestError(f"{where}: image id {image_id} is already on line {seen[image_id]}; "
+                               "remove one of them")
+        seen[image_id] = number
+    if not seen:
+        raise RequestError(f"{path} lists no image ids; leave the blacklist out to score "
+                           "only the full set")
+    return Blacklist(frozenset(seen), digest_of_ids(seen))
+
+
+def digest_of_ids(ids: Iterable[int]) -> str:
+    """The sha256 of the ids as ``"%d\\n"`` each, in ascending order."""
+    text = "".join(f"{image_id}\n" for image_id in sorted(ids))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _meaningful_lines(path: Path):
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise RequestError(f"blacklist {path} does not exist; give the path of the devkit's "
+                           "validation blacklist") from None
+    except UnicodeDecodeError:
+        raise RequestError(f"blacklist {path} is not a text file; one image id a line "
+                           "is expected") from None
+    for number, line in enumerate(lines, start=1):
+        text = line.split("#", 1)[0].strip()
+        if text:
+            yield number, text
+
+
+def _parse_id(text: str) -> Optional[int]:
+    if _ID.fullmatch(text) and len(text) <= 9:
+        return int(text)
+    name = _FILE_NAME.fullmatch(text)
+    return int(name.group(1)) if name else None

@@ -1,0 +1,14 @@
+"""What every room needs: how a command ends, how a file is written, how progress is shown.
+
+Imports nothing of ours and never MindSpore, so that every command can start quickly.
+"""
+
+from common.command import ArgumentParser, CheckFailed, RequestError, run_command
+from common.files import replaced_file, sha256_of_file, write_json, write_text
+from common.progress import progress_bar
+
+__all__ = [
+    "ArgumentParser", "CheckFailed", "RequestError", "run_command",
+    "replaced_file", "sha256_of_file", "write_json", "write_text",
+    "progress_bar",
+]

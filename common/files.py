@@ -1,0 +1,58 @@
+"""Writing files that matter: beside their place, fsynced, then moved."""
+
+import contextlib
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import IO, Iterator, Union
+
+PathLike = Union[str, os.PathLike]
+
+
+@contextlib.contextmanager
+def replaced_file(path: PathLike, mode: str = "wb") -> Iterator[IO]:
+    """Open a temporary file beside ``path``; on leaving, fsync it and move it onto ``path``.
+
+    A reader sees the old file or the whole new one, never a part. On an exception the
+    temporary file is removed and the old file stays.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        fsync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def fsync_folder(folder: PathLike) -> None:
+    """Make the names in ``folder`` durable: without it a moved file may vanish in a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: PathLike, text: str) -> None:
+    with replaced_file(path, "w") as file:
+        file.write(text)
+
+
+def write_json(path: PathLike, value: object) -> None:
+    """Write ``value`` as indented JSON; NaN is refused, since JSON has none."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def sha256_of_file(path: PathLike) -> str:
+    """The sha256 of the file's bytes, 64 hex digits."""
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

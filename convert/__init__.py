@@ -1,0 +1,14 @@
+"""ImageNet pictures in, sharded MindRecord files out: the room that owns the record set.
+
+It knows where images come from, what a record holds, how shards are written so that an interrupted
+conversion loses nothing, how they are verified, and how the other rooms open them.
+"""
+
+from convert.conversion import Request, available_cores, convert
+from convert.manifest import Manifest, read_manifest
+from convert.records import RecordSet, open_records
+from convert.sample import make_sample
+from convert.verify import verify
+
+__all__ = ["Manifest", "RecordSet", "Request", "available_cores", "convert", "make_sample",
+           "open_records", "read_manifest", "verify"]

@@ -1,0 +1,88 @@
+"""Dividing a listing into shards: which pictures, in which order, with which page size."""
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import FrozenSet, List, Optional
+
+from common import RequestError
+from convert.listing import Entry, Listing
+
+SHARD_BYTES = 1 << 30
+SHARD_COUNT_STEP = 8  # so that 1, 2, 4 and 8 ranks read equally many files
+
+# A MindRecord file is a header, then pages. With 16 MB and 32 MB, MindSpore's defaults, a 1 GB
+# shard is 5.3 % larger than its pictures; headers below 1 MB fail at commit on large shards.
+HEADER_BYTES = 1 << 20
+MIN_PAGE_BYTES = 4 << 20
+MAX_PAGE_BYTES = 256 << 20  # FileWriter.set_page_size
+# A page must hold the largest picture, and a repaired one (CMYK, PNG) may grow.
+PAGE_BYTES_PER_PICTURE_BYTE = 2
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """All that a worker needs to build one shard."""
+
+    index: int
+    file: str
+    root: Path
+    entries: List[Entry]
+    blacklisted: FrozenSet[int]  # those of its entries' ids
+    page_bytes: int
+    decode: bool
+
+
+def default_shard_count(listing: Listing) -> int:
+    """Shards of about 1 GB, a multiple of 8; never more shards than pictures."""
+    total = sum(entry.size for entry in listing.entries)
+    steps = max(1, round(total / SHARD_BYTES / SHARD_COUNT_STEP))
+    return min(steps * SHARD_COUNT_STEP, len(listing.entries))
+
+
+def ordered_entries(listing: Listing, seed: int) -> List[Entry]:
+    """Validation keeps its order; training is one seeded permutation of the sorted list.
+
+    ``random.Random`` keeps its sequence between Python versions for ``random()``, which is all
+    that is used here.
+    """
+    if listing.split == "val":
+        return listing.entries
+    draw = random.Random(seed).random
+    keys = [draw() for _ in listing.entries]
+    return [listing.entries[k] for k in sorted(range(len(keys)), key=keys.__getitem__)]
+
+
+def plan_shards(listing: Listing, shards: Optional[int], seed: int, blacklist_ids: FrozenSet[int],
+                decode: bool) -> List[ShardPlan]:
+    """Cut the ordered entries into consecutive runs whose lengths differ by one at the most.
+
+    Raises:
+        RequestError: more shards than pictures, or a picture too large for any page.
+    """
+    total = len(listing.entries)
+    count = default_shard_count(listing) if shards is None else shards
+    if not 1 <= count <= min(total, 99_999):
+        raise RequestError(f"--shards {count}: {total} pictures can be cut into 1 to "
+                           f"{min(total, 99_999)} shards")
+    entries = ordered_entries(listing, seed)
+    plans = []
+    for index in range(count):
+        part = entries[total * index // count:total * (index + 1) // count]
+        plans.append(ShardPlan(
+            index=index, file=f"{listing.split}-{index:05d}-of-{count:05d}.mindrecord",
+            root=listing.root, entries=part,
+            blacklisted=frozenset(e.image_id for e in part if e.image_id in blacklist_ids),
+            page_bytes=_page_bytes(listing.root, part), decode=decode))
+    return plans
+
+
+def _page_bytes(root: Path, entries: List[Entry]) -> int:
+    largest = max(entries, key=lambda entry: entry.size)
+    page = MIN_PAGE_BYTES
+    while page < PAGE_BYTES_PER_PICTURE_BYTE * largest.size:
+        page *= 2
+    if page > MAX_PAGE_BYTES:
+        raise RequestError(f"{root / largest.container}: picture of {largest.size} bytes is too "
+                           f"large for a MindRecord page; remove or shrink it")
+    return page

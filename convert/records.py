@@ -1,0 +1,74 @@
+"""Opening a record set again: the rooms to the right read records through this."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List
+
+from common import RequestError
+from convert.manifest import Manifest, read_manifest
+
+
+@dataclass(frozen=True)
+class RecordSet:
+    """A record set whose files are all there with the sizes that its manifest says.
+
+    Columns: ``image`` (uint8, the encoded picture), ``label`` int32 (0-based), ``file_name`` str,
+    ``image_id`` int32 (1-based), ``blacklisted`` int32 (0 or 1).
+    """
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def split(self) -> str:
+        return self.manifest.split
+
+    @property
+    def images(self) -> int:
+        return self.manifest.images
+
+    @property
+    def class_names(self) -> List[str]:
+        """Sorted; the position is the label."""
+        return [item.name for item in self.manifest.classes]
+
+    @property
+    def class_names_sha256(self) -> str:
+        """Digest of the class names, one a line: equal where labels mean the same."""
+        return hashlib.sha256("".join(f"{name}\n" for name in self.class_names).encode()
+                              ).hexdigest()
+
+    @property
+    def has_blacklist(self) -> bool:
+        return self.manifest.blacklist is not None
+
+    @property
+    def files(self) -> List[str]:
+        """Data files in order, for ``mindspore.dataset.MindDataset``."""
+        return [str(self.folder / shard.file) for shard in self.manifest.shards]
+
+    @property
+    def sha256(self) -> str:
+        """Identify the records by the digests of their shards, wherever they lie."""
+        return hashlib.sha256("".join(f"{shard.sha256}\n" for shard in self.manifest.shards)
+                              .encode()).hexdigest()
+
+
+def open_records(folder: Path) -> RecordSet:
+    """Open a record set after a quick look at its files; ``verify`` looks at every byte.
+
+    Raises:
+        RequestError: no record set, or a file that is missing or of another size.
+    """
+    folder = Path(folder).absolute()
+    manifest = read_manifest(folder)
+    for shard in manifest.shards:
+        for name, size in ((shard.file, shard.bytes), (shard.index_file, shard.index_bytes)):
+            path = folder / name
+            found = path.stat().st_size if path.exists() else None
+            if found != size:
+                state = "is missing" if found is None else f"has {found} bytes instead of {size}"
+                raise RequestError(f"{path} {state}; convert again, or see what else is damaged "
+                                   f"with: python -m convert verify {folder}")
+    return RecordSet(folder, manifest)

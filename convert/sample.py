@@ -1,0 +1,318 @@
+"""A small ImageNet-like sample: real JPEGs in the official layout, for demos and trials.
+
+The pictures are drawn, not photographed. A class is a texture of one colour on a ground of
+another; period, angle, colours, light, things in front and noise differ from picture to picture.
+A class can be told from a crop and from its mirror image, so training augmentation is safe.
+"""
+
+import contextlib
+import math
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Iterator
+
+import numpy as np
+from PIL import Image
+
+from common import RequestError, progress_bar, write_text
+
+MAX_CLASSES = 1000
+BLACKLISTED_SHARE = 0.04    # of ILSVRC's 50,000 validation pictures 1,762 are listed: 3.5 %
+
+# One random stream for each purpose, so that drawing more of one thing leaves the others alone.
+TRAIN_STREAM, VAL_STREAM, NAMES_STREAM, NUMBERS_STREAM, LABELS_STREAM, ODD_STREAM = range(6)
+
+# Neighbours look alike, so that a colour some places on gives a contrast.
+COLOURS = {
+    "red": (200, 35, 40), "orange": (240, 130, 25), "yellow": (240, 215, 50),
+    "green": (50, 150, 50), "teal": (40, 175, 175), "blue": (40, 75, 200),
+    "purple": (120, 50, 160), "pink": (240, 130, 180), "brown": (120, 75, 40),
+    "white": (235, 235, 230), "black": (30, 30, 35),
+}
+FIRST_CONTRAST = 4          # added to 1 places along COLOURS: red on blue, not red on orange
+
+Texture = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
+
+
+def make_sample(out: Path, classes: int = 10, train: int = 60, val: int = 10,
+                seed: int = 0) -> None:
+    """Write ``train`` and ``val`` pictures of each of ``classes`` classes into the folder ``out``.
+
+    ::
+
+        train/<wnid>/<wnid>_N.JPEG                      N neither consecutive nor of fixed width
+        val/ILSVRC2012_val_NNNNNNNN.JPEG                1 to val * classes, classes shuffled
+        devkit/data/ILSVRC2012_validation_ground_truth.txt      a devkit id (1-based) a line
+        devkit/data/map_clsloc.txt                              wnid, devkit id, class name
+        devkit/data/ILSVRC2015_clsloc_validation_blacklist.txt  about 4 % of the val ids
+
+    As in ILSVRC, devkit ids do not follow the sorted wnids; here no class has the same place in
+    both. One training picture is grayscale, one CMYK and one a PNG, all named .JPEG (fewer if
+    there are fewer than three pictures); one validation picture, on the blacklist, is CMYK.
+    The same arguments give the same bytes on one machine with the same NumPy and Pillow.
+
+    Raises:
+        RequestError: an argument is out of range, or ``out`` is a file or a folder not empty.
+    """
+    _check_arguments(classes, train, val, seed)
+    with _folder_when_complete(Path(out)) as folder:
+        wnids = _invented_wnids(classes, seed)
+        labels = np.random.default_rng([seed, LABELS_STREAM]).permutation(
+            np.repeat(np.arange(classes), val))
+        blacklist = _blacklist(len(labels), seed)
+        cmyk_id = int(np.random.default_rng([seed, ODD_STREAM]).choice(blacklist))
+        _write_devkit(folder / "devkit" / "data", wnids, labels, blacklist, seed)
+        _write_pictures(_train_pictures(folder / "train", wnids, train, seed)
+                        + _val_pictures(folder / "val", labels, cmyk_id, seed))
+
+
+def _check_arguments(classes: int, train: int, val: int, seed: int) -> None:
+    if not 2 <= classes <= MAX_CLASSES:
+        raise RequestError(f"classes {classes} is outside 2 to {MAX_CLASSES}: give one within")
+    for name, count in (("train", train), ("val", val)):
+        if count < 1:
+            raise RequestError(f"{name} {count} is below 1: give the pictures per class")
+    if seed < 0:
+        raise RequestError(f"seed {seed} is below 0: give 0 or a positive number")
+
+
+@contextlib.contextmanager
+def _folder_when_complete(out: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``out`` that takes the place of ``out`` when all is done."""
+    out = out.resolve()
+    if out.exists() and not out.is_dir():
+        raise RequestError(f"{out} is a file: name a new folder for the sample")
+    if out.is_dir() and any(out.iterdir()):
+        raise RequestError(f"{out} is not empty: name a new folder for the sample, or empty it")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    temporary.mkdir()
+    try:
+        yield temporary
+        temporary.rename(out)
+    except BaseException:
+        shutil.rmtree(temporary)
+        raise
+
+
+# ---- Names, labels, devkit
+
+def _invented_wnids(classes: int, seed: int) -> list[str]:
+    """Sorted wnids; WordNet's own noun ids end near n15300000, so n9... is no real one's."""
+    rng = np.random.default_rng([seed, NAMES_STREAM])
+    numbers = rng.choice(10_000_000, size=classes, replace=False)
+    return sorted(f"n9{number:07d}" for number in numbers)
+
+
+def _devkit_ids(classes: int, seed: int) -> list[int]:
+    """The devkit id (1-based) of each class in wnid order; no class i gets i + 1.
+
+    Walking round one random cycle of all classes (Sattolo) moves each of them, so labels read in
+    devkit order are wrong for every picture and not just for most.
+    """
+    cycle = np.random.default_rng([seed, NAMES_STREAM, 1]).permutation(classes)
+    ids = np.empty(classes, dtype=int)
+    ids[cycle] = np.roll(cycle, 1) + 1
+    return ids.tolist()
+
+
+def _blacklist(images: int, seed: int) -> list[int]:
+    rng = np.random.default_rng([seed, ODD_STREAM, 1])
+    count = max(1, round(BLACKLISTED_SHARE * images))
+    return sorted((rng.choice(images, size=count, replace=False) + 1).tolist())
+
+
+def _write_devkit(data: Path, wnids: list[str], labels: np.ndarray, blacklist: list[int],
+                  seed: int) -> None:
+    data.mkdir(parents=True)
+    ids = _devkit_ids(len(wnids), seed)
+    lines_of_file = {
+        "map_clsloc.txt": [f"{wnids[label]} {ids[label]} {_look(label).name}"
+                           for label in np.argsort(ids)],
+        "ILSVRC2012_validation_ground_truth.txt": [ids[label] for label in labels],
+        "ILSVRC2015_clsloc_validation_blacklist.txt": blacklist,
+    }
+    for name, lines in lines_of_file.items():
+        write_text(data / name, "".join(f"{line}\n" for line in lines))
+
+
+# ---- Which picture goes where
+
+@dataclass(frozen=True)
+class _Picture:
+    """A file to be drawn: ``stream`` seeds its drawing, ``kind`` is how it is stored."""
+
+    path: Path
+    label: int
+    stream: tuple[int, ...]
+    kind: str = "RGB"
+
+
+def _train_pictures(folder: Path, wnids: list[str], per_class: int, seed: int) -> list[_Picture]:
+    images = len(wnids) * per_class
+    odd = np.random.default_rng([seed, ODD_STREAM, 2]).choice(
+        images, size=min(3, images), replace=False)
+    kinds = dict(zip(odd.tolist(), ("L", "CMYK", "PNG")))
+    pictures = []
+    for label, wnid in enumerate(wnids):
+        gaps = np.random.default_rng([seed, NUMBERS_STREAM, label]).integers(2, 400, per_class)
+        for i, number in enumerate(np.cumsum(gaps)):
+            pictures.append(_Picture(folder / wnid / f"{wnid}_{number}.JPEG", label,
+                                     (seed, TRAIN_STREAM, label, i),
+                                     kinds.get(len(pictures), "RGB")))
+    return pictures
+
+
+def _val_pictures(folder: Path, labels: np.ndarray, cmyk_id: int, seed: int) -> list[_Picture]:
+    return [_Picture(folder / f"ILSVRC2012_val_{image_id:08d}.JPEG", int(label),
+                     (seed, VAL_STREAM, image_id), "CMYK" if image_id == cmyk_id else "RGB")
+            for image_id, label in enumerate(labels, start=1)]
+
+
+def _write_pictures(pictures: list[_Picture]) -> None:
+    for folder in {picture.path.parent for picture in pictures}:
+        folder.mkdir(parents=True)
+    with progress_bar(len(pictures), "sample", "images") as bar:
+        for picture in pictures:
+            rng = np.random.default_rng(picture.stream)
+            _save(_draw(_look(picture.label), rng), picture, int(rng.integers(80, 96)))
+            bar.update()
+
+
+def _save(pixels: np.ndarray, picture: _Picture, quality: int) -> None:
+    image = Image.fromarray(pixels)
+    if picture.kind == "PNG":
+        image.save(picture.path, format="PNG")
+    else:
+        image.convert(picture.kind).save(picture.path, format="JPEG", quality=quality)
+
+
+# ---- What a class looks like: textures are functions of u, v in radians, shaped (H, W),
+# ---- positive where the texture's colour shows
+
+def _stripes(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.sin(u)
+
+
+def _checks(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.sin(u) * np.sin(v)
+
+
+def _dots(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.cos(u) + np.cos(v) - 0.6
+
+
+def _grid(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.maximum(np.cos(u), np.cos(v)) - 0.75
+
+
+def _rings(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.sin(1.3 * np.hypot(u, v))
+
+
+def _waves(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.sin(u + 1.8 * np.sin(v))
+
+
+def _zigzags(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.sin(1.3 * u + 2 * np.arcsin(np.sin(v)))
+
+
+def _blobs(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Waves of equal length from eight random sides: spots of no regular shape."""
+    angles, phases = rng.uniform(0, 2 * math.pi, (2, 8))
+    waves = sum(np.cos(math.cos(a) * u + math.sin(a) * v + p) for a, p in zip(angles, phases))
+    return waves / 2
+
+
+def _bricks(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    odd_row = np.floor(v / math.pi) % 2
+    joints = np.maximum(np.cos(2 * v), np.cos(u + math.pi * odd_row) - 0.1)
+    return 0.8 - joints
+
+
+def _rays(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.sin(12 * np.arctan2(v, u))
+
+
+TEXTURES: dict[str, Texture] = {
+    "stripes": _stripes, "checks": _checks, "dots": _dots, "grid": _grid, "rings": _rings,
+    "waves": _waves, "zigzags": _zigzags, "blobs": _blobs, "bricks": _bricks, "rays": _rays,
+}
+
+
+@dataclass(frozen=True)
+class _Look:
+    texture: str
+    colour: str
+    ground: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.colour}_{self.texture}_on_{self.ground}"
+
+
+def _look(label: int) -> _Look:
+    """The look of class ``label`` (0 to 999), each different; the first ten share nothing.
+
+    The digits of the label choose texture, ground (a turn of the texture's) and contrast.
+    """
+    hundreds, tens, ones = label // 100, label // 10 % 10, label % 10
+    ground = (ones + tens) % len(COLOURS)
+    contrast = 1 + (FIRST_CONTRAST + hundreds) % (len(COLOURS) - 1)
+    names = list(COLOURS)
+    return _Look(list(TEXTURES)[ones], names[(ground + contrast) % len(COLOURS)], names[ground])
+
+
+# ---- One picture
+
+def _draw(look: _Look, rng: np.random.Generator) -> np.ndarray:
+    """A picture of that class, uint8 (H, W, 3), shorter side 90 to 200 px."""
+    height, width = _size(rng)
+    y, x = np.mgrid[:height, :width].astype(np.float32)                # (H, W) each
+    cover = _cover(look, x, y, rng)[..., None]                         # (H, W, 1), 0 to 1
+    pixels = cover * _shade(look.colour, rng) + (1 - cover) * _shade(look.ground, rng)
+    for _ in range(rng.integers(0, 4)):
+        pixels[_ellipse(x, y, rng)] = rng.uniform(0, 255, 3)
+    pixels *= _light(x, y, rng)[..., None]
+    pixels += rng.normal(0, rng.uniform(2, 14), (height, width, 1))
+    return np.clip(pixels, 0, 255).astype(np.uint8)
+
+
+def _size(rng: np.random.Generator) -> tuple[int, int]:
+    """Height and width: two of three pictures landscape, as in ImageNet, up to 1 : 2."""
+    shorter = rng.integers(90, 201)
+    longer = round(shorter * rng.uniform(1, 2) ** rng.uniform(0, 1))
+    return (shorter, longer) if rng.random() < 2 / 3 else (longer, shorter)
+
+
+def _cover(look: _Look, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """How far each pixel has the texture's colour, 0 to 1, (H, W)."""
+    period = min(x.shape) * rng.uniform(0.14, 0.32)
+    centre_y, centre_x = rng.uniform(0.2, 0.8, 2) * x.shape
+    angle = rng.uniform(-0.4, 0.4)
+    u = (math.cos(angle) * (x - centre_x) + math.sin(angle) * (y - centre_y)) / period
+    v = (math.cos(angle) * (y - centre_y) - math.sin(angle) * (x - centre_x)) / period
+    texture = TEXTURES[look.texture](2 * math.pi * u, 2 * math.pi * v, rng)
+    sharpness = rng.uniform(1.5, 6)
+    return np.clip(0.5 + sharpness * texture, 0, 1)
+
+
+def _shade(colour: str, rng: np.random.Generator) -> np.ndarray:
+    """That colour as this picture has it, float (3,)."""
+    return (COLOURS[colour] + rng.normal(0, 18, 3)) * rng.uniform(0.7, 1.1)
+
+
+def _ellipse(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Where something else stands in front, bool (H, W)."""
+    centre_y, centre_x = rng.uniform(0, 1, 2) * x.shape
+    radius_y, radius_x = rng.uniform(0.06, 0.22, 2) * min(x.shape)
+    return ((x - centre_x) / radius_x) ** 2 + ((y - centre_y) / radius_y) ** 2 < 1
+
+
+def _light(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Light that falls off to one side, a factor near 1 for each pixel, (H, W)."""
+    slope_x, slope_y = rng.uniform(-0.35, 0.35, 2)
+    return 1 + slope_x * (x / x.shape[1] - 0.5) + slope_y * (y / x.shape[0] - 0.5)

@@ -1,0 +1,114 @@
+"""The output folder while a conversion is under way: what was asked, what is finished.
+
+    out/.building/request.json    what this conversion was asked for
+    out/.building/00003/          a finished shard with its report, fsynced, moved here in one step
+    out/.building/00004.tmp/      a shard being built
+
+Nothing stands in ``out`` itself until every shard is finished; then they are moved up and the
+manifest is written last. A conversion killed at any moment goes on from its finished shards.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional
+
+from common import RequestError, write_json
+from common.files import fsync_folder
+from convert.manifest import MANIFEST_NAME
+from convert.planning import ShardPlan
+from convert.shards import REPORT_NAME, ShardReport, finished_folder
+
+BUILDING = ".building"
+_REQUEST = "request.json"
+_LOCK = "lock"
+
+
+@contextlib.contextmanager
+def locked_workspace(out: Path, request: Dict[str, Any]) -> Iterator[Path]:
+    """Open ``out`` for the conversion described by ``request`` and yield its building folder.
+
+    Raises:
+        RequestError: ``out`` holds something else, a conversion of another request, or one that
+            is running now.
+    """
+    building = out / BUILDING
+    _refuse_foreign_contents(out)
+    building.mkdir(parents=True, exist_ok=True)
+    with open(building / _LOCK, "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RequestError(f"{out}: another conversion is writing there; wait for it or give "
+                               "another --out") from None
+        _check_request(building / _REQUEST, request, out)
+        _remove_unfinished(building)
+        yield building
+
+
+def _refuse_foreign_contents(out: Path) -> None:
+    if not out.exists() or (out / BUILDING).is_dir():
+        return
+    if not out.is_dir() or any(out.iterdir()):
+        raise RequestError(f"{out} is not an empty folder and not a conversion under way; give "
+                           "another --out or remove it")
+
+
+def _check_request(path: Path, request: Dict[str, Any], out: Path) -> None:
+    if not path.exists():
+        write_json(path, request)
+        return
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    if earlier != request:
+        raise RequestError(f"{out} holds a half-done conversion of another request "
+                           f"({describe_difference(earlier, request)}); ask for the same, give "
+                           f"another --out, or remove {path.parent} to start over")
+
+
+def describe_difference(earlier: Dict[str, Any], now: Dict[str, Any]) -> str:
+    """Spell out the keys in which two requests differ."""
+    return ", ".join(f"{key}: there {earlier.get(key)}, now {now.get(key)}"
+                     for key in sorted(earlier.keys() | now.keys())
+                     if earlier.get(key) != now.get(key))
+
+
+def _remove_unfinished(building: Path) -> None:
+    for folder in building.glob("*.tmp"):
+        if folder.is_dir():
+            shutil.rmtree(folder)
+
+
+def finished_report(out: Path, building: Path, plan: ShardPlan) -> Optional[ShardReport]:
+    """The report of a shard that is finished and whole, or None when it is still to be built."""
+    folder = finished_folder(building, plan.index)
+    path = folder / REPORT_NAME
+    if not path.exists():
+        return None
+    report = ShardReport.read(path)
+    sizes = {report.shard.file: report.shard.bytes,
+             report.shard.index_file: report.shard.index_bytes}
+    for name, size in sizes.items():
+        places = [place / name for place in (folder, out) if (place / name).exists()]
+        if not places or places[0].stat().st_size != size:
+            shutil.rmtree(folder)
+            return None
+    return report
+
+
+def publish(out: Path, building: Path, reports: List[ShardReport]) -> None:
+    """Move every shard to its final place; what was moved already stays there."""
+    for index, report in enumerate(reports):
+        folder = finished_folder(building, index)
+        for name in (report.shard.index_file, report.shard.file):
+            if (folder / name).exists():
+                os.replace(folder / name, out / name)
+    fsync_folder(out)
+
+
+def clear(out: Path) -> None:
+    """Remove the building folder of a conversion whose manifest stands."""
+    if (out / MANIFEST_NAME).exists():
+        shutil.rmtree(out / BUILDING, ignore_errors=True)

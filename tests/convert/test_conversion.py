@@ -1,0 +1,219 @@
+"""Whole conversions: what is stored, that it is reproducible, and that nothing half-done stands."""
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from common import RequestError
+from convert import Request, convert, open_records
+from convert import conversion as conversion_module
+from convert.workspace import BUILDING
+from reading import read_rows
+
+
+def blacklist_of(source):
+    return source / "devkit" / "data" / "ILSVRC2015_clsloc_validation_blacklist.txt"
+
+
+def digests(folder):
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in folder.rglob("*") if path.is_file()}
+
+
+def readers_can_take_as_it_is(path):
+    with Image.open(path) as picture:
+        return picture.format == "JPEG" and picture.mode in ("RGB", "L")
+
+
+@pytest.fixture(scope="module")
+def train(sample, tmp_path_factory):
+    out = tmp_path_factory.mktemp("train") / "records"
+    convert(Request(sample, "train", out, shards=3))
+    return out
+
+
+@pytest.fixture(scope="module")
+def val(sample, tmp_path_factory):
+    out = tmp_path_factory.mktemp("val") / "records"
+    convert(Request(sample, "val", out, shards=2, blacklist=blacklist_of(sample)))
+    return out
+
+
+def test_records_hold_the_source_files_byte_for_byte(sample, train):
+    rows = read_rows(train)
+    stored = {row["file_name"]: row["image"] for row in rows}
+    paths = {f"{p.parent.name}/{p.name}": p for p in sample.glob("train/*/*")}
+    assert len(rows) == len(paths) and stored.keys() == paths.keys()
+    repaired = {remark.file_name for remark in open_records(train).manifest.repaired}
+    assert repaired == {n for n, p in paths.items() if not readers_can_take_as_it_is(p)} != set()
+    for name in paths.keys() - repaired:
+        assert stored[name] == paths[name].read_bytes()
+
+
+def test_labels_are_positions_of_sorted_class_names(train):
+    names = open_records(train).class_names
+    assert names == sorted(names)
+    assert all(names[row["label"]] == row["file_name"].split("/")[0] for row in read_rows(train))
+
+
+def test_training_is_shuffled_and_validation_is_not(train, val):
+    order = [int(row["image_id"]) for row in read_rows(train)]
+    assert sorted(order) == list(range(1, 21)) != order
+    assert [int(row["image_id"]) for row in read_rows(val)] == list(range(1, 13))
+
+
+def test_blacklisted_images_are_marked(sample, val):
+    listed = {int(line) for line in blacklist_of(sample).read_text().split()}
+    marked = {int(row["image_id"]) for row in read_rows(val) if row["blacklisted"]}
+    assert marked == listed != set()
+    assert open_records(val).manifest.blacklist.images == len(listed)
+
+
+def test_another_seed_gives_another_order(sample, train, tmp_path):
+    convert(Request(sample, "train", tmp_path / "b", shards=3, seed=1))
+    assert ([row["file_name"] for row in read_rows(tmp_path / "b")]
+            != [row["file_name"] for row in read_rows(train)])
+
+
+def test_any_number_of_workers_gives_the_same_bytes(sample, train, tmp_path):
+    convert(Request(sample, "train", tmp_path / "b", shards=3, workers=2))
+    assert digests(tmp_path / "b") == digests(train)
+
+
+def test_asked_again_it_does_nothing(sample, train):
+    before = digests(train)
+    convert(Request(sample, "train", train, shards=3))
+    assert digests(train) == before
+
+
+def test_it_goes_on_from_the_finished_shards(sample, train, tmp_path, monkeypatch):
+    built = []
+    build = conversion_module.build_shard
+
+    def fail_at_the_last(plan, building, keep_bad):
+        built.append(plan.index)
+        if built == [0, 1, 2]:
+            raise KeyboardInterrupt
+        return build(plan, building, keep_bad)
+    monkeypatch.setattr(conversion_module, "build_shard", fail_at_the_last)
+    with pytest.raises(KeyboardInterrupt):
+        convert(Request(sample, "train", tmp_path / "b", shards=3))
+    assert os.listdir(tmp_path / "b") == [BUILDING]
+    convert(Request(sample, "train", tmp_path / "b", shards=3))
+    assert built == [0, 1, 2, 2]
+    assert digests(tmp_path / "b") == digests(train)
+
+
+def test_killed_while_publishing_it_still_ends_with_the_same_bytes(sample, train, tmp_path,
+                                                                   monkeypatch):
+    replace = os.replace
+
+    def killed_at_the_second_move(source, target):
+        if target == tmp_path / "b" / "train-00000-of-00003.mindrecord":
+            raise KeyboardInterrupt
+        replace(source, target)
+    monkeypatch.setattr(os, "replace", killed_at_the_second_move)
+    with pytest.raises(KeyboardInterrupt):
+        convert(Request(sample, "train", tmp_path / "b", shards=3))
+    monkeypatch.undo()
+    convert(Request(sample, "train", tmp_path / "b", shards=3))
+    assert digests(tmp_path / "b") == digests(train)
+
+
+def test_another_request_against_a_half_done_output_is_spelled_out(sample, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(conversion_module, "build_shard", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        convert(Request(sample, "train", tmp_path / "b", shards=3))
+    with pytest.raises(RequestError, match="half-done.*seed: there 0, now 7"):
+        convert(Request(sample, "train", tmp_path / "b", shards=3, seed=7))
+
+
+def test_an_output_that_holds_something_else_is_refused(sample, train, val, tmp_path):
+    before = digests(val)
+    with pytest.raises(RequestError, match="another record set .*split: there val, now train"):
+        convert(Request(sample, "train", val, shards=2))
+    assert digests(val) == before
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    with pytest.raises(RequestError, match="not an empty folder"):
+        convert(Request(sample, "train", tmp_path / "mine"))
+
+
+def test_bad_pictures_stop_it_with_nothing_under_a_final_name(source, tmp_path, capfd):
+    victim = sorted(source.glob("train/*/*"))[3]
+    victim.write_bytes(victim.read_bytes()[:500])
+    name = f"{victim.parent.name}/{victim.name}"
+    with pytest.raises(RequestError, match=f"1 bad pictures found so far .*{name}.*--on-bad skip"):
+        convert(Request(source, "train", tmp_path / "b", shards=3))
+    assert f"bad: {name}: undecodable" in capfd.readouterr().err
+    assert os.listdir(tmp_path / "b") == [BUILDING]
+
+    manifest = convert(Request(source, "train", tmp_path / "b", shards=3, on_bad="skip"))
+    assert [remark.file_name for remark in manifest.rejected] == [name]
+    assert manifest.images == 19 == len(read_rows(tmp_path / "b"))
+    assert {item.name: item.images for item in manifest.classes}[victim.parent.name] == 4
+
+
+def test_a_row_that_the_writer_drops_is_noticed(sample, tmp_path, monkeypatch):
+    from mindspore.mindrecord import FileWriter
+    write = FileWriter.write_raw_data
+    monkeypatch.setattr(FileWriter, "write_raw_data", lambda self, rows: write(self, rows[1:]))
+    with pytest.raises(RuntimeError, match="rows, 7 were written|rows, 6 were written"):
+        convert(Request(sample, "train", tmp_path / "b", shards=3))
+
+
+@pytest.mark.parametrize("options, words", [
+    ({"split": "train", "blacklist": "LIST"}, "belongs to the validation set"),
+    ({"split": "train", "shards": 21}, "--shards 21: 20 pictures can be cut into 1 to 20"),
+    ({"split": "train", "shards": 0}, "--shards 0"),
+])
+def test_wrong_options_are_refused(sample, tmp_path, options, words):
+    if "blacklist" in options:
+        options = {**options, "blacklist": blacklist_of(sample)}
+    with pytest.raises(RequestError, match=words):
+        convert(Request(sample, out=tmp_path / "b", **options))
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_blacklist_id_out_of_range_is_refused(sample, tmp_path):
+    (tmp_path / "list.txt").write_text("13\n")
+    with pytest.raises(RequestError, match="line 1: image id 13 is outside 1 to 12"):
+        convert(Request(sample, "val", tmp_path / "b", blacklist=tmp_path / "list.txt"))
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "convert", "run", *map(str, arguments)]
+
+
+def test_the_command_line_ends_bad_requests_with_one_line(tmp_path):
+    done = subprocess.run(command("--source", tmp_path / "none", "--split", "train", "--out",
+                                  tmp_path / "b"), capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: source {tmp_path / 'none'}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_killed_by_signal_and_started_again(sample, train, tmp_path):
+    arguments = command("--source", sample, "--split", "train", "--out", tmp_path / "b",
+                        "--shards", 3, "--workers", 2)
+    running = subprocess.Popen(arguments, stderr=subprocess.DEVNULL, start_new_session=True)
+    while not (tmp_path / "b" / BUILDING / "request.json").exists():
+        assert running.poll() is None
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    assert os.listdir(tmp_path / "b") == [BUILDING]
+    subprocess.run(arguments, check=True, capture_output=True)
+    assert digests(tmp_path / "b") == digests(train)
+
+
+def test_records_may_be_moved(train, tmp_path):
+    moved = shutil.copytree(train, tmp_path / "elsewhere")
+    assert len(read_rows(moved)) == open_records(moved).images

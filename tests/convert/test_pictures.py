@@ -1,0 +1,61 @@
+"""Which bytes are accepted, repaired or refused."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convert.pictures import BadPicture, check_picture
+
+
+def encoded(mode="RGB", file_format="JPEG", size=(40, 30), **options):
+    pixels = np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(buffer, file_format, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("decode", [True, False])
+def test_good_jpeg_is_kept_byte_for_byte(mode, decode):
+    data = encoded(mode)
+    assert check_picture(data, decode) == (data, None)
+
+
+@pytest.mark.parametrize("mode, file_format", [("CMYK", "JPEG"), ("RGB", "PNG"), ("RGBA", "PNG"),
+                                               ("P", "PNG")])
+def test_cmyk_and_png_become_rgb_jpeg(mode, file_format):
+    data, repaired = check_picture(encoded(mode, file_format), decode=False)
+    with Image.open(io.BytesIO(data)) as picture:
+        assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", (40, 30))
+    assert "stored as RGB JPEG" in repaired
+
+
+def test_exif_orientation_is_ignored():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # rotate by 90 degrees
+    data, _ = check_picture(encoded(exif=exif, size=(40, 30)), decode=True)
+    assert data == encoded(exif=exif, size=(40, 30))
+
+
+@pytest.mark.parametrize("data, decode, words", [
+    (b"", False, "empty file"),
+    (b"hello", False, "neither JPEG nor PNG"),
+    (encoded(file_format="GIF"), False, "neither JPEG nor PNG"),
+    (encoded()[:400], True, "undecodable"),
+    (encoded()[:-200], True, "undecodable"),
+    (encoded()[:-200], False, "truncated"),
+    (encoded("RGB", "PNG")[:-300], False, "undecodable"),
+])
+def test_bad_bytes_are_refused_with_a_reason(data, decode, words):
+    with pytest.raises(BadPicture, match=words):
+        check_picture(data, decode)
+
+
+def test_absurd_sizes_are_refused_before_decoding():
+    data = bytearray(encoded())
+    frame = data.index(b"\xff\xc0")  # start of frame: length 2, precision 1, height 2, width 2
+    data[frame + 5:frame + 9] = b"\xff\xff\xff\xff"
+    with pytest.raises(BadPicture, match="65535 x 65535 pixels"):
+        check_picture(bytes(data), decode=True)

@@ -1,0 +1,123 @@
+"""What is listed from a source, and which sources are refused."""
+
+import os
+import shutil
+
+import pytest
+
+from common import RequestError
+from convert.ground_truth import find_ground_truth, read_ground_truth
+from convert.sources import list_source
+
+
+def class_of_val(source):
+    """Validation file name -> wnid, read from the devkit's two files with no help of ours."""
+    data = source / "devkit" / "data"
+    wnid_of = {fields[1]: fields[0] for fields in
+               (line.split() for line in (data / "map_clsloc.txt").read_text().splitlines())}
+    ids = (data / "ILSVRC2012_validation_ground_truth.txt").read_text().split()
+    return {f"ILSVRC2012_val_{k:08d}.JPEG": wnid_of[i] for k, i in enumerate(ids, start=1)}
+
+
+def into_class_folders(source):
+    for name, wnid in class_of_val(source).items():
+        (source / "val" / wnid).mkdir(exist_ok=True)
+        shutil.move(source / "val" / name, source / "val" / wnid / name)
+
+
+def test_training_labels_and_ids_follow_the_sorted_names(sample):
+    listing = list_source(sample, "train")
+    names = sorted(f"{path.parent.name}/{path.name}" for path in sample.glob("train/*/*"))
+    assert [entry.file_name for entry in listing.entries] == names
+    assert [entry.image_id for entry in listing.entries] == list(range(1, len(names) + 1))
+    assert listing.class_names == sorted(os.listdir(sample / "train"))
+    assert all(listing.class_names[e.label] == e.file_name.split("/")[0] for e in listing.entries)
+
+
+def test_validation_labels_go_through_the_class_map(sample):
+    listing = list_source(sample, "val")
+    found = {entry.file_name: listing.class_names[entry.label] for entry in listing.entries}
+    assert found == class_of_val(sample)
+    assert [entry.image_id for entry in listing.entries] == list(range(1, 13))
+
+
+def test_devkit_ids_taken_for_labels_would_be_wrong(sample):
+    truth = find_ground_truth(sample)
+    labels, _ = read_ground_truth(truth)
+    assert [int(line) - 1 for line in truth.read_text().split()] != labels
+
+
+def test_validation_in_class_folders_lists_the_same(source):
+    flat = list_source(source, "val")
+    into_class_folders(source)
+    folders = list_source(source, "val")
+    assert folders.layout == "class folders" != flat.layout
+    assert folders.sha256() == flat.sha256()
+
+
+def test_files_that_are_not_pictures_are_told_not_hidden(source):
+    wnid = sorted(os.listdir(source / "train"))[0]
+    (source / "train" / wnid / "notes.txt").write_text("x")
+    assert list_source(source, "train").ignored == [f"{wnid}/notes.txt"]
+
+
+def spoil_missing(source):
+    shutil.rmtree(source)
+    return "is not a folder"
+
+
+def spoil_empty(source):
+    shutil.rmtree(source / "train")
+    (source / "train").mkdir()
+    return "holds nothing, which fits no layout"
+
+
+def spoil_class_without_pictures(source):
+    (source / "train" / "n99999999").mkdir()
+    return "n99999999 holds no pictures"
+
+
+def spoil_nested(source):
+    wnid = sorted(os.listdir(source / "train"))[0]
+    (source / "train" / wnid / "more").mkdir()
+    return "more is a folder inside a class folder"
+
+
+def spoil_name(source):
+    wnid = sorted(os.listdir(source / "train"))[0]
+    (source / "train" / wnid / os.fsdecode(b"caf\xe9.JPEG")).write_bytes(b"x")
+    return r"'caf\\xe9.JPEG' in .* is not a UTF-8 name"
+
+
+@pytest.mark.parametrize("spoil", [spoil_missing, spoil_empty, spoil_class_without_pictures,
+                                   spoil_nested, spoil_name])
+def test_a_bad_training_source_is_refused(source, spoil):
+    words = spoil(source)
+    with pytest.raises(RequestError, match=words):
+        list_source(source, "train")
+
+
+def test_a_validation_image_without_label_or_file_is_refused(source):
+    last = source / "val" / "ILSVRC2012_val_00000012.JPEG"
+    shutil.copy(last, source / "val" / "ILSVRC2012_val_00000013.JPEG")
+    with pytest.raises(RequestError, match="00000013.JPEG has no label: .* holds 12 labels"):
+        list_source(source, "val")
+    (source / "val" / "ILSVRC2012_val_00000013.JPEG").unlink()
+    last.unlink()
+    with pytest.raises(RequestError, match="ILSVRC2012_val_00000012.JPEG is missing"):
+        list_source(source, "val")
+
+
+def test_a_flat_folder_needs_a_ground_truth(source):
+    shutil.rmtree(source / "devkit")
+    with pytest.raises(RequestError, match="none found in .*--ground-truth"):
+        list_source(source, "val")
+
+
+def test_one_id_twice_is_refused(source):
+    into_class_folders(source)
+    first, second = sorted(path for path in (source / "val").iterdir())[:2]
+    twin = next(first.iterdir())
+    shutil.copy(twin, second / twin.name)
+    with pytest.raises(RequestError, match="both have image id"):
+        list_source(source, "val")
