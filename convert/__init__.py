@@ -8,7 +8,8 @@ from convert.conversion import Request, available_cores, convert
 from convert.manifest import Manifest, read_manifest
 from convert.records import RecordSet, open_records
 from convert.sample import make_sample
+from convert.sample_layouts import SAMPLE_LAYOUTS, arrange_sample
 from convert.verify import verify
 
-__all__ = ["Manifest", "RecordSet", "Request", "available_cores", "convert", "make_sample",
-           "open_records", "read_manifest", "verify"]
+__all__ = ["SAMPLE_LAYOUTS", "Manifest", "RecordSet", "Request", "arrange_sample",
+           "available_cores", "convert", "make_sample", "open_records", "read_manifest", "verify"]

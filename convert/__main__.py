@@ -4,10 +4,12 @@ import sys
 from pathlib import Path
 
 from common import ArgumentParser, run_command
-from convert import Manifest, Request, available_cores, convert, make_sample, verify
-from convert.conversion import CHECKS, ON_BAD
-from convert.folders import PICTURE_EXTENSIONS
-from convert.sources import SPLITS
+from convert import (SAMPLE_LAYOUTS, Manifest, Request, arrange_sample, available_cores, convert,
+                     make_sample, verify)
+from convert.conversion import CHECKS, ON_BAD, list_request
+from convert.listing import Listing
+from convert.naming import PICTURE_EXTENSIONS
+from convert.sources import LAYOUTS, SPLITS
 
 
 def main() -> None:
@@ -28,6 +30,8 @@ def _add_sample(commands) -> None:
     sample.add_argument("--train", type=int, default=60, help="training pictures a class")
     sample.add_argument("--val", type=int, default=10, help="validation pictures a class")
     sample.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
+    sample.add_argument("--layout", choices=SAMPLE_LAYOUTS, default="flat",
+                        help="how the pictures lie: flat is the official one, unpacked")
     sample.set_defaults(action=_sample)
 
 
@@ -38,6 +42,7 @@ def _add_run(commands) -> None:
     run.add_argument("--out", type=Path, required=True, help="folder for the record set")
     run.add_argument("--blacklist", type=Path, help="validation ids to mark (devkit, val only)")
     run.add_argument("--ground-truth", type=Path, help="the devkit's *_validation_ground_truth.txt")
+    run.add_argument("--layout", choices=LAYOUTS, help="of the source; recognised by looking")
     run.add_argument("--extensions", nargs="+", default=list(PICTURE_EXTENSIONS),
                      help="endings of picture files in class folders, in lower case")
     run.add_argument("--shards", type=int, help="number of shards; by default about 1 GB each, "
@@ -46,6 +51,10 @@ def _add_run(commands) -> None:
     run.add_argument("--check", choices=CHECKS, default="decode", help="how to check each picture")
     run.add_argument("--on-bad", choices=ON_BAD, default="fail",
                      help="stop at bad pictures, or leave them out and record them")
+    run.add_argument("--allow-other-labels", action="store_true",
+                     help="take labels that are not ILSVRC's for ILSVRC's classes")
+    run.add_argument("--list", action="store_true",
+                     help="say what would be converted and write nothing")
     run.add_argument("--workers", type=int, default=available_cores(), help="worker processes")
     run.set_defaults(action=_run)
 
@@ -60,14 +69,28 @@ def _add_verify(commands) -> None:
 
 def _sample(arguments) -> None:
     make_sample(arguments.out, arguments.classes, arguments.train, arguments.val, arguments.seed)
+    arrange_sample(arguments.out, arguments.layout)
     print(f"{arguments.out}: {arguments.classes} classes, {arguments.train} training and "
           f"{arguments.val} validation pictures each")
 
 
 def _run(arguments) -> None:
     fields = {name: value for name, value in vars(arguments).items()
-              if name not in ("command", "action")}
-    _report(arguments.out, convert(Request(**fields)))
+              if name not in ("command", "action", "list")}
+    request = Request(**fields)
+    if arguments.list:
+        _print_listing(list_request(request))
+    else:
+        _report(arguments.out, convert(request))
+
+
+def _print_listing(listing: Listing) -> None:
+    for entry in listing.entries:
+        print(f"{entry.image_id}\t{entry.label}\t{entry.size}\t{entry.file_name}")
+    print(f"{listing.root} (layout {listing.layout}): {len(listing.entries):,} images of "
+          f"{len(listing.class_names)} classes, {sum(e.size for e in listing.entries):,} bytes, "
+          f"{len(listing.ignored)} files ignored; columns above: image id, label, bytes, name",
+          file=sys.stderr)
 
 
 def _verify(arguments) -> None:
@@ -86,6 +109,8 @@ def _report(out: Path, manifest: Manifest) -> None:
     if manifest.ignored:
         print(f"ignored {len(manifest.ignored)} files that are not pictures by their name, "
               f"e.g. {manifest.ignored[0]}")
+    if manifest.ilsvrc is not None:
+        print(f"This is {manifest.ilsvrc.describe()}.")
     if manifest.split == "val":
         print(_blacklist_line(manifest))
 

@@ -1,18 +1,21 @@
 """A whole conversion: list the source, plan the shards, build them, write the manifest."""
 
+import contextlib
 import importlib.metadata
 import os
 import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from joblib import Parallel, delayed
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from blacklist import ILSVRC_VALIDATION_IMAGES, Blacklist, load_blacklist
 from common import RequestError, progress_bar
-from convert.folders import PICTURE_EXTENSIONS
+from convert.naming import PICTURE_EXTENSIONS
+from convert.ilsvrc import IlsvrcCheck, check_ilsvrc
 from convert.listing import Listing
 from convert.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNote, ClassCount, Manifest,
                               Remark, RowsDigest, read_manifest)
@@ -36,10 +39,12 @@ class Request:
     out: Path
     blacklist: Optional[Path] = None
     ground_truth: Optional[Path] = None
+    layout: Optional[str] = None
     extensions: Sequence[str] = PICTURE_EXTENSIONS
     shards: Optional[int] = None
     seed: int = 0
     check: str = "decode"
+    allow_other_labels: bool = False
     on_bad: str = "fail"
     workers: int = 1
 
@@ -60,8 +65,9 @@ def convert(request: Request) -> Manifest:
         RequestError: see :func:`convert.sources.list_source` and the options; nothing stands under
             a final name then.
     """
-    listing = list_source(request.source, request.split, request.ground_truth, request.extensions)
+    listing = list_request(request)
     blacklist = _load_blacklist(request, listing)
+    ilsvrc = check_ilsvrc(listing, blacklist, request.allow_other_labels)
     plans = plan_shards(listing, request.shards, request.seed,
                         blacklist.ids if blacklist else frozenset(), request.check == "decode")
     options = _options(request, listing, blacklist, len(plans))
@@ -69,11 +75,17 @@ def convert(request: Request) -> Manifest:
         return _existing(request.out, options)
     with locked_workspace(request.out, options) as building:
         reports = _build_all(request, plans, building)
-        manifest = _manifest(request, listing, blacklist, options, reports)
+        manifest = _manifest(request, listing, blacklist, ilsvrc, options, reports)
         publish(request.out, building, reports)
         manifest.write(request.out)
     clear(request.out)
     return manifest
+
+
+def list_request(request: Request) -> Listing:
+    """List what ``request`` would convert; nothing is written."""
+    return list_source(request.source, request.split, request.ground_truth, request.extensions,
+                       request.layout)
 
 
 def _load_blacklist(request: Request, listing: Listing) -> Optional[Blacklist]:
@@ -121,13 +133,25 @@ def _build_all(request: Request, plans: List[ShardPlan], building: Path) -> List
                            return_as="generator_unordered")
         keep_bad = request.on_bad == "skip"
         built = workers(delayed(_indexed_build)(plan, building, keep_bad) for plan in todo)
-        for index, report in built:
-            reports[index] = report
-            bar.update(len(plans[index].entries))
-            if report.bad and not keep_bad:
-                break
-    _refuse_bad(request, [report for report in reports if report is not None])
-    return [report for report in reports if report is not None]
+        with _dead_worker_named(request.out):
+            for index, report in built:
+                reports[index] = report
+                bar.update(len(plans[index].entries))
+                if report.bad and not keep_bad:
+                    break
+    finished = [report for report in reports if report is not None]
+    _refuse_bad(request, finished)
+    return finished
+
+
+@contextlib.contextmanager
+def _dead_worker_named(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except TerminatedWorkerError as error:
+        raise RequestError(f"a worker that wrote to {out} was killed ({str(error).split('.')[0]}); "
+                           "if memory ran out lower --workers; the same command goes on from the "
+                           "finished shards") from error
 
 
 def _indexed_build(plan: ShardPlan, building: Path, keep_bad: bool):
@@ -146,7 +170,8 @@ def _refuse_bad(request: Request, reports: List[ShardReport]) -> None:
 
 
 def _manifest(request: Request, listing: Listing, blacklist: Optional[Blacklist],
-              options: Dict[str, Any], reports: List[ShardReport]) -> Manifest:
+              ilsvrc: Optional[IlsvrcCheck], options: Dict[str, Any],
+              reports: List[ShardReport]) -> Manifest:
     rejected = sorted((r for report in reports for r in report.bad), key=lambda r: r.file_name)
     left_out = {remark.file_name for remark in rejected}
     stored = [entry for entry in listing.entries if entry.file_name not in left_out]
@@ -166,7 +191,7 @@ def _manifest(request: Request, listing: Listing, blacklist: Optional[Blacklist]
         shards=[report.shard for report in reports],
         blacklist=BlacklistNote(blacklist.sha256, len(blacklist.ids), len(flagged),
                                 blacklist.is_ilsvrc) if blacklist else None,
-        repaired=_sorted_remarks(r for report in reports for r in report.repaired),
+        ilsvrc=ilsvrc, repaired=_sorted_remarks(r for report in reports for r in report.repaired),
         rejected=rejected, ignored=sorted(listing.ignored),
         mindspore_version=options["mindspore"])
 

@@ -7,17 +7,28 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Sequence
 
 from common import RequestError
+from convert.ground_truth import GroundTruth
+from convert.naming import validation_id
 
 
-class Entry(NamedTuple):
-    """One picture. A tuple, because ImageNet's training set has 1,281,167 of them in memory."""
+class Found(NamedTuple):
+    """A picture as it lies in the source."""
 
-    file_name: str  # as stored in the record: relative, "/" separators, the same in every layout
-    label: int  # 0-based position in the sorted class names
-    image_id: int  # 1-based
+    name: str  # "<class>/<file>" in class folders, else "<file>"; "/" on every system
     container: str  # the file that holds the bytes (the picture itself, or a tar), under the root
     offset: int  # bytes from the start of the container
     size: int  # bytes
+
+
+class Entry(NamedTuple):
+    """A picture with its label. A tuple: ImageNet's training set has 1,281,167 in memory."""
+
+    file_name: str  # as stored in the record: the same in every layout
+    label: int  # 0-based position in the sorted class names
+    image_id: int  # 1-based
+    container: str
+    offset: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,57 @@ class Listing:
         return digest.hexdigest()
 
 
+def entries_by_class(pictures: Sequence[Found], class_names: Sequence[str], split: str
+                     ) -> List[Entry]:
+    """Label pictures named ``<class>/<file>``; ids are positions in sorted file-name order.
+
+    Validation pictures that bear ILSVRC's names keep its ids and are listed by their bare names,
+    as in the official archive, so that every layout gives the same records.
+    """
+    label_of = {name: label for label, name in enumerate(class_names)}
+    ids = [validation_id(picture.name.rsplit("/", 1)[-1]) for picture in pictures]
+    if split == "val" and None not in ids:
+        entries = [Entry(p.name.rsplit("/", 1)[-1], label_of[p.name.split("/", 1)[0]],
+                         image_id or 0, p.container, p.offset, p.size)
+                   for p, image_id in zip(pictures, ids)]
+        return checked_ids(entries)
+    return [Entry(p.name, label_of[p.name.split("/", 1)[0]], position, *p[1:])
+            for position, p in enumerate(sorted(pictures), start=1)]
+
+
+def entries_by_truth(pictures: Sequence[Found], truth: GroundTruth) -> List[Entry]:
+    """Label pictures named ``ILSVRC2012_val_NNNNNNNN.JPEG`` by their ids.
+
+    Raises:
+        RequestError: an image without a label, or a label without an image.
+    """
+    entries = []
+    for picture in pictures:
+        image_id = validation_id(picture.name)
+        if image_id not in truth.labels:
+            raise RequestError(f"{picture.name} has no label: {truth.origin} holds "
+                               f"{len(truth.labels)} labels; give the ground truth of this set")
+        entries.append(Entry(picture.name, truth.labels[image_id], image_id, *picture[1:]))
+    entries = checked_ids(entries)
+    if len(entries) != len(truth.labels):
+        missing = min(truth.labels.keys() - {entry.image_id for entry in entries})
+        raise RequestError(f"{truth.origin} holds {len(truth.labels)} labels but there are "
+                           f"{len(entries)} validation images (ILSVRC2012_val_{missing:08d}.JPEG "
+                           "is missing); complete them or give the ground truth of this set")
+    return entries
+
+
+def checked_ids(entries: List[Entry]) -> List[Entry]:
+    """Return the entries in id order; raise RequestError when two of them have one id."""
+    seen: Dict[int, Entry] = {}
+    for entry in entries:
+        other = seen.setdefault(entry.image_id, entry)
+        if other is not entry:
+            raise RequestError(f"'{other.container}' and '{entry.container}' both have image id "
+                               f"{entry.image_id}; remove one of them")
+    return sorted(entries, key=lambda entry: entry.image_id)
+
+
 def read_entry(root: Path, entry: Entry) -> bytes:
     """Return the picture's encoded bytes.
 
@@ -47,7 +109,7 @@ def read_entry(root: Path, entry: Entry) -> bytes:
         RequestError: the source changed since it was listed.
     """
     with open(root / entry.container, "rb", buffering=0) as file:
-        in_archive = entry.container != entry.file_name and entry.offset > 0
+        in_archive = entry.offset > 0  # a tar's first picture stands behind its header
         if not in_archive and os.fstat(file.fileno()).st_size != entry.size:
             raise _changed(root, entry)
         file.seek(entry.offset)
@@ -61,23 +123,3 @@ def _changed(root: Path, entry: Entry) -> RequestError:
     return RequestError(f"{root / entry.container} changed while it was converted (it had "
                         f"{entry.size} bytes when listed for '{entry.file_name}'); convert again "
                         "when the source is at rest")
-
-
-def checked_name(name: str, folder: Path) -> str:
-    """Return ``name``, or raise RequestError when it is not UTF-8: a record could not hold it."""
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        shown = os.fsencode(name).decode("utf-8", "backslashreplace")
-        raise RequestError(f"'{shown}' in {folder} is not a UTF-8 name; rename it") from None
-    return name
-
-
-def check_unique_ids(entries: Sequence[Entry]) -> None:
-    """Raise RequestError when two pictures have one image id."""
-    seen: Dict[int, str] = {}
-    for entry in entries:
-        other = seen.setdefault(entry.image_id, entry.file_name)
-        if other is not entry.file_name:
-            raise RequestError(f"'{other}' and '{entry.file_name}' both have image id "
-                               f"{entry.image_id}; remove one of them")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from common import RequestError, write_json
+from convert.ilsvrc import IlsvrcCheck
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
@@ -69,6 +70,7 @@ class Manifest:
     classes: List[ClassCount]
     shards: List[Shard]
     blacklist: Optional[BlacklistNote]
+    ilsvrc: Optional[IlsvrcCheck]  # None unless the numbers of images and classes are ILSVRC's
     repaired: List[Remark]
     rejected: List[Remark]
     ignored: List[str]  # files of the source that are not pictures by their name
@@ -103,11 +105,12 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _from_fields(fields: Dict[str, Any]) -> Manifest:
-    blacklist = fields.pop("blacklist")
+    blacklist, ilsvrc = fields.pop("blacklist"), fields.pop("ilsvrc")
     return Manifest(
         classes=[ClassCount(**item) for item in fields.pop("classes")],
         shards=[Shard(**item) for item in fields.pop("shards")],
         blacklist=BlacklistNote(**blacklist) if blacklist else None,
+        ilsvrc=IlsvrcCheck(**ilsvrc) if ilsvrc else None,
         repaired=[Remark(**item) for item in fields.pop("repaired")],
         rejected=[Remark(**item) for item in fields.pop("rejected")],
         **fields)

@@ -1,61 +1,136 @@
 """Recognising how a source is laid out, by looking."""
 
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import List, Optional, Sequence
 
 from common import RequestError
-from convert.folders import (PICTURE_EXTENSIONS, list_class_folders, list_flat_validation,
-                             validation_id)
-from convert.ground_truth import find_ground_truth, read_ground_truth
-from convert.listing import Listing
+from convert.archives import scan_train_archive, scan_val_archive
+from convert.folders import Pictures, scan_class_folders, scan_flat_folder
+from convert.ground_truth import (KAGGLE_SOLUTION, GroundTruth, find_ground_truth,
+                                  read_devkit_archive, read_ground_truth, read_kaggle)
+from convert.listing import Listing, entries_by_class, entries_by_truth
+from convert.naming import PICTURE_EXTENSIONS, validation_id
 
 SPLITS = ("train", "val")
+LAYOUTS = ("folders", "flat", "archives", "kaggle")
 
-LAYOUTS = """\
-  class folders:          SOURCE/<split>/<class>/<picture> or SOURCE/<class>/<picture>
-  flat validation folder: SOURCE/val/ILSVRC2012_val_NNNNNNNN.JPEG, with the devkit's
-                          *_validation_ground_truth.txt and map_clsloc.txt in SOURCE/*/data/
-                          or named by --ground-truth"""
+KAGGLE_PICTURES = Path("ILSVRC", "Data", "CLS-LOC")
+
+_NEEDS = """known layouts of SOURCE: \
+folders: SOURCE/SPLIT/CLASS/PICTURE or SOURCE/CLASS/PICTURE; \
+flat (val): SOURCE/val/ILSVRC2012_val_NNNNNNNN.JPEG with the devkit's *validation_ground_truth.txt \
+and map_clsloc.txt or meta.mat in SOURCE/*/data; \
+archives: SOURCE/ILSVRC2012_img_SPLIT.tar, for val also ILSVRC2012_devkit_t12.tar.gz; \
+kaggle: SOURCE/ILSVRC/Data/CLS-LOC/SPLIT, for val also LOC_val_solution.csv and \
+LOC_synset_mapping.txt"""
 
 
 def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
-                extensions: Sequence[str] = PICTURE_EXTENSIONS) -> Listing:
+                extensions: Sequence[str] = PICTURE_EXTENSIONS, layout: Optional[str] = None
+                ) -> Listing:
     """List the pictures of ``split`` in ``source``.
 
+    Args:
+        ground_truth: the devkit's labels, where they are not found beside the pictures.
+        layout: one of LAYOUTS; by default recognised by looking.
+
     Raises:
-        RequestError: the source is missing, empty, fits no layout, or contradicts itself.
+        RequestError: the source is missing, empty, fits no layout or several, or contradicts
+            itself.
     """
     if not source.is_dir():
         raise RequestError(f"source {source} is not a folder; set --source (make: IMAGENET) to "
                            "where the pictures are")
-    root = source / split if (source / split).is_dir() else source
-    if split == "val" and _has_numbered_pictures(root):
-        return _list_flat(source, root, ground_truth)
-    if any(item.is_dir() for item in root.iterdir()):
+    layout = layout or _recognise(source, split)
+    root = _root(source, split, layout)
+    pictures = _scan(root, split, layout, extensions)
+    if not pictures.found:
+        raise _fits_nothing(source, split)
+    if pictures.class_names:
         if ground_truth is not None:
-            raise RequestError(f"--ground-truth {ground_truth} is for a flat validation folder, "
-                               f"but {root} has class folders; leave it out")
-        return list_class_folders(root, split, extensions)
-    raise RequestError(f"{root} holds {_what_is_in(root)}, which fits no layout of a {split} set; "
-                       f"known layouts: {LAYOUTS}")
+            raise RequestError(f"--ground-truth {ground_truth} is for validation images without "
+                               f"class folders, but {root} has class folders; leave it out")
+        class_names = pictures.class_names
+        entries = entries_by_class(pictures.found, class_names, split)
+    else:
+        truth = _truth(source, layout, ground_truth)
+        class_names, entries = truth.class_names, entries_by_truth(pictures.found, truth)
+    return Listing(split, layout, root, class_names, entries, sorted(pictures.ignored))
 
 
-def _list_flat(source: Path, root: Path, ground_truth: Optional[Path]) -> Listing:
-    truth = ground_truth or find_ground_truth(source) or find_ground_truth(source.parent)
-    if truth is None:
-        raise RequestError(f"{root} is a flat validation folder, whose labels are in the devkit's "
-                           f"*_validation_ground_truth.txt: none found in {source}/*/data; give it "
-                           "with --ground-truth FILE")
-    labels, class_names = read_ground_truth(truth)
-    return list_flat_validation(root, labels, class_names, truth)
+def _recognise(source: Path, split: str) -> str:
+    fitting = [layout for layout in LAYOUTS if _fits(source, split, layout)]
+    if not fitting:
+        raise _fits_nothing(source, split)
+    if len(fitting) > 1:
+        raise RequestError(f"{source} holds a {split} set in several layouts "
+                           f"({', '.join(fitting)}); choose with --layout")
+    return fitting[0]
+
+
+def _fits(source: Path, split: str, layout: str) -> bool:
+    root = _root(source, split, layout)
+    if layout == "archives":
+        return _archive(root, split).is_file()
+    if layout == "kaggle":
+        return root.is_dir()
+    if (source / KAGGLE_PICTURES).is_dir() or not root.is_dir():
+        return False
+    flat = split == "val" and _has_numbered_pictures(root)
+    return flat if layout == "flat" else not flat and _has_class_folders(source, root)
+
+
+def _root(source: Path, split: str, layout: str) -> Path:
+    if layout == "archives":
+        return source
+    if layout == "kaggle":
+        return source / KAGGLE_PICTURES / split
+    return source / split if (source / split).is_dir() else source
+
+
+def _archive(root: Path, split: str) -> Path:
+    return root / f"ILSVRC2012_img_{split}.tar"
 
 
 def _has_numbered_pictures(root: Path) -> bool:
     return any(validation_id(item.name) is not None for item in root.iterdir())
 
 
-def _what_is_in(root: Path) -> str:
-    names = sorted(item.name for item in root.iterdir())
-    if not names:
-        return "nothing"
-    return f"{len(names)} files ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+def _has_class_folders(source: Path, root: Path) -> bool:
+    """Folders named like splits or devkits are not classes: then SOURCE/SPLIT is missing."""
+    not_classes = {*SPLITS, "devkit"} if root == source else set()
+    folders = {item.name for item in root.iterdir() if item.is_dir() and item.name[0] != "."}
+    return bool(folders) and not folders & not_classes
+
+
+def _scan(root: Path, split: str, layout: str, extensions: Sequence[str]) -> Pictures:
+    if layout == "archives":
+        archive = _archive(root, split)
+        return (scan_val_archive(archive) if split == "val"
+                else scan_train_archive(archive, extensions))
+    if layout == "flat" or (layout == "kaggle" and split == "val"):
+        return scan_flat_folder(root)
+    return scan_class_folders(root, extensions)
+
+
+def _truth(source: Path, layout: str, given: Optional[Path]) -> GroundTruth:
+    if given is not None:
+        return read_ground_truth(given)
+    if layout == "kaggle":
+        return read_kaggle(source)
+    devkits: List[Path] = sorted(source.glob("ILSVRC*devkit*.tar.gz"))
+    if layout == "archives" and devkits:
+        return read_devkit_archive(devkits[0])
+    found = find_ground_truth(source) or find_ground_truth(source.parent)
+    if found is None:
+        raise RequestError(f"{source} holds validation images whose labels are in the devkit's "
+                           f"*_validation_ground_truth.txt (or Kaggle's {KAGGLE_SOLUTION}): none "
+                           f"found in {source}/*/data; give it with --ground-truth FILE")
+    return read_ground_truth(found)
+
+
+def _fits_nothing(source: Path, split: str) -> RequestError:
+    names = sorted(item.name for item in source.iterdir())
+    held = f"{len(names)} things ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+    return RequestError(f"{source} holds {held if names else 'nothing'}, which fits no layout of a "
+                        f"{split} set; {_NEEDS}")

@@ -17,6 +17,10 @@ from convert.workspace import BUILDING
 from reading import read_rows
 
 
+class Killed(BaseException):
+    """Ends a conversion at once, as a signal does; nothing of ours catches it."""
+
+
 def blacklist_of(source):
     return source / "devkit" / "data" / "ILSVRC2015_clsloc_validation_blacklist.txt"
 
@@ -99,10 +103,10 @@ def test_it_goes_on_from_the_finished_shards(sample, train, tmp_path, monkeypatc
     def fail_at_the_last(plan, building, keep_bad):
         built.append(plan.index)
         if built == [0, 1, 2]:
-            raise KeyboardInterrupt
+            raise Killed
         return build(plan, building, keep_bad)
     monkeypatch.setattr(conversion_module, "build_shard", fail_at_the_last)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Killed):
         convert(Request(sample, "train", tmp_path / "b", shards=3))
     assert os.listdir(tmp_path / "b") == [BUILDING]
     convert(Request(sample, "train", tmp_path / "b", shards=3))
@@ -116,10 +120,10 @@ def test_killed_while_publishing_it_still_ends_with_the_same_bytes(sample, train
 
     def killed_at_the_second_move(source, target):
         if target == tmp_path / "b" / "train-00000-of-00003.mindrecord":
-            raise KeyboardInterrupt
+            raise Killed
         replace(source, target)
     monkeypatch.setattr(os, "replace", killed_at_the_second_move)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Killed):
         convert(Request(sample, "train", tmp_path / "b", shards=3))
     monkeypatch.undo()
     convert(Request(sample, "train", tmp_path / "b", shards=3))
@@ -128,9 +132,9 @@ def test_killed_while_publishing_it_still_ends_with_the_same_bytes(sample, train
 
 def test_another_request_against_a_half_done_output_is_spelled_out(sample, tmp_path, monkeypatch):
     def interrupt(*_):
-        raise KeyboardInterrupt
+        raise Killed
     monkeypatch.setattr(conversion_module, "build_shard", interrupt)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Killed):
         convert(Request(sample, "train", tmp_path / "b", shards=3))
     with pytest.raises(RequestError, match="half-done.*seed: there 0, now 7"):
         convert(Request(sample, "train", tmp_path / "b", shards=3, seed=7))
@@ -217,3 +221,38 @@ def test_killed_by_signal_and_started_again(sample, train, tmp_path):
 def test_records_may_be_moved(train, tmp_path):
     moved = shutil.copytree(train, tmp_path / "elsewhere")
     assert len(read_rows(moved)) == open_records(moved).images
+
+
+def test_a_dead_worker_ends_it_with_an_error_and_loses_nothing(sample, train, tmp_path):
+    arguments = command("--source", sample, "--split", "train", "--out", tmp_path / "b",
+                        "--shards", 3, "--workers", 2)
+    running = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
+    while not list((tmp_path / "b").glob(f"{BUILDING}/0*.tmp")):
+        assert running.poll() is None
+    worker = max(int(pid) for pid in os.listdir("/proc") if pid.isdigit()
+                 and is_worker_of(int(pid), running.pid))
+    os.kill(worker, signal.SIGKILL)
+    _, errors = running.communicate()
+    assert running.returncode == 2
+    assert errors.splitlines()[-1].startswith("error: a worker that wrote to")
+    subprocess.run(arguments, check=True, capture_output=True)
+    assert digests(tmp_path / "b") == digests(train)
+
+
+def is_worker_of(pid, parent):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            of_parent = int(file.read().rsplit(")", 1)[1].split()[1]) == parent
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8") as file:
+            return of_parent and "LokyProcess" in file.read()
+    except FileNotFoundError:
+        return False
+
+
+def test_list_says_what_would_be_converted_and_writes_nothing(sample, tmp_path):
+    done = subprocess.run(command("--source", sample, "--split", "val", "--out", tmp_path / "b",
+                                  "--list"), capture_output=True, text=True, check=True)
+    names = [line.split("\t")[3] for line in done.stdout.splitlines()]
+    assert names == sorted(path.name for path in (sample / "val").iterdir())
+    assert "12 images of 4 classes" in done.stderr
+    assert os.listdir(tmp_path) == []

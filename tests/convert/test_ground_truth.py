@@ -19,9 +19,9 @@ MAP = "n02119789 1 kit_fox\nn02100735 2 English_setter\nn01440764 3 tench\n"
 
 
 def test_labels_are_positions_of_sorted_wnids_not_devkit_ids(tmp_path):
-    labels, names = read_ground_truth(devkit(tmp_path, "1\n3\n2\n3\n", MAP))
-    assert names == ["n01440764", "n02100735", "n02119789"]
-    assert labels == [2, 0, 1, 0]
+    truth = read_ground_truth(devkit(tmp_path, "1\n3\n2\n3\n", MAP))
+    assert truth.class_names == ["n01440764", "n02100735", "n02119789"]
+    assert truth.labels == {1: 2, 2: 0, 3: 1, 4: 0}
 
 
 def test_the_ground_truth_is_found_in_a_devkit_folder(tmp_path):
@@ -48,5 +48,5 @@ def test_malformed_files_are_refused_by_line(tmp_path, truth, class_map, words):
 def test_a_missing_class_map_is_named(tmp_path):
     path = devkit(tmp_path, "1\n", MAP)
     path.with_name("map_clsloc.txt").unlink()
-    with pytest.raises(RequestError, match="map_clsloc.txt does not exist"):
+    with pytest.raises(RequestError, match="neither map_clsloc.txt nor meta.mat"):
         read_ground_truth(path)

@@ -43,15 +43,15 @@ def test_validation_labels_go_through_the_class_map(sample):
 
 def test_devkit_ids_taken_for_labels_would_be_wrong(sample):
     truth = find_ground_truth(sample)
-    labels, _ = read_ground_truth(truth)
-    assert [int(line) - 1 for line in truth.read_text().split()] != labels
+    labels = read_ground_truth(truth).labels
+    assert [int(line) - 1 for line in truth.read_text().split()] != list(labels.values())
 
 
 def test_validation_in_class_folders_lists_the_same(source):
     flat = list_source(source, "val")
     into_class_folders(source)
     folders = list_source(source, "val")
-    assert folders.layout == "class folders" != flat.layout
+    assert (flat.layout, folders.layout) == ("flat", "folders")
     assert folders.sha256() == flat.sha256()
 
 
@@ -69,7 +69,7 @@ def spoil_missing(source):
 def spoil_empty(source):
     shutil.rmtree(source / "train")
     (source / "train").mkdir()
-    return "holds nothing, which fits no layout"
+    return "fits no layout of a train set; known layouts"
 
 
 def spoil_class_without_pictures(source):
