@@ -1,14 +1,15 @@
-"""Command line: ``python -m convert sample|run|verify``."""
+"""Command line: ``python -m convert sample|run|verify|show``."""
 
 import sys
 from pathlib import Path
 
 from common import ArgumentParser, run_command
 from convert import (SAMPLE_LAYOUTS, Manifest, Request, arrange_sample, available_cores, convert,
-                     make_sample, verify)
+                     make_sample, open_records, verify)
 from convert.conversion import CHECKS, ON_BAD, list_request
 from convert.listing import Listing
 from convert.naming import PICTURE_EXTENSIONS
+from convert.show import contact_sheet, summary
 from convert.sources import LAYOUTS, SPLITS
 
 
@@ -19,6 +20,7 @@ def main() -> None:
     _add_sample(commands)
     _add_run(commands)
     _add_verify(commands)
+    _add_show(commands)
     arguments = parser.parse_args()
     arguments.action(arguments)
 
@@ -67,6 +69,15 @@ def _add_verify(commands) -> None:
     check.set_defaults(action=_verify)
 
 
+def _add_show(commands) -> None:
+    show = commands.add_parser("show", help="contact sheet and figures of a record set")
+    show.add_argument("records", type=Path, help="folder of the record set")
+    show.add_argument("--out", type=Path, required=True, help="PNG file for the contact sheet")
+    show.add_argument("--pictures", type=int, default=40, help="pictures on the sheet")
+    show.add_argument("--seed", type=int, default=0, help="of the sample")
+    show.set_defaults(action=_show)
+
+
 def _sample(arguments) -> None:
     make_sample(arguments.out, arguments.classes, arguments.train, arguments.val, arguments.seed)
     arrange_sample(arguments.out, arguments.layout)
@@ -97,6 +108,13 @@ def _verify(arguments) -> None:
     manifest = verify(arguments.records, arguments.deep, arguments.workers)
     print(f"{arguments.records}: {manifest.images:,} images in {len(manifest.shards)} shards are "
           "as the manifest says" + (" and can all be decoded" if arguments.deep else ""))
+
+
+def _show(arguments) -> None:
+    records = open_records(arguments.records)
+    contact_sheet(records, arguments.out, arguments.pictures, arguments.seed)
+    print(summary(records, arguments.seed))
+    print(f"contact sheet: {arguments.out}")
 
 
 def _report(out: Path, manifest: Manifest) -> None:

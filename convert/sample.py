@@ -22,7 +22,8 @@ MAX_CLASSES = 1000
 BLACKLISTED_SHARE = 0.04    # of ILSVRC's 50,000 validation pictures 1,762 are listed: 3.5 %
 
 # One random stream for each purpose, so that drawing more of one thing leaves the others alone.
-TRAIN_STREAM, VAL_STREAM, NAMES_STREAM, NUMBERS_STREAM, LABELS_STREAM, ODD_STREAM = range(6)
+(TRAIN_STREAM, VAL_STREAM, WNID_STREAM, DEVKIT_STREAM, NUMBER_STREAM, LABEL_STREAM,
+ BLACKLIST_STREAM, CMYK_STREAM, ODD_STREAM) = range(9)
 
 # Neighbours look alike, so that a colour some places on gives a contrast.
 COLOURS = {
@@ -32,8 +33,6 @@ COLOURS = {
     "white": (235, 235, 230), "black": (30, 30, 35),
 }
 FIRST_CONTRAST = 4          # added to 1 places along COLOURS: red on blue, not red on orange
-
-Texture = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
 
 
 def make_sample(out: Path, classes: int = 10, train: int = 60, val: int = 10,
@@ -59,10 +58,9 @@ def make_sample(out: Path, classes: int = 10, train: int = 60, val: int = 10,
     _check_arguments(classes, train, val, seed)
     with _folder_when_complete(Path(out)) as folder:
         wnids = _invented_wnids(classes, seed)
-        labels = np.random.default_rng([seed, LABELS_STREAM]).permutation(
-            np.repeat(np.arange(classes), val))
+        labels = _rng(seed, LABEL_STREAM).permutation(np.repeat(np.arange(classes), val))
         blacklist = _blacklist(len(labels), seed)
-        cmyk_id = int(np.random.default_rng([seed, ODD_STREAM]).choice(blacklist))
+        cmyk_id = int(_rng(seed, CMYK_STREAM).choice(blacklist))
         _write_devkit(folder / "devkit" / "data", wnids, labels, blacklist, seed)
         _write_pictures(_train_pictures(folder / "train", wnids, train, seed)
                         + _val_pictures(folder / "val", labels, cmyk_id, seed))
@@ -92,17 +90,20 @@ def _folder_when_complete(out: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.rename(out)
-    except BaseException:
-        shutil.rmtree(temporary)
-        raise
+    finally:
+        if temporary.exists():
+            shutil.rmtree(temporary)
+
+
+def _rng(seed: int, *stream: int) -> np.random.Generator:
+    return np.random.default_rng([seed, *stream])
 
 
 # ---- Names, labels, devkit
 
 def _invented_wnids(classes: int, seed: int) -> list[str]:
     """Sorted wnids; WordNet's own noun ids end near n15300000, so n9... is no real one's."""
-    rng = np.random.default_rng([seed, NAMES_STREAM])
-    numbers = rng.choice(10_000_000, size=classes, replace=False)
+    numbers = _rng(seed, WNID_STREAM).choice(10_000_000, size=classes, replace=False)
     return sorted(f"n9{number:07d}" for number in numbers)
 
 
@@ -112,16 +113,16 @@ def _devkit_ids(classes: int, seed: int) -> list[int]:
     Walking round one random cycle of all classes (Sattolo) moves each of them, so labels read in
     devkit order are wrong for every picture and not just for most.
     """
-    cycle = np.random.default_rng([seed, NAMES_STREAM, 1]).permutation(classes)
+    cycle = _rng(seed, DEVKIT_STREAM).permutation(classes)
     ids = np.empty(classes, dtype=int)
     ids[cycle] = np.roll(cycle, 1) + 1
     return ids.tolist()
 
 
 def _blacklist(images: int, seed: int) -> list[int]:
-    rng = np.random.default_rng([seed, ODD_STREAM, 1])
     count = max(1, round(BLACKLISTED_SHARE * images))
-    return sorted((rng.choice(images, size=count, replace=False) + 1).tolist())
+    positions = _rng(seed, BLACKLIST_STREAM).choice(images, size=count, replace=False)
+    return sorted((positions + 1).tolist())
 
 
 def _write_devkit(data: Path, wnids: list[str], labels: np.ndarray, blacklist: list[int],
@@ -152,12 +153,11 @@ class _Picture:
 
 def _train_pictures(folder: Path, wnids: list[str], per_class: int, seed: int) -> list[_Picture]:
     images = len(wnids) * per_class
-    odd = np.random.default_rng([seed, ODD_STREAM, 2]).choice(
-        images, size=min(3, images), replace=False)
+    odd = _rng(seed, ODD_STREAM).choice(images, size=min(3, images), replace=False)
     kinds = dict(zip(odd.tolist(), ("L", "CMYK", "PNG")))
     pictures = []
     for label, wnid in enumerate(wnids):
-        gaps = np.random.default_rng([seed, NUMBERS_STREAM, label]).integers(2, 400, per_class)
+        gaps = _rng(seed, NUMBER_STREAM, label).integers(2, 400, per_class)
         for i, number in enumerate(np.cumsum(gaps)):
             pictures.append(_Picture(folder / wnid / f"{wnid}_{number}.JPEG", label,
                                      (seed, TRAIN_STREAM, label, i),
@@ -176,7 +176,7 @@ def _write_pictures(pictures: list[_Picture]) -> None:
         folder.mkdir(parents=True)
     with progress_bar(len(pictures), "sample", "images") as bar:
         for picture in pictures:
-            rng = np.random.default_rng(picture.stream)
+            rng = _rng(*picture.stream)
             _save(_draw(_look(picture.label), rng), picture, int(rng.integers(80, 96)))
             bar.update()
 
@@ -189,36 +189,7 @@ def _save(pixels: np.ndarray, picture: _Picture, quality: int) -> None:
         image.convert(picture.kind).save(picture.path, format="JPEG", quality=quality)
 
 
-# ---- What a class looks like: textures are functions of u, v in radians, shaped (H, W),
-# ---- positive where the texture's colour shows
-
-def _stripes(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return np.sin(u)
-
-
-def _checks(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return np.sin(u) * np.sin(v)
-
-
-def _dots(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return np.cos(u) + np.cos(v) - 0.6
-
-
-def _grid(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return np.maximum(np.cos(u), np.cos(v)) - 0.75
-
-
-def _rings(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return np.sin(1.3 * np.hypot(u, v))
-
-
-def _waves(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return np.sin(u + 1.8 * np.sin(v))
-
-
-def _zigzags(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return np.sin(1.3 * u + 2 * np.arcsin(np.sin(v)))
-
+# ---- What a class looks like
 
 def _blobs(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Waves of equal length from eight random sides: spots of no regular shape."""
@@ -229,17 +200,22 @@ def _blobs(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray
 
 def _bricks(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     odd_row = np.floor(v / math.pi) % 2
-    joints = np.maximum(np.cos(2 * v), np.cos(u + math.pi * odd_row) - 0.1)
-    return 0.8 - joints
+    return 0.8 - np.maximum(np.cos(2 * v), np.cos(u + math.pi * odd_row) - 0.1)
 
 
-def _rays(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return np.sin(12 * np.arctan2(v, u))
-
-
-TEXTURES: dict[str, Texture] = {
-    "stripes": _stripes, "checks": _checks, "dots": _dots, "grid": _grid, "rings": _rings,
-    "waves": _waves, "zigzags": _zigzags, "blobs": _blobs, "bricks": _bricks, "rays": _rays,
+# Place (u, v in radians, shaped (H, W)) and random numbers -> positive where the texture's
+# colour shows.
+TEXTURES: dict[str, Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]] = {
+    "stripes": lambda u, v, rng: np.sin(u),
+    "checks": lambda u, v, rng: np.sin(u) * np.sin(v),
+    "dots": lambda u, v, rng: np.cos(u) + np.cos(v) - 0.6,
+    "grid": lambda u, v, rng: np.maximum(np.cos(u), np.cos(v)) - 0.75,
+    "rings": lambda u, v, rng: np.sin(1.3 * np.hypot(u, v)),
+    "waves": lambda u, v, rng: np.sin(u + 1.8 * np.sin(v)),
+    "zigzags": lambda u, v, rng: np.sin(1.3 * u + 2 * np.arcsin(np.sin(v))),
+    "blobs": _blobs,
+    "bricks": _bricks,
+    "rays": lambda u, v, rng: np.sin(12 * np.arctan2(v, u)),
 }
 
 

@@ -1,0 +1,103 @@
+"""Looking at a record set: a contact sheet of a seeded sample, and a page of figures."""
+
+import io
+import random
+import statistics
+from pathlib import Path
+from typing import Dict, List
+
+from PIL import Image, ImageDraw
+
+from common import RequestError, replaced_file
+from convert.manifest import Manifest
+from convert.records import RecordSet
+
+COLUMNS = 8
+TILE = 160  # pixels, the side of the square that a picture is fitted into
+CAPTION = 30  # pixels, two lines of text
+BLACKLIST_COLOUR = (200, 0, 0)
+
+SIZED_PICTURES = 1000  # picture sizes are taken from a sample of this many
+
+
+def contact_sheet(records: RecordSet, out: Path, pictures: int, seed: int) -> None:
+    """Write a PNG of a random sample, each with class name, image id and blacklist mark.
+
+    Raises:
+        RequestError: ``out`` is not a ``.png`` or ``pictures`` is below 1.
+    """
+    if out.suffix.lower() != ".png":
+        raise RequestError(f"--out {out}: the contact sheet is a PNG; give a name ending in .png")
+    rows = sample_rows(records, pictures, seed)
+    lines = -(-len(rows) // COLUMNS)
+    sheet = Image.new("RGB", (min(len(rows), COLUMNS) * TILE, lines * (TILE + CAPTION)), "white")
+    for position, row in enumerate(rows):
+        corner = (position % COLUMNS * TILE, position // COLUMNS * (TILE + CAPTION))
+        _draw(sheet, corner, row, records.class_names)
+    with replaced_file(out) as file:
+        sheet.save(file, "PNG")
+
+
+def sample_rows(records: RecordSet, count: int, seed: int) -> List[Dict]:
+    """``count`` random rows (all, when there are fewer) in record order.
+
+    Raises:
+        RequestError: ``count`` is below 1.
+    """
+    if count < 1:
+        raise RequestError(f"--pictures {count}: at least 1 is needed")
+    chosen = sorted(random.Random(seed).sample(range(records.images), min(count, records.images)))
+    import mindspore.dataset as ds  # takes seconds and 400 MB: not for the other commands
+    rows = ds.MindDataset(records.files, columns_list=["image", "label", "image_id", "blacklisted"],
+                          sampler=ds.SubsetSampler(chosen), num_parallel_workers=1)
+    return list(rows.create_dict_iterator(num_epochs=1, output_numpy=True))
+
+
+def _draw(sheet: Image.Image, corner: tuple, row: Dict, class_names: List[str]) -> None:
+    left, top = corner
+    with Image.open(io.BytesIO(row["image"].tobytes())) as picture:
+        small = picture.convert("RGB")
+    small.thumbnail((TILE - 8, TILE - 8))
+    marked = bool(row["blacklisted"])
+    pen = ImageDraw.Draw(sheet)
+    if marked:
+        pen.rectangle((left, top, left + TILE - 1, top + TILE - 1), BLACKLIST_COLOUR)
+    sheet.paste(small, (left + (TILE - small.width) // 2, top + (TILE - small.height) // 2))
+    caption = f"{class_names[int(row['label'])]}\n#{int(row['image_id'])}"
+    pen.text((left + 4, top + TILE + 2), caption + (" blacklisted" if marked else ""),
+             fill=BLACKLIST_COLOUR if marked else "black")
+
+
+def summary(records: RecordSet, seed: int) -> str:
+    """One page of figures, as Markdown."""
+    manifest = records.manifest
+    counts = sorted(item.images for item in manifest.classes)
+    file_bytes = sum(shard.bytes + shard.index_bytes for shard in manifest.shards)
+    lines = [
+        f"# {records.folder.name}: {manifest.images:,} images, {manifest.split}",
+        f"- layout of the source: {manifest.layout}; record set {records.sha256}",
+        f"- classes: {len(counts)}; images per class: min {counts[0]:,}, "
+        f"median {statistics.median(counts):,g}, max {counts[-1]:,}",
+        f"- shards: {len(manifest.shards)}; bytes: {manifest.picture_bytes:,} of pictures in "
+        f"{file_bytes:,} of files",
+        _sizes_line(records, seed),
+    ]
+    if manifest.blacklist:
+        lines.append(f"- blacklisted: {manifest.blacklist.images:,}, leaving "
+                     f"{manifest.images - manifest.blacklist.images:,} in the filtered set")
+    return "\n".join(lines + _remark_lines(manifest))
+
+
+def _sizes_line(records: RecordSet, seed: int) -> str:
+    sizes = []
+    for row in sample_rows(records, SIZED_PICTURES, seed):
+        with Image.open(io.BytesIO(row["image"].tobytes())) as picture:
+            sizes.append(picture.size)
+    sides = [sorted(values) for values in zip(*sizes)]
+    width, height = (f"{side[0]} / {side[len(side) // 2]} / {side[-1]}" for side in sides)
+    return f"- pixels, min / median / max of {len(sizes):,} pictures: {width} wide, {height} high"
+
+
+def _remark_lines(manifest: Manifest) -> List[str]:
+    return [f"- {kind}: {remark.file_name} ({remark.reason})"
+            for kind in ("repaired", "rejected") for remark in getattr(manifest, kind)]

@@ -1,0 +1,47 @@
+"""The contact sheet and the page of figures say what is in the records."""
+
+import pytest
+from PIL import Image
+
+from common import RequestError
+from convert import Request, convert, open_records
+from convert.show import BLACKLIST_COLOUR, CAPTION, TILE, contact_sheet, sample_rows, summary
+
+
+@pytest.fixture(scope="module")
+def records(sample, tmp_path_factory):
+    out = tmp_path_factory.mktemp("show") / "val"
+    blacklist = sample / "devkit" / "data" / "ILSVRC2015_clsloc_validation_blacklist.txt"
+    convert(Request(sample, "val", out, shards=2, blacklist=blacklist))
+    return open_records(out)
+
+
+def test_the_sheet_shows_every_picture_and_marks_the_blacklisted(records, tmp_path):
+    contact_sheet(records, tmp_path / "sheet.png", pictures=100, seed=0)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (8 * TILE, 2 * (TILE + CAPTION))
+        marked = [k for k in range(12)
+                  if sheet.getpixel((k % 8 * TILE, k // 8 * (TILE + CAPTION))) == BLACKLIST_COLOUR]
+    expected = [k for k, row in enumerate(sample_rows(records, 100, 0)) if row["blacklisted"]]
+    assert marked == expected != []
+
+
+def test_the_sample_depends_on_the_seed_alone(records):
+    def ids(seed):
+        return [int(row["image_id"]) for row in sample_rows(records, 5, seed)]
+    assert ids(1) == ids(1) != ids(2)
+    assert len(ids(1)) == 5
+
+
+def test_the_summary_counts_classes_and_repairs(records):
+    text = summary(records, seed=0)
+    assert "images per class: min 3, median 3, max 3" in text
+    assert "blacklisted: 1, leaving 11" in text
+    for remark in records.manifest.repaired:
+        assert f"repaired: {remark.file_name}" in text
+
+
+@pytest.mark.parametrize("name, pictures", [("sheet.jpg", 3), ("sheet.png", 0)])
+def test_wrong_requests_are_refused(records, tmp_path, name, pictures):
+    with pytest.raises(RequestError):
+        contact_sheet(records, tmp_path / name, pictures, 0)
