@@ -51,6 +51,9 @@ def _add_run(commands) -> None:
                                                 "a multiple of 8")
     run.add_argument("--seed", type=int, default=0, help="of the training order")
     run.add_argument("--check", choices=CHECKS, default="decode", help="how to check each picture")
+    run.add_argument("--short-side", type=int, metavar="PIXELS",
+                     help="shrink pictures with a longer short side to this, for cheaper decoding")
+    run.add_argument("--quality", type=int, default=90, help="JPEG quality of shrunk pictures")
     run.add_argument("--on-bad", choices=ON_BAD, default="fail",
                      help="stop at bad pictures, or leave them out and record them")
     run.add_argument("--allow-other-labels", action="store_true",
@@ -120,6 +123,8 @@ def _show(arguments) -> None:
 def _report(out: Path, manifest: Manifest) -> None:
     print(f"{out}: {manifest.images:,} images of {len(manifest.classes)} classes in "
           f"{len(manifest.shards)} shards, {manifest.picture_bytes:,} bytes of pictures")
+    if manifest.shrunk:
+        print(f"shrunk: {manifest.shrunk:,} pictures, {manifest.bytes_saved:,} bytes saved")
     for kind in ("repaired", "rejected"):
         remarks = getattr(manifest, kind)
         if remarks:

@@ -19,6 +19,7 @@ from convert.ilsvrc import IlsvrcCheck, check_ilsvrc
 from convert.listing import Listing
 from convert.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNote, ClassCount, Manifest,
                               Remark, RowsDigest, read_manifest)
+from convert.pictures import Treatment
 from convert.planning import ShardPlan, plan_shards
 from convert.shards import ShardReport, build_shard
 from convert.sources import list_source
@@ -44,6 +45,8 @@ class Request:
     shards: Optional[int] = None
     seed: int = 0
     check: str = "decode"
+    short_side: Optional[int] = None
+    quality: int = 90
     allow_other_labels: bool = False
     on_bad: str = "fail"
     workers: int = 1
@@ -69,7 +72,7 @@ def convert(request: Request) -> Manifest:
     blacklist = _load_blacklist(request, listing)
     ilsvrc = check_ilsvrc(listing, blacklist, request.allow_other_labels)
     plans = plan_shards(listing, request.shards, request.seed,
-                        blacklist.ids if blacklist else frozenset(), request.check == "decode")
+                        blacklist.ids if blacklist else frozenset(), _treatment(request))
     options = _options(request, listing, blacklist, len(plans))
     if (request.out / MANIFEST_NAME).exists():
         return _existing(request.out, options)
@@ -80,6 +83,15 @@ def convert(request: Request) -> Manifest:
         manifest.write(request.out)
     clear(request.out)
     return manifest
+
+
+def _treatment(request: Request) -> Treatment:
+    if request.short_side is None:
+        return Treatment(request.check == "decode")
+    if not (request.short_side >= 1 and 1 <= request.quality <= 95):
+        raise RequestError(f"--short-side {request.short_side} --quality {request.quality}: the "
+                           "short side is at least 1 pixel, the quality 1 to 95")
+    return Treatment(request.check == "decode", request.short_side, request.quality)
 
 
 def list_request(request: Request) -> Listing:
@@ -107,7 +119,8 @@ def _options(request: Request, listing: Listing, blacklist: Optional[Blacklist],
     return {
         "split": request.split, "source_sha256": listing.sha256(), "images": len(listing.entries),
         "blacklist_sha256": blacklist.sha256 if blacklist else None, "shards": shards,
-        "seed": request.seed, "check": request.check,
+        "seed": request.seed, "check": request.check, "short_side": request.short_side,
+        "quality": request.quality if request.short_side else None,
         "mindspore": importlib.metadata.version("mindspore"),
     }
 
@@ -185,6 +198,8 @@ def _manifest(request: Request, listing: Listing, blacklist: Optional[Blacklist]
         format_version=FORMAT_VERSION, split=request.split, layout=listing.layout,
         options=options, seed=request.seed, images=len(stored),
         picture_bytes=sum(report.picture_bytes for report in reports),
+        shrunk=sum(report.shrunk for report in reports),
+        bytes_saved=sum(report.bytes_saved for report in reports),
         source_sha256=options["source_sha256"], rows_sha256=rows.sha256(),
         classes=[ClassCount(name, per_class[label])
                  for label, name in enumerate(listing.class_names)],

@@ -65,6 +65,8 @@ class Manifest:
     seed: int
     images: int
     picture_bytes: int  # stored in the records
+    shrunk: int  # pictures, see options short_side and quality
+    bytes_saved: int  # by shrinking them
     source_sha256: str  # of names, sizes, labels and ids as listed
     rows_sha256: str  # of "image_id label blacklisted\n" of every stored row, in image-id order
     classes: List[ClassCount]

@@ -1,6 +1,7 @@
 """Checking one encoded picture, and repairing the kinds that readers trip over."""
 
 import io
+from dataclasses import dataclass
 from typing import NamedTuple, Optional
 
 from PIL import Image
@@ -20,21 +21,29 @@ class BadPicture(Exception):
     """The bytes are not a picture that a training run can read; the message says why."""
 
 
+@dataclass(frozen=True)
+class Treatment:
+    """How pictures are checked, and what is stored of the large ones."""
+
+    decode: bool = True  # every pixel; otherwise only the header and the end marker are read
+    short_side: Optional[int] = None  # pixels; pictures with a longer one are shrunk to it
+    quality: Optional[int] = None  # of the JPEGs that shrinking makes, 1 to 95
+
+
 class CheckedPicture(NamedTuple):
     """What goes into the record: the bytes, and why they differ from the source's if they do."""
 
     data: bytes
-    repaired: Optional[str]
+    repaired: Optional[str] = None
+    shrunk: bool = False
 
 
-def check_picture(data: bytes, decode: bool) -> CheckedPicture:
+def check_picture(data: bytes, treatment: Treatment) -> CheckedPicture:
     """Check encoded bytes by their content, whatever the file is called.
 
-    JPEG in grayscale or RGB is kept byte for byte. CMYK JPEG and PNG become baseline RGB JPEG of
-    quality 95. EXIF orientation is ignored, as every ImageNet reader does.
-
-    Args:
-        decode: decode every pixel; otherwise only the header and the end marker are read.
+    JPEG in grayscale or RGB is kept byte for byte unless it is to be shrunk. CMYK JPEG and PNG
+    become baseline RGB JPEG of quality 95. EXIF orientation is ignored, as every ImageNet reader
+    does.
 
     Raises:
         BadPicture: empty, of another format, truncated, undecodable, or absurdly large.
@@ -43,7 +52,7 @@ def check_picture(data: bytes, decode: bool) -> CheckedPicture:
         raise BadPicture("empty file")
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as picture:
-            return _check_opened(picture, data, decode)
+            return _check_opened(picture, data, treatment)
     except BadPicture:
         raise
     except Image.UnidentifiedImageError:
@@ -53,22 +62,32 @@ def check_picture(data: bytes, decode: bool) -> CheckedPicture:
         raise BadPicture(f"undecodable: {error}") from None
 
 
-def _check_opened(picture: Image.Image, data: bytes, decode: bool) -> CheckedPicture:
+def _check_opened(picture: Image.Image, data: bytes, treatment: Treatment) -> CheckedPicture:
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise BadPicture(f"{width} x {height} pixels, more than {MAX_PIXELS}")
-    if picture.format == "PNG":
-        return _as_rgb_jpeg(picture, "PNG")
-    if picture.mode == "CMYK":
-        return _as_rgb_jpeg(picture, "CMYK")
-    if decode:
+    odd = "PNG" if picture.format == "PNG" else "CMYK" if picture.mode == "CMYK" else None
+    repaired = f"{odd} stored as RGB JPEG" if odd else None
+    if treatment.short_side and min(width, height) > treatment.short_side:
+        return CheckedPicture(_shrunk(picture, treatment), repaired, shrunk=True)
+    if repaired:
+        return CheckedPicture(_as_jpeg(picture.convert("RGB"), REPAIRED_JPEG_QUALITY), repaired)
+    if treatment.decode:
         picture.load()
     elif _END_OF_IMAGE not in data[-1024:]:
         raise BadPicture("truncated: no end-of-image marker")
-    return CheckedPicture(data, None)
+    return CheckedPicture(data)
 
 
-def _as_rgb_jpeg(picture: Image.Image, was: str) -> CheckedPicture:
+def _shrunk(picture: Image.Image, treatment: Treatment) -> bytes:
+    width, height = picture.size
+    factor = treatment.short_side / min(width, height)
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    plain = picture if picture.mode == "L" else picture.convert("RGB")
+    return _as_jpeg(plain.resize(size, Image.Resampling.LANCZOS), treatment.quality)
+
+
+def _as_jpeg(picture: Image.Image, quality: int) -> bytes:
     encoded = io.BytesIO()
-    picture.convert("RGB").save(encoded, "JPEG", quality=REPAIRED_JPEG_QUALITY)
-    return CheckedPicture(encoded.getvalue(), f"{was} stored as RGB JPEG")
+    picture.save(encoded, "JPEG", quality=quality)
+    return encoded.getvalue()

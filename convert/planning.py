@@ -7,6 +7,7 @@ from typing import FrozenSet, List, Optional
 
 from common import RequestError
 from convert.listing import Entry, Listing
+from convert.pictures import Treatment
 
 SHARD_BYTES = 1 << 30
 SHARD_COUNT_STEP = 8  # so that 1, 2, 4 and 8 ranks read equally many files
@@ -30,7 +31,7 @@ class ShardPlan:
     entries: List[Entry]
     blacklisted: FrozenSet[int]  # those of its entries' ids
     page_bytes: int
-    decode: bool
+    treatment: Treatment
 
 
 def default_shard_count(listing: Listing) -> int:
@@ -54,7 +55,7 @@ def ordered_entries(listing: Listing, seed: int) -> List[Entry]:
 
 
 def plan_shards(listing: Listing, shards: Optional[int], seed: int, blacklist_ids: FrozenSet[int],
-                decode: bool) -> List[ShardPlan]:
+                treatment: Treatment) -> List[ShardPlan]:
     """Cut the ordered entries into consecutive runs whose lengths differ by one at the most.
 
     Raises:
@@ -73,7 +74,7 @@ def plan_shards(listing: Listing, shards: Optional[int], seed: int, blacklist_id
             index=index, file=f"{listing.split}-{index:05d}-of-{count:05d}.mindrecord",
             root=listing.root, entries=part,
             blacklisted=frozenset(e.image_id for e in part if e.image_id in blacklist_ids),
-            page_bytes=_page_bytes(listing.root, part), decode=decode))
+            page_bytes=_page_bytes(listing.root, part), treatment=treatment))
     return plans
 
 

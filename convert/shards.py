@@ -41,15 +41,18 @@ class ShardReport:
 
     shard: Shard
     picture_bytes: int
+    shrunk: int  # pictures
+    bytes_saved: int  # by shrinking them
     repaired: List[Remark]
     bad: List[Remark]
 
     @staticmethod
     def read(path: Path) -> "ShardReport":
         fields = json.loads(path.read_text(encoding="utf-8"))
-        return ShardReport(Shard(**fields["shard"]), fields["picture_bytes"],
-                           [Remark(**item) for item in fields["repaired"]],
-                           [Remark(**item) for item in fields["bad"]])
+        return ShardReport(
+            shard=Shard(**fields.pop("shard")),
+            repaired=[Remark(**item) for item in fields.pop("repaired")],
+            bad=[Remark(**item) for item in fields.pop("bad")], **fields)
 
 
 def build_shard(plan: ShardPlan, building: Path, keep_bad: bool) -> ShardReport:
@@ -90,8 +93,8 @@ def _write(plan: ShardPlan, folder: Path) -> ShardReport:
             writer.write_raw_data(batch)
         writer.commit()
     _check_count(data_file, rows.stored)
-    return ShardReport(_close_shard(data_file, rows.stored), rows.picture_bytes, rows.repaired,
-                       rows.bad)
+    return ShardReport(_close_shard(data_file, rows.stored), rows.picture_bytes, rows.shrunk,
+                       rows.bytes_saved, rows.repaired, rows.bad)
 
 
 class _Rows:
@@ -101,6 +104,8 @@ class _Rows:
         self._plan = plan
         self.stored = 0
         self.picture_bytes = 0
+        self.shrunk = 0
+        self.bytes_saved = 0
         self.repaired: List[Remark] = []
         self.bad: List[Remark] = []
 
@@ -119,9 +124,12 @@ class _Rows:
 
     def _row(self, entry: Entry) -> Dict:
         data = read_entry(self._plan.root, entry)
-        picture = check_picture(data, self._plan.decode)
+        picture = check_picture(data, self._plan.treatment)
         if picture.repaired:
             self.repaired.append(Remark(entry.file_name, picture.repaired))
+        if picture.shrunk:
+            self.shrunk += 1
+            self.bytes_saved += len(data) - len(picture.data)
         self.stored += 1
         self.picture_bytes += len(picture.data)
         return {"image": picture.data, "label": entry.label, "file_name": entry.file_name,

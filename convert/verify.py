@@ -8,7 +8,7 @@ from joblib import Parallel, delayed
 
 from common import CheckFailed, progress_bar, sha256_of_file
 from convert.manifest import Manifest, RowsDigest, Shard, read_manifest
-from convert.pictures import BadPicture, check_picture
+from convert.pictures import BadPicture, Treatment, check_picture
 
 
 def verify(folder: Path, deep: bool = False, workers: int = 1) -> Manifest:
@@ -110,7 +110,7 @@ def _undecodable_in(data_file: Path) -> List[str]:
     faults = []
     for row in reader.get_next():
         try:
-            check_picture(bytes(row["image"]), decode=True)
+            check_picture(bytes(row["image"]), Treatment())
         except BadPicture as reason:
             faults.append(f"{data_file.name}: {row['file_name']}: {reason}")
     reader.close()

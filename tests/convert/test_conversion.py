@@ -256,3 +256,18 @@ def test_list_says_what_would_be_converted_and_writes_nothing(sample, tmp_path):
     assert names == sorted(path.name for path in (sample / "val").iterdir())
     assert "12 images of 4 classes" in done.stderr
     assert os.listdir(tmp_path) == []
+
+
+def test_shrinking_says_how_many_and_how_many_bytes(sample, train, tmp_path):
+    manifest = convert(Request(sample, "train", tmp_path / "b", shards=3, short_side=100))
+    before = {row["file_name"]: row["image"] for row in read_rows(train)}
+    after = {row["file_name"]: row["image"] for row in read_rows(tmp_path / "b")}
+    changed = [name for name in before if before[name] != after[name]]
+    assert manifest.shrunk == len(changed) > 0
+    assert manifest.picture_bytes == sum(len(image) for image in after.values())
+
+
+@pytest.mark.parametrize("options", [{"short_side": 0}, {"short_side": 100, "quality": 96}])
+def test_senseless_shrinking_is_refused(sample, tmp_path, options):
+    with pytest.raises(RequestError, match="--short-side"):
+        convert(Request(sample, "train", tmp_path / "b", **options))

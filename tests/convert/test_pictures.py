@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convert.pictures import BadPicture, check_picture
+from convert.pictures import BadPicture, Treatment, check_picture
 
 
 def encoded(mode="RGB", file_format="JPEG", size=(40, 30), **options):
@@ -20,13 +20,13 @@ def encoded(mode="RGB", file_format="JPEG", size=(40, 30), **options):
 @pytest.mark.parametrize("decode", [True, False])
 def test_good_jpeg_is_kept_byte_for_byte(mode, decode):
     data = encoded(mode)
-    assert check_picture(data, decode) == (data, None)
+    assert check_picture(data, Treatment(decode)) == (data, None, False)
 
 
 @pytest.mark.parametrize("mode, file_format", [("CMYK", "JPEG"), ("RGB", "PNG"), ("RGBA", "PNG"),
                                                ("P", "PNG")])
 def test_cmyk_and_png_become_rgb_jpeg(mode, file_format):
-    data, repaired = check_picture(encoded(mode, file_format), decode=False)
+    data, repaired, _ = check_picture(encoded(mode, file_format), Treatment(decode=False))
     with Image.open(io.BytesIO(data)) as picture:
         assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", (40, 30))
     assert "stored as RGB JPEG" in repaired
@@ -35,7 +35,7 @@ def test_cmyk_and_png_become_rgb_jpeg(mode, file_format):
 def test_exif_orientation_is_ignored():
     exif = Image.Exif()
     exif[0x0112] = 6  # rotate by 90 degrees
-    data, _ = check_picture(encoded(exif=exif, size=(40, 30)), decode=True)
+    data = check_picture(encoded(exif=exif, size=(40, 30)), Treatment()).data
     assert data == encoded(exif=exif, size=(40, 30))
 
 
@@ -50,7 +50,7 @@ def test_exif_orientation_is_ignored():
 ])
 def test_bad_bytes_are_refused_with_a_reason(data, decode, words):
     with pytest.raises(BadPicture, match=words):
-        check_picture(data, decode)
+        check_picture(data, Treatment(decode))
 
 
 def test_absurd_sizes_are_refused_before_decoding():
@@ -58,4 +58,40 @@ def test_absurd_sizes_are_refused_before_decoding():
     frame = data.index(b"\xff\xc0")  # start of frame: length 2, precision 1, height 2, width 2
     data[frame + 5:frame + 9] = b"\xff\xff\xff\xff"
     with pytest.raises(BadPicture, match="65535 x 65535 pixels"):
-        check_picture(bytes(data), decode=True)
+        check_picture(bytes(data), Treatment())
+
+
+@pytest.mark.parametrize("mode, stored", [("RGB", "RGB"), ("L", "L"), ("CMYK", "RGB")])
+def test_larger_pictures_are_shrunk_to_the_short_side(mode, stored):
+    original = encoded(mode, size=(100, 60))
+    data, _, shrunk = check_picture(original, Treatment(True, short_side=30, quality=80))
+    with Image.open(io.BytesIO(data)) as picture:
+        assert (picture.size, picture.mode) == ((50, 30), stored)
+    assert shrunk and len(data) < len(original)
+
+
+def test_smaller_pictures_are_not_touched_by_shrinking():
+    data = encoded(size=(100, 60))
+    assert check_picture(data, Treatment(True, short_side=60, quality=80)) == (data, None, False)
+
+
+def test_mutated_pictures_are_stored_decodable_or_refused():
+    """1,000 JPEGs with a few bytes changed, cut or inserted: never accepted and undecodable."""
+    rng = np.random.default_rng(1)
+    original = encoded(size=(64, 48), quality=90)
+    refused = 0
+    for _ in range(1000):
+        data = bytearray(original)
+        for position in rng.integers(0, len(data), rng.integers(1, 4)):
+            data[position] = rng.integers(0, 256)
+        if rng.random() < 0.3:
+            del data[rng.integers(1, len(data)):]
+        try:
+            stored = check_picture(bytes(data), Treatment()).data
+        except BadPicture as reason:
+            assert str(reason)
+            refused += 1
+            continue
+        with Image.open(io.BytesIO(stored)) as picture:
+            picture.load()
+    assert 300 < refused < 1000

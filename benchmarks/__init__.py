@@ -1,0 +1,9 @@
+"""Timing the other rooms and their peers, in one run on one machine, in turns.
+
+Every benchmark writes the same two files: ``result.json`` for programs, ``result.md`` for people,
+with the machine that the figures belong to.
+"""
+
+from benchmarks.tables import Row, Table, write_table
+
+__all__ = ["Row", "Table", "write_table"]

@@ -1,0 +1,93 @@
+"""How fast a source becomes a record set, against copying it and MindSpore's own converter."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Callable, Dict, List
+
+from benchmarks.machine import describe_machine
+from benchmarks.pictures import make_class_folders
+from benchmarks.tables import Row, Table
+from common import CheckFailed
+
+# What ImageNetToMR wants: a map of labels, class folders under "train".
+_IMAGENET_TO_MR = """
+import sys
+from mindspore.mindrecord import ImageNetToMR
+ImageNetToMR(sys.argv[1], sys.argv[2], sys.argv[3], partition_number=int(sys.argv[4])).transform()
+"""
+
+
+def benchmark_conversion(work: Path, images: int, repeats: int, workers: int) -> Table:
+    """Time each row ``repeats`` times in turns, each ending with sync, start-up included.
+
+    Args:
+        work: a folder with room for three times the pictures; what is made there is removed.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    source, out = work / "source", work / "out"
+    make_class_folders(source, images)
+    _write_label_map(source)
+    rows = _rows(source, out, workers)
+    seconds: Dict[str, List[float]] = {name: [] for name in rows}
+    for _ in range(repeats):
+        for name, action in rows.items():
+            seconds[name].append(_timed(action))
+            shutil.rmtree(out)
+    size = sum(path.stat().st_size for path in source.glob("train/*/*"))
+    shutil.rmtree(source)
+    return Table(
+        "Conversion of JPEGs in class folders", images, "images",
+        [Row(name, times) for name, times in seconds.items()], describe_machine(work),
+        {"repeats": repeats, "workers": workers, "megabytes": size // 1_000_000,
+         "cache": "warm", "every row ends with": "sync"})
+
+
+def _rows(source: Path, out: Path, workers: int) -> Dict[str, Callable[[], None]]:
+    train = source / "train"
+
+    def ours(check: str) -> Callable[[], None]:
+        return lambda: _run(sys.executable, "-m", "convert", "run", "--source", source, "--split",
+                            "train", "--out", out, "--check", check, "--workers", workers)
+
+    def imagenet_to_mr() -> None:
+        out.mkdir()
+        _run(sys.executable, "-c", _IMAGENET_TO_MR, source / "labels.txt", train,
+             out / "train.mindrecord", 8)
+    return {
+        "cp -r": lambda: _run("cp", "-r", train, out),
+        "plain append": lambda: _append_all(train, out),
+        "ImageNetToMR": imagenet_to_mr,
+        "convert --check header": ours("header"),
+        "convert --check decode": ours("decode"),
+    }
+
+
+def _timed(action: Callable[[], None]) -> float:
+    os.sync()
+    start = time.perf_counter()
+    action()
+    os.sync()
+    return time.perf_counter() - start
+
+
+def _run(*command: object) -> None:
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise CheckFailed(f"{command[0]} ended with {done.returncode}: {done.stderr[-300:]}")
+
+
+def _append_all(train: Path, out: Path) -> None:
+    out.mkdir()
+    with open(out / "all", "wb") as file:
+        for path in sorted(train.glob("*/*")):
+            file.write(path.read_bytes())
+
+
+def _write_label_map(source: Path) -> None:
+    names = sorted(folder.name for folder in (source / "train").iterdir())
+    (source / "labels.txt").write_text("".join(f"{name} {k}\n" for k, name in enumerate(names)),
+                                       encoding="utf-8")
