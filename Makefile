@@ -86,7 +86,7 @@ train-1p: $(DONE) ## train on one card into RUN
 
 train-8p: $(DONE) ## train on CARDS cards (msrun) into RUN
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" msrun --worker_num=$(CARDS) --local_worker_num=$(CARDS) \
-		--join=True --log_dir=$(RUN)-log $(TRAIN) --preset adsl-8p $(ARGS)
+		--join=True --log_dir=$(RUN)-log python $(TRAIN) --preset adsl-8p $(ARGS)
 
 EVALUATE = $(PY) -m evaluate --records $(RECORDS)/val --checkpoint $(CKPT) --device $(DEVICE)
 

@@ -1,0 +1,29 @@
+"""A checkpoint and a record set in, accuracy out: crops, predictions, errors on both sets.
+
+The network runs once over every picture; the full and the filtered set, and any other subset
+later, are scored from the predictions. ``Evaluator`` also serves the check after each epoch.
+
+Names are imported on first use, since MindSpore takes seconds to load and a command's ``--help``
+or a wrong argument should not wait for it.
+"""
+
+from importlib import import_module
+
+_MODULE_OF = {
+    "Protocol": "protocols", "PROTOCOLS": "protocols", "protocol_of": "protocols",
+    "crop_boxes": "protocols",
+    "VIEWS_PER_STEP": "steps", "StepShape": "steps", "step_shape": "steps",
+    "Evaluator": "evaluator",
+    "Predictions": "predictions", "load_predictions": "predictions",
+    "save_predictions": "predictions",
+    "Score": "scores", "score": "scores", "score_subset": "scores",
+    "accuracy_table": "results", "read_result": "results",
+}
+
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'evaluate' has no attribute '{name}'")
+    return getattr(import_module(f"evaluate.{_MODULE_OF[name]}"), name)

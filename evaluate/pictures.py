@@ -1,0 +1,34 @@
+"""The host's share: a picture is decoded once, resized once per scale, cut into squares."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from evaluate.protocols import Protocol, resized_size, square_boxes
+
+
+def decode_rgb(encoded: bytes) -> Image.Image:
+    """Any format that Pillow reads -> an RGB picture.
+
+    EXIF orientation is ignored, as in the programs that trained on ImageNet. Raises OSError for
+    bytes that are no picture or break off.
+    """
+    with Image.open(io.BytesIO(encoded)) as picture:
+        return picture.convert("RGB")
+
+
+def resized(picture: Image.Image, scale: int) -> Image.Image:
+    """The picture with its shorter side ``scale`` pixels long, bicubic."""
+    return picture.resize(resized_size(*picture.size, scale), Image.Resampling.BICUBIC)
+
+
+def cut_squares(picture: Image.Image, protocol: Protocol) -> list[np.ndarray]:
+    """For each scale its squares: uint8 (squares, scale, scale, 3), the same for all pictures."""
+    return [_squares_at(resized(picture, scale), protocol) for scale in protocol.scales]
+
+
+def _squares_at(picture: Image.Image, protocol: Protocol) -> np.ndarray:
+    pixels = np.asarray(picture)  # (height, width, 3)
+    return np.stack([pixels[box.top:box.bottom, box.left:box.right]
+                     for box in square_boxes(protocol, *picture.size)])

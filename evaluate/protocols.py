@@ -1,0 +1,153 @@
+"""Crop protocols as plain data: which views of a picture are classified and averaged.
+
+A picture is resized, once per scale, until its shorter side has that many pixels. From the
+resized picture one or three squares are taken that span the shorter side, from each square one
+or more views, and each view may be mirrored as well. Everything is whole pixels and exact: the
+first square, or corner, starts at pixel 0 and the last one ends with the last pixel.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from common import RequestError
+
+# Where a square or a view lies in the room it has: offset = room * position // 2.
+START, CENTRE, END = 0, 1, 2
+CORNERS_AND_CENTRE = ((START, START), (START, END), (END, START), (END, END), (CENTRE, CENTRE))
+
+# C. Szegedy et al., "Going deeper with convolutions", arXiv 1409.4842, section 7, takes shorter
+# sides of 256, 288, 320 and 352 pixels for crops of 224; these are the ones in use for 299.
+REFERENCE_SIZE = 299
+REFERENCE_SCALES = (320, 352, 384, 448)
+
+# Share of the shorter side that a single centre crop covers: the evaluation of the Inception
+# networks by their authors (TensorFlow models, slim, inception_preprocessing.py).
+CENTRE_FRACTION = 0.875
+
+
+class Box(NamedTuple):
+    """Pixels [left, right) x [top, bottom), as Pillow counts them."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def side(self) -> int:
+        return self.right - self.left
+
+
+class Crop(NamedTuple):
+    """One view: ``box`` of the picture resized to the shorter side ``scale``.
+
+    A box larger than the image size stands for a whole square that is resized to it.
+    """
+
+    scale: int
+    box: Box
+    mirrored: bool
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """``scales`` x ``squares`` x (``views`` and the whole square) x mirrors.
+
+    ``scales`` are the shorter sides in pixels, none below ``image_size``; ``squares`` positions
+    along the longer side; ``views`` (vertical, horizontal) positions within a square.
+    """
+
+    image_size: int
+    scales: tuple[int, ...]
+    squares: tuple[int, ...]
+    views: tuple[tuple[int, int], ...]
+    whole_square: bool
+    mirrored: bool
+
+    @property
+    def crops_per_square(self) -> int:
+        return (len(self.views) + self.whole_square) * (1 + self.mirrored)
+
+    @property
+    def crops(self) -> int:
+        return len(self.scales) * len(self.squares) * self.crops_per_square
+
+
+def single_crop(image_size: int) -> Protocol:
+    """The centre of the picture, shorter side ``image_size`` / 0.875."""
+    return Protocol(image_size, (centre_scale(image_size),), (CENTRE,), ((CENTRE, CENTRE),),
+                    whole_square=False, mirrored=False)
+
+
+def ten_crops(image_size: int) -> Protocol:
+    """Corners and centre of the central square, and mirrors: A. Krizhevsky et al., "ImageNet
+    Classification with Deep Convolutional Neural Networks", NIPS 2012, section 4.1."""
+    return Protocol(image_size, (centre_scale(image_size),), (CENTRE,), CORNERS_AND_CENTRE,
+                    whole_square=False, mirrored=True)
+
+
+def twelve_crops(image_size: int) -> Protocol:
+    """The ten crops, the whole central square, and its mirror.
+
+    The Inception-v4 paper (arXiv 1602.07261, table 4) reports 12 crops without saying which;
+    this is what one square of the 144 crops gives.
+    """
+    return Protocol(image_size, (centre_scale(image_size),), (CENTRE,), CORNERS_AND_CENTRE,
+                    whole_square=True, mirrored=True)
+
+
+def multi_scale_crops(image_size: int) -> Protocol:
+    """4 scales x 3 squares x 6 views x 2 mirrors = 144: arXiv 1409.4842, section 7."""
+    scales = tuple(round(scale * image_size / REFERENCE_SIZE) for scale in REFERENCE_SCALES)
+    return Protocol(image_size, scales, (START, CENTRE, END), CORNERS_AND_CENTRE,
+                    whole_square=True, mirrored=True)
+
+
+PROTOCOLS = {1: single_crop, 10: ten_crops, 12: twelve_crops, 144: multi_scale_crops}
+
+
+def protocol_of(crops: int, image_size: int) -> Protocol:
+    """The protocol with that number of crops; RequestError for a number that has none."""
+    if crops not in PROTOCOLS:
+        known = ", ".join(map(str, PROTOCOLS))
+        raise RequestError(f"there is no protocol of {crops} crops; take one of {known}")
+    return PROTOCOLS[crops](image_size)
+
+
+def centre_scale(image_size: int) -> int:
+    return round(image_size / CENTRE_FRACTION)
+
+
+def resized_size(width: int, height: int, scale: int) -> tuple[int, int]:
+    """(width, height) with the shorter side ``scale`` and the aspect ratio kept."""
+    if width < height:
+        return scale, round(height * scale / width)
+    return round(width * scale / height), scale
+
+
+def square_boxes(protocol: Protocol, width: int, height: int) -> list[Box]:
+    """The squares of a resized picture: left to right, or top to bottom in a portrait."""
+    side = min(width, height)
+    return [_square((width - side) * position // 2, (height - side) * position // 2, side)
+            for position in protocol.squares]
+
+
+def view_boxes(protocol: Protocol, side: int) -> list[Box]:
+    """The views of a square of ``side`` pixels; the whole square, where it is one, comes last."""
+    size = protocol.image_size
+    views = [_square((side - size) * horizontal // 2, (side - size) * vertical // 2, size)
+             for vertical, horizontal in protocol.views]
+    return views + [_square(0, 0, side)] * protocol.whole_square
+
+
+def crop_boxes(protocol: Protocol, width: int, height: int) -> list[Crop]:
+    """Every crop of a picture of that size, in the order of the network's outputs."""
+    return [Crop(scale, _square(square.left + view.left, square.top + view.top, view.side), mirror)
+            for scale in protocol.scales
+            for square in square_boxes(protocol, *resized_size(width, height, scale))
+            for view in view_boxes(protocol, square.side)
+            for mirror in (False, True)[:1 + protocol.mirrored]]
+
+
+def _square(left: int, top: int, side: int) -> Box:
+    return Box(left, top, left + side, top + side)

@@ -1,0 +1,70 @@
+"""From record files to squares: rows in file order, prepared ahead by threads.
+
+Every row is read exactly once: MindDataset's own sharding repeats rows to give all ranks
+equally many, so it is not used here.
+"""
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import Iterator, NamedTuple
+
+import mindspore.dataset as ds
+import numpy as np
+
+from common import RequestError
+from convert import RecordSet
+from evaluate.pictures import cut_squares, decode_rgb
+from evaluate.protocols import Protocol
+
+COLUMNS = ["image", "label", "image_id", "blacklisted"]
+
+
+class Row(NamedTuple):
+    image: bytes  # the encoded picture
+    label: int
+    image_id: int
+    blacklisted: bool
+
+
+class Prepared(NamedTuple):
+    """A row whose picture became squares: see ``cut_squares``."""
+
+    row: Row
+    squares: list[np.ndarray]
+
+
+def read_rows(records: RecordSet) -> Iterator[Row]:
+    """The rows of a record set in file order; RequestError where the files do not fit it."""
+    dataset = ds.MindDataset(records.files, columns_list=COLUMNS, shuffle=False)
+    rows = dataset.get_dataset_size()
+    if rows != records.images:
+        raise RequestError(f"{records.folder} holds {rows:,} rows, its manifest says "
+                           f"{records.images:,}; see what is damaged with: "
+                           f"python -m convert verify {records.folder}")
+    for row in dataset.create_dict_iterator(num_epochs=1, output_numpy=True):
+        yield Row(row["image"].tobytes(), int(row["label"]), int(row["image_id"]),
+                  bool(row["blacklisted"]))
+
+
+def prepared_rows(records: RecordSet, protocol: Protocol, workers: int,
+                  ahead: int) -> Iterator[Prepared]:
+    """The rows in the same order, decoded and cut by ``workers`` threads (Pillow lets go of the
+    interpreter lock), at most ``ahead`` + 1 of them in memory."""
+    with ThreadPoolExecutor(workers) as threads:
+        waiting = deque()
+        for row in read_rows(records):
+            waiting.append(threads.submit(_prepare, row, protocol, records))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _prepare(row: Row, protocol: Protocol, records: RecordSet) -> Prepared:
+    try:
+        picture = decode_rgb(row.image)
+    except OSError as error:  # Pillow's for bytes it cannot read
+        raise RequestError(
+            f"image id {row.image_id} of {records.folder} cannot be decoded ({error}); see what is "
+            f"damaged with: python -m convert verify --deep {records.folder}") from error
+    return Prepared(row._replace(image=b""), cut_squares(picture, protocol))

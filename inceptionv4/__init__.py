@@ -1,0 +1,24 @@
+"""Inception-v4 (arXiv 1602.07261): the network, the device it runs on, its weights on disk.
+
+Names are imported on first use, since MindSpore takes seconds to load and a command's ``--help``
+or a wrong argument should not wait for it.
+"""
+
+from importlib import import_module
+
+_MODULE_OF = {
+    "InceptionV4": "network", "SMALLEST_IMAGE": "network",
+    "Preprocess": "preprocess", "INCEPTION_MEAN": "preprocess", "INCEPTION_STD": "preprocess",
+    "Device": "device", "DEVICE_TARGETS": "device", "setup_device": "device",
+    "CheckpointMeta": "meta", "read_meta": "meta",
+    "load_checkpoint": "weights", "network_parameters": "weights", "read_checkpoint": "weights",
+    "save_checkpoint": "weights",
+}
+
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'inceptionv4' has no attribute '{name}'")
+    return getattr(import_module(f"inceptionv4.{_MODULE_OF[name]}"), name)

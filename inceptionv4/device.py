@@ -1,0 +1,102 @@
+"""The device a process computes on: Ascend or CPU, alone or as one of several ranks.
+
+What differs between devices stands here, so that the rest of the code reads the same on both.
+"""
+
+import os
+from dataclasses import dataclass
+from typing import Optional
+
+import mindspore as ms
+from mindspore import communication
+
+from common import RequestError
+
+DEVICE_TARGETS = ("auto", "CPU", "Ascend")
+
+# MindSpore 2.10's oneDNN has no AVX-512 kernel for convolutions wider than 1x1 in MindSpore's
+# layout and takes its plain reference loop, some 50 times slower than the AVX2 kernel.
+# ONEDNN_VERBOSE=1 shows which one runs.
+ONEDNN_INSTRUCTIONS = "AVX2"
+
+
+@dataclass(frozen=True)
+class Device:
+    """What ``setup_device`` chose for this process.
+
+    Attributes:
+        name: "CPU" or "Ascend".
+        supports_sink: whether a loop over steps can run on the device (data sink mode). On CPU
+            MindSpore takes the request, feeds step by step all the same and only logs it.
+        rank, ranks: position of this process, 0 to ranks - 1, and the number of processes.
+    """
+
+    name: str
+    supports_sink: bool
+    rank: int
+    ranks: int
+
+    def describe(self) -> str:
+        """One line for the user: the device, the rank, and sink mode where there is none."""
+        rank = f", rank {self.rank} of {self.ranks}" if self.ranks > 1 else ""
+        sink = "" if self.supports_sink else f"; sink mode is not available on {self.name}"
+        return f"device: {self.name}{rank}{sink}"
+
+
+def setup_device(target: str = "auto", seed: Optional[int] = None) -> Device:
+    """Choose the device for this process, in graph mode; call it once, before any tensor is made.
+
+    Under a launcher (msrun, or one that sets RANK_SIZE and RANK_TABLE_FILE) it also joins the
+    other ranks for data-parallel training, in which gradients are averaged over the ranks.
+
+    Args:
+        target: "auto" (Ascend where it can be used, else CPU), "CPU" or "Ascend".
+        seed: of parameter initialisation and random operators, the same on every rank so that
+            all ranks start with the same weights; None leaves it to chance.
+
+    Raises:
+        RequestError: an unknown target, or Ascend where it cannot be used.
+    """
+    name = _choose_target(target)
+    ms.set_device(name, _card_from_platform() if name == "Ascend" else None)
+    if name == "CPU":  # read at the first operation; a value that the user chose stays
+        os.environ.setdefault("ONEDNN_MAX_CPU_ISA", ONEDNN_INSTRUCTIONS)
+    ms.set_context(mode=ms.GRAPH_MODE)
+    if seed is not None:
+        ms.set_seed(seed)
+    rank, ranks = _join_ranks() if _started_by_launcher() else (0, 1)
+    return Device(name, supports_sink=name == "Ascend", rank=rank, ranks=ranks)
+
+
+def _choose_target(target: str) -> str:
+    if target not in DEVICE_TARGETS:
+        raise RequestError(f"device '{target}' is not known: choose one of "
+                           f"{', '.join(DEVICE_TARGETS)}")
+    # Until something is set, MindSpore's target is the accelerator whose libraries it could
+    # load, else CPU; asking device_context.ascend.is_available() would print a page of warnings.
+    if target == "auto":
+        return "Ascend" if ms.get_context("device_target") == "Ascend" else "CPU"
+    if target == "Ascend" and not ms.device_context.ascend.is_available():
+        raise RequestError("device 'Ascend' cannot be used here: install the Ascend driver and "
+                           "CANN and source its set_env.sh, or choose CPU")
+    return target
+
+
+def _started_by_launcher() -> bool:
+    """msrun sets MS_ROLE, even for one worker, whose scheduler waits until the worker joins."""
+    return "MS_ROLE" in os.environ or int(os.environ.get("RANK_SIZE", "1")) > 1
+
+
+def _card_from_platform() -> Optional[int]:
+    """The card that a platform gave to this process; None lets MindSpore choose, as for msrun."""
+    if "MS_ROLE" in os.environ or "DEVICE_ID" not in os.environ:
+        return None
+    return int(os.environ["DEVICE_ID"])
+
+
+def _join_ranks() -> tuple[int, int]:
+    communication.init()
+    rank, ranks = communication.get_rank(), communication.get_group_size()
+    ms.set_auto_parallel_context(parallel_mode=ms.ParallelMode.DATA_PARALLEL,
+                                 gradients_mean=True, device_num=ranks)
+    return rank, ranks

@@ -1,0 +1,225 @@
+"""The sample: the official layout, its odd files and traps, and classes that can be told apart."""
+
+import hashlib
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from common import RequestError
+from convert import make_sample
+from convert import sample as sample_module
+
+CLASSES, TRAIN, VAL = 10, 12, 5
+
+
+@pytest.fixture(scope="module")
+def ten_classes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ten") / "imagenet"
+    make_sample(folder, CLASSES, TRAIN, VAL, seed=3)
+    return folder
+
+
+@pytest.fixture
+def quick_drawing(monkeypatch):
+    monkeypatch.setattr(sample_module, "_draw",
+                        lambda look, rng: np.zeros((8, 8, 3), dtype=np.uint8))
+
+
+def wnids_of(sample):
+    return sorted(folder.name for folder in (sample / "train").iterdir())
+
+
+def lines_of(sample, name):
+    return (sample / "devkit" / "data" / name).read_text().splitlines()
+
+
+def truth_of(sample):
+    return [int(line) for line in lines_of(sample, "ILSVRC2012_validation_ground_truth.txt")]
+
+
+def blacklist_of(sample):
+    return [int(line) for line in
+            lines_of(sample, "ILSVRC2015_clsloc_validation_blacklist.txt")]
+
+
+def labels_of(sample):
+    """Right labels of the validation pictures: devkit id -> wnid -> place among sorted wnids."""
+    wnids = wnids_of(sample)
+    wnid_of_id = {int(line.split()[1]): line.split()[0]
+                  for line in lines_of(sample, "map_clsloc.txt")}
+    return [wnids.index(wnid_of_id[devkit_id]) for devkit_id in truth_of(sample)]
+
+
+def digests(folder):
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in folder.rglob("*") if path.is_file()}
+
+
+def kind_of(path):
+    with Image.open(path) as picture:
+        picture.load()
+        return picture.format, picture.mode
+
+
+def odd_kinds(folder):
+    kinds = {path: kind_of(path) for path in sorted(folder.rglob("*.JPEG"))}
+    return {path: kind for path, kind in kinds.items() if kind != ("JPEG", "RGB")}
+
+
+def test_training_pictures_lie_in_wnid_folders_under_irregular_numbers(ten_classes):
+    wnids = wnids_of(ten_classes)
+    assert len(wnids) == CLASSES
+    assert all(re.fullmatch(r"n\d{8}", wnid) for wnid in wnids)
+    widths = set()
+    for wnid in wnids:
+        names = [path.name for path in (ten_classes / "train" / wnid).iterdir()]
+        numbers = sorted(int(re.fullmatch(rf"{wnid}_(\d+)\.JPEG", name)[1]) for name in names)
+        assert len(numbers) == TRAIN
+        assert np.diff(numbers).min() > 1
+        widths |= {len(str(number)) for number in numbers}
+    assert len(widths) > 1
+
+
+def test_validation_pictures_are_flat_and_numbered_from_one(ten_classes):
+    assert sorted(path.name for path in (ten_classes / "val").iterdir()) == [
+        f"ILSVRC2012_val_{number:08d}.JPEG" for number in range(1, CLASSES * VAL + 1)]
+
+
+def test_every_class_has_its_share_of_validation_pictures_in_shuffled_order(ten_classes):
+    labels = labels_of(ten_classes)
+    assert np.bincount(labels).tolist() == [VAL] * CLASSES
+    assert labels != sorted(labels)
+
+
+def test_map_is_written_in_devkit_order_with_names_like_the_real_file(ten_classes):
+    lines = lines_of(ten_classes, "map_clsloc.txt")
+    fields = [re.fullmatch(r"(n\d{8}) (\d+) ([a-z_]+)", line).groups() for line in lines]
+    assert [int(devkit_id) for _, devkit_id, _ in fields] == list(range(1, CLASSES + 1))
+    assert sorted(wnid for wnid, _, _ in fields) == wnids_of(ten_classes)
+    assert len({name for _, _, name in fields}) == CLASSES
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10, 57])
+def test_no_class_has_the_same_place_in_devkit_and_wnid_order(tmp_path, quick_drawing, classes):
+    make_sample(tmp_path / "sample", classes, train=1, val=2)
+    read_wrongly = np.array(truth_of(tmp_path / "sample")) - 1
+    assert not (read_wrongly == labels_of(tmp_path / "sample")).any()
+
+
+@pytest.mark.parametrize("classes, val, listed", [(2, 1, 1), (10, 10, 4), (10, 30, 12)])
+def test_blacklist_names_some_validation_ids_in_order(tmp_path, quick_drawing, classes, val,
+                                                      listed):
+    make_sample(tmp_path / "sample", classes, train=1, val=val)
+    ids = blacklist_of(tmp_path / "sample")
+    assert len(ids) == listed
+    assert ids == sorted(set(ids))
+    assert 1 <= ids[0] and ids[-1] <= classes * val
+
+
+def test_odd_files_are_there_once_each(ten_classes):
+    assert sorted(odd_kinds(ten_classes / "train").values()) == [
+        ("JPEG", "CMYK"), ("JPEG", "L"), ("PNG", "RGB")]
+    (path, kind), = odd_kinds(ten_classes / "val").items()
+    assert kind == ("JPEG", "CMYK")
+    assert int(path.stem[-8:]) in blacklist_of(ten_classes)
+
+
+def test_sizes_vary_portrait_and_landscape(ten_classes):
+    for split in ("train", "val"):
+        sizes = [Image.open(path).size for path in sorted((ten_classes / split).rglob("*.JPEG"))]
+        assert len(set(sizes)) > len(sizes) / 2
+        assert all(90 <= min(size) <= 200 and max(size) <= 2 * min(size) + 1 for size in sizes)
+        assert any(width > height for width, height in sizes)
+        assert any(width < height for width, height in sizes)
+
+
+def crop_colours(paths):
+    """Mean colour of a quarter of each picture, (N, 3): knows nothing of place or mirroring."""
+    colours = []
+    for path in paths:
+        with Image.open(path) as picture:
+            width, height = picture.size
+            crop = picture.convert("RGB").crop((0, 0, width // 2, height // 2))
+        colours.append(np.asarray(crop, dtype=float).mean((0, 1)))
+    return np.array(colours)
+
+
+def test_classes_are_told_apart_by_a_crop_and_not_with_labels_in_devkit_order(ten_classes):
+    centres = np.array([crop_colours((ten_classes / "train" / wnid).iterdir()).mean(0)
+                        for wnid in wnids_of(ten_classes)])
+    colours = crop_colours(sorted((ten_classes / "val").iterdir()))
+    guesses = np.linalg.norm(colours[:, None] - centres, axis=2).argmin(1)
+    assert (guesses == labels_of(ten_classes)).mean() > 0.7
+    assert (guesses == np.array(truth_of(ten_classes)) - 1).mean() <= 0.2
+
+
+def test_pictures_of_a_class_differ(ten_classes):
+    found = list(digests(ten_classes / "train").values()) + list(
+        digests(ten_classes / "val").values())
+    assert len(set(found)) == len(found)
+
+
+def test_thousand_classes_have_thousand_wnids_and_names(tmp_path, quick_drawing):
+    make_sample(tmp_path / "sample", classes=1000, train=1, val=1)
+    fields = [line.split() for line in lines_of(tmp_path / "sample", "map_clsloc.txt")]
+    assert len(wnids_of(tmp_path / "sample")) == 1000
+    assert len({name for _, _, name in fields}) == 1000
+
+
+def test_same_arguments_same_bytes_whatever_numpy_drew_before(tmp_path):
+    np.random.seed(1)
+    make_sample(tmp_path / "a", classes=3, train=2, val=6, seed=5)
+    np.random.seed(2)
+    make_sample(tmp_path / "b", classes=3, train=2, val=6, seed=5)
+    make_sample(tmp_path / "c", classes=3, train=2, val=6, seed=6)
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+    pictures = [{path.read_bytes() for path in (tmp_path / name).rglob("*.JPEG")}
+                for name in ("a", "c")]
+    assert pictures[0].isdisjoint(pictures[1])
+
+
+def test_an_empty_folder_is_taken_and_parents_are_made(tmp_path, quick_drawing):
+    (tmp_path / "empty").mkdir()
+    make_sample(tmp_path / "empty", classes=2, train=1, val=1)
+    make_sample(tmp_path / "new" / "deeper", classes=2, train=1, val=1)
+    assert digests(tmp_path / "empty") == digests(tmp_path / "new" / "deeper")
+
+
+def test_a_folder_in_use_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "mine.txt").write_text("mine")
+    with pytest.raises(RequestError, match=re.escape(str(tmp_path / "used"))):
+        make_sample(tmp_path / "used")
+    assert [path.name for path in tmp_path.rglob("*")] == ["used", "mine.txt"]
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RequestError, match=re.escape(str(tmp_path / "file"))):
+        make_sample(tmp_path / "file")
+
+
+@pytest.mark.parametrize("arguments, named", [
+    ({"classes": 1}, "classes 1 "), ({"classes": 1001}, "classes 1001 "),
+    ({"train": 0}, "train 0 "), ({"val": -1}, "val -1 "), ({"seed": -1}, "seed -1 ")])
+def test_arguments_out_of_range_are_refused_before_anything_is_written(tmp_path, arguments, named):
+    with pytest.raises(RequestError, match=named):
+        make_sample(tmp_path / "sample", **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_left_when_drawing_is_interrupted(tmp_path, monkeypatch):
+    drawn = []
+
+    def interrupted(look, rng):
+        drawn.append(look)
+        if len(drawn) == 4:
+            raise KeyboardInterrupt
+        return np.zeros((8, 8, 3), dtype=np.uint8)
+
+    monkeypatch.setattr(sample_module, "_draw", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make_sample(tmp_path / "sample", classes=2, train=3, val=1)
+    assert list(tmp_path.iterdir()) == []

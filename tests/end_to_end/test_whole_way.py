@@ -1,0 +1,111 @@
+"""Pictures in, accuracy report out, through the command lines that the Makefile calls."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+STEPS = ("--image-size", "75", "--batch-size", "4", "--steps-per-epoch", "2", "--epochs", "1",
+         "--workers", "1", "--device", "CPU")
+
+
+# msrun starts the "python" of the PATH, whichever one runs it.
+ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+def run(*words) -> str:
+    done = subprocess.run([str(word) for word in words], cwd=ROOT, capture_output=True, text=True,
+                          env=ENVIRONMENT)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def module(name, *words) -> str:
+    return run(sys.executable, "-m", name, *words)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    """imagenet/ and records/ of four classes, 20 training and 8 validation pictures."""
+    home = tmp_path_factory.mktemp("home")
+    module("convert", "sample", "--out", home / "imagenet", "--classes", 4, "--train", 5,
+           "--val", 2)
+    source = ("--source", home / "imagenet", "--shards", 2)
+    module("convert", "run", *source, "--split", "train", "--out", home / "records" / "train")
+    module("convert", "run", *source, "--split", "val", "--out", home / "records" / "val",
+           "--blacklist", home.joinpath("imagenet", "devkit", "data",
+                                        "ILSVRC2015_clsloc_validation_blacklist.txt"))
+    return home
+
+
+def train_arguments(home, run_folder):
+    return ("--records", home / "records" / "train", "--val-records", home / "records" / "val",
+            "--run", run_folder, *STEPS)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(home) -> Path:
+    module("train", *train_arguments(home, home / "run"), "--preset", "smoke")
+    found, = (home / "run" / "checkpoints").glob("*.ckpt")
+    return found
+
+
+def evaluate(home, checkpoint, crops) -> Path:
+    out = home / f"crops-{crops}"
+    module("evaluate", "--records", home / "records" / "val", "--checkpoint", checkpoint,
+           "--crops", crops, "--out", out, "--device", "CPU")
+    return out
+
+
+def test_the_records_verify(home):
+    for split in ("train", "val"):
+        assert "are as the manifest says" in module("convert", "verify", home / "records" / split,
+                                                    "--deep")
+
+
+@pytest.mark.parametrize("crops", [1, 144])
+def test_every_image_is_scored_once_on_both_sets(home, checkpoint, crops):
+    out = evaluate(home, checkpoint, crops)
+    sets = json.loads((out / "result.json").read_text())["sets"]
+    predictions = np.load(out / "predictions.npz", allow_pickle=False)
+    marked = int(predictions["blacklisted"].sum())
+    assert predictions["image_id"].tolist() == list(range(1, 9)) and marked >= 1
+    assert (sets["full"]["images"], sets["filtered"]["images"]) == (8, 8 - marked)
+    right = (predictions["top5"][:, 0] == predictions["label"]).sum()
+    assert sets["full"]["top1_correct"] == right
+    assert f"{sets['full']['top1_error']:.2f}" in (out / "result.md").read_text()
+
+
+def test_the_check_after_an_epoch_gives_what_the_evaluator_gives(home, checkpoint):
+    line = json.loads((home / "run" / "history.jsonl").read_text())
+    result = json.loads((evaluate(home, checkpoint, 1) / "result.json").read_text())
+    assert line["full_top1_error"] == result["sets"]["full"]["top1_error"]
+
+
+def test_a_checkpoint_of_other_classes_is_refused_in_one_line(home, checkpoint, tmp_path):
+    module("convert", "sample", "--out", tmp_path / "other", "--classes", 3, "--train", 1,
+           "--val", 1)
+    module("convert", "run", "--source", tmp_path / "other", "--split", "val", "--shards", 1,
+           "--out", tmp_path / "val")
+    done = subprocess.run([sys.executable, "-m", "evaluate", "--records", tmp_path / "val",
+                           "--checkpoint", checkpoint, "--out", tmp_path / "out"], cwd=ROOT,
+                          capture_output=True, text=True)
+    assert done.returncode == 2
+    error, = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "has 4 classes" in error and "has 3" in error
+
+
+def test_two_ranks_train_together_under_msrun(home):
+    run("msrun", "--worker_num=2", "--local_worker_num=2",
+        "--join=True", f"--log_dir={home / 'log'}", "python", "-m", "train",
+        "--records", home / "records" / "train", "--run", home / "run-2", *STEPS,
+        "--preset", "adsl-8p")
+    plan = json.loads((home / "run-2" / "plan.json").read_text())
+    line = json.loads((home / "run-2" / "history.jsonl").read_text())
+    assert (plan["global_batch"], plan["steps"], line["step"]) == (8, 2, 2)
+    assert len(list((home / "run-2" / "checkpoints").glob("*.ckpt"))) == 1

@@ -1,0 +1,118 @@
+"""Small pictures, a record set made of them by the converter, a small network, the slow way."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mindspore import nn
+from PIL import Image
+
+from convert import Request, convert, open_records
+from evaluate.protocols import Protocol, crop_boxes
+from inceptionv4 import setup_device
+
+# (width, height, mode): landscape, portrait, square, odd sizes, grayscale, CMYK, tiny, long.
+PICTURES = [(120, 90, "RGB"), (91, 133, "RGB"), (77, 77, "RGB"), (131, 97, "L"),
+            (90, 80, "CMYK"), (9, 5, "RGB"), (300, 60, "RGB")]
+CLASSES = 3
+BLACKLISTED_IDS = (2, 5)
+
+
+def draw_picture(width: int, height: int, mode: str = "RGB", seed: int = 0) -> Image.Image:
+    """A smooth picture without symmetry, so that a wrong crop or mirror shows."""
+    random = np.random.default_rng([seed, width, height])
+    coarse = random.integers(0, 256, (max(2, height // 8), max(2, width // 8), 3), dtype=np.uint8)
+    picture = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+    return picture.convert(mode)
+
+
+def encode_picture(picture: Image.Image, picture_format: str = "JPEG", **options) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, picture_format, **options)
+    return file.getvalue()
+
+
+def cut_one_by_one(picture: Image.Image, protocol: Protocol) -> np.ndarray:
+    """The obvious way, each crop on its own: uint8 (crops, S, S, 3)."""
+    views = []
+    for scale, box, mirrored in crop_boxes(protocol, *picture.size):
+        share = scale / min(picture.size)
+        view = picture.resize([round(side * share) for side in picture.size],
+                              Image.Resampling.BICUBIC).crop(box)
+        if view.width != protocol.image_size:
+            view = view.resize((protocol.image_size,) * 2, Image.Resampling.BICUBIC)
+        if mirrored:
+            view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        views.append(np.asarray(view))
+    return np.stack(views)
+
+
+def write_source(folder: Path) -> None:
+    """Flat validation pictures, ILSVRC's names, with a devkit beside them."""
+    (folder / "val").mkdir(parents=True)
+    for number, (width, height, mode) in enumerate(PICTURES, start=1):
+        picture = encode_picture(draw_picture(width, height, mode, seed=number), quality=95)
+        (folder / "val" / f"ILSVRC2012_val_{number:08}.JPEG").write_bytes(picture)
+    devkit = folder / "devkit" / "data"
+    devkit.mkdir(parents=True)
+    (devkit / "ILSVRC2012_validation_ground_truth.txt").write_text(
+        "".join(f"{number % CLASSES + 1}\n" for number in range(len(PICTURES))))
+    (devkit / "map_clsloc.txt").write_text(
+        "".join(f"n0000000{label} {label} class_{label}\n" for label in range(1, CLASSES + 1)))
+    (folder / "blacklist.txt").write_text("".join(f"{number}\n" for number in BLACKLISTED_IDS))
+
+
+@pytest.fixture(scope="session")
+def draw():
+    return draw_picture
+
+
+@pytest.fixture(scope="session")
+def encode():
+    return encode_picture
+
+
+@pytest.fixture(scope="session")
+def slow_views():
+    return cut_one_by_one
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("source")
+    write_source(folder)
+    return folder
+
+
+def converted(source: Path, out: Path, **options):
+    convert(Request(source=source, split="val", out=out, workers=1, **options))
+    return open_records(out)
+
+
+@pytest.fixture(scope="session")
+def convert_source():
+    return converted
+
+
+@pytest.fixture(scope="session")
+def records(source, tmp_path_factory):
+    """Seven pictures of three classes in two shards, two of them blacklisted."""
+    return converted(source, tmp_path_factory.mktemp("records") / "val", shards=2,
+                     blacklist=source / "blacklist.txt")
+
+
+@pytest.fixture(scope="session")
+def device():
+    """Graph mode on CPU, set once for every test that needs MindSpore."""
+    return setup_device("CPU", seed=0)
+
+
+@pytest.fixture(scope="module")
+def network(device):
+    """A small stand-in for InceptionV4 that compiles in a second."""
+    cell = nn.SequentialCell(
+        nn.Conv2d(3, 8, 15, stride=15, pad_mode="valid"), nn.BatchNorm2d(8), nn.ReLU(),
+        nn.Flatten(), nn.Dropout(p=0.5), nn.Dense(200, CLASSES, weight_init="normal"))
+    cell[-1].weight.set_data(cell[-1].weight * 20)  # so that crops differ in their probabilities
+    return cell

@@ -1,0 +1,164 @@
+"""A network over a record set: the same as crop by crop, and every picture exactly once."""
+
+from dataclasses import replace
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import nn, ops
+
+from common import RequestError
+from evaluate.evaluator import Evaluator, check_finite, check_rows
+from evaluate.pictures import decode_rgb
+from evaluate.protocols import protocol_of
+from evaluate.reading import Row, read_rows
+from evaluate.scores import score
+
+MEAN = STD = (127.5, 127.5, 127.5)
+
+
+def evaluator_of(network, crops, views_per_step=72):
+    return Evaluator(network, protocol_of(crops, 75), MEAN, STD, views_per_step, workers=2)
+
+
+@pytest.fixture(scope="module")
+def single(network):
+    """Steps of four pictures: the last group of the seven holds three."""
+    return evaluator_of(network, crops=1, views_per_step=4)
+
+
+def probabilities_one_by_one(network, views):
+    """Mean probabilities (classes,) of uint8 views, without the code under test."""
+    network.set_train(False)
+    inputs = views.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
+    logits = network(ms.Tensor(inputs)).asnumpy().astype(np.float64)
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
+
+
+@pytest.mark.parametrize("crops, views_per_step", [(1, 4), (12, 24), (144, 48)])
+def test_probabilities_are_those_of_the_slow_way(network, records, slow_views, crops,
+                                                 views_per_step):
+    predictions = evaluator_of(network, crops, views_per_step).run(records)
+    for row in read_rows(records):
+        views = slow_views(decode_rgb(row.image), protocol_of(crops, 75))
+        expected = probabilities_one_by_one(network, views)
+        position = int(np.flatnonzero(predictions.image_id == row.image_id)[0])
+        best = predictions.top5[position]
+        assert predictions.top5_prob[position] == pytest.approx(expected[best], abs=1e-5)
+        assert best[0] == expected.argmax()
+
+
+def test_crops_of_a_picture_differ_so_that_the_comparison_means_something(network, slow_views,
+                                                                          draw):
+    views = slow_views(draw(120, 90), protocol_of(144, 75))
+    each = [probabilities_one_by_one(network, view[None]) for view in views[:12]]
+    assert np.std(each, axis=0).max() > 0.01
+
+
+def test_every_image_is_there_once_with_its_label_and_flag(single, records):
+    predictions = single.run(records)
+    assert predictions.image_id.tolist() == [1, 2, 3, 4, 5, 6, 7]
+    assert predictions.label.tolist() == [0, 1, 2, 0, 1, 2, 0]
+    assert predictions.blacklisted.tolist() == [False, True, False, False, True, False, False]
+    assert {name: value.images for name, value in score(predictions).items()} == {
+        "full": 7, "filtered": 5}
+
+
+@pytest.mark.parametrize("views_per_step", [1, 7, 50])
+def test_the_size_of_a_step_changes_nothing(single, network, records, views_per_step):
+    found = evaluator_of(network, 1, views_per_step).run(records)
+    expected = single.run(records)
+    assert np.array_equal(found.top5, expected.top5)
+    assert found.top5_prob == pytest.approx(expected.top5_prob, abs=1e-6)
+
+
+def test_a_network_in_training_is_evaluated_as_ever_and_stays_in_training(
+        single, network, records):
+    network.set_train(False)
+    expected = single.run(records)
+    assert not network.training
+    network.set_train(True)
+    found = single.run(records)
+    assert network.training
+    assert np.array_equal(found.top5_prob, expected.top5_prob)
+
+
+class Loss(nn.Cell):
+    """A loss over the network that is evaluated, as a trainer builds it."""
+
+    def __init__(self, network):
+        super().__init__(auto_prefix=False)
+        self.network = network
+
+    def construct(self, inputs):
+        return ops.square(self.network(inputs)).mean()
+
+
+def test_between_training_steps_nothing_is_compiled_again_and_weights_are_shared(
+        single, network, records):
+    step = nn.TrainOneStepCell(Loss(network), nn.SGD(network.trainable_params(), 1e-4))
+    step.set_train()
+    inputs = ms.Tensor(np.random.default_rng(0).normal(size=(4, 3, 75, 75)).astype(np.float32))
+    results = []
+    for _ in range(3):
+        step(inputs)
+        results.append(single.run(records).top5_prob)
+    assert not np.array_equal(results[0], results[2])
+    for cell in (step, single.classifier, single.cutter):
+        assert len(cell.compile_cache) == 1
+
+
+def test_a_picture_that_cannot_be_decoded_is_named(single, source, tmp_path, convert_source):
+    damaged = convert_source(source, tmp_path / "val", shards=1)
+    path = damaged.folder / damaged.manifest.shards[0].file
+    third = (source / "val" / "ILSVRC2012_val_00000003.JPEG").read_bytes()
+    content = path.read_bytes()
+    assert content.count(third) == 1
+    path.write_bytes(content.replace(third, bytes(len(third))))
+    with pytest.raises(RequestError, match="image id 3 of .*val cannot be decoded.*verify --deep"):
+        single.run(damaged)
+
+
+def test_rows_that_the_manifest_does_not_know_are_refused(single, records):
+    other = replace(records, manifest=replace(records.manifest, rows_sha256="0" * 64))
+    with pytest.raises(RequestError, match="ids, labels or blacklist flags.*convert verify"):
+        single.run(other)
+
+
+def test_another_number_of_rows_is_refused_before_the_network_runs(single, records):
+    other = replace(records, manifest=replace(records.manifest, images=8))
+    with pytest.raises(RequestError, match="holds 7 rows, its manifest says 8"):
+        single.run(other)
+
+
+@pytest.mark.parametrize("change", [
+    lambda rows: rows[:-1],                                          # missing
+    lambda rows: rows + rows[:1],                                    # repeated
+    lambda rows: rows[:-1] + rows[:1],                               # one instead of another
+    lambda rows: rows[:-1] + [rows[-1]._replace(image_id=70)],       # unknown
+    lambda rows: rows[:-1] + [rows[-1]._replace(label=2)],
+    lambda rows: rows[:-1] + [rows[-1]._replace(blacklisted=True)]])
+def test_rows_are_compared_with_what_was_converted(records, change):
+    rows = list(read_rows(records))
+    check_rows(records, rows)
+    check_rows(records, rows[::-1])
+    with pytest.raises(RequestError, match="are not the 7 of its manifest"):
+        check_rows(records, change(rows))
+
+
+def test_outputs_that_are_not_numbers_are_named_by_image_id():
+    rows = [Row(b"", 0, image_id, False) for image_id in (30, 10, 20)]
+    probabilities = np.array([[.5, .5], [np.nan, .5], [np.inf, 0]], np.float32)
+    check_finite(rows[:1], probabilities[:1])
+    with pytest.raises(RequestError, match=r"for 2 images \(image id 10, 20\)"):
+        check_finite(rows, probabilities)
+
+
+def test_a_network_whose_weights_are_not_numbers_is_refused(single, network, records):
+    bias = network[-1].bias
+    kept = bias.asnumpy()
+    bias.set_data(ms.Tensor(np.full_like(kept, np.nan)))
+    with pytest.raises(RequestError, match="not numbers for 7 images .image id 1, 2, 3, 4, 5 "):
+        single.run(records)
+    bias.set_data(ms.Tensor(kept))

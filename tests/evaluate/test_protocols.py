@@ -1,0 +1,93 @@
+"""Crop geometry: every box of every protocol, flush with the edges."""
+
+import pytest
+
+from common import RequestError
+from evaluate.protocols import (PROTOCOLS, Box, Crop, crop_boxes, multi_scale_crops, protocol_of,
+                                resized_size, single_crop)
+
+LANDSCAPE, PORTRAIT, SQUARE = (500, 375), (333, 501), (247, 247)
+
+
+def expected_144(width, height, size, scales):
+    """Section 7 of arXiv 1409.4842 spelt out again, without the functions under test."""
+    crops = []
+    for scale in scales:
+        share = scale / min(width, height)
+        across, down = round(width * share), round(height * share)
+        for part in range(3):
+            left, top = (0, (across - scale) // 2, across - scale)[part], 0
+            if height > width:
+                left, top = 0, (0, (down - scale) // 2, down - scale)[part]
+            last, middle = scale - size, (scale - size) // 2
+            corners = [(0, 0), (last, 0), (0, last), (last, last), (middle, middle)]
+            boxes = [Box(left + x, top + y, left + x + size, top + y + size) for x, y in corners]
+            boxes.append(Box(left, top, left + scale, top + scale))
+            crops += [Crop(scale, box, mirrored) for box in boxes for mirrored in (False, True)]
+    return crops
+
+
+@pytest.mark.parametrize("picture", [LANDSCAPE, PORTRAIT, SQUARE, (1, 3), (4000, 2999)])
+@pytest.mark.parametrize("size, scales", [(299, (320, 352, 384, 448)), (75, (80, 88, 96, 112))])
+def test_all_144_boxes(picture, size, scales):
+    protocol = multi_scale_crops(size)
+    assert protocol.scales == scales
+    assert protocol.crops == 144
+    assert crop_boxes(protocol, *picture) == expected_144(*picture, size, scales)
+
+
+@pytest.mark.parametrize("picture, first, last", [
+    (LANDSCAPE, Box(0, 0, 299, 299), Box(149, 0, 597, 448)),    # 500 x 375 -> 597 x 448
+    (PORTRAIT, Box(0, 0, 299, 299), Box(0, 226, 448, 674)),     # 333 x 501 -> 448 x 674
+    (SQUARE, Box(0, 0, 299, 299), Box(0, 0, 448, 448))])
+def test_first_and_last_box_worked_out_by_hand(picture, first, last):
+    crops = crop_boxes(multi_scale_crops(299), *picture)
+    assert crops[0] == Crop(320, first, False)
+    assert crops[-1] == Crop(448, last, True)
+
+
+@pytest.mark.parametrize("crops", PROTOCOLS)
+@pytest.mark.parametrize("picture", [LANDSCAPE, PORTRAIT, SQUARE, (17, 2000)])
+def test_boxes_lie_within_the_resized_picture(crops, picture):
+    protocol = protocol_of(crops, 299)
+    boxes = crop_boxes(protocol, *picture)
+    assert len(boxes) == protocol.crops == crops
+    for scale, box, _ in boxes:
+        width, height = resized_size(*picture, scale)
+        assert 0 <= box.left < box.right <= width and 0 <= box.top < box.bottom <= height
+        assert box.bottom - box.top == box.right - box.left >= 299
+
+
+@pytest.mark.parametrize("picture", [LANDSCAPE, PORTRAIT, SQUARE])
+def test_crops_reach_every_edge_of_the_picture(picture):
+    for scale in multi_scale_crops(75).scales:
+        boxes = [crop.box for crop in crop_boxes(multi_scale_crops(75), *picture)
+                 if crop.scale == scale]
+        assert (min(box.left for box in boxes), min(box.top for box in boxes)) == (0, 0)
+        assert (max(box.right for box in boxes), max(box.bottom for box in boxes)) == \
+            resized_size(*picture, scale)
+
+
+def test_single_crop_is_the_centre_of_the_shorter_side_divided_by_0_875():
+    assert crop_boxes(single_crop(224), 512, 256) == [Crop(256, Box(144, 16, 368, 240), False)]
+    assert single_crop(299).scales == (342,)
+    assert single_crop(75).scales == (86,)
+
+
+def test_ten_and_twelve_crops_differ_by_the_whole_square():
+    ten, twelve = (crop_boxes(protocol_of(crops, 224), 300, 256) for crops in (10, 12))
+    assert twelve[:10] == ten
+    assert [crop.mirrored for crop in twelve] == [False, True] * 6
+    assert twelve[10] == Crop(256, Box(22, 0, 278, 256), False)
+
+
+@pytest.mark.parametrize("picture, scale, expected", [
+    ((500, 375), 320, (427, 320)), ((375, 500), 320, (320, 427)), ((10, 10), 80, (80, 80)),
+    ((3, 2), 80, (120, 80)), ((501, 333), 448, (674, 448))])
+def test_the_aspect_ratio_is_kept(picture, scale, expected):
+    assert resized_size(*picture, scale) == expected
+
+
+def test_an_unknown_number_of_crops_is_named():
+    with pytest.raises(RequestError, match="no protocol of 7 crops.*1, 10, 12, 144"):
+        protocol_of(7, 299)

@@ -1,0 +1,73 @@
+"""Which device is chosen, and when ranks are joined."""
+
+import os
+
+import mindspore as ms
+import pytest
+
+from common import RequestError
+from inceptionv4 import Device, setup_device
+from inceptionv4.device import _card_from_platform, _started_by_launcher
+
+LAUNCHER_VARIABLES = ("MS_ROLE", "RANK_SIZE", "DEVICE_ID")
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    for name in LAUNCHER_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("target", ["auto", "CPU"])
+def test_one_process_on_cpu(environment, target):
+    environment.setattr(ms, "get_context", lambda name: "CPU")
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    device = setup_device(target, seed=1)
+    environment.undo()
+    assert device == Device("CPU", supports_sink=False, rank=0, ranks=1)
+    assert ms.get_context("mode") == ms.GRAPH_MODE
+    assert ms.get_seed() == 1
+
+
+@pytest.mark.parametrize("chosen, used", [(None, "AVX2"), ("AVX", "AVX")])
+def test_cpu_kernels_that_are_fast_unless_the_user_chose(environment, chosen, used):
+    environment.setenv("ONEDNN_MAX_CPU_ISA", chosen or "")
+    if chosen is None:
+        environment.delenv("ONEDNN_MAX_CPU_ISA")
+    setup_device("CPU")
+    assert os.environ["ONEDNN_MAX_CPU_ISA"] == used
+
+
+def test_unknown_target_is_named():
+    with pytest.raises(RequestError, match="'GPU'.*auto, CPU, Ascend"):
+        setup_device("GPU")
+
+
+def test_ascend_without_its_libraries_is_refused(monkeypatch):
+    monkeypatch.setattr(ms.device_context.ascend, "is_available", lambda: False)
+    with pytest.raises(RequestError, match="'Ascend' cannot be used here.*choose CPU"):
+        setup_device("Ascend")
+
+
+def test_description_says_where_sink_mode_is_missing():
+    assert Device("CPU", False, 0, 1).describe() == \
+        "device: CPU; sink mode is not available on CPU"
+    assert Device("Ascend", True, 3, 8).describe() == "device: Ascend, rank 3 of 8"
+
+
+@pytest.mark.parametrize("variables, launched", [
+    ({}, False), ({"RANK_SIZE": "1"}, False), ({"RANK_SIZE": "8"}, True),
+    ({"MS_ROLE": "MS_WORKER", "RANK_SIZE": "1"}, True), ({"MS_ROLE": "MS_SCHED"}, True)])
+def test_ranks_are_joined_under_a_launcher_only(environment, variables, launched):
+    for name, value in variables.items():
+        environment.setenv(name, value)
+    assert _started_by_launcher() is launched
+
+
+@pytest.mark.parametrize("variables, card", [
+    ({}, None), ({"DEVICE_ID": "5"}, 5), ({"MS_ROLE": "MS_WORKER", "DEVICE_ID": "5"}, None)])
+def test_card_of_this_process(environment, variables, card):
+    for name, value in variables.items():
+        environment.setenv(name, value)
+    assert _card_from_platform() == card

@@ -1,0 +1,198 @@
+"""Checkpoints: what is written comes back, and nothing else is taken for one."""
+
+import json
+import os
+import pickle
+from dataclasses import replace
+
+import mindspore as ms
+import numpy as np
+import pytest
+
+from common import RequestError, sha256_of_file
+from inceptionv4 import (CheckpointMeta, load_checkpoint, network_parameters, read_checkpoint,
+                         read_meta, save_checkpoint, weights)
+from inceptionv4.meta import write_meta
+
+META = CheckpointMeta(num_classes=3, image_size=75, mean=(127.5, 127.5, 127.5),
+                      std=(127.5, 127.5, 127.5), batch_norm_decay=0.9,
+                      class_names_sha256="ab" * 32, epoch=2, step=40)
+
+
+class SmallNetwork(ms.nn.Cell):
+    """Stands in for the real one, which takes seconds to save; the code reads names alone."""
+
+    def __init__(self, classes: int = 3, features: int = 4):
+        super().__init__()
+        self.bn = ms.nn.BatchNorm2d(features)
+        self.classifier = ms.nn.Dense(features, classes)
+
+
+def contents(network) -> dict:
+    return {name: value.asnumpy().copy() for name, value in network_parameters(network).items()}
+
+
+def assert_same(found: dict, expected: dict) -> None:
+    assert list(found) == list(expected)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+@pytest.fixture
+def network() -> SmallNetwork:
+    network = SmallNetwork()
+    network.bn.moving_mean.set_data(ms.Tensor(np.arange(4, dtype=np.float32)))
+    return network
+
+
+@pytest.fixture
+def checkpoint(tmp_path, network):
+    path = tmp_path / "a.ckpt"
+    save_checkpoint(path, network_parameters(network), META)
+    return path
+
+
+def test_round_trip(checkpoint, network):
+    other = SmallNetwork()
+    meta = load_checkpoint(checkpoint, other)
+    assert_same(contents(other), contents(network))
+    assert meta == replace(META, ckpt_sha256=sha256_of_file(checkpoint))
+    assert read_meta(checkpoint) == meta
+
+
+def test_files_are_readable_as_umask_says_and_nothing_else_is_left(tmp_path, network):
+    before = os.umask(0o027)
+    try:
+        save_checkpoint(tmp_path / "a.ckpt", network_parameters(network), META)
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {"a.ckpt": 0o640, "a.meta": 0o640}
+
+
+def test_optimiser_state_is_kept_and_not_loaded_into_the_network(tmp_path, network):
+    path = tmp_path / "a.ckpt"
+    state = {"moments.classifier.weight": ms.Tensor(np.full((3, 4), 9, np.float32)),
+             "global_step": ms.Tensor(40, ms.int32)}
+    save_checkpoint(path, {**network_parameters(network), **state}, META)
+    other = SmallNetwork()
+    load_checkpoint(path, other)
+    assert_same(contents(other), contents(network))
+    _, values = read_checkpoint(path)
+    assert values["global_step"].asnumpy() == 40 and values["global_step"].shape == ()
+    assert np.all(values["moments.classifier.weight"].asnumpy() == 9)
+
+
+@pytest.mark.parametrize("other, named", [
+    (SmallNetwork(classes=5), "has 3 classes but 5 are needed"),
+    (SmallNetwork(features=6), r"'bn\..*Float32\(4,\) instead of Float32\(6,\)")])
+def test_other_network_is_refused_and_keeps_its_values(checkpoint, other, named):
+    before = contents(other)
+    with pytest.raises(RequestError, match=named):
+        load_checkpoint(checkpoint, other)
+    assert_same(contents(other), before)
+
+
+def test_missing_parameter_is_named(tmp_path, network):
+    values = network_parameters(network)
+    # MindSpore's own loading would fill the weight from the name that merely ends alike.
+    values["moments.bn.gamma"] = values.pop("bn.gamma")
+    save_checkpoint(tmp_path / "a.ckpt", values, META)
+    with pytest.raises(RequestError, match="no parameter 'bn.gamma'"):
+        load_checkpoint(tmp_path / "a.ckpt", network)
+
+
+def test_flipped_byte_is_found_by_the_digest(checkpoint, network):
+    flip_byte(checkpoint)
+    with pytest.raises(RequestError, match="a.ckpt' is torn or damaged"):
+        load_checkpoint(checkpoint, network)
+
+
+def test_flipped_byte_is_found_by_the_crc(checkpoint, network):
+    flip_byte(checkpoint)
+    write_meta(checkpoint, replace(META, ckpt_sha256=sha256_of_file(checkpoint)))
+    with pytest.raises(RequestError, match="not a MindSpore checkpoint"):
+        load_checkpoint(checkpoint, network)
+
+
+def flip_byte(path) -> None:
+    data = bytearray(path.read_bytes())
+    place = data.index(np.arange(4, dtype=np.float32).tobytes()) + 6  # inside the moving mean
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+def test_crash_before_the_move_keeps_the_old_checkpoint(checkpoint, network, monkeypatch):
+    def fail(*_):
+        raise OSError("no room")
+
+    monkeypatch.setattr(weights.os, "replace", fail)
+    with pytest.raises(OSError, match="no room"):
+        save_checkpoint(checkpoint, network_parameters(SmallNetwork()), META)
+    monkeypatch.undo()
+    other = SmallNetwork()
+    load_checkpoint(checkpoint, other)
+    assert_same(contents(other), contents(network))
+    assert sorted(path.name for path in checkpoint.parent.iterdir()) == ["a.ckpt", "a.meta"]
+
+
+def test_crash_between_the_two_files_is_found(checkpoint, network, monkeypatch):
+    monkeypatch.setattr(weights, "write_meta", lambda *_: None)
+    save_checkpoint(checkpoint, network_parameters(SmallNetwork()), META)
+    with pytest.raises(RequestError, match="a.ckpt' is torn"):
+        load_checkpoint(checkpoint, network)
+
+
+def test_first_save_without_its_meta_is_torn(checkpoint, network):
+    checkpoint.with_suffix(".meta").unlink()
+    with pytest.raises(RequestError, match="torn or foreign.*a.meta' is missing"):
+        load_checkpoint(checkpoint, network)
+
+
+def test_pickle_is_refused_unopened(tmp_path, network):
+    path = tmp_path / "a.ckpt"
+    path.write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
+    write_meta(path, replace(META, ckpt_sha256=sha256_of_file(path)))
+    with pytest.raises(RequestError, match="a.ckpt' is not a MindSpore checkpoint"):
+        load_checkpoint(path, network)
+    assert not (tmp_path / "sprung").exists()
+
+
+class Trap:
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors", "a"])
+def test_other_suffix_is_refused(tmp_path, network, name):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(RequestError, match=f"{name}' does not end in .ckpt"):
+        load_checkpoint(tmp_path / name, network)
+    with pytest.raises(RequestError, match="does not end in .ckpt"):
+        save_checkpoint(tmp_path / name, network_parameters(network), META)
+    assert (tmp_path / name).read_bytes() == b"x"
+
+
+def test_missing_checkpoint_is_named(tmp_path):
+    with pytest.raises(RequestError, match="none.ckpt' does not exist"):
+        read_meta(tmp_path / "none.ckpt")
+
+
+@pytest.mark.parametrize("change", [
+    {"mean": 127.5}, {"std": [1, 2]}, {"std": [1, 2, "3"]}, {"num_classes": "3"}, {"step": -1},
+    {"batch_norm_decay": None}, {"ckpt_sha256": "zz"}, {"surplus": 1}])
+def test_damaged_meta_is_named(checkpoint, change):
+    meta_file = checkpoint.with_suffix(".meta")
+    meta_file.write_text(json.dumps({**json.loads(meta_file.read_text()), **change}))
+    with pytest.raises(RequestError, match="a.meta' is not the meta file"):
+        read_meta(checkpoint)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "\0"])
+def test_meta_that_is_no_meta_is_named(checkpoint, text):
+    checkpoint.with_suffix(".meta").write_text(text)
+    with pytest.raises(RequestError, match="a.meta' is not the meta file"):
+        read_meta(checkpoint)

@@ -1,0 +1,136 @@
+"""Real steps: the command from records to a run folder, twice, and what it refuses."""
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common import CheckFailed, RequestError
+from inceptionv4 import InceptionV4, load_checkpoint, read_checkpoint
+from train.command import train
+from train.recipe import PRESETS, with_epochs
+from train.run_folder import add_checkpoint, check_unused, checkpoints
+from train.trainer import Trainer
+
+ROOT = Path(__file__).parents[2]
+RECIPE = replace(with_epochs(PRESETS["smoke"], 2), batch_size=4, steps_per_epoch=2, workers=1)
+FLAGS = ("--epochs", "2", "--batch-size", "4", "--steps-per-epoch", "2", "--workers", "1")
+
+
+def command(*flags) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "train", *map(str, flags)], cwd=ROOT, text=True,
+                          capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+
+@pytest.fixture(scope="module")
+def run_folder(records, tmp_path_factory) -> Path:
+    """Two epochs of two steps, made by the command."""
+    folder = tmp_path_factory.mktemp("runs") / "a"
+    done = command("--records", records["train"].folder, "--val-records", records["val"].folder,
+                   "--run", folder, "--device", "CPU", "--keep", "1", *FLAGS)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def history_of(folder: Path) -> list:
+    return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+
+
+def test_history_has_a_line_for_each_epoch(run_folder):
+    lines = history_of(run_folder)
+    assert [(line["epoch"], line["step"]) for line in lines] == [(1, 2), (2, 4)]
+    for line in lines:
+        assert math.isfinite(line["loss"]) and line["ms_per_step"] > 0
+        assert line["full_top1_error"] in [100 * wrong / 6 for wrong in range(7)]
+
+
+def test_plan_and_config_say_what_was_run(run_folder, records):
+    plan = json.loads((run_folder / "plan.json").read_text())
+    assert (plan["steps_per_epoch"], plan["global_batch"], plan["steps"]) == (2, 4, 4)
+    assert len(plan["learning_rates"]) == 4
+    config = json.loads((run_folder / "config.json").read_text())
+    assert config["preset"] == "smoke" and config["batch_size"] == 4
+    assert config["records_sha256"] == records["train"].sha256
+
+
+def test_the_last_checkpoint_holds_network_and_optimiser(run_folder, records):
+    path, = checkpoints(run_folder)  # --keep 1
+    assert path.name == "inceptionv4-2_4.ckpt"
+    meta, state = read_checkpoint(path)
+    assert (meta.epoch, meta.step, meta.num_classes, meta.image_size) == (2, 4, 3, 75)
+    assert meta.class_names_sha256 == records["val"].class_names_sha256
+    load_checkpoint(path, InceptionV4(3))
+    assert int(state["global_step"].asnumpy()[0]) == 4
+    assert "moment1.classifier.weight" in state and "learning_rate" not in state
+    assert all(np.isfinite(value.asnumpy()).all() for value in state.values())
+
+
+def test_one_seed_gives_the_same_weights_to_the_bit(run_folder, records, tmp_path):
+    train(RECIPE, argparse.Namespace(records=records["train"].folder, val_records=None,
+                                     run=tmp_path / "b", device="CPU", keep=2))
+    (path,), again = checkpoints(run_folder), checkpoints(tmp_path / "b")
+    assert [other.name for other in again] == ["inceptionv4-1_2.ckpt", path.name]
+    state, other = read_checkpoint(path)[1], read_checkpoint(again[-1])[1]
+    assert state.keys() == other.keys()
+    differing = [name for name in state
+                 if not np.array_equal(state[name].asnumpy(), other[name].asnumpy())]
+    assert not differing
+    assert [line["loss"] for line in history_of(tmp_path / "b")] == [
+        line["loss"] for line in history_of(run_folder)]
+
+
+def test_a_dry_run_writes_the_plan_alone_and_the_run_may_follow(records, tmp_path):
+    done = command("--records", records["train"].folder, "--run", tmp_path / "c", "--device",
+                   "CPU", "--dry-run", *FLAGS)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (tmp_path / "c").iterdir()] == ["plan.json"]
+    assert "2 steps" in done.stdout
+    check_unused(tmp_path / "c")
+
+
+def test_a_folder_in_use_is_refused(run_folder, tmp_path):
+    with pytest.raises(RequestError, match="is in use"):
+        check_unused(run_folder)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RequestError, match="is a file"):
+        check_unused(tmp_path / "file")
+
+
+@pytest.mark.parametrize("flags, named", [
+    (("--run", "x"), "--records"),
+    (("--records", "nowhere", "--run", "x"), "nowhere"),
+    (("--records", "nowhere", "--run", "x", "--image-size", "74"), "--image-size 74"),
+    (("--records", "nowhere", "--run", "x", "--keep", "0"), "--keep 0")])
+def test_a_wrong_request_is_one_line_and_exit_code_2(flags, named):
+    done = command(*flags)
+    assert done.returncode == 2
+    error, = done.stderr.splitlines()
+    assert error.startswith("error: ") and named in error
+
+
+def test_a_loss_that_is_no_number_names_the_step(tmp_path):
+    trainer = Trainer.__new__(Trainer)
+    trainer.folder = tmp_path
+    trainer._check_finite(2.3, 17)
+    for loss in (float("nan"), float("inf")):
+        with pytest.raises(CheckFailed, match="step 17"):
+            trainer._check_finite(loss, 17)
+
+
+def test_the_last_checkpoints_stay_in_order_of_steps(tmp_path):
+    import mindspore as ms
+    from inceptionv4 import INCEPTION_MEAN, INCEPTION_STD, CheckpointMeta
+    (tmp_path / "checkpoints").mkdir()
+    for epoch, step in ((1, 9), (2, 18), (3, 100)):
+        meta = CheckpointMeta(3, 75, INCEPTION_MEAN, INCEPTION_STD, 0.9, "", epoch, step)
+        add_checkpoint(tmp_path, {"x": ms.Parameter(ms.Tensor([1.0]), "x")}, meta, keep=2)
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == ["inceptionv4-2_18.ckpt", "inceptionv4-2_18.meta",
+                     "inceptionv4-3_100.ckpt", "inceptionv4-3_100.meta"]
