@@ -20,7 +20,7 @@ PY   := $(VENV)/bin/python
 DONE := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint convert verify train-1p train-8p eval-1 eval-144 clean
+.PHONY: help setup demo test lint convert verify train-1p train-8p eval-1 eval-144 bench report clean
 
 need = @test -n "$($(1))" || { echo "error: set $(1), e.g. make $@ $(1)=$(2)" >&2; exit 2; }
 
@@ -97,6 +97,12 @@ eval-1: $(DONE) ## single-crop accuracy of CKPT on both validation sets
 eval-144: $(DONE) ## 144-crop accuracy of CKPT on both validation sets
 	$(call need,CKPT,runs/adsl/checkpoints/X.ckpt)
 	$(EVALUATE) --crops 144 --out results/crops-144 $(ARGS)
+
+bench: $(DONE) ## time the conversion against cp -r and ImageNetToMR, into results/bench
+	$(PY) -m benchmarks convert --out results/bench $(ARGS)
+
+report: $(DONE) ## one HTML page, report.html, from RUN and results/
+	$(PY) -m evaluate report --run $(RUN) --results results --out report.html $(ARGS)
 
 clean: ## remove what make built here: .venv and the demo
 	rm -rf $(VENV) $(DEMO) *.egg-info .pytest_cache

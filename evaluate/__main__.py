@@ -7,11 +7,30 @@ from pathlib import Path
 from common import ArgumentParser, run_command
 from convert import available_cores
 from evaluate.protocols import PROTOCOLS
+from evaluate.report import write_report
 from evaluate.results import JSON_NAME, PAGE_NAME, PREDICTIONS_NAME
 from evaluate.steps import VIEWS_PER_STEP
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["report"]:
+        _report(sys.argv[2:])
+    else:
+        _evaluate()
+
+
+def _report(words: list[str]) -> None:
+    parser = ArgumentParser(prog="python -m evaluate report",
+                            description="One HTML page from a run and its results.")
+    parser.add_argument("--run", type=Path, help="run folder, for the training history")
+    parser.add_argument("--results", type=Path, required=True, help="folder of result folders")
+    parser.add_argument("--out", type=Path, required=True, help="HTML file to write")
+    arguments = parser.parse_args(words)
+    write_report(arguments.run, arguments.results, arguments.out)
+    print(arguments.out)
+
+
+def _evaluate() -> None:
     arguments = _parse()
     from evaluate.command import evaluate_checkpoint  # not above: --help needs no MindSpore
     evaluate_checkpoint(**vars(arguments))

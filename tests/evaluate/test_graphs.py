@@ -24,7 +24,7 @@ def assert_same_pixels(found, expected):
 
 
 @pytest.mark.parametrize("crops, views_per_step", [(144, 48), (12, 36), (10, 60), (1, 2)])
-def test_views_are_those_cut_one_by_one(device, draw, slow_views, crops, views_per_step):
+def test_views_are_those_cut_one_by_one(draw, slow_views, crops, views_per_step):
     protocol = protocol_of(crops, 75)
     pictures = [draw(*size) for size in SIZES]
     squares = zip(*(cut_squares(picture, protocol) for picture in pictures))
@@ -43,7 +43,7 @@ def test_the_matrix_resizes_as_pillow_does(draw, side, size):
     assert_same_pixels(found, np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC)))
 
 
-def test_the_classifier_normalises_and_gives_probabilities(device, network):
+def test_the_classifier_normalises_and_gives_probabilities(network):
     views = np.random.default_rng(0).integers(0, 256, (2, 75, 75, 3), dtype=np.uint8)
     mean, std = np.float32([120, 110, 100]), np.float32([50, 60, 70])
     classifier = Classifier(network, mean.tolist(), std.tolist()).set_train(False)
@@ -55,7 +55,7 @@ def test_the_classifier_normalises_and_gives_probabilities(device, network):
     assert found == pytest.approx(expected, abs=1e-5)
 
 
-def test_the_network_keeps_its_parameter_names(device, network):
+def test_the_network_keeps_its_parameter_names(network):
     before = [parameter.name for parameter in network.get_parameters()]
     Classifier(network, [127.5] * 3, [127.5] * 3)
     assert [parameter.name for parameter in network.get_parameters()] == before

@@ -1,0 +1,121 @@
+"""The command line, with a small network in the place of InceptionV4."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import evaluate.command
+from common import run_command
+from evaluate import Evaluator, load_predictions, protocol_of
+from evaluate.__main__ import main
+from inceptionv4 import CheckpointMeta, network_parameters, save_checkpoint
+
+MEAN, STD = (120.0, 110.0, 100.0), (60.0, 50.0, 70.0)
+
+
+@pytest.fixture(scope="module")
+def save(network):
+    """Writes the network as a checkpoint whose meta says what the test asks for."""
+    def save_as(path, **meta):
+        told = {"num_classes": 3, "image_size": 75, "mean": MEAN, "std": STD,
+                "batch_norm_decay": 0.9, "class_names_sha256": "", "epoch": 1, "step": 2, **meta}
+        save_checkpoint(path, network_parameters(network), CheckpointMeta(**told))
+        return path
+    return save_as
+
+
+@pytest.fixture
+def checkpoint(save, records, tmp_path):
+    return save(tmp_path / "a.ckpt", class_names_sha256=records.class_names_sha256)
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, small_network):
+    """Calls the command in this process: its exit code, what it printed, its error line."""
+    monkeypatch.setattr(evaluate.command, "InceptionV4", small_network)
+
+    def called(*arguments):
+        monkeypatch.setattr(sys, "argv", ["evaluate", *map(str, arguments)])
+        code = run_command(main)
+        printed = capsys.readouterr()
+        errors = [line for line in printed.err.splitlines() if line.startswith("error: ")]
+        return code, printed.out, errors
+    return called
+
+
+def options(records, checkpoint, out, others=()):
+    given = {"records": records.folder, "checkpoint": checkpoint, "out": out, "device": "CPU"}
+    given.update(others)
+    return [part for name, value in given.items()
+            for part in (f"--{name.replace('_', '-')}", value)]
+
+
+def test_a_result_folder_is_written_and_its_table_printed(
+        call, records, checkpoint, network, tmp_path):
+    code, printed, errors = call(*options(records, checkpoint, tmp_path / "out",
+                                          {"crops": 12, "views_per_step": 12}))
+    assert (code, errors) == (0, [])
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert (result["crops"], result["records_sha256"]) == (12, records.sha256)
+    assert (result["sets"]["full"]["images"], result["sets"]["filtered"]["images"]) == (7, 5)
+    assert (tmp_path / "out" / "result.md").read_text() in printed
+    assert str(tmp_path / "out" / "predictions.npz") in printed
+    # The statistics of the checkpoint are what the network is fed with.
+    expected = Evaluator(network, protocol_of(12, 75), MEAN, STD, 12).run(records)
+    found = load_predictions(tmp_path / "out" / "predictions.npz")
+    assert np.array_equal(found.top5_prob, expected.top5_prob)
+
+
+def assert_refused(answer, *texts):
+    code, _, errors = answer
+    assert code == 2 and len(errors) == 1, answer
+    for text in texts:
+        assert str(text) in errors[0]
+
+
+def test_another_class_count_names_both(call, save, records, tmp_path):
+    other = save(tmp_path / "five.ckpt", num_classes=5)
+    assert_refused(call(*options(records, other, tmp_path / "out")),
+                   other, "5 classes", records.folder, "has 3")
+
+
+def test_other_class_names_name_both(call, save, records, tmp_path):
+    other = save(tmp_path / "other.ckpt", class_names_sha256="0" * 64)
+    assert_refused(call(*options(records, other, tmp_path / "out")),
+                   other, records.folder, "other names")
+
+
+def test_unknown_class_names_of_an_imported_checkpoint_are_no_obstacle(save, records, tmp_path):
+    path = save(tmp_path / "imported.ckpt", class_names_sha256="")
+    evaluate.command.check_same_classes(records, records.folder,
+                                        evaluate.command.read_meta(path), path)
+
+
+def test_a_torn_checkpoint_is_refused_and_nothing_is_written(call, records, checkpoint, tmp_path):
+    checkpoint.chmod(0o600)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+    assert_refused(call(*options(records, checkpoint, tmp_path / "out")), checkpoint, "torn")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_result_of_another_evaluation_is_kept(call, records, checkpoint, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "result.json").write_text('{"sets": {}, "crops": 144}')
+    assert_refused(call(*options(records, checkpoint, tmp_path / "out", {"crops": 1})),
+                   tmp_path / "out" / "result.json", "crops 144 there, 1 here")
+
+
+@pytest.mark.parametrize("change, said", [
+    ({"records": "nowhere"}, "nowhere"), ({"checkpoint": "nowhere.ckpt"}, "nowhere.ckpt"),
+    ({"crops": 7}, "7"), ({"views_per_step": 0}, "'0' is not a whole number"),
+    ({"workers": "many"}, "'many' is not a whole number"), ({"device": "GPU"}, "GPU")])
+def test_a_wrong_argument_is_named(call, records, checkpoint, tmp_path, change, said):
+    assert_refused(call(*options(records, checkpoint, tmp_path / "out", change)), said)
+
+
+def test_help_does_not_wait_for_mindspore():
+    code = "import sys, evaluate.__main__; sys.exit('mindspore' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
