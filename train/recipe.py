@@ -92,7 +92,7 @@ PRESETS = {
     # Ours. RMSProp with epsilon 1 and averages of 0.9997 need thousands of steps to show
     # anything; this learns ten easy classes from 600 pictures within minutes on two cores.
     "smoke": Recipe(
-        preset="smoke", phases=(Phase(7, 1, 1e-3, 0.7, 1),), ranks=1, batch_size=16,
+        preset="smoke", phases=(Phase(7, 1, 1e-3, 0.8, 1),), ranks=1, batch_size=16,
         scale_lr=False, optimizer="adam", decay=0.999, epsilon=1e-8, momentum=0.9,
         batch_norm_decay=0.9, image_size=75, min_crop_area=0.35),
 }
