@@ -34,8 +34,9 @@ COLOURS = {
     "yellow": (240, 215, 50), "brown": (120, 75, 40),
 }
 FIRST_CONTRAST = 4          # added to 1 places along COLOURS
-PATTERN_STRENGTH = 0.5      # of the pattern's colour over the ground's; at 1.0, two full colours,
-                            # seven epochs of the smoke recipe ended at 54 % top-1 error
+# Of the pattern's colour over the ground's. At 1.0, two full colours, seven epochs of the smoke
+# recipe ended at 54 % top-1 error.
+PATTERN_STRENGTH = 0.5
 
 
 def make_sample(out: Path, classes: int = 10, train: int = 60, val: int = 10,
