@@ -47,8 +47,7 @@ def run_command(main: Callable[[], Optional[int]]) -> int:
         return _end("error", f"{error.strerror or error}:{place} (check that the path exists, may "
                              "be read or written, and that the disk has room)", EXIT_BAD_REQUEST)
     except KeyboardInterrupt:
-        return _end("interrupted", "what was finished is kept; the same command goes on from there",
-                    EXIT_INTERRUPTED)
+        return _end("interrupted", "what was finished is kept", EXIT_INTERRUPTED)
 
 
 def _end(kind: str, message: object, exit_code: int) -> int:

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from common import ArgumentParser, run_command
+from common import ArgumentParser, RequestError, run_command
 from convert import (SAMPLE_LAYOUTS, Manifest, Request, arrange_sample, available_cores, convert,
                      make_sample, open_records, verify)
 from convert.conversion import CHECKS, ON_BAD, list_request
@@ -22,6 +22,8 @@ def main() -> None:
     _add_verify(commands)
     _add_show(commands)
     arguments = parser.parse_args()
+    if getattr(arguments, "workers", 1) < 1:
+        raise RequestError(f"--workers {arguments.workers}: give at least 1")
     arguments.action(arguments)
 
 

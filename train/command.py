@@ -30,11 +30,11 @@ def train(recipe: Recipe, arguments: argparse.Namespace) -> None:
     """Train from the start; the number of ranks is the launcher's."""
     records, validation = _open(arguments)
     check_validation(records, validation)
+    check_unused(arguments.run)  # on every rank, before any of them writes or waits for another
     device = setup_device(arguments.device, recipe.seed)
     recipe = replace(recipe, ranks=device.ranks)
     plan = make_plan(recipe, records, arguments.keep)
     if device.rank == 0:
-        check_unused(arguments.run)
         print(device.describe())
         print(describe_plan(plan, recipe), flush=True)
         start_run(arguments.run, recipe, plan, {

@@ -57,7 +57,7 @@ class Trainer:
 
     def _train_epoch(self, epoch: int) -> EpochFigures:
         first = (epoch - 1) * self.plan.steps_per_epoch
-        total, waiting, start = 0.0, 0.0, time.perf_counter()
+        done, total, waiting, start = 0, 0.0, 0.0, time.perf_counter()
         with progress_bar(self.plan.steps_per_epoch * self.plan.global_batch,
                           f"epoch {epoch}/{self.plan.epochs}", "images") as bar:
             bar.disable = self.device.rank != 0

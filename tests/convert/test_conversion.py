@@ -271,3 +271,9 @@ def test_shrinking_says_how_many_and_how_many_bytes(sample, train, tmp_path):
 def test_senseless_shrinking_is_refused(sample, tmp_path, options):
     with pytest.raises(RequestError, match="--short-side"):
         convert(Request(sample, "train", tmp_path / "b", **options))
+
+
+def test_no_workers_is_refused_in_one_line(sample, tmp_path):
+    done = subprocess.run(command("--source", sample, "--split", "val", "--out", tmp_path / "b",
+                                  "--workers", 0), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, "error: --workers 0: give at least 1\n")
