@@ -39,6 +39,16 @@ def fsync_folder(folder: PathLike) -> None:
         os.close(descriptor)
 
 
+def make_durable(path: PathLike) -> None:
+    """Put a file that MindSpore wrote on the disk, readable as umask says (it makes them private).
+    """
+    umask = os.umask(0o077)  # it can only be read by setting it
+    os.umask(umask)
+    os.chmod(path, 0o666 & ~umask)
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
 def write_text(path: PathLike, text: str) -> None:
     with replaced_file(path, "w") as file:
         file.write(text)

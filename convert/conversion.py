@@ -185,7 +185,7 @@ def _refuse_bad(request: Request, reports: List[ShardReport]) -> None:
 def _manifest(request: Request, listing: Listing, blacklist: Optional[Blacklist],
               ilsvrc: Optional[IlsvrcCheck], options: Dict[str, Any],
               reports: List[ShardReport]) -> Manifest:
-    rejected = sorted((r for report in reports for r in report.bad), key=lambda r: r.file_name)
+    rejected = _sorted_remarks(r for report in reports for r in report.bad)
     left_out = {remark.file_name for remark in rejected}
     stored = [entry for entry in listing.entries if entry.file_name not in left_out]
     _check_total(len(stored), reports)

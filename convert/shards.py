@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Dict, Iterator, List
 
 from common import RequestError, sha256_of_file, write_json
-from common.files import fsync_folder
+from common.files import fsync_folder, make_durable
 from convert.listing import Entry, read_entry
 from convert.manifest import Remark, Shard
 from convert.pictures import BadPicture, check_picture
@@ -161,18 +161,10 @@ def _close_shard(data_file: Path, images: int) -> Shard:
     """Make data and index file durable and readable as umask says (MindSpore makes them 0600)."""
     index_file = data_file.with_name(f"{data_file.name}.db")
     for path in (data_file, index_file):
-        path.chmod(0o666 & ~_umask())
-        with open(path, "rb") as file:
-            os.fsync(file.fileno())
+        make_durable(path)
     return Shard(data_file.name, images,
                  data_file.stat().st_size, sha256_of_file(data_file),
                  index_file.stat().st_size, sha256_of_file(index_file))
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 @contextlib.contextmanager

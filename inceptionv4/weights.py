@@ -16,7 +16,7 @@ import mindspore as ms
 from mindspore import nn
 
 from common import RequestError, sha256_of_file
-from common.files import PathLike, fsync_folder
+from common.files import PathLike, fsync_folder, make_durable
 from inceptionv4.meta import CheckpointMeta, meta_path, read_meta, write_meta
 
 
@@ -54,7 +54,7 @@ def save_checkpoint(path: PathLike, parameters: Mapping[str, ms.Tensor],
         written = Path(folder, path.name)
         ms.save_checkpoint([{"name": name, "data": value} for name, value in parameters.items()],
                            str(written), crc_check=True)
-        _make_durable(written)
+        make_durable(written)
         meta = replace(meta, ckpt_sha256=sha256_of_file(written))
         os.replace(written, path)
     fsync_folder(path.parent)
@@ -115,12 +115,3 @@ def _check_fits(path: PathLike, meta: CheckpointMeta, own: Mapping[str, ms.Param
 
 def _form(parameter: ms.Parameter) -> str:
     return f"{parameter.dtype}{tuple(parameter.shape)}"
-
-
-def _make_durable(file: Path) -> None:
-    """On the disk, and readable as umask says (MindSpore writes mode 0400)."""
-    umask = os.umask(0o077)  # it can only be read by setting it
-    os.umask(umask)
-    file.chmod(0o666 & ~umask)
-    with open(file, "rb") as written:
-        os.fsync(written.fileno())
