@@ -22,7 +22,14 @@ DONE := $(VENV)/.installed
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint convert verify train-1p train-8p eval-1 eval-144 bench report clean
 
-need = @test -n "$($(1))" || { echo "error: set $(1), e.g. make $@ $(1)=$(2)" >&2; exit 2; }
+# Goals one after the other: `make convert verify` verifies what was converted.
+.NOTPARALLEL:
+
+# Asked for before .venv is built: a forgotten variable is answered at once.
+need-IMAGENET: EXAMPLE = /data/imagenet
+need-CKPT: EXAMPLE = runs/adsl/checkpoints/inceptionv4-95_118845.ckpt
+need-%:
+	@test -n "$($*)" || { echo "error: set $*, e.g. make $(firstword $(MAKECMDGOALS)) $*=$(EXAMPLE)" >&2; exit 2; }
 
 help: ## list the targets and variables
 	@echo "Targets:"
@@ -45,7 +52,7 @@ $(DONE): setup.cfg
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \
 		{ echo "error: $(PYTHON) is not Python 3.10 to 3.12; set PYTHON=/path/to/python3.11" >&2; exit 2; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev,report]'
 	@touch $@
 
 demo: $(DONE) ## sample, convert, train, evaluate: the whole way in minutes, on CPU
@@ -60,8 +67,9 @@ demo: $(DONE) ## sample, convert, train, evaluate: the whole way in minutes, on 
 		--crops 1 --out $(DEMO)/results/crops-1 --device CPU > /dev/null
 	$(PY) -m evaluate --records $(DEMO)/records/val --checkpoint "$$(ls -t $(DEMO)/run/checkpoints/*.ckpt | head -n 1)" \
 		--crops 144 --out $(DEMO)/results/crops-144 --device CPU > /dev/null
-	@cat $(DEMO)/results/crops-1/result.md $(DEMO)/results/crops-144/result.md
-	@echo "Records: $(DEMO)/records   run: $(DEMO)/run   results: $(DEMO)/results"
+	@echo
+	$(PY) -m evaluate report --run $(DEMO)/run --results $(DEMO)/results --out $(DEMO)/report.html
+	@echo "records: $(DEMO)/records   run: $(DEMO)/run   results: $(DEMO)/results"
 
 lint: $(DONE) ## flake8
 	$(PY) -m flake8
@@ -69,8 +77,7 @@ lint: $(DONE) ## flake8
 test: lint ## flake8 and the tests
 	$(PY) -m pytest
 
-convert: $(DONE) ## JPEGs of IMAGENET into RECORDS/train and RECORDS/val
-	$(call need,IMAGENET,/data/imagenet)
+convert: need-IMAGENET $(DONE) ## JPEGs of IMAGENET into RECORDS/train and RECORDS/val
 	$(PY) -m convert run --source $(IMAGENET) --split train --out $(RECORDS)/train $(ARGS)
 	$(PY) -m convert run --source $(IMAGENET) --split val --out $(RECORDS)/val \
 		$(if $(BLACKLIST),--blacklist $(BLACKLIST)) $(ARGS)
@@ -84,18 +91,21 @@ TRAIN = -m train --records $(RECORDS)/train --val-records $(RECORDS)/val --run $
 train-1p: $(DONE) ## train on one card into RUN
 	$(PY) $(TRAIN) --preset adsl-1p $(ARGS)
 
+# A wrong request is answered here, once, before msrun starts CARDS processes that would each say it.
 train-8p: $(DONE) ## train on CARDS cards (msrun) into RUN
+	$(PY) $(TRAIN) --preset adsl-8p $(ARGS) --dry-run $(CARDS)
+ifeq ($(findstring --dry-run,$(ARGS)),)
+	@echo "progress: $(RUN)-log/worker_0.log"
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" msrun --worker_num=$(CARDS) --local_worker_num=$(CARDS) \
 		--join=True --log_dir=$(RUN)-log python $(TRAIN) --preset adsl-8p $(ARGS)
+endif
 
 EVALUATE = $(PY) -m evaluate --records $(RECORDS)/val --checkpoint $(CKPT) --device $(DEVICE)
 
-eval-1: $(DONE) ## single-crop accuracy of CKPT on both validation sets
-	$(call need,CKPT,runs/adsl/checkpoints/X.ckpt)
+eval-1: need-CKPT $(DONE) ## single-crop accuracy of CKPT on both validation sets
 	$(EVALUATE) --crops 1 --out results/crops-1 $(ARGS)
 
-eval-144: $(DONE) ## 144-crop accuracy of CKPT on both validation sets
-	$(call need,CKPT,runs/adsl/checkpoints/X.ckpt)
+eval-144: need-CKPT $(DONE) ## 144-crop accuracy of CKPT on both validation sets
 	$(EVALUATE) --crops 144 --out results/crops-144 $(ARGS)
 
 bench: $(DONE) ## time the conversion against cp -r and ImageNetToMR, into results/bench

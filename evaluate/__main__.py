@@ -26,8 +26,8 @@ def _report(words: list[str]) -> None:
     parser.add_argument("--results", type=Path, required=True, help="folder of result folders")
     parser.add_argument("--out", type=Path, required=True, help="HTML file to write")
     arguments = parser.parse_args(words)
-    write_report(arguments.run, arguments.results, arguments.out)
-    print(arguments.out)
+    table = write_report(arguments.run, arguments.results, arguments.out)
+    print(f"{table}\n\nreport: {arguments.out}" if table else f"report: {arguments.out}")
 
 
 def _evaluate() -> None:

@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 
 from common import RequestError, write_json, write_text
 from evaluate.predictions import TOP, Predictions, save_predictions
@@ -96,11 +96,16 @@ def notes(about: dict[str, Any], scores: dict[str, Score]) -> list[str]:
 
 
 def accuracy_table(scores: dict[str, Score]) -> str:
-    """Both sets as a Markdown table whose columns are lined up."""
-    rows = [("set", "images", "top-1 error", "top-5 error", "top-1 correct", "top-5 correct")]
-    rows += [(name, f"{value.images:,}", _percent(value.top1_error, value.top1_ci95),
-              _percent(value.top5_error, value.top5_ci95), f"{value.top1_correct:,}",
-              f"{value.top5_correct:,}") for name, value in scores.items()]
+    """Both sets as a Markdown table."""
+    heads = ("set", "images", "top-1 error", "top-5 error", "top-1 correct", "top-5 correct")
+    return markdown_table([heads] + [
+        (name, f"{value.images:,}", _percent(value.top1_error, value.top1_ci95),
+         _percent(value.top5_error, value.top5_ci95), f"{value.top1_correct:,}",
+         f"{value.top5_correct:,}") for name, value in scores.items()])
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """The rows, the first of them heads, with lined-up columns; all but the first to the right."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = [" | ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
              for row in rows]

@@ -16,14 +16,18 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="new folder for the run")
     parser.add_argument("--device", choices=DEVICES, default="auto", help="what to compute on")
     parser.add_argument("--keep", type=int, default=3, help="checkpoints that stay on the disk")
-    parser.add_argument("--dry-run", action="store_true", help="check all, print the plan, stop")
+    parser.add_argument("--dry-run", type=int, nargs="?", const=0, metavar="RANKS",
+                        help="check all, print the plan for so many ranks (by default the "
+                             "preset's), stop")
     add_recipe_options(parser)
     arguments = parser.parse_args()
     if arguments.keep < 1:
         raise RequestError(f"--keep {arguments.keep}: give at least 1")
     recipe = recipe_from_arguments(arguments)
+    if arguments.dry_run is not None and arguments.dry_run < 0:
+        raise RequestError(f"--dry-run {arguments.dry_run}: give at least 1 rank")
     from train.command import dry_run, train  # loads MindSpore, which takes seconds
-    (dry_run if arguments.dry_run else train)(recipe, arguments)
+    (train if arguments.dry_run is None else dry_run)(recipe, arguments)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What ``python -m train`` does: record sets to a run folder."""
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Optional
@@ -8,6 +9,7 @@ from typing import Optional
 from common import RequestError
 from convert import RecordSet, open_records
 from inceptionv4 import setup_device
+from train.feed import workers_for
 from train.plan import check_validation, describe_plan, make_plan
 from train.recipe import Recipe
 from train.run_folder import check_unused, start_run, write_plan
@@ -18,6 +20,7 @@ def dry_run(recipe: Recipe, arguments: argparse.Namespace) -> None:
     """Check everything that can be checked, print the plan, write ``plan.json``, train nothing."""
     records, validation = _open(arguments)
     check_validation(records, validation)
+    recipe = replace(recipe, ranks=arguments.dry_run or recipe.ranks)
     plan = make_plan(recipe, records, arguments.keep)
     check_unused(arguments.run)
     print(setup_device(arguments.device).describe())
@@ -32,9 +35,14 @@ def train(recipe: Recipe, arguments: argparse.Namespace) -> None:
     check_validation(records, validation)
     check_unused(arguments.run)  # on every rank, before any of them writes or waits for another
     device = setup_device(arguments.device, recipe.seed)
+    preset_ranks = recipe.ranks
     recipe = replace(recipe, ranks=device.ranks)
+    recipe = replace(recipe, workers=workers_for(recipe))  # crops depend on it: config.json says it
     plan = make_plan(recipe, records, arguments.keep)
     if device.rank == 0:
+        if preset_ranks != device.ranks:
+            print(f"warning: preset {recipe.preset} is made for {preset_ranks} ranks, this run has "
+                  f"{device.ranks} (make train-8p starts several)", file=sys.stderr)
         print(device.describe())
         print(describe_plan(plan, recipe), flush=True)
         start_run(arguments.run, recipe, plan, {

@@ -37,8 +37,12 @@ def make_plan(recipe: Recipe, records: RecordSet, kept_checkpoints: int) -> Plan
     """Work out the run.
 
     Raises:
-        RequestError: fewer images than one step takes, or fewer steps in an epoch than asked for.
+        RequestError: fewer images than ranks or than one step takes, or fewer steps in an epoch
+            than asked for.
     """
+    if records.images < recipe.ranks:
+        raise RequestError(f"{records.folder} has {records.images} images, fewer than the "
+                           f"{recipe.ranks} ranks that share a step; start fewer ranks")
     whole_steps = records.images // recipe.global_batch
     if whole_steps < 1:
         share = records.images // recipe.ranks

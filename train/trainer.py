@@ -5,6 +5,9 @@ import time
 from pathlib import Path
 from typing import Any, Iterator, NamedTuple, Optional
 
+import mindspore as ms
+import numpy as np
+
 from common import CheckFailed, progress_bar
 from convert import RecordSet
 from evaluate import Evaluator, protocol_of, score
@@ -49,11 +52,22 @@ class Trainer:
             CheckFailed: the loss is not a number any more; earlier checkpoints stay.
         """
         path = None
+        self._compile()
         for epoch in range(1, self.plan.epochs + 1):
             figures = self._train_epoch(epoch)
+            self._check_weights(epoch)
             if self.device.rank == 0:
                 path = self._close_epoch(epoch, figures)
         return path
+
+    def _compile(self) -> None:
+        """Compile ahead, so that the first epoch's speed is that of its steps."""
+        if self.device.rank == 0:
+            print("compiling the training step (half a minute on CPU, minutes on Ascend)",
+                  flush=True)
+        batch, size = self.recipe.batch_size, self.recipe.image_size
+        self.step.compile(ms.Tensor(np.zeros((batch, size, size, 3), np.uint8)),
+                          ms.Tensor(np.zeros(batch, np.int32)))
 
     def _train_epoch(self, epoch: int) -> EpochFigures:
         first = (epoch - 1) * self.plan.steps_per_epoch
@@ -90,6 +104,14 @@ class Trainer:
         if not math.isfinite(loss):
             raise CheckFailed(f"the loss is {loss} at step {step}: the checkpoints of earlier "
                               f"epochs in {self.folder} are kept; try lower rates (--phases)")
+
+    def _check_weights(self, epoch: int) -> None:
+        """The last update of an epoch shows in no loss of that epoch."""
+        for parameter in self.network.trainable_params():
+            if not np.isfinite(parameter.asnumpy()).all():
+                raise CheckFailed(f"{parameter.name} is not finite after epoch {epoch}: the "
+                                  f"checkpoints of earlier epochs in {self.folder} are kept; try "
+                                  "lower rates (--phases)")
 
     def _close_epoch(self, epoch: int, figures: EpochFigures) -> Path:
         steps = epoch * self.plan.steps_per_epoch

@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from convert import Request, convert, open_records
 from train.feed import seed_of_epoch, training_feed
 from train.recipe import PRESETS
 
 RECIPE = replace(PRESETS["smoke"], batch_size=4, workers=2)
 STEPS = 5  # 20 of the 21 images
+GRADIENT = 200  # pixels
 
 
 def epoch_of(records, recipe=RECIPE, epoch=1, steps=STEPS, rank=0):
@@ -43,10 +46,54 @@ def test_a_steps_limit_takes_the_first_batches(records):
     assert same(epoch_of(records, steps=2), epoch_of(records)[:2])
 
 
-def test_pictures_are_cropped_at_random_and_mirrored(records):
-    whole = replace(RECIPE, min_crop_area=1.0, max_crop_aspect=2.0)
-    small = replace(RECIPE, min_crop_area=0.1)
-    assert not same(epoch_of(records, whole), epoch_of(records, small))
+@pytest.fixture(scope="module")
+def gradients(tmp_path_factory):
+    """Pictures that tell where a crop was taken: red runs from 0 to 255 along x, green along y."""
+    home = tmp_path_factory.mktemp("gradients")
+    x, y = np.meshgrid(np.linspace(0, 255, GRADIENT), np.linspace(0, 255, GRADIENT))
+    picture = Image.fromarray(np.stack([x, y, 0 * x], axis=-1).astype(np.uint8))
+    for name in ("a", "b"):
+        (home / "train" / name).mkdir(parents=True)
+        for number in range(20):
+            picture.save(home / "train" / name / f"{number}.jpeg", quality=100)
+    convert(Request(home, "train", home / "records", shards=2))
+    return {"train": open_records(home / "records")}
+
+
+def crops_of(records, **changes) -> np.ndarray:
+    """Of 200 crops: width (below 0 where mirrored) and height as shares of the picture."""
+    recipe = replace(RECIPE, batch_size=40, **changes)
+    images = np.concatenate([images for epoch in range(1, 6)
+                             for images, _ in epoch_of(records, recipe, epoch, steps=1)])
+    images = images.astype(float)
+    width = images[:, :, -1, 0].mean(1) - images[:, :, 0, 0].mean(1)
+    height = images[:, -1, :, 1].mean(1) - images[:, 0, :, 1].mean(1)
+    return np.stack([width, height], axis=1) / 255
+
+
+def test_crops_have_the_shares_of_the_area_that_the_recipe_gives(gradients):
+    for least in (0.1, 0.6):
+        areas = np.abs(crops_of(gradients, min_crop_area=least).prod(axis=1))
+        assert least - 0.03 < areas.min() < least + 0.1 and areas.max() > 0.9
+
+
+def test_crops_have_the_sides_that_the_recipe_gives(gradients):
+    for largest in (1.1, 2.0):
+        width, height = crops_of(gradients, min_crop_area=0.1, max_crop_aspect=largest).T
+        aspects = np.abs(width) / height
+        assert 0.9 * largest < aspects.max() < 1.08 * largest
+        assert 0.9 * largest < 1 / aspects.min() < 1.08 * largest
+
+
+def test_half_of_the_crops_are_mirrored_and_none_upside_down(gradients):
+    width, height = crops_of(gradients).T
+    assert 70 < (width < 0).sum() < 130 and (height > 0).all()  # of 200; 4 standard deviations
+
+
+def test_every_epoch_has_an_order_of_its_own(records):
+    orders = {tuple(label for _, labels in epoch_of(records, epoch=epoch)
+                    for label in labels.tolist()) for epoch in range(1, 5)}
+    assert len(orders) == 4
 
 
 def labels_of(batches) -> list:

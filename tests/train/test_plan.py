@@ -40,6 +40,12 @@ def test_a_batch_larger_than_a_ranks_share_is_refused(records):
         make_plan(replace(recipe, batch_size=11), records["train"], 1)
 
 
+def test_more_ranks_than_images_are_refused(records):
+    recipe = replace(PRESETS["smoke"], ranks=22, batch_size=1)
+    with pytest.raises(RequestError, match="21 images.*22 ranks.*start fewer"):
+        make_plan(recipe, records["train"], 1)
+
+
 def test_more_steps_than_images_are_refused(records):
     recipe = replace(PRESETS["smoke"], batch_size=4)
     assert make_plan(replace(recipe, steps_per_epoch=5), records["train"], 1).left_out == 1

@@ -56,7 +56,7 @@ def test_plan_and_config_say_what_was_run(run_folder, records):
     assert (plan["steps_per_epoch"], plan["global_batch"], plan["steps"]) == (2, 4, 4)
     assert len(plan["learning_rates"]) == 4
     config = json.loads((run_folder / "config.json").read_text())
-    assert config["preset"] == "smoke" and config["batch_size"] == 4
+    assert config["preset"] == "smoke" and config["batch_size"] == 4 and config["workers"] == 1
     assert config["records_sha256"] == records["train"].sha256
 
 
@@ -91,8 +91,15 @@ def test_a_dry_run_writes_the_plan_alone_and_the_run_may_follow(records, tmp_pat
                    "CPU", "--dry-run", *FLAGS)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in (tmp_path / "c").iterdir()] == ["plan.json"]
-    assert "2 steps" in done.stdout
+    assert "2 steps" in done.stdout and "1 ranks x 4 = 4 images" in done.stdout
     check_unused(tmp_path / "c")
+
+
+def test_a_dry_run_plans_for_the_ranks_that_it_is_told(records, tmp_path):
+    done = command("--records", records["train"].folder, "--run", tmp_path / "c", "--device",
+                   "CPU", *FLAGS, "--dry-run", "2")
+    assert done.returncode == 0, done.stderr
+    assert "2 ranks x 4 = 8 images" in done.stdout
 
 
 def test_a_folder_in_use_is_refused(run_folder, tmp_path):
@@ -107,7 +114,8 @@ def test_a_folder_in_use_is_refused(run_folder, tmp_path):
     (("--run", "x"), "--records"),
     (("--records", "nowhere", "--run", "x"), "nowhere"),
     (("--records", "nowhere", "--run", "x", "--image-size", "74"), "--image-size 74"),
-    (("--records", "nowhere", "--run", "x", "--keep", "0"), "--keep 0")])
+    (("--records", "nowhere", "--run", "x", "--keep", "0"), "--keep 0"),
+    (("--records", "nowhere", "--run", "x", "--dry-run", "-1"), "--dry-run -1")])
 def test_a_wrong_request_is_one_line_and_exit_code_2(flags, named):
     done = command(*flags)
     assert done.returncode == 2
@@ -122,6 +130,17 @@ def test_a_loss_that_is_no_number_names_the_step(tmp_path):
     for loss in (float("nan"), float("inf")):
         with pytest.raises(CheckFailed, match="step 17"):
             trainer._check_finite(loss, 17)
+
+
+def test_weights_that_are_no_numbers_are_not_saved(tmp_path):
+    import mindspore as ms
+    from mindspore import nn
+    trainer = Trainer.__new__(Trainer)
+    trainer.folder, trainer.network = tmp_path, nn.Dense(2, 2)
+    trainer._check_weights(3)
+    trainer.network.bias.set_data(ms.Tensor([0.0, float("nan")]))
+    with pytest.raises(CheckFailed, match="bias is not finite after epoch 3"):
+        trainer._check_weights(3)
 
 
 def test_the_last_checkpoints_stay_in_order_of_steps(tmp_path):
