@@ -42,11 +42,17 @@ def fsync_folder(folder: PathLike) -> None:
 def make_durable(path: PathLike) -> None:
     """Put a file that MindSpore wrote on the disk, readable as umask says (it makes them private).
     """
-    umask = os.umask(0o077)  # it can only be read by setting it
-    os.umask(umask)
-    os.chmod(path, 0o666 & ~umask)
+    os.chmod(path, 0o666 & ~_umask())
     with open(path, "rb") as file:
         os.fsync(file.fileno())
+
+
+def _umask() -> int:
+    """The process's umask. ``os.umask`` tells it only by setting it, for all threads at once."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("Umask:"):
+            return int(line.split()[1], 8)
+    raise OSError("/proc/self/status has no Umask line (Linux 4.7 or newer is needed)")
 
 
 def write_text(path: PathLike, text: str) -> None:

@@ -1,14 +1,19 @@
-"""Command line: ``python -m convert sample|run|verify|show``."""
+"""Command line: ``python -m convert sample|run|finish|verify|show``."""
 
+import argparse
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 from common import ArgumentParser, RequestError, run_command
 from convert import (SAMPLE_LAYOUTS, Manifest, Request, arrange_sample, available_cores, convert,
-                     make_sample, open_records, verify)
-from convert.conversion import CHECKS, ON_BAD, list_request
+                     convert_range, finish, make_sample, open_records, read_manifest, repair,
+                     verify)
+from convert.engine import BACKENDS
 from convert.listing import Listing
 from convert.naming import PICTURE_EXTENSIONS
+from convert.request import CHECKS, ON_BAD, list_request
+from convert.shards import ShardReport
 from convert.show import contact_sheet, summary
 from convert.sources import LAYOUTS, SPLITS
 
@@ -19,6 +24,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True, parser_class=ArgumentParser)
     _add_sample(commands)
     _add_run(commands)
+    _add_finish(commands)
     _add_verify(commands)
     _add_show(commands)
     arguments = parser.parse_args()
@@ -41,36 +47,82 @@ def _add_sample(commands) -> None:
 
 def _add_run(commands) -> None:
     run = commands.add_parser("run", help="convert one split into a record set")
-    run.add_argument("--source", type=Path, required=True, help="folder with the pictures")
-    run.add_argument("--split", choices=SPLITS, required=True)
-    run.add_argument("--out", type=Path, required=True, help="folder for the record set")
-    run.add_argument("--blacklist", type=Path, help="validation ids to mark (devkit, val only)")
-    run.add_argument("--ground-truth", type=Path, help="the devkit's *_validation_ground_truth.txt")
-    run.add_argument("--layout", choices=LAYOUTS, help="of the source; recognised by looking")
-    run.add_argument("--extensions", nargs="+", default=list(PICTURE_EXTENSIONS),
-                     help="endings of picture files in class folders, in lower case")
-    run.add_argument("--shards", type=int, help="number of shards; by default about 1 GB each, "
-                                                "a multiple of 8")
-    run.add_argument("--seed", type=int, default=0, help="of the training order")
-    run.add_argument("--check", choices=CHECKS, default="decode", help="how to check each picture")
-    run.add_argument("--short-side", type=int, metavar="PIXELS",
-                     help="shrink pictures with a longer short side to this, for cheaper decoding")
-    run.add_argument("--quality", type=int, default=90, help="JPEG quality of shrunk pictures")
-    run.add_argument("--on-bad", choices=ON_BAD, default="fail",
-                     help="stop at bad pictures, or leave them out and record them")
-    run.add_argument("--allow-other-labels", action="store_true",
-                     help="take labels that are not ILSVRC's for ILSVRC's classes")
+    _add_request(run)
+    _add_engine(run)
+    run.add_argument("--shard-range", type=_range, metavar="A-B",
+                     help="build these shards only (from 0, both included), e.g. one range a host; "
+                          "then: python -m convert finish")
     run.add_argument("--list", action="store_true",
                      help="say what would be converted and write nothing")
-    run.add_argument("--workers", type=int, default=available_cores(), help="worker processes")
     run.set_defaults(action=_run)
+
+
+def _add_finish(commands) -> None:
+    finishing = commands.add_parser(
+        "finish", help="make the record set of the shards that run --shard-range built",
+        description="Give the same arguments as to run, without --shard-range.")
+    _add_request(finishing)
+    finishing.set_defaults(action=_finish)
+
+
+def _add_request(parser: argparse.ArgumentParser) -> None:
+    """What to convert, and all that decides the bytes."""
+    parser.add_argument("--source", type=Path, required=True, help="folder with the pictures")
+    parser.add_argument("--split", choices=SPLITS, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the record set")
+    _add_source_options(parser)
+    parser.add_argument("--shards", type=int, help="number of shards; by default about 1 GB each, "
+                                                   "a multiple of 8")
+    parser.add_argument("--seed", type=int, default=0, help="of the training order")
+    parser.add_argument("--check", choices=CHECKS, default="decode",
+                        help="how to check each picture")
+    parser.add_argument("--short-side", type=int, metavar="PIXELS",
+                        help="shrink pictures with a longer short side to this, for cheaper "
+                             "decoding")
+    parser.add_argument("--quality", type=int, default=90, help="JPEG quality of shrunk pictures")
+    parser.add_argument("--on-bad", choices=ON_BAD, default="fail",
+                        help="stop at bad pictures, or leave them out and record them")
+    parser.add_argument("--allow-other-labels", action="store_true",
+                        help="take labels that are not ILSVRC's for ILSVRC's classes")
+
+
+def _add_source_options(parser: argparse.ArgumentParser) -> None:
+    """How to read the source."""
+    parser.add_argument("--blacklist", type=Path, help="validation ids to mark (devkit, val only)")
+    parser.add_argument("--ground-truth", type=Path,
+                        help="the devkit's *_validation_ground_truth.txt")
+    parser.add_argument("--layout", choices=LAYOUTS, help="of the source; recognised by looking")
+    parser.add_argument("--extensions", nargs="+", default=list(PICTURE_EXTENSIONS),
+                        help="endings of picture files in class folders, in lower case")
+
+
+def _add_engine(parser: argparse.ArgumentParser) -> None:
+    """Who does the work."""
+    parser.add_argument("--workers", type=int, default=available_cores(),
+                        help="worker processes (a Dask cluster uses all that it has)")
+    parser.add_argument("--backend", choices=tuple(BACKENDS), default="loky",
+                        help="joblib's: this machine's cores, or a cluster that sees the same "
+                             "folders")
+    parser.add_argument("--scheduler", metavar="ADDRESS",
+                        help="of the cluster, e.g. tcp://host:8786 for dask")
+
+
+def _range(text: str) -> tuple[int, int]:
+    first, dash, last = text.partition("-")
+    if not (dash and first.isdecimal() and last.isdecimal()):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a range like 0-7")
+    return int(first), int(last)
 
 
 def _add_verify(commands) -> None:
     check = commands.add_parser("verify", help="compare a record set with its manifest")
     check.add_argument("records", type=Path, help="folder of the record set")
     check.add_argument("--deep", action="store_true", help="also decode every picture")
-    check.add_argument("--workers", type=int, default=available_cores(), help="workers")
+    check.add_argument("--repair", type=Path, metavar="SOURCE",
+                       help="first build damaged shards again from the pictures in this folder; "
+                            "the options below are for that")
+    _add_source_options(check)
+    _add_engine(check)
     check.set_defaults(action=_verify)
 
 
@@ -91,13 +143,28 @@ def _sample(arguments) -> None:
 
 
 def _run(arguments) -> None:
-    fields = {name: value for name, value in vars(arguments).items()
-              if name not in ("command", "action", "list")}
-    request = Request(**fields)
+    request = _request(arguments)
     if arguments.list:
         _print_listing(list_request(request))
+    elif arguments.shard_range:
+        _report_range(arguments.out, convert_range(request, *arguments.shard_range))
     else:
         _report(arguments.out, convert(request))
+
+
+def _finish(arguments) -> None:
+    _report(arguments.out, finish(_request(arguments)))
+
+
+def _request(arguments, **changes) -> Request:
+    names = {field.name for field in fields(Request)}
+    given = {name: value for name, value in vars(arguments).items() if name in names}
+    return Request(**given, **changes)
+
+
+def _report_range(out: Path, reports: list[ShardReport]) -> None:
+    print(f"{out}: {len(reports)} shards with {sum(report.shard.images for report in reports):,} "
+          "images are finished; when all are: python -m convert finish")
 
 
 def _print_listing(listing: Listing) -> None:
@@ -110,6 +177,11 @@ def _print_listing(listing: Listing) -> None:
 
 
 def _verify(arguments) -> None:
+    if arguments.repair is not None:
+        rebuilt = repair(_request(arguments, source=arguments.repair, out=arguments.records,
+                                  split=read_manifest(arguments.records).split))
+        print(f"{arguments.records}: " + (f"built again: {', '.join(rebuilt)}" if rebuilt else
+                                          "no shard is damaged"))
     manifest = verify(arguments.records, arguments.deep, arguments.workers)
     print(f"{arguments.records}: {manifest.images:,} images in {len(manifest.shards)} shards are "
           "as the manifest says" + (" and can all be decoded" if arguments.deep else ""))

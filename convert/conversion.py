@@ -1,60 +1,21 @@
 """A whole conversion: list the source, plan the shards, build them, write the manifest."""
 
-import contextlib
-import importlib.metadata
-import os
 import sys
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence
+from typing import Any, Iterable, Optional
 
-from joblib import Parallel, delayed
-from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-from blacklist import ILSVRC_VALIDATION_IMAGES, Blacklist, load_blacklist
-from common import RequestError, progress_bar
-from convert.naming import PICTURE_EXTENSIONS
-from convert.ilsvrc import IlsvrcCheck, check_ilsvrc
-from convert.listing import Listing
+from common import RequestError
+from convert.engine import build_all
 from convert.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNote, ClassCount, Manifest,
                               Remark, RowsDigest, read_manifest)
-from convert.pictures import Treatment
-from convert.planning import ShardPlan, plan_shards
-from convert.shards import ShardReport, build_shard
-from convert.sources import list_source
+from convert.planning import ShardPlan
+from convert.request import Prepared, Request, prepare
+from convert.shards import ShardReport
 from convert.workspace import (clear, describe_difference, finished_report, locked_workspace,
                                publish)
 
-CHECKS = ("decode", "header")
-ON_BAD = ("fail", "skip")
 BAD_FILES_SHOWN = 20
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to convert and how. Workers and ``on_bad`` do not change the bytes of a good picture."""
-
-    source: Path
-    split: str
-    out: Path
-    blacklist: Optional[Path] = None
-    ground_truth: Optional[Path] = None
-    layout: Optional[str] = None
-    extensions: Sequence[str] = PICTURE_EXTENSIONS
-    shards: Optional[int] = None
-    seed: int = 0
-    check: str = "decode"
-    short_side: Optional[int] = None
-    quality: int = 90
-    allow_other_labels: bool = False
-    on_bad: str = "fail"
-    workers: int = 1
-
-
-def available_cores() -> int:
-    """The cores this process may use, which a container may limit."""
-    return len(os.sched_getaffinity(0))
 
 
 def convert(request: Request) -> Manifest:
@@ -65,67 +26,72 @@ def convert(request: Request) -> Manifest:
     nothing.
 
     Raises:
-        RequestError: see :func:`convert.sources.list_source` and the options; nothing stands under
-            a final name then.
+        RequestError: see :func:`convert.request.prepare`, a bad picture, a source that changes, a
+            full disk, a killed worker; nothing stands under a final name then.
     """
-    listing = list_request(request)
-    blacklist = _load_blacklist(request, listing)
-    ilsvrc = check_ilsvrc(listing, blacklist, request.allow_other_labels)
-    plans = plan_shards(listing, request.shards, request.seed,
-                        blacklist.ids if blacklist else frozenset(), _treatment(request))
-    options = _options(request, listing, blacklist, len(plans))
+    prepared = prepare(request)
     if (request.out / MANIFEST_NAME).exists():
-        return _existing(request.out, options)
-    with locked_workspace(request.out, options) as building:
-        reports = _build_all(request, plans, building)
-        manifest = _manifest(request, listing, blacklist, ilsvrc, options, reports)
-        publish(request.out, building, reports)
-        manifest.write(request.out)
+        return _existing(request.out, prepared.options)
+    with locked_workspace(request.out, prepared.options) as building:
+        reports = _build(prepared, prepared.plans, building)
+        manifest = _conclude(prepared, building, reports)
     clear(request.out)
     return manifest
 
 
-def _treatment(request: Request) -> Treatment:
-    if request.short_side is None:
-        return Treatment(request.check == "decode")
-    if not (request.short_side >= 1 and 1 <= request.quality <= 95):
-        raise RequestError(f"--short-side {request.short_side} --quality {request.quality}: the "
-                           "short side is at least 1 pixel, the quality 1 to 95")
-    return Treatment(request.check == "decode", request.short_side, request.quality)
+def convert_range(request: Request, first: int, last: int) -> list[ShardReport]:
+    """Build only the shards ``first`` to ``last``, 0-based and both included.
+
+    Several hosts that share ``request.out`` may do so at the same time, each its own range;
+    :func:`finish` then makes the record set of them.
+
+    Raises:
+        RequestError: as ``convert``, or there are no such shards.
+    """
+    prepared = prepare(request)
+    if not 0 <= first <= last < len(prepared.plans):
+        raise RequestError(f"--shard-range {first}-{last}: the shards are 0 to "
+                           f"{len(prepared.plans) - 1}")
+    part = prepared.plans[first:last + 1]
+    if (request.out / MANIFEST_NAME).exists():
+        raise RequestError(f"{request.out} holds a finished record set already; give another "
+                           "--out or remove it")
+    with locked_workspace(request.out, prepared.options, shared=True) as building:
+        return _build(prepared, part, building)
 
 
-def list_request(request: Request) -> Listing:
-    """List what ``request`` would convert; nothing is written."""
-    return list_source(request.source, request.split, request.ground_truth, request.extensions,
-                       request.layout)
+def finish(request: Request) -> Manifest:
+    """Make the record set of shards that ``convert_range`` built, and write its manifest.
+
+    Raises:
+        RequestError: a shard is missing, or a range is still being converted.
+    """
+    prepared = prepare(request)
+    if (request.out / MANIFEST_NAME).exists():
+        return _existing(request.out, prepared.options)
+    with locked_workspace(request.out, prepared.options) as building:
+        reports = [finished_report(request.out, building, plan) for plan in prepared.plans]
+        missing = [index for index, report in enumerate(reports) if report is None]
+        if missing:
+            raise RequestError(f"{request.out}: {len(missing)} of {len(reports)} shards are not "
+                               f"finished ({', '.join(map(str, missing[:8]))}"
+                               f"{', …' if len(missing) > 8 else ''}); convert them with "
+                               "--shard-range, or all that is missing without it")
+        manifest = _conclude(prepared, building, [report for report in reports if report])
+    clear(request.out)
+    return manifest
 
 
-def _load_blacklist(request: Request, listing: Listing) -> Optional[Blacklist]:
-    if request.blacklist is None:
-        return None
-    if request.split != "val":
-        raise RequestError(f"--blacklist {request.blacklist} belongs to the validation set; leave "
-                           f"it out for --split {request.split}")
-    blacklist = load_blacklist(request.blacklist,
-                               max(entry.image_id for entry in listing.entries))
-    if len(listing.entries) == ILSVRC_VALIDATION_IMAGES and not blacklist.is_ilsvrc:
-        print(f"warning: {request.blacklist} has {blacklist.describe()}", file=sys.stderr)
-    return blacklist
+def _conclude(prepared: Prepared, building: Path, reports: list[ShardReport]) -> Manifest:
+    """Move the finished shards to their places and write the manifest, which says all is there."""
+    _refuse_bad(prepared.request, reports)
+    manifest = _manifest(prepared, reports)
+    publish(prepared.request.out, building, dict(enumerate(reports)))
+    manifest.write(prepared.request.out)
+    return manifest
 
 
-def _options(request: Request, listing: Listing, blacklist: Optional[Blacklist],
-             shards: int) -> Dict[str, Any]:
-    """Everything that decides the bytes of the record set."""
-    return {
-        "split": request.split, "source_sha256": listing.sha256(), "images": len(listing.entries),
-        "blacklist_sha256": blacklist.sha256 if blacklist else None, "shards": shards,
-        "seed": request.seed, "check": request.check, "short_side": request.short_side,
-        "quality": request.quality if request.short_side else None,
-        "mindspore": importlib.metadata.version("mindspore"),
-    }
-
-
-def _existing(out: Path, options: Dict[str, Any]) -> Manifest:
+def _existing(out: Path, options: dict[str, Any]) -> Manifest:
     manifest = read_manifest(out)
     if manifest.options != options:
         raise RequestError(f"{out} holds another record set "
@@ -135,43 +101,23 @@ def _existing(out: Path, options: Dict[str, Any]) -> Manifest:
     return manifest
 
 
-def _build_all(request: Request, plans: List[ShardPlan], building: Path) -> List[ShardReport]:
-    reports: List[Optional[ShardReport]] = [finished_report(request.out, building, plan)
-                                            for plan in plans]
-    todo = [plan for plan, report in zip(plans, reports) if report is None]
-    with progress_bar(sum(len(plan.entries) for plan in plans), f"convert {request.split}",
-                      "images") as bar:
-        bar.update(sum(len(plan.entries) for plan in plans if plan not in todo))
-        workers = Parallel(n_jobs=min(request.workers, max(1, len(todo))),
-                           return_as="generator_unordered")
-        keep_bad = request.on_bad == "skip"
-        built = workers(delayed(_indexed_build)(plan, building, keep_bad) for plan in todo)
-        with _dead_worker_named(request.out):
-            for index, report in built:
-                reports[index] = report
-                bar.update(len(plans[index].entries))
-                if report.bad and not keep_bad:
-                    break
-    finished = [report for report in reports if report is not None]
+def _build(prepared: Prepared, plans: list[ShardPlan], building: Path) -> list[ShardReport]:
+    """The reports of those shards, in their order; what is finished already is not built again."""
+    request = prepared.request
+    reports: dict[int, Optional[ShardReport]] = {
+        plan.index: finished_report(request.out, building, plan) for plan in plans}
+    todo = [plan for plan in plans if reports[plan.index] is None]
+    done = sum(len(plan.entries) for plan in plans if reports[plan.index] is not None)
+    for index, report in build_all(request, todo, building, done):
+        reports[index] = report
+        if report.bad and request.on_bad == "fail":
+            break
+    finished = [report for report in reports.values() if report is not None]
     _refuse_bad(request, finished)
     return finished
 
 
-@contextlib.contextmanager
-def _dead_worker_named(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except TerminatedWorkerError as error:
-        raise RequestError(f"a worker that wrote to {out} was killed ({str(error).split('.')[0]}); "
-                           "if memory ran out lower --workers; the same command goes on from the "
-                           "finished shards") from error
-
-
-def _indexed_build(plan: ShardPlan, building: Path, keep_bad: bool):
-    return plan.index, build_shard(plan, building, keep_bad)
-
-
-def _refuse_bad(request: Request, reports: List[ShardReport]) -> None:
+def _refuse_bad(request: Request, reports: list[ShardReport]) -> None:
     bad = [remark for report in reports for remark in report.bad]
     if not bad or request.on_bad == "skip":
         return
@@ -182,9 +128,8 @@ def _refuse_bad(request: Request, reports: List[ShardReport]) -> None:
                        "them out with --on-bad skip")
 
 
-def _manifest(request: Request, listing: Listing, blacklist: Optional[Blacklist],
-              ilsvrc: Optional[IlsvrcCheck], options: Dict[str, Any],
-              reports: List[ShardReport]) -> Manifest:
+def _manifest(prepared: Prepared, reports: list[ShardReport]) -> Manifest:
+    listing, blacklist, options = prepared.listing, prepared.blacklist, prepared.options
     rejected = _sorted_remarks(r for report in reports for r in report.bad)
     left_out = {remark.file_name for remark in rejected}
     stored = [entry for entry in listing.entries if entry.file_name not in left_out]
@@ -195,8 +140,8 @@ def _manifest(request: Request, listing: Listing, blacklist: Optional[Blacklist]
     for entry in stored:
         rows.add(entry.image_id, entry.label, int(entry.image_id in flagged))
     return Manifest(
-        format_version=FORMAT_VERSION, split=request.split, layout=listing.layout,
-        options=options, seed=request.seed, images=len(stored),
+        format_version=FORMAT_VERSION, split=listing.split, layout=listing.layout,
+        options=options, seed=options["seed"], images=len(stored),
         picture_bytes=sum(report.picture_bytes for report in reports),
         shrunk=sum(report.shrunk for report in reports),
         bytes_saved=sum(report.bytes_saved for report in reports),
@@ -206,16 +151,16 @@ def _manifest(request: Request, listing: Listing, blacklist: Optional[Blacklist]
         shards=[report.shard for report in reports],
         blacklist=BlacklistNote(blacklist.sha256, len(blacklist.ids), len(flagged),
                                 blacklist.is_ilsvrc) if blacklist else None,
-        ilsvrc=ilsvrc, repaired=_sorted_remarks(r for report in reports for r in report.repaired),
-        rejected=rejected, ignored=sorted(listing.ignored),
-        mindspore_version=options["mindspore"])
+        ilsvrc=prepared.ilsvrc, rejected=rejected,
+        repaired=_sorted_remarks(r for report in reports for r in report.repaired),
+        ignored=sorted(listing.ignored), mindspore_version=options["mindspore"])
 
 
-def _sorted_remarks(remarks) -> List[Remark]:
+def _sorted_remarks(remarks: Iterable[Remark]) -> list[Remark]:
     return sorted(remarks, key=lambda remark: remark.file_name)
 
 
-def _check_total(expected: int, reports: List[ShardReport]) -> None:
+def _check_total(expected: int, reports: list[ShardReport]) -> None:
     stored = sum(report.shard.images for report in reports)
     if stored != expected:
         raise RuntimeError(f"the shards hold {stored} images, the listing {expected}")

@@ -6,9 +6,11 @@ small and quick to start.
 
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 import shutil
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List
@@ -65,23 +67,37 @@ def build_shard(plan: ShardPlan, building: Path, keep_bad: bool) -> ShardReport:
         RequestError: the source changed, or a disk or permission error, naming the file.
     """
     finished = finished_folder(building, plan.index)
-    temporary = finished.with_name(f"{finished.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary = finished.with_name(f"{finished.name}.{unfinished_suffix()}")
+    shutil.rmtree(temporary, ignore_errors=True)  # of a killed process with our number
     temporary.mkdir()
     try:
         report = _write(plan, temporary)
         if report.bad and not keep_bad:
             return report
         write_json(temporary / REPORT_NAME, dataclasses.asdict(report))
-        os.replace(temporary, finished)
-        fsync_folder(building)
+        _move_if_first(temporary, finished)
         return report
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _move_if_first(temporary: Path, finished: Path) -> None:
+    """Another host may have built the shard at the same time: then its files, the same, stay."""
+    try:
+        os.replace(temporary, finished)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    fsync_folder(finished.parent)
+
+
 def finished_folder(building: Path, index: int) -> Path:
     return building / f"{index:05d}"
+
+
+def unfinished_suffix() -> str:
+    """Ends the name of what this process is making; no other process on any host has the same."""
+    return f"{socket.gethostname()}.{os.getpid()}.tmp"
 
 
 def _write(plan: ShardPlan, folder: Path) -> ShardReport:
@@ -173,7 +189,13 @@ def _mindrecord_errors(data_file: Path) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        first_line = str(error).strip().splitlines()[0]
-        raise RequestError(f"{data_file} could not be written ({first_line}); check the room and "
-                           "the permissions of the output disk, then run the same command again"
-                           ) from error
+        raise RequestError(f"{data_file} could not be written ({_cause(error)}); check the room "
+                           "and the permissions of the output disk, then run the same command "
+                           "again") from error
+
+
+def _cause(error: RuntimeError) -> str:
+    """The line of MindSpore's message that tells it, which stands amid headings and rulers."""
+    lines = str(error).strip().splitlines()
+    told = [line.removeprefix("[ERROR]").strip() for line in lines if line.startswith("[ERROR]")]
+    return (told or lines)[0]

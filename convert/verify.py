@@ -22,28 +22,36 @@ def verify(folder: Path, deep: bool = False, workers: int = 1) -> Manifest:
         RequestError: there is no manifest to compare with.
     """
     manifest = read_manifest(folder)
-    faults = _damaged_files(folder, manifest, workers)
+    faults = [fault for found in damaged_shards(folder, manifest, workers).values()
+              for fault in found] + _strangers(folder, manifest)
     if not faults:
         faults = list(_wrong_rows(folder, manifest))
     if not faults and deep:
         faults = _undecodable(folder, manifest, workers)
     if faults:
-        raise CheckFailed(f"{folder}: " + "; ".join(faults) + "; convert again")
+        raise CheckFailed(f"{folder}: " + "; ".join(faults) + "; mend its shards from the pictures "
+                          "with --repair SOURCE, or convert again")
     return manifest
 
 
-def _damaged_files(folder: Path, manifest: Manifest, workers: int) -> List[str]:
+def damaged_shards(folder: Path, manifest: Manifest, workers: int) -> dict[int, list[str]]:
+    """Index of each shard one of whose files is not as the manifest says -> what is wrong."""
     # Threads: hashing leaves the GIL.
     checks = Parallel(n_jobs=workers, prefer="threads", return_as="generator")(
         delayed(_file_faults)(folder, shard) for shard in manifest.shards)
+    damaged = {}
     with progress_bar(len(manifest.shards), "verify files", "shards") as bar:
-        faults = []
-        for found in checks:
-            faults += found
+        for index, faults in enumerate(checks):
+            if faults:
+                damaged[index] = faults
             bar.update(1)
+    return damaged
+
+
+def _strangers(folder: Path, manifest: Manifest) -> List[str]:
     expected = {name for shard in manifest.shards for name in (shard.file, shard.index_file)}
-    strangers = {path.name for path in folder.glob("*.mindrecord*")} - expected
-    return faults + [f"{name} is not in the manifest" for name in sorted(strangers)]
+    there = {path.name for path in folder.glob("*.mindrecord*")}
+    return [f"{name} is not in the manifest (remove it)" for name in sorted(there - expected)]
 
 
 def _file_faults(folder: Path, shard: Shard) -> List[str]:

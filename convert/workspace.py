@@ -2,10 +2,11 @@
 
     out/.building/request.json    what this conversion was asked for
     out/.building/00003/          a finished shard with its report, fsynced, moved here in one step
-    out/.building/00004.tmp/      a shard being built
+    out/.building/00004.<host>.<process>.tmp/       a shard being built
 
 Nothing stands in ``out`` itself until every shard is finished; then they are moved up and the
 manifest is written last. A conversion killed at any moment goes on from its finished shards.
+Hosts that convert a range of shards each share the folder; all else has it alone.
 """
 
 import contextlib
@@ -14,13 +15,13 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, Optional
 
 from common import RequestError, write_json
 from common.files import fsync_folder
 from convert.manifest import MANIFEST_NAME
 from convert.planning import ShardPlan
-from convert.shards import REPORT_NAME, ShardReport, finished_folder
+from convert.shards import REPORT_NAME, ShardReport, finished_folder, unfinished_suffix
 
 BUILDING = ".building"
 _REQUEST = "request.json"
@@ -28,8 +29,11 @@ _LOCK = "lock"
 
 
 @contextlib.contextmanager
-def locked_workspace(out: Path, request: Dict[str, Any]) -> Iterator[Path]:
+def locked_workspace(out: Path, request: Dict[str, Any], shared: bool = False) -> Iterator[Path]:
     """Open ``out`` for the conversion described by ``request`` and yield its building folder.
+
+    Args:
+        shared: others may build shards of the same request at the same time.
 
     Raises:
         RequestError: ``out`` holds something else, a conversion of another request, or one that
@@ -40,12 +44,13 @@ def locked_workspace(out: Path, request: Dict[str, Any]) -> Iterator[Path]:
     building.mkdir(parents=True, exist_ok=True)
     with open(building / _LOCK, "w", encoding="utf-8") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RequestError(f"{out}: another conversion is writing there; wait for it or give "
                                "another --out") from None
         _check_request(building / _REQUEST, request, out)
-        _remove_unfinished(building)
+        if not shared:
+            _remove_unfinished(building)
         yield building
 
 
@@ -59,13 +64,22 @@ def _refuse_foreign_contents(out: Path) -> None:
 
 def _check_request(path: Path, request: Dict[str, Any], out: Path) -> None:
     if not path.exists():
-        write_json(path, request)
-        return
+        _claim(path, request)
     earlier = json.loads(path.read_text(encoding="utf-8"))
     if earlier != request:
         raise RequestError(f"{out} holds a half-done conversion of another request "
                            f"({describe_difference(earlier, request)}); ask for the same, give "
                            f"another --out, or remove {path.parent} to start over")
+
+
+def _claim(path: Path, request: Dict[str, Any]) -> None:
+    """Write the request, complete or not at all; of hosts that start at once the first one wins."""
+    own = path.with_name(f"{path.name}.{unfinished_suffix()}")
+    write_json(own, request)
+    with contextlib.suppress(FileExistsError):
+        os.link(own, path)
+    own.unlink()
+    fsync_folder(path.parent)
 
 
 def describe_difference(earlier: Dict[str, Any], now: Dict[str, Any]) -> str:
@@ -76,9 +90,12 @@ def describe_difference(earlier: Dict[str, Any], now: Dict[str, Any]) -> str:
 
 
 def _remove_unfinished(building: Path) -> None:
-    for folder in building.glob("*.tmp"):
-        if folder.is_dir():
-            shutil.rmtree(folder)
+    """Remove what killed conversions left half-built; only for who has the folder alone."""
+    for path in building.glob("*.tmp"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def finished_report(out: Path, building: Path, plan: ShardPlan) -> Optional[ShardReport]:
@@ -98,9 +115,9 @@ def finished_report(out: Path, building: Path, plan: ShardPlan) -> Optional[Shar
     return report
 
 
-def publish(out: Path, building: Path, reports: List[ShardReport]) -> None:
-    """Move every shard to its final place; what was moved already stays there."""
-    for index, report in enumerate(reports):
+def publish(out: Path, building: Path, reports: Dict[int, ShardReport]) -> None:
+    """Move shards, given by index, to their final places; what was moved already stays there."""
+    for index, report in reports.items():
         folder = finished_folder(building, index)
         for name in (report.shard.index_file, report.shard.file):
             if (folder / name).exists():
@@ -110,5 +127,5 @@ def publish(out: Path, building: Path, reports: List[ShardReport]) -> None:
 
 def clear(out: Path) -> None:
     """Remove the building folder of a conversion whose manifest stands."""
-    if (out / MANIFEST_NAME).exists():
-        shutil.rmtree(out / BUILDING, ignore_errors=True)
+    if (out / MANIFEST_NAME).exists() and (out / BUILDING).is_dir():
+        shutil.rmtree(out / BUILDING)

@@ -1,5 +1,7 @@
 """Reading a record set back for the tests, apart from the code under test."""
 
+import hashlib
+
 from mindspore.mindrecord import FileReader
 
 
@@ -11,3 +13,14 @@ def read_rows(folder):
         rows += [{**row, "image": bytes(row["image"])} for row in reader.get_next()]
         reader.close()
     return rows
+
+
+def digests(folder):
+    """sha256 of every file in it, by path."""
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in folder.rglob("*") if path.is_file()}
+
+
+def blacklist_of(source):
+    """The sample's blacklist."""
+    return source / "devkit" / "data" / "ILSVRC2015_clsloc_validation_blacklist.txt"

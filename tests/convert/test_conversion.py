@@ -1,6 +1,5 @@
 """Whole conversions: what is stored, that it is reproducible, and that nothing half-done stands."""
 
-import hashlib
 import os
 import shutil
 import signal
@@ -12,22 +11,13 @@ from PIL import Image
 
 from common import RequestError
 from convert import Request, convert, open_records
-from convert import conversion as conversion_module
+from convert import engine as engine_module
 from convert.workspace import BUILDING
-from reading import read_rows
+from reading import blacklist_of, digests, read_rows
 
 
 class Killed(BaseException):
     """Ends a conversion at once, as a signal does; nothing of ours catches it."""
-
-
-def blacklist_of(source):
-    return source / "devkit" / "data" / "ILSVRC2015_clsloc_validation_blacklist.txt"
-
-
-def digests(folder):
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in folder.rglob("*") if path.is_file()}
 
 
 def readers_can_take_as_it_is(path):
@@ -98,14 +88,14 @@ def test_asked_again_it_does_nothing(sample, train):
 
 def test_it_goes_on_from_the_finished_shards(sample, train, tmp_path, monkeypatch):
     built = []
-    build = conversion_module.build_shard
+    build = engine_module.build_shard
 
     def fail_at_the_last(plan, building, keep_bad):
         built.append(plan.index)
         if built == [0, 1, 2]:
             raise Killed
         return build(plan, building, keep_bad)
-    monkeypatch.setattr(conversion_module, "build_shard", fail_at_the_last)
+    monkeypatch.setattr(engine_module, "build_shard", fail_at_the_last)
     with pytest.raises(Killed):
         convert(Request(sample, "train", tmp_path / "b", shards=3))
     assert os.listdir(tmp_path / "b") == [BUILDING]
@@ -133,7 +123,7 @@ def test_killed_while_publishing_it_still_ends_with_the_same_bytes(sample, train
 def test_another_request_against_a_half_done_output_is_spelled_out(sample, tmp_path, monkeypatch):
     def interrupt(*_):
         raise Killed
-    monkeypatch.setattr(conversion_module, "build_shard", interrupt)
+    monkeypatch.setattr(engine_module, "build_shard", interrupt)
     with pytest.raises(Killed):
         convert(Request(sample, "train", tmp_path / "b", shards=3))
     with pytest.raises(RequestError, match="half-done.*seed: there 0, now 7"):

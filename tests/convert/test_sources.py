@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
 from common import RequestError
 from convert.ground_truth import find_ground_truth, read_ground_truth
+from convert.listing import read_entry
 from convert.sources import list_source
 
 
@@ -89,12 +92,39 @@ def spoil_name(source):
     return r"'caf\\xe9.JPEG' in .* is not a UTF-8 name"
 
 
+def spoil_loop_upwards(source):
+    wnid = sorted(os.listdir(source / "train"))[0]
+    (source / "train" / wnid / "up").symlink_to("..")
+    return "up is a folder inside a class folder"
+
+
 @pytest.mark.parametrize("spoil", [spoil_missing, spoil_empty, spoil_class_without_pictures,
-                                   spoil_nested, spoil_name])
+                                   spoil_nested, spoil_name, spoil_loop_upwards])
 def test_a_bad_training_source_is_refused(source, spoil):
     words = spoil(source)
     with pytest.raises(RequestError, match=words):
         list_source(source, "train")
+
+
+@pytest.mark.parametrize("place", ["a_class", "a_picture.JPEG"])
+def test_a_symlink_to_itself_is_refused_by_name(source, tmp_path, place):
+    wnid = sorted(os.listdir(source / "train"))[0]
+    loop = source / "train" / (place if place == "a_class" else f"{wnid}/{place}")
+    loop.symlink_to(loop.name)
+    done = subprocess.run([sys.executable, "-m", "convert", "run", "--source", source, "--split",
+                           "train", "--out", tmp_path / "b"], capture_output=True, text=True)
+    assert done.returncode == 2 and not (tmp_path / "b").exists()
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert str(loop) in done.stderr
+
+
+def test_a_picture_that_grows_while_it_is_converted_is_named(source):
+    listing = list_source(source, "train")
+    entry = listing.entries[0]
+    with open(listing.root / entry.container, "ab") as file:
+        file.write(b"more")
+    with pytest.raises(RequestError, match=f"{entry.file_name} changed while it was converted"):
+        read_entry(listing.root, entry)
 
 
 def test_a_validation_image_without_label_or_file_is_refused(source):
