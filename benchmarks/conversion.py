@@ -1,5 +1,6 @@
 """How fast a source becomes a record set, against copying it and MindSpore's own converter."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Callable, Dict, List
 
 from benchmarks.machine import describe_machine
+from benchmarks.peers import PEERS
 from benchmarks.pictures import make_class_folders
 from benchmarks.tables import Row, Table
 from common import CheckFailed
@@ -41,7 +43,8 @@ def benchmark_conversion(work: Path, images: int, repeats: int, workers: int) ->
     shutil.rmtree(source)
     return Table(
         "Conversion of JPEGs in class folders", images, "images",
-        [Row(name, times) for name, times in seconds.items()], describe_machine(work),
+        [Row(name, times) for name, times in seconds.items()] + _missing_peers(),
+        describe_machine(work),
         {"repeats": repeats, "workers": workers, "megabytes": size // 1_000_000,
          "cache": "warm", "every row ends with": "sync"})
 
@@ -63,7 +66,18 @@ def _rows(source: Path, out: Path, workers: int) -> Dict[str, Callable[[], None]
         "ImageNetToMR": imagenet_to_mr,
         "convert --check header": ours("header"),
         "convert --check decode": ours("decode"),
+        **{name: _peer(name, train, out) for name, (package, _) in PEERS.items()
+           if importlib.util.find_spec(package)},
     }
+
+
+def _peer(name: str, train: Path, out: Path) -> Callable[[], None]:
+    return lambda: _run(sys.executable, "-m", "benchmarks.peers", name, train, out)
+
+
+def _missing_peers() -> List[Row]:
+    return [Row(name, [], "not installed: pip install '.[bench]'")
+            for name, (package, _) in PEERS.items() if not importlib.util.find_spec(package)]
 
 
 def _timed(action: Callable[[], None]) -> float:
