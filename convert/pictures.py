@@ -77,7 +77,7 @@ def _check_opened(picture: Image.Image, data: bytes, treatment: Treatment) -> Ch
     if treatment.decode:
         # An eighth of the size: libjpeg reads every coded bit as for the whole picture, which is
         # where damage shows, and saves the transform and the colours, a third of the time.
-        picture.draft(None, (width // DRAFT, height // DRAFT))
+        picture.draft(None, (max(1, width // DRAFT), max(1, height // DRAFT)))
         picture.load()
     elif _END_OF_IMAGE not in data[-1024:]:
         raise BadPicture("truncated: no end-of-image marker")

@@ -23,6 +23,12 @@ def test_good_jpeg_is_kept_byte_for_byte(mode, decode):
     assert check_picture(data, Treatment(decode)) == (data, None, False)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (7, 300), (9, 7)])
+def test_tiny_pictures_are_kept(size):
+    data = encoded(size=size)
+    assert check_picture(data, Treatment()).data == data
+
+
 @pytest.mark.parametrize("mode, file_format", [("CMYK", "JPEG"), ("RGB", "PNG"), ("RGBA", "PNG"),
                                                ("P", "PNG")])
 def test_cmyk_and_png_become_rgb_jpeg(mode, file_format):
