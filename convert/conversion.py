@@ -13,7 +13,7 @@ from convert.planning import ShardPlan
 from convert.request import Prepared, Request, prepare
 from convert.shards import ShardReport
 from convert.workspace import (clear, describe_difference, finished_report, locked_workspace,
-                               publish)
+                               publish, publish_manifest)
 
 BAD_FILES_SHOWN = 20
 
@@ -87,7 +87,7 @@ def _conclude(prepared: Prepared, building: Path, reports: list[ShardReport]) ->
     _refuse_bad(prepared.request, reports)
     manifest = _manifest(prepared, reports)
     publish(prepared.request.out, building, dict(enumerate(reports)))
-    manifest.write(prepared.request.out)
+    publish_manifest(prepared.request.out, building, manifest)
     return manifest
 
 

@@ -19,7 +19,7 @@ from typing import Any, Dict, Iterator, Optional
 
 from common import RequestError, write_json
 from common.files import fsync_folder
-from convert.manifest import MANIFEST_NAME
+from convert.manifest import MANIFEST_NAME, Manifest
 from convert.planning import ShardPlan
 from convert.shards import REPORT_NAME, ShardReport, finished_folder, unfinished_suffix
 
@@ -122,6 +122,14 @@ def publish(out: Path, building: Path, reports: Dict[int, ShardReport]) -> None:
         for name in (report.shard.index_file, report.shard.file):
             if (folder / name).exists():
                 os.replace(folder / name, out / name)
+    fsync_folder(out)
+
+
+def publish_manifest(out: Path, building: Path, manifest: Manifest) -> None:
+    """The last step: it says that all is there. Written in ``building``, so that a kill leaves
+    nothing in ``out`` that would not be removed."""
+    manifest.write(building)
+    os.replace(building / MANIFEST_NAME, out / MANIFEST_NAME)
     fsync_folder(out)
 
 

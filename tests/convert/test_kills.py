@@ -15,11 +15,22 @@ from reading import digests
 
 KILLS = 20
 SHARDS = 10
+STEPS_AHEAD = 8  # at most, between two kills: a shard finished, or a file at its final place
+DELAY = 0.03  # s at most after that step, about what a shard of the sample takes
 
 
 def command(sample, out):
     return [sys.executable, "-m", "convert", "run", "--source", sample, "--split", "train",
             "--out", out, "--shards", str(SHARDS), "--workers", "1"]
+
+
+def final_files(out):
+    return {path.name for path in out.glob("*") if path.name != BUILDING}
+
+
+def steps_done(out):
+    """How far a conversion is, in finished shards and in files at their final places."""
+    return len(list(out.glob(f"{BUILDING}/[0-9]*[0-9]"))) + len(final_files(out))
 
 
 def check_final_names(out, whole):
@@ -31,30 +42,32 @@ def check_final_names(out, whole):
         assert final == whole
 
 
+def run_until(running, out, steps, delay):
+    """Wait for the conversion to be ``steps`` far and ``delay`` s more, or to end by itself."""
+    while running.poll() is None and steps_done(out) < steps:
+        time.sleep(0.001)
+    time.sleep(delay)
+
+
 def test_sigkill_at_random_moments(sample, tmp_path):
     convert(Request(sample, "train", tmp_path / "whole", shards=SHARDS))
     whole, out = digests(tmp_path / "whole"), tmp_path / "b"
-    start = time.perf_counter()
-    subprocess.run(command(sample, tmp_path / "timed"), check=True, capture_output=True)
-    seconds = time.perf_counter() - start
-    moments, resumed = random.Random(4), set()
+    drawn, resumed = random.Random(4), set()
     kills = 0
     while kills < KILLS:
         running = subprocess.Popen(command(sample, out), stderr=subprocess.DEVNULL,
                                    stdout=subprocess.DEVNULL, start_new_session=True)
-        time.sleep(moments.uniform(0.5, 1.05) * seconds)  # the first half is loading
-        finished = running.poll() is not None
-        if not finished:
+        run_until(running, out, steps_done(out) + drawn.randint(0, STEPS_AHEAD),
+                  drawn.uniform(0, DELAY))
+        if running.poll() is None:
             os.killpg(running.pid, signal.SIGKILL)
             running.wait()
             kills += 1
-        if out.exists():
+            resumed.add(steps_done(out))
             check_final_names(out, whole)
-            resumed.add(len(list(out.glob(f"{BUILDING}/[0-9]*[0-9]"))))
-        if finished:
+        else:
             assert running.returncode == 0 and digests(out) == whole
             shutil.rmtree(out)
-            seconds *= 0.9  # the machine was busier when it was timed
     subprocess.run(command(sample, out), check=True, capture_output=True)
     assert digests(out) == whole
-    assert len(resumed) > 2, "the kills all came at the same stage"
+    assert len(resumed) > 2, f"all kills came when {resumed} steps were done"
