@@ -71,3 +71,42 @@ def test_sigkill_at_random_moments(sample, tmp_path):
     subprocess.run(command(sample, out), check=True, capture_output=True)
     assert digests(out) == whole
     assert len(resumed) > 2, f"all kills came when {resumed} steps were done"
+
+
+class Stopped(BaseException):
+    """As if the process ended there."""
+
+
+def stop_at_move(monkeypatch, number):
+    """End the conversion at its move of that number, counted from 0."""
+    moves, move = iter(range(1000)), os.replace
+
+    def replace(source, target):
+        if next(moves) == number:
+            raise Stopped
+        move(source, target)
+    monkeypatch.setattr(os, "replace", replace)
+
+
+def test_stopped_before_each_move_to_a_final_name(sample, tmp_path, monkeypatch):
+    """The moves take less than a millisecond together, so that kills seldom come between them."""
+    request = Request(sample, "train", tmp_path / "b", shards=3)
+    convert(Request(sample, "train", tmp_path / "whole", shards=3))
+    whole, seen = digests(tmp_path / "whole"), set()
+    for number in range(100):
+        with monkeypatch.context() as patched:
+            stop_at_move(patched, number)
+            try:
+                convert(request)
+            except Stopped:
+                check_final_names(request.out, whole)
+                seen.add(len(final_files(request.out)))
+                shutil.copytree(request.out, tmp_path / "resumed")
+            else:
+                break
+        convert(Request(sample, "train", tmp_path / "resumed", shards=3))
+        assert digests(tmp_path / "resumed") == whole
+        shutil.rmtree(tmp_path / "resumed")
+        shutil.rmtree(request.out)
+    assert digests(request.out) == whole
+    assert seen == set(range(7)), "data and index files of 3 shards, then the manifest"
