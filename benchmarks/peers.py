@@ -1,27 +1,53 @@
 """Other tools that pack pictures into few files, for ``python -m benchmarks convert``.
 
 ``python -m benchmarks.peers NAME TRAIN OUT`` packs the class folders of TRAIN into OUT: a process
-of its own, so that start-up counts for every row.
+of its own, so that start-up counts for every row. Each uses its own defaults but for files of
+1 GB, as ours; none checks a picture, shuffles, or writes with more than one process.
 """
 
 import sys
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable, Iterator, NamedTuple
 
 from common import CheckFailed
 
 SHARD_BYTES = 1 << 30  # as ours
 
 
-def _pictures(train: Path) -> Iterator[tuple[str, int, bytes]]:
-    """(name, label, encoded bytes) of each picture, classes and names sorted."""
+class Picture(NamedTuple):
+    """One picture of the source, encoded."""
+
+    name: str
+    label: int
+    data: bytes
+
+
+def _pictures(train: Path) -> Iterator[Picture]:
+    """Classes and names sorted."""
     for label, folder in enumerate(sorted(train.iterdir())):
         for path in sorted(folder.iterdir()):
-            yield path.stem, label, path.read_bytes()
+            yield Picture(path.stem, label, path.read_bytes())
+
+
+def _shards(train: Path) -> Iterator[tuple[int, Iterator[Picture]]]:
+    """(number, pictures) of shards that are full at SHARD_BYTES."""
+    pictures = _pictures(train)
+
+    def shard(first: Picture) -> Iterator[Picture]:
+        size = len(first.data)
+        yield first
+        while size < SHARD_BYTES and (picture := next(pictures, None)):
+            size += len(picture.data)
+            yield picture
+
+    number = 0
+    while first := next(pictures, None):
+        yield number, shard(first)
+        number += 1
 
 
 def pack_webdataset(train: Path, out: Path) -> int:
-    """Tars of ``<name>.jpg`` and ``<name>.cls``; no fsync; one process."""
+    """Tars of ``<name>.jpg`` and ``<name>.cls``."""
     from webdataset import ShardWriter
     with ShardWriter(str(out / "train-%05d.tar"), maxcount=sys.maxsize, maxsize=SHARD_BYTES,
                      verbose=0) as writer:
@@ -30,9 +56,50 @@ def pack_webdataset(train: Path, out: Path) -> int:
         return writer.total
 
 
-# Row -> the package that it needs, of the ``bench`` extra, and what packs.
+def pack_tfrecord(train: Path, out: Path) -> int:
+    """TFRecord files of tf.train.Example, without TensorFlow."""
+    from tfrecord.writer import TFRecordWriter
+    stored = 0
+    for number, pictures in _shards(train):
+        writer = TFRecordWriter(str(out / f"train-{number:05d}.tfrecord"))
+        for _, label, data in pictures:
+            writer.write({"image": (data, "byte"), "label": (label, "int")})
+            stored += 1
+        writer.close()
+    return stored
+
+
+def pack_streaming(train: Path, out: Path) -> int:
+    """MosaicML streaming's MDS shards."""
+    from streaming import MDSWriter
+    stored = 0
+    with MDSWriter(out=str(out), columns={"image": "bytes", "label": "int"},
+                   size_limit=SHARD_BYTES) as writer:
+        for _, label, data in _pictures(train):
+            writer.write({"image": data, "label": label})
+            stored += 1
+    return stored
+
+
+def pack_array_record(train: Path, out: Path) -> int:
+    """ArrayRecord files for random access, a record a group; four bytes of label, then the JPEG."""
+    from array_record.python.array_record_module import ArrayRecordWriter
+    stored = 0
+    for number, pictures in _shards(train):
+        writer = ArrayRecordWriter(str(out / f"train-{number:05d}.array_record"), "group_size:1")
+        for _, label, data in pictures:
+            writer.write(label.to_bytes(4, "little") + data)
+            stored += 1
+        writer.close()
+    return stored
+
+
+# Row -> the module that it needs, of the ``bench`` extra, and what packs.
 PEERS: dict[str, tuple[str, Callable[[Path, Path], int]]] = {
     "webdataset": ("webdataset", pack_webdataset),
+    "TFRecord": ("tfrecord", pack_tfrecord),
+    "MosaicML streaming": ("streaming", pack_streaming),
+    "ArrayRecord": ("array_record", pack_array_record),
 }
 
 
