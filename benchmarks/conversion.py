@@ -3,17 +3,21 @@
 import importlib.util
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Callable, Dict, List
 
+from benchmarks.decoders import DECODERS, OURS
 from benchmarks.machine import describe_machine
 from benchmarks.peers import PEERS
 from benchmarks.pictures import make_class_folders
 from benchmarks.tables import Row, Table
 from common import CheckFailed
+
+DECODE = "convert --check decode"
 
 # What ImageNetToMR wants: a map of labels, class folders under "train".
 _IMAGENET_TO_MR = """
@@ -25,6 +29,8 @@ ImageNetToMR(sys.argv[1], sys.argv[2], sys.argv[3], partition_number=int(sys.arg
 
 def benchmark_conversion(work: Path, images: int, repeats: int, workers: int) -> Table:
     """Time each row ``repeats`` times in turns, each ending with sync, start-up included.
+
+    Decoders alone write nothing; they show what a conversion that decodes can reach at the most.
 
     Args:
         work: a folder with room for three times the pictures; what is made there is removed.
@@ -38,12 +44,12 @@ def benchmark_conversion(work: Path, images: int, repeats: int, workers: int) ->
     for _ in range(repeats):
         for name, action in rows.items():
             seconds[name].append(_timed(action))
-            shutil.rmtree(out)
+            shutil.rmtree(out, ignore_errors=name in DECODERS)  # these write nothing
     size = sum(path.stat().st_size for path in source.glob("train/*/*"))
     shutil.rmtree(source)
     return Table(
         "Conversion of JPEGs in class folders", images, "images",
-        [Row(name, times) for name, times in seconds.items()] + _missing_peers(),
+        [_row(name, seconds) for name in rows] + _missing_peers(),
         describe_machine(work),
         {"repeats": repeats, "workers": workers, "megabytes": size // 1_000_000,
          "cache": "warm", "every row ends with": "sync"})
@@ -65,7 +71,8 @@ def _rows(source: Path, out: Path, workers: int) -> Dict[str, Callable[[], None]
         "plain append": lambda: _append_all(train, out),
         "ImageNetToMR": imagenet_to_mr,
         "convert --check header": ours("header"),
-        "convert --check decode": ours("decode"),
+        DECODE: ours("decode"),
+        **{name: _decoder(name, train, workers) for name in DECODERS},
         **{name: _peer(name, train, out) for name, (package, _) in PEERS.items()
            if importlib.util.find_spec(package)},
     }
@@ -73,6 +80,17 @@ def _rows(source: Path, out: Path, workers: int) -> Dict[str, Callable[[], None]
 
 def _peer(name: str, train: Path, out: Path) -> Callable[[], None]:
     return lambda: _run(sys.executable, "-m", "benchmarks.peers", name, train, out)
+
+
+def _decoder(name: str, train: Path, workers: int) -> Callable[[], None]:
+    return lambda: _run(sys.executable, "-m", "benchmarks.decoders", name, train, workers)
+
+
+def _row(name: str, seconds: Dict[str, List[float]]) -> Row:
+    if name != DECODE:
+        return Row(name, seconds[name])
+    share = statistics.median(seconds[OURS]) / statistics.median(seconds[DECODE])
+    return Row(name, seconds[name], f"{share:.0%} of the decoder's own rate")
 
 
 def _missing_peers() -> List[Row]:
