@@ -7,7 +7,8 @@ or a wrong argument should not wait for it.
 from importlib import import_module
 
 _MODULE_OF = {
-    "InceptionV4": "network", "SMALLEST_IMAGE": "network",
+    "InceptionV4": "network", "SMALLEST_IMAGE": "network", "FEATURES": "network",
+    "KeyedDropout": "dropout", "mix_bits": "dropout",
     "Preprocess": "preprocess", "INCEPTION_MEAN": "preprocess", "INCEPTION_STD": "preprocess",
     "Device": "device", "DEVICE_TARGETS": "device", "setup_device": "device",
     "CheckpointMeta": "meta", "read_meta": "meta",
