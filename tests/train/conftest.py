@@ -45,10 +45,11 @@ class Obs:
         shutil.copytree(folder, self.bucket / name)
         return f"obs://bucket/{name}"
 
-    def spoil(self, operation: str, how: str, times: int = 1) -> None:
-        """Let the next ``times`` calls go wrong; for ``how`` see stand_in/moxing/file.py."""
+    def spoil(self, operation: str, how: str, times: int = 1, after: int = 0) -> None:
+        """Let ``times`` calls go wrong after ``after`` good ones; for ``how`` see
+        stand_in/moxing/file.py."""
         (self.store / "rules.json").write_text(json.dumps(
-            {operation: {"times": times, "how": how}}))
+            {operation: {"after": after, "times": times, "how": how}}))
 
     def calls(self, operation: str) -> list[list[str]]:
         """The arguments of each call of that operation so far."""

@@ -196,12 +196,12 @@ def test_nothing_is_brought_before_an_epoch_is_finished(mirror, other_host):
     assert not other_host.run.exists()
 
 
-def test_a_copy_that_fails_on_the_way_back_leaves_nothing(obs, mirror, other_host):
+@pytest.mark.parametrize("copies", range(8))  # history to compare, 2 x 2, config, plan, history
+def test_a_copy_that_fails_on_the_way_back_leaves_nothing(obs, mirror, other_host, copies):
     train(mirror, 0, 2)
-    obs.spoil("copy", "raise", times=3)  # the history, to compare, is the first of these
-    for _ in range(3):
-        with pytest.raises(RequestError, match="does not answer"):
-            other_host.bring_back()
-        assert not other_host.run.exists()
+    obs.spoil("copy", "raise", after=copies)
+    with pytest.raises(RequestError, match="does not answer"):
+        other_host.bring_back()
+    assert not contents(other_host.run.parent).keys() - {".run.lock"}
     other_host.bring_back()
     assert contents(other_host.run) == contents(mirror.run)

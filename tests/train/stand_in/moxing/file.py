@@ -1,7 +1,7 @@
 """``obs://`` paths lie in the folder STAND_IN_OBS, where every call becomes a line of ``calls``.
 
-``rules.json`` in that folder says what goes wrong, and how often, as
-``{operation: {"times": N, "how": HOW}}``, with HOW one of
+``rules.json`` in that folder says what goes wrong: ``{operation: {"after": M, "times": N, "how":
+HOW}}`` lets the N calls after the next M go wrong, with HOW one of
 
     raise           an exception
     half            half of each file is copied
@@ -61,11 +61,13 @@ def _enter(operation: str, *urls: str) -> str:
         calls.write(" ".join([operation, *urls]) + "\n")
         path = STORE / "rules.json"
         rules = json.loads(path.read_text()) if path.exists() else {}
-        if not rules.get(operation, {}).get("times"):
+        rule = rules.get(operation, {"after": 0, "times": 0})
+        counter = "after" if rule["after"] else "times"
+        if not rule[counter]:
             return ""
-        rules[operation]["times"] -= 1
+        rule[counter] -= 1
         path.write_text(json.dumps(rules))
-        return rules[operation]["how"]
+        return rule["how"] if counter == "times" else ""
 
 
 def _copy_file(source: Path, target: Path, half: bool = False) -> None:
