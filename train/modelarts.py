@@ -1,6 +1,8 @@
-"""Boot file for Huawei ModelArts: ``train/modelarts.py --data_url=DIR --train_url=DIR ...``.
+"""Boot file for Huawei ModelArts.
 
-Both may be local or on ``obs://``. All arguments of ``python -m train`` hold here too, as
+    train/modelarts.py --data_url=obs://bucket/records --train_url=obs://bucket/run ...
+
+Both may be local as well. All arguments of ``python -m train`` hold here too, as
 ``--name=value`` and with ``_`` for ``-`` as the platform has them: ``--preset=adsl-8p
 --batch_size=64 --resume=true``. To be started once a card: by the platform's own launcher, or as
 ``msrun --worker_num=8 --local_worker_num=8 --join=True train/modelarts.py ...``.
@@ -64,7 +66,7 @@ def is_first_rank() -> bool:
 
 def parse_job(words: list[str]) -> Job:
     """Sort the platform's arguments into ours, the training's and those that nobody knows."""
-    parser = ArgumentParser(prog="train/modelarts.py", description=__doc__.splitlines()[0],
+    parser = ArgumentParser(prog="train/modelarts.py", description="Train on Huawei ModelArts.",
                             epilog="All other arguments are those of python -m train.")
     parser.add_argument("--data_url", required=True, help="folder of the record sets train/, val/")
     parser.add_argument("--train_url", required=True, help="folder of the run")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from common import RequestError
+from reading import digests
 from train.mirror import Mirror
 
 TARGET = "obs://bucket/run"
@@ -34,11 +35,6 @@ def train(mirror: Mirror, first: int, last: int, loss: float = 1.0) -> None:
         mirror.after_save(mirror.run)
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes()
-            for path in folder.rglob("*") if path.is_file()}
-
-
 def sent(obs) -> list[str]:
     """Files that were copied to the run on OBS, in order."""
     return [target.removeprefix(f"{TARGET}/") for _, target in obs.calls("copy")
@@ -58,12 +54,14 @@ def other_host(mirror, tmp_path) -> Mirror:
 def test_after_each_save_obs_holds_what_the_run_folder_holds(obs, mirror):
     for epoch in range(5):
         train(mirror, epoch, epoch)
-        assert contents(obs.bucket / "run") == contents(mirror.run)
+        assert digests(obs.bucket / "run") == digests(mirror.run)
     mirror.finish()
 
 
 def test_only_what_is_new_is_sent_and_history_last(obs, mirror):
-    train(mirror, 0, 1)
+    save(mirror.run, 0)
+    train(mirror, 1, 1)
+    assert sent(obs)[-2:] == ["checkpoints/inceptionv4-1_9.meta", "history.jsonl"]
     before = len(sent(obs))
     train(mirror, 2, 2)
     assert sent(obs)[before:] == ["checkpoints/inceptionv4-2_18.ckpt",
@@ -76,7 +74,7 @@ def test_an_old_checkpoint_goes_only_when_the_new_one_is_there(obs, mirror):
     train(mirror, 3, 3)
     assert (obs.bucket / "run" / "checkpoints" / "inceptionv4-1_9.ckpt").exists()
     train(mirror, 4, 4)
-    assert contents(obs.bucket / "run") == contents(mirror.run)
+    assert digests(obs.bucket / "run") == digests(mirror.run)
 
 
 def test_unfinished_files_are_not_sent(obs, mirror):
@@ -92,11 +90,11 @@ def test_a_failed_copy_is_a_warning_and_made_up_for_after_the_next_save(obs, mir
     train(mirror, 2, 2)
     warning, = capsys.readouterr().err.splitlines()
     assert warning.startswith("warning: ") and TARGET in warning and "does not answer" in warning
-    assert contents(obs.bucket / "run") != contents(mirror.run)
+    assert digests(obs.bucket / "run") != digests(mirror.run)
     train(mirror, 3, 3)
     mirror.finish()
     assert capsys.readouterr().err == ""
-    assert contents(obs.bucket / "run") == contents(mirror.run)
+    assert digests(obs.bucket / "run") == digests(mirror.run)
 
 
 def test_what_failed_at_the_last_save_is_tried_again_at_the_end(obs, mirror):
@@ -105,7 +103,7 @@ def test_what_failed_at_the_last_save_is_tried_again_at_the_end(obs, mirror):
     obs.spoil("copy", "raise")
     train(mirror, 2, 2)
     mirror.finish()
-    assert contents(obs.bucket / "run") == contents(mirror.run)
+    assert digests(obs.bucket / "run") == digests(mirror.run)
 
 
 def test_what_fails_to_the_end_is_an_error_and_kept(obs, mirror):
@@ -131,12 +129,12 @@ def test_a_run_in_use_is_refused(obs, mirror):
 def test_another_host_goes_on_with_the_run(obs, mirror, other_host):
     train(mirror, 0, 3)
     other_host.bring_back()
-    assert contents(other_host.run) == contents(mirror.run)
+    assert digests(other_host.run) == digests(mirror.run)
     before = len(sent(obs))
     train(other_host, 4, 4)
     assert [name for name in sent(obs)[before:] if name.startswith("checkpoints/")] == [
         "checkpoints/inceptionv4-4_36.ckpt", "checkpoints/inceptionv4-4_36.meta"]
-    assert contents(obs.bucket / "run") == contents(other_host.run)
+    assert digests(obs.bucket / "run") == digests(other_host.run)
 
 
 def test_a_host_that_is_behind_catches_up(mirror, other_host):
@@ -144,7 +142,7 @@ def test_a_host_that_is_behind_catches_up(mirror, other_host):
     other_host.bring_back()
     train(other_host, 3, 5)
     mirror.bring_back()
-    assert contents(mirror.run) == contents(other_host.run)
+    assert digests(mirror.run) == digests(other_host.run)
 
 
 def test_a_host_that_is_ahead_keeps_its_epochs(obs, mirror, tmp_path):
@@ -152,12 +150,12 @@ def test_a_host_that_is_ahead_keeps_its_epochs(obs, mirror, tmp_path):
     train(mirror, 0, 2)
     for epoch in (3, 4, 5):
         save(mirror.run, epoch)
-    before = contents(mirror.run)
+    before = digests(mirror.run)
     again = Mirror(mirror.run, TARGET)
     again.bring_back()
-    assert contents(mirror.run) == before
+    assert digests(mirror.run) == before
     train(again, 6, 6)
-    assert contents(obs.bucket / "run") == contents(mirror.run)
+    assert digests(obs.bucket / "run") == digests(mirror.run)
 
 
 def test_a_run_folder_that_a_faster_rank_works_in_is_left_alone(obs, mirror):
@@ -165,18 +163,18 @@ def test_a_run_folder_that_a_faster_rank_works_in_is_left_alone(obs, mirror):
     train(mirror, 0, 3)
     history = mirror.run / "history.jsonl"
     history.write_text("".join(history.read_text().splitlines(keepends=True)[:-1]))
-    before = contents(mirror.run)
+    before = digests(mirror.run)
     Mirror(mirror.run, TARGET).bring_back()
-    assert contents(mirror.run) == before
+    assert digests(mirror.run) == before
 
 
 def test_another_run_on_the_host_is_not_overwritten(mirror, other_host):
     train(mirror, 0, 2)
     train(Mirror(other_host.run, "obs://bucket/other"), 0, 3, loss=2.0)
-    before = contents(other_host.run)
+    before = digests(other_host.run)
     with pytest.raises(RequestError, match="holds another run than obs://bucket/run"):
         other_host.bring_back()
-    assert contents(other_host.run) == before
+    assert digests(other_host.run) == before
 
 
 def test_a_checkpoint_without_its_meta_is_not_brought(obs, mirror, other_host):
@@ -185,8 +183,8 @@ def test_a_checkpoint_without_its_meta_is_not_brought(obs, mirror, other_host):
     shutil.copy(mirror.run / "checkpoints" / "inceptionv4-3_27.ckpt",
                 obs.bucket / "run" / "checkpoints")
     other_host.bring_back()
-    assert "checkpoints/inceptionv4-2_18.ckpt" in contents(other_host.run)
-    assert "checkpoints/inceptionv4-3_27.ckpt" not in contents(other_host.run)
+    assert "checkpoints/inceptionv4-2_18.ckpt" in digests(other_host.run)
+    assert "checkpoints/inceptionv4-3_27.ckpt" not in digests(other_host.run)
 
 
 def test_nothing_is_brought_before_an_epoch_is_finished(mirror, other_host):
@@ -202,6 +200,6 @@ def test_a_copy_that_fails_on_the_way_back_leaves_nothing(obs, mirror, other_hos
     obs.spoil("copy", "raise", after=copies)
     with pytest.raises(RequestError, match="does not answer"):
         other_host.bring_back()
-    assert not contents(other_host.run.parent).keys() - {".run.lock"}
+    assert not digests(other_host.run.parent).keys() - {".run.lock"}
     other_host.bring_back()
-    assert contents(other_host.run) == contents(mirror.run)
+    assert digests(other_host.run) == digests(mirror.run)
