@@ -83,10 +83,11 @@ lint: $(DONE) ## flake8
 test: lint ## flake8 and the tests
 	$(PY) -m pytest
 
+# The small split first: a wrong label or blacklist file is told within minutes.
 convert: need-IMAGENET $(DONE) ## JPEGs of IMAGENET into RECORDS/train and RECORDS/val
-	$(PY) -m convert run --source $(IMAGENET) --split train --out $(RECORDS)/train $(ARGS)
 	$(PY) -m convert run --source $(IMAGENET) --split val --out $(RECORDS)/val \
 		$(if $(BLACKLIST),--blacklist $(BLACKLIST)) $(ARGS)
+	$(PY) -m convert run --source $(IMAGENET) --split train --out $(RECORDS)/train $(ARGS)
 
 verify: $(DONE) ## compare RECORDS with their manifests
 	$(PY) -m convert verify $(RECORDS)/train $(ARGS)

@@ -120,7 +120,7 @@ def _about(source: Source, validation: Optional[RecordSet], device: Device) -> d
 def _warn_of_other_ranks(recipe: Recipe, preset_ranks: int) -> None:
     if preset_ranks != recipe.ranks:
         print(f"warning: preset {recipe.preset} is made for {preset_ranks} ranks, this run has "
-              f"{recipe.ranks} (make train-8p starts several)", file=sys.stderr)
+              f"{recipe.ranks}", file=sys.stderr)
 
 
 def _find_checkpoint(trainer: Trainer, config: dict[str, Any]) -> Optional[Found]:

@@ -12,8 +12,9 @@ from train.run_folder import CHECKPOINTS, CONFIG, HISTORY, PLAN
 class Mirror:
     """The run folder ``run`` on this host and its like on OBS, ``target``.
 
-    History is the last file to be copied, either way: an epoch that it tells of has its
-    checkpoint there, and a checkpoint counts once its ``.meta`` is beside it.
+    History is copied before the checkpoints, as the trainer writes it: lines of history behind the
+    last whole checkpoint are taken back when the run goes on, missing ones would stay missing. A
+    checkpoint counts once its ``.meta`` is beside it.
     """
 
     def __init__(self, run: Path, target: str):
@@ -113,7 +114,8 @@ class Mirror:
         """What belongs on OBS, in the order of sending; hidden files are unfinished ones."""
         files = [path for path in self.run.rglob("*")
                  if path.is_file() and not path.name.startswith(".")]
-        return sorted(files, key=lambda path: (path.name == HISTORY, path.suffix == ".meta", path))
+        last = {".ckpt": 1, ".meta": 2}
+        return sorted(files, key=lambda path: (last.get(path.suffix, 0), path))
 
     def _remove_old(self) -> None:
         """Remove the checkpoints that the trainer does not keep any more."""

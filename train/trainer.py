@@ -23,7 +23,7 @@ from train.plan import Plan
 from train.recipe import Recipe
 from train.run_folder import CHECKPOINTS, TENSORBOARD, add_history
 from train.step import build_network, build_step, training_state
-from train.watch import Curves, describe_epoch
+from train.watch import add_to_tensorboard, describe_epoch
 
 
 @dataclass(frozen=True)
@@ -85,15 +85,12 @@ class Trainer:
             CheckFailed: the loss is not a number any more; earlier checkpoints stay.
         """
         path = None
-        curves = Curves(self.run_options.folder / TENSORBOARD,
-                        (first_epoch - 1) * self.plan.steps_per_epoch
-                        ) if self.device.rank == 0 else None
         self._compile()
         for epoch in range(first_epoch, self.plan.epochs + 1):
             figures = self._train_epoch(epoch)
             self._check_weights(epoch)
-            if curves is not None:
-                path = self._close_epoch(epoch, figures, curves) or path
+            if self.device.rank == 0:
+                path = self._close_epoch(epoch, figures) or path
         return path
 
     def first_batch(self) -> tuple[ms.Tensor, ms.Tensor]:
@@ -178,13 +175,12 @@ class Trainer:
                                   f"checkpoints of earlier epochs in {self.run_options.folder} "
                                   "are kept; try lower rates (--phases)")
 
-    def _close_epoch(self, epoch: int, figures: EpochFigures, curves: Curves) -> Optional[Path]:
+    def _close_epoch(self, epoch: int, figures: EpochFigures) -> Optional[Path]:
         """Score, log and save. History comes before the checkpoint that makes it last: resuming
         takes back the lines behind its checkpoint."""
         line = self._line(epoch, figures)
         path = self._save(line)
         print(describe_epoch(line), flush=True)
-        curves.add(line)
         self.run_options.after_save(self.run_options.folder)
         return path
 
@@ -193,6 +189,7 @@ class Trainer:
         folder = self.run_options.folder
         try:
             add_history(folder, line)
+            add_to_tensorboard(folder / TENSORBOARD, line)
             return add_checkpoint(folder / CHECKPOINTS, self.state, self._meta(line),
                                   self.run_options.keep)
         except OSError as error:

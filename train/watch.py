@@ -1,4 +1,4 @@
-"""What is seen of a run while it goes on: a line an epoch, and TensorBoard's curves."""
+"""What is seen of a run while it goes on: a line an epoch, and TensorBoard's scalars."""
 
 import importlib.util
 from pathlib import Path
@@ -21,25 +21,17 @@ def describe_epoch(line: dict[str, Any]) -> str:
     return text
 
 
-class Curves:
-    """TensorBoard's scalars, one event file for each start of the run; nothing without the extra.
+def add_to_tensorboard(folder: Path, line: dict[str, Any]) -> None:
+    """Write a line of ``history.jsonl`` as TensorBoard's scalars; nothing without the extra.
 
-    Args:
-        folder: where the event files go.
-        after_step: what an earlier start wrote behind this step is not shown any more.
+    A file for each epoch, whole when this returns: tensorboardX flushes only what its thread has
+    written so far. What an earlier start of the run wrote from this step on is not shown any more.
     """
-
-    def __init__(self, folder: Path, after_step: int):
-        self._writer = None
-        if importlib.util.find_spec("tensorboardX"):
-            from tensorboardX import SummaryWriter
-            self._writer = SummaryWriter(str(folder), purge_step=after_step + 1)
-
-    def add(self, line: dict[str, Any]) -> None:
-        """Add a line of ``history.jsonl``, at its step."""
-        if self._writer is None:
-            return
+    if importlib.util.find_spec("tensorboardX") is None:
+        return
+    from tensorboardX import SummaryWriter
+    with SummaryWriter(str(folder), purge_step=line["step"],
+                       filename_suffix=f".epoch-{line['epoch']}") as writer:
         for name, value in line.items():
             if name not in ("epoch", "step") and value is not None:
-                self._writer.add_scalar(name, value, line["step"])
-        self._writer.flush()
+                writer.add_scalar(name, value, line["step"])

@@ -58,14 +58,14 @@ def test_after_each_save_obs_holds_what_the_run_folder_holds(obs, mirror):
     mirror.finish()
 
 
-def test_only_what_is_new_is_sent_and_history_last(obs, mirror):
-    save(mirror.run, 0)
-    train(mirror, 1, 1)
-    assert sent(obs)[-2:] == ["checkpoints/inceptionv4-1_9.meta", "history.jsonl"]
+def test_only_what_is_new_is_sent_and_the_checkpoint_last(obs, mirror):
+    train(mirror, 0, 1)
+    assert sent(obs) == ["config.json", "plan.json", "history.jsonl",
+                         "checkpoints/inceptionv4-1_9.ckpt", "checkpoints/inceptionv4-1_9.meta"]
     before = len(sent(obs))
     train(mirror, 2, 2)
-    assert sent(obs)[before:] == ["checkpoints/inceptionv4-2_18.ckpt",
-                                  "checkpoints/inceptionv4-2_18.meta", "history.jsonl"]
+    assert sent(obs)[before:] == ["history.jsonl", "checkpoints/inceptionv4-2_18.ckpt",
+                                  "checkpoints/inceptionv4-2_18.meta"]
 
 
 def test_an_old_checkpoint_goes_only_when_the_new_one_is_there(obs, mirror):
