@@ -50,7 +50,7 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
     export.add_argument("--device", default="auto", help="auto, CPU or Ascend")
 
 
-# In the functions below, since --help should not wait for MindSpore.
+# The functions below import what needs MindSpore: --help should not wait for it.
 
 
 def _show(arguments: argparse.Namespace) -> None:
