@@ -14,6 +14,8 @@ _MODULE_OF = {
     "CheckpointMeta": "meta", "read_meta": "meta",
     "load_checkpoint": "weights", "network_parameters": "weights", "read_checkpoint": "weights",
     "save_checkpoint": "weights",
+    "Imported": "importer", "import_checkpoint": "importer",
+    "export_checkpoint": "export",
 }
 
 __all__ = sorted(_MODULE_OF)
