@@ -4,7 +4,6 @@ import importlib.util
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,8 +13,8 @@ from benchmarks.decoders import DECODERS, OURS
 from benchmarks.machine import describe_machine
 from benchmarks.peers import PEERS
 from benchmarks.pictures import make_class_folders
+from benchmarks.processes import run_process
 from benchmarks.tables import Row, Table
-from common import CheckFailed
 
 DECODE = "convert --check decode"
 
@@ -59,15 +58,16 @@ def _rows(source: Path, out: Path, workers: int) -> Dict[str, Callable[[], None]
     train = source / "train"
 
     def ours(check: str) -> Callable[[], None]:
-        return lambda: _run(sys.executable, "-m", "convert", "run", "--source", source, "--split",
-                            "train", "--out", out, "--check", check, "--workers", workers)
+        return lambda: run_process(
+            sys.executable, "-m", "convert", "run", "--source", source, "--split", "train",
+            "--out", out, "--check", check, "--workers", workers)
 
     def imagenet_to_mr() -> None:
         out.mkdir()
-        _run(sys.executable, "-c", _IMAGENET_TO_MR, source / "labels.txt", train,
-             out / "train.mindrecord", 8)
+        run_process(sys.executable, "-c", _IMAGENET_TO_MR, source / "labels.txt", train,
+                    out / "train.mindrecord", 8)
     return {
-        "cp -r": lambda: _run("cp", "-r", train, out),
+        "cp -r": lambda: run_process("cp", "-r", train, out),
         "plain append": lambda: _append_all(train, out),
         "ImageNetToMR": imagenet_to_mr,
         "convert --check header": ours("header"),
@@ -79,11 +79,11 @@ def _rows(source: Path, out: Path, workers: int) -> Dict[str, Callable[[], None]
 
 
 def _peer(name: str, train: Path, out: Path) -> Callable[[], None]:
-    return lambda: _run(sys.executable, "-m", "benchmarks.peers", name, train, out)
+    return lambda: run_process(sys.executable, "-m", "benchmarks.peers", name, train, out)
 
 
 def _decoder(name: str, train: Path, workers: int) -> Callable[[], None]:
-    return lambda: _run(sys.executable, "-m", "benchmarks.decoders", name, train, workers)
+    return lambda: run_process(sys.executable, "-m", "benchmarks.decoders", name, train, workers)
 
 
 def _row(name: str, seconds: Dict[str, List[float]]) -> Row:
@@ -104,12 +104,6 @@ def _timed(action: Callable[[], None]) -> float:
     action()
     os.sync()
     return time.perf_counter() - start
-
-
-def _run(*command: object) -> None:
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise CheckFailed(f"{command[0]} ended with {done.returncode}: {done.stderr[-300:]}")
 
 
 def _append_all(train: Path, out: Path) -> None:

@@ -6,6 +6,8 @@ or a wrong argument should not wait for it.
 
 from importlib import import_module
 
+import common  # noqa: F401  before MindSpore, see common.jpeg
+
 _MODULE_OF = {
     "InceptionV4": "network", "SMALLEST_IMAGE": "network", "FEATURES": "network",
     "KeyedDropout": "dropout", "mix_bits": "dropout",

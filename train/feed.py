@@ -6,6 +6,7 @@ larger.
 """
 
 import os
+from typing import Sequence
 
 import mindspore.dataset as ds
 import numpy as np
@@ -57,23 +58,27 @@ def training_feed(source: Source, recipe: Recipe, epoch: int, steps: int, rank: 
         A dataset of (image, label int32 (batch_size,)); images are uint8 (batch_size, S, S, 3), or
         float32 (batch_size, 3, S, S) where ``recipe.normalize_on`` is "host".
     """
-    ds.config.set_seed(seed_of_epoch(recipe.seed, epoch))
     workers = workers_for(recipe)
-    feed = _rows(source, recipe, rank, workers)
+    feed = epoch_rows(source, recipe, epoch, rank)
     feed = feed.map(_transforms(recipe), input_columns="image", num_parallel_workers=workers)
     return feed.batch(recipe.batch_size, drop_remainder=True).take(steps)
 
 
-def _rows(source: Source, recipe: Recipe, rank: int, workers: int) -> ds.Dataset:
-    """The encoded pictures and labels of one rank in the order of the epoch."""
-    share = dict(num_shards=recipe.ranks, shard_id=rank, num_parallel_workers=workers)
+def epoch_rows(source: Source, recipe: Recipe, epoch: int, rank: int = 0,
+               columns: Sequence[str] = ("image", "label")) -> ds.Dataset:
+    """The rows of one rank in the order of the epoch, pictures still encoded.
+
+    Args:
+        columns: of the records; class folders have ``image`` and ``label`` alone.
+    """
+    ds.config.set_seed(seed_of_epoch(recipe.seed, epoch))
+    share = dict(num_shards=recipe.ranks, shard_id=rank, num_parallel_workers=workers_for(recipe))
     if isinstance(source, ClassFolders):
         return _folder_rows(source, share)
-    columns = ["image", "label"]
     if recipe.shuffle == "shard":
-        rows = ds.MindDataset(source.files, columns, shuffle=ds.Shuffle.FILES, **share)
+        rows = ds.MindDataset(source.files, list(columns), shuffle=ds.Shuffle.FILES, **share)
         return rows.shuffle(SHUFFLE_BUFFER)
-    return ds.MindDataset(source.files, columns, shuffle=ds.Shuffle.GLOBAL, **share)
+    return ds.MindDataset(source.files, list(columns), shuffle=ds.Shuffle.GLOBAL, **share)
 
 
 def _folder_rows(source: ClassFolders, share: dict) -> ds.Dataset:

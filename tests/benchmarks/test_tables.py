@@ -3,6 +3,7 @@
 import json
 
 from benchmarks import Row, Table, write_table
+from benchmarks.tables import render
 
 TABLE = Table("Copying", 600, "images", [Row("cp", [2.0, 1.0, 9.0]), Row("ours", [4.0]),
                                          Row("Ascend", [], "needs an Ascend card")],
@@ -21,3 +22,13 @@ def test_the_json_holds_every_repeat(tmp_path):
     write_table(TABLE, tmp_path)
     fields = json.loads((tmp_path / "result.json").read_text())
     assert fields["rows"][0]["seconds"] == [2.0, 1.0, 9.0] and fields["machine"] == {"cores": 2}
+
+
+def test_sections_have_ratios_of_their_own_and_the_closing_lines_follow():
+    rows = [Row("theirs", [2.0], section="warm"), Row("ours", [1.0], section="warm"),
+            Row("theirs", [8.0], section="cold"), Row("ours", [2.0], section="cold")]
+    page = render(Table("Feed", 10, "images", rows, {}, {}, "rate", ["enough for 3 cards"]))
+    warm, cold = page.split("## cold")
+    assert "rate, x first row" in page and "- enough for 3 cards" in page
+    assert "| ours | 1.0 | 1.0–1.0 | 10 | 2.00 |" in warm.split("## warm")[1]
+    assert "| ours | 2.0 | 2.0–2.0 | 5 | 4.00 |" in cold

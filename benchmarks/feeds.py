@@ -1,0 +1,196 @@
+"""How fast pictures become training batches: the feed alone, on local files and a slow mount."""
+
+import contextlib
+import math
+import os
+import shutil
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Callable, ContextManager, Dict, Iterator, List
+
+from benchmarks.feed_job import Job
+from benchmarks.feed_mindspore import MINDSPORE_FEEDS, OURS, OURS_BY_SHARD, SEED
+from benchmarks.feed_peers import PEER_FEEDS
+from benchmarks.feed_row import obstacle_of, run_row
+from benchmarks.machine import describe_machine
+from benchmarks.pictures import make_class_folders
+from benchmarks.processes import run_process
+from benchmarks.slow_mount import NoMount, slow_mount
+from benchmarks.tables import Row, Table
+from common import RequestError, progress_bar
+from convert import available_cores, open_records
+
+# MindSpore's model zoo, InceptionV4 on 8 x Ascend 910, 128 images a step on each.
+ASCEND_CARDS, ASCEND_IMAGES_PER_SECOND = 8, 4430
+DROP_CACHES = Path("/proc/sys/vm/drop_caches")
+WARM, COLD, SLOW = "Local files, warm cache", "Local files, cold cache", "Slow mount, cold cache"
+
+
+@dataclass(frozen=True)
+class FeedRequest:
+    """What to measure.
+
+    Attributes:
+        work: a folder with room for four times the pictures; what is made there is removed.
+        open_ms, read_ms: the slow mount's delays per file opened and per 128 KB read.
+    """
+
+    work: Path
+    images: int
+    repeats: int
+    workers: int
+    batch_size: int
+    image_size: int
+    skip: int  # see Job
+    open_ms: float
+    read_ms: float
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows that read the same way; ``reading`` prepares each run and gives what it shall read."""
+
+    title: str
+    rows: List[str]
+    reading: Callable[[Job], ContextManager[Job]]
+    obstacle: str = ""  # why none of them can run
+
+
+def benchmark_feeds(request: FeedRequest) -> Table:
+    """Time each section's rows ``repeats`` times in turns, each run in a process of its own.
+
+    Raises:
+        RequestError: a value out of range.
+    """
+    _check(request)
+    data = request.work / "data"
+    _make_data(data, request)
+    job = _job(request, data)
+    sections = _sections(request, data)
+    runs = sum(_can_run(section, row) for section in sections for row in section.rows)
+    with progress_bar(runs * request.repeats, "time feeds", "runs") as bar:
+        rows = [row for section in sections
+                for row in _time_section(section, job, request.repeats, bar)]
+    closing = [*cores_needed(rows, job.timed_images, available_cores()), *_mixes(job)]
+    shutil.rmtree(data)
+    return Table("Feed of training batches", job.timed_images, "images", rows,
+                 describe_machine(request.work), _settings(request), "rate", closing)
+
+
+def _check(request: FeedRequest) -> None:
+    least = request.batch_size * (2 * request.skip + 1)
+    if request.images < least:
+        raise RequestError(f"--images {request.images}: with --batch-size {request.batch_size} "
+                           f"and --skip {request.skip} give at least {least}")
+    if not 1 <= request.workers <= available_cores():
+        raise RequestError(f"--workers {request.workers}: give 1 to {available_cores()}, the "
+                           "cores of this machine")
+    for name, low in (("repeats", 1), ("skip", 1), ("batch_size", 2), ("open_ms", 0),
+                      ("read_ms", 0)):
+        if getattr(request, name) < low:
+            raise RequestError(f"--{name.replace('_', '-')} {getattr(request, name)}: give at "
+                               f"least {low}")
+
+
+def _make_data(data: Path, request: FeedRequest) -> None:
+    if data.exists():
+        raise RequestError(f"{data} is left from a run that was broken off: remove it")
+    make_class_folders(data, request.images)
+    run_process(sys.executable, "-m", "convert", "run", "--source", data, "--split", "train",
+                "--out", data / "records", "--workers", request.workers)
+
+
+def _job(request: FeedRequest, data: Path) -> Job:
+    from train import Recipe
+    recipe = Recipe()
+    return Job("", str(data), request.batch_size, request.image_size, recipe.min_crop_area,
+               recipe.max_crop_aspect, request.workers, request.images, request.skip)
+
+
+def _sections(request: FeedRequest, data: Path) -> List[Section]:
+    def on_slow_mount(job: Job) -> ContextManager[Job]:
+        return _mounted(job, request.open_ms, request.read_ms)
+
+    local = [*MINDSPORE_FEEDS, *PEER_FEEDS]
+    return [Section(WARM, local, contextlib.nullcontext),
+            Section(COLD, local, _cold, _obstacle_to_cold_cache()),
+            Section(SLOW, list(MINDSPORE_FEEDS), on_slow_mount, _obstacle_to_mount(data))]
+
+
+def _time_section(section: Section, job: Job, repeats: int, bar: Any) -> List[Row]:
+    seconds: Dict[str, List[float]] = {row: [] for row in section.rows}
+    _read_all(Path(job.data))
+    for _ in range(repeats):
+        for row in filter(lambda row: _can_run(section, row), section.rows):
+            with section.reading(replace(job, row=row)) as prepared:
+                seconds[row].append(run_row(prepared))
+            bar.update(1)
+    return [Row(row, seconds[row], section.obstacle or obstacle_of(row), section.title)
+            for row in section.rows]
+
+
+def _can_run(section: Section, row: str) -> bool:
+    return not (section.obstacle or obstacle_of(row))
+
+
+def _read_all(folder: Path) -> None:
+    """Bring every file into the page cache."""
+    for path in filter(Path.is_file, folder.rglob("*")):
+        path.read_bytes()
+
+
+@contextlib.contextmanager
+def _cold(job: Job) -> Iterator[Job]:
+    os.sync()
+    DROP_CACHES.write_text("3")
+    yield job
+
+
+@contextlib.contextmanager
+def _mounted(job: Job, open_ms: float, read_ms: float) -> Iterator[Job]:
+    point = Path(job.data).with_name("slow")
+    with slow_mount(Path(job.data), point, open_ms, read_ms):
+        yield replace(job, data=str(point))
+
+
+def _obstacle_to_cold_cache() -> str:
+    return "" if os.access(DROP_CACHES, os.W_OK) else f"only root may write to {DROP_CACHES}"
+
+
+def _obstacle_to_mount(data: Path) -> str:
+    try:
+        with slow_mount(data, data.with_name("slow"), 0, 0):
+            return ""
+    except NoMount as reason:
+        return str(reason)
+
+
+def cores_needed(rows: List[Row], images: int, cores: int) -> List[str]:
+    """How many such cores would feed the cards, by the seed's way and ours, if more cores did
+    proportionally more."""
+    lines = []
+    for row in rows:
+        if row.section == WARM and row.name in (SEED, OURS, OURS_BY_SHARD) and row.median:
+            needed = math.ceil(ASCEND_IMAGES_PER_SECOND * cores * row.median / images)
+            lines.append(f"{row.name}: {needed} such cores feed {ASCEND_CARDS} x Ascend 910 at "
+                         f"{ASCEND_IMAGES_PER_SECOND:,} images/s")
+    return lines
+
+
+def _mixes(job: Job) -> List[str]:
+    from benchmarks.mixing import mix_of_feed
+    from train import Recipe
+    records = open_records(Path(job.data) / "records")
+    shards = f"{len(records.files)} shards of about {records.images // len(records.files)} pictures"
+    return [f"{order} order ({shards}, {len(records.class_names)} classes): " + mix_of_feed(
+                records, Recipe(ranks=1, batch_size=job.batch_size, workers=job.workers,
+                                shuffle=order)).describe()
+            for order in ("global", "shard")]
+
+
+def _settings(request: FeedRequest) -> Dict[str, Any]:
+    return {"repeats": request.repeats, "workers": request.workers, "pictures": request.images,
+            "batch": request.batch_size, "crop": f"{request.image_size} px",
+            "not timed": f"first and last {request.skip} batches",
+            "slow mount": f"{request.open_ms:g} ms an open, {request.read_ms:g} ms a 128 KB read"}

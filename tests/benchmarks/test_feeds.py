@@ -1,0 +1,106 @@
+"""The feed benchmark runs every row that can run here and says why the others cannot."""
+
+import contextlib
+import math
+import os
+
+import numpy as np
+import pytest
+
+from benchmarks import feed_job, feeds
+from benchmarks.feed_job import Job, steady_seconds
+from benchmarks.feed_mindspore import MINDSPORE_FEEDS, OURS, SEED
+from benchmarks.feed_peers import PEER_FEEDS, Peer
+from benchmarks.feed_row import obstacle_of
+from benchmarks.feeds import (COLD, SLOW, WARM, FeedRequest, Section, benchmark_feeds,
+                              cores_needed)
+from benchmarks.slow_mount import NoMount
+from benchmarks.tables import Row
+from common import CheckFailed, RequestError
+
+JOB = Job("a feed", "data", batch_size=2, image_size=4, min_area=0.1, max_aspect=1.3, workers=1,
+          images=10, skip=1)
+BATCH = np.zeros((2, 4, 4, 3))
+
+
+def request(tmp_path, **values):
+    defaults = dict(work=tmp_path / "work", images=64, repeats=1, workers=1, batch_size=16,
+                    image_size=32, skip=1, open_ms=1, read_ms=0)
+    return FeedRequest(**{**defaults, **values})
+
+
+def test_every_mindspore_row_is_timed_and_nothing_is_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(feeds, "PEER_FEEDS", {})
+    monkeypatch.setattr(feeds, "_obstacle_to_cold_cache", lambda: "not asked for")
+    table = benchmark_feeds(request(tmp_path))
+    assert table.items == 32 and os.listdir(tmp_path / "work") == []
+    assert [(row.section, row.name) for row in table.rows] == [
+        (section, name) for section in (WARM, COLD, SLOW) for name in MINDSPORE_FEEDS]
+    for row in table.rows:
+        assert bool(row.note) != bool(row.seconds)
+    assert all(row.seconds[0] > 0 for row in table.rows if row.section == WARM)
+    assert all(row.note == "not asked for" for row in table.rows if row.section == COLD)
+    assert any("such cores feed" in line for line in table.closing)
+    assert [line.split()[0] for line in table.closing if "classes in a batch" in line] == [
+        "global", "shard"]
+
+
+def test_the_ends_of_the_epoch_are_not_timed(monkeypatch):
+    now = 0
+    monkeypatch.setattr(feed_job.time, "perf_counter", lambda: now)
+
+    def batches():
+        nonlocal now
+        for seconds in (1, 10, 100, 1000, 10_000):  # until each of the five batches is there
+            now += seconds
+            yield BATCH
+
+    assert steady_seconds(batches(), JOB) == 10 + 100 + 1000 and JOB.timed_images == 6
+
+
+@pytest.mark.parametrize("batches, message", [
+    ([BATCH] * 3, "ended before batch 4"), ([BATCH, BATCH[:1]], r"shape \(1, 4, 4, 3\)")])
+def test_a_feed_that_gives_less_is_not_timed(batches, message):
+    with pytest.raises(CheckFailed, match=message):
+        steady_seconds(iter(batches), JOB)
+
+
+def test_a_missing_peer_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(PEER_FEEDS, "other", Peer(None, ("no_such_package.module",)))
+    section = Section("any", ["other"], contextlib.nullcontext)
+    row, = feeds._time_section(section, JOB, 1, bar=None)
+    assert row.seconds == [] and "not installed" in row.note and "[bench]" in row.note
+    assert obstacle_of(SEED) == ""
+
+
+def test_without_root_or_fuse_rows_say_why(tmp_path, monkeypatch):
+    monkeypatch.setattr(feeds, "DROP_CACHES", tmp_path / "missing")
+    assert "only root" in feeds._obstacle_to_cold_cache()
+
+    def no_mount(*arguments):
+        raise NoMount("no FUSE")
+    monkeypatch.setattr(feeds, "slow_mount", no_mount)
+    assert feeds._obstacle_to_mount(tmp_path) == "no FUSE"
+
+
+def test_the_cores_that_feed_eight_cards():
+    rows = [Row(OURS, [2.0], section=WARM), Row(OURS, [9.0], section=COLD),
+            Row(SEED, [], "why", WARM), Row("tf.data", [1.0], section=WARM)]
+    line, = cores_needed(rows, images=1000, cores=4)  # 500 images/s, 125 a core
+    assert line.startswith(f"{OURS}: {math.ceil(4430 / 125)} such cores")
+
+
+@pytest.mark.parametrize("values, message", [
+    ({"images": 47}, "--images 47.*at least 48"), ({"workers": 0}, "--workers 0"),
+    ({"workers": 1000}, "--workers 1000"), ({"repeats": 0}, "--repeats 0"),
+    ({"read_ms": -1}, "--read-ms -1"), ({"skip": 0}, "--skip 0")])
+def test_a_value_out_of_range_is_refused_before_anything_is_made(tmp_path, values, message):
+    with pytest.raises(RequestError, match=message):
+        benchmark_feeds(request(tmp_path, **values))
+    assert not (tmp_path / "work").exists()
+
+
+def test_pictures_of_a_broken_run_are_not_measured(tmp_path):
+    (tmp_path / "work" / "data").mkdir(parents=True)
+    with pytest.raises(RequestError, match="broken off"):
+        benchmark_feeds(request(tmp_path))
