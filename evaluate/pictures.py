@@ -7,12 +7,14 @@ from PIL import Image
 
 from evaluate.protocols import Protocol, resized_size, square_boxes
 
+# What Pillow's readers raise for bytes that are no picture, break off or are damaged.
+UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError)
+
 
 def decode_rgb(encoded: bytes) -> Image.Image:
-    """Any format that Pillow reads -> an RGB picture.
+    """Any format that Pillow reads -> an RGB picture; raises one of ``UNDECODABLE``.
 
-    EXIF orientation is ignored, as in the programs that trained on ImageNet. Raises OSError for
-    bytes that are no picture or break off.
+    EXIF orientation is ignored, as in the programs that trained on ImageNet.
     """
     with Image.open(io.BytesIO(encoded)) as picture:
         return picture.convert("RGB")

@@ -10,6 +10,7 @@ _MODULE_OF = {
     "InceptionV4": "network", "SMALLEST_IMAGE": "network",
     "Preprocess": "preprocess", "INCEPTION_MEAN": "preprocess", "INCEPTION_STD": "preprocess",
     "Device": "device", "DEVICE_TARGETS": "device", "setup_device": "device",
+    "meet_ranks": "device",
     "CheckpointMeta": "meta", "read_meta": "meta",
     "load_checkpoint": "weights", "network_parameters": "weights", "read_checkpoint": "weights",
     "save_checkpoint": "weights",

@@ -1,6 +1,9 @@
 """Small pictures, a record set made of them by the converter, a small network, the slow way."""
 
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import mindspore as ms
@@ -10,8 +13,15 @@ from mindspore import nn
 from mindspore.common.initializer import Normal
 from PIL import Image
 
+import evaluate.command
+import evaluate.predict
+from common import run_command
 from convert import Request, convert, open_records
+from evaluate.__main__ import main
 from evaluate.protocols import Protocol, crop_boxes
+from inceptionv4 import CheckpointMeta, network_parameters, save_checkpoint
+
+HERE = Path(__file__).parent
 
 # (width, height, mode): landscape, portrait, square, odd sizes, grayscale, CMYK, tiny, long.
 PICTURES = [(120, 90, "RGB"), (91, 133, "RGB"), (77, 77, "RGB"), (131, 97, "L"),
@@ -128,3 +138,67 @@ def small_network():
 def network():
     ms.set_seed(0)
     return SmallNetwork(CLASSES)
+
+
+MEAN, STD = (120.0, 110.0, 100.0), (60.0, 50.0, 70.0)
+
+
+@pytest.fixture(scope="session")
+def statistics():
+    """Mean and standard deviation of the checkpoints that ``save`` writes."""
+    return MEAN, STD
+
+
+@pytest.fixture(scope="module")
+def save(network):
+    """Writes the network as a checkpoint whose meta says what the test asks for."""
+    def save_as(path, **meta):
+        told = {"num_classes": 3, "image_size": 75, "mean": MEAN, "std": STD,
+                "batch_norm_decay": 0.9, "class_names_sha256": "", "epoch": 1, "step": 2, **meta}
+        save_checkpoint(path, network_parameters(network), CheckpointMeta(**told))
+        return path
+    return save_as
+
+
+@pytest.fixture
+def checkpoint(save, records, tmp_path):
+    return save(tmp_path / "a.ckpt", class_names_sha256=records.class_names_sha256)
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, small_network):
+    """Calls the command in this process: its exit code, what it printed, its error line."""
+    for module in (evaluate.command, evaluate.predict):
+        monkeypatch.setattr(module, "InceptionV4", small_network)
+
+    def called(*arguments):
+        monkeypatch.setattr(sys, "argv", ["evaluate", *map(str, arguments)])
+        code = run_command(main)
+        printed = capsys.readouterr()
+        errors = [line for line in printed.err.splitlines() if line.startswith("error: ")]
+        return code, printed.out, errors
+    return called
+
+
+def words_of(records, checkpoint, out, others=()):
+    given = {"records": records.folder, "checkpoint": checkpoint, "out": out, "device": "CPU"}
+    given.update(others)
+    return [part for name, value in given.items()
+            for part in (f"--{name.replace('_', '-')}", value)]
+
+
+@pytest.fixture(scope="session")
+def options():
+    """The words of a command line that evaluates a checkpoint on CPU."""
+    return words_of
+
+
+@pytest.fixture(scope="session")
+def stand_in():
+    """Runs tests/evaluate/stand_in.py as a process, with changes to its environment."""
+    def run(words, **environment):
+        return subprocess.run([sys.executable, HERE / "stand_in.py", *map(str, words)],
+                              cwd=HERE.parents[1], capture_output=True, text=True,
+                              env={**os.environ, "PYTHONPATH": str(HERE.parents[1]),
+                                   **environment})
+    return run

@@ -8,53 +8,11 @@ import numpy as np
 import pytest
 
 import evaluate.command
-from common import run_command
 from evaluate import Evaluator, load_predictions, protocol_of
-from evaluate.__main__ import main
-from inceptionv4 import CheckpointMeta, network_parameters, save_checkpoint
-
-MEAN, STD = (120.0, 110.0, 100.0), (60.0, 50.0, 70.0)
-
-
-@pytest.fixture(scope="module")
-def save(network):
-    """Writes the network as a checkpoint whose meta says what the test asks for."""
-    def save_as(path, **meta):
-        told = {"num_classes": 3, "image_size": 75, "mean": MEAN, "std": STD,
-                "batch_norm_decay": 0.9, "class_names_sha256": "", "epoch": 1, "step": 2, **meta}
-        save_checkpoint(path, network_parameters(network), CheckpointMeta(**told))
-        return path
-    return save_as
-
-
-@pytest.fixture
-def checkpoint(save, records, tmp_path):
-    return save(tmp_path / "a.ckpt", class_names_sha256=records.class_names_sha256)
-
-
-@pytest.fixture
-def call(monkeypatch, capsys, small_network):
-    """Calls the command in this process: its exit code, what it printed, its error line."""
-    monkeypatch.setattr(evaluate.command, "InceptionV4", small_network)
-
-    def called(*arguments):
-        monkeypatch.setattr(sys, "argv", ["evaluate", *map(str, arguments)])
-        code = run_command(main)
-        printed = capsys.readouterr()
-        errors = [line for line in printed.err.splitlines() if line.startswith("error: ")]
-        return code, printed.out, errors
-    return called
-
-
-def options(records, checkpoint, out, others=()):
-    given = {"records": records.folder, "checkpoint": checkpoint, "out": out, "device": "CPU"}
-    given.update(others)
-    return [part for name, value in given.items()
-            for part in (f"--{name.replace('_', '-')}", value)]
 
 
 def test_a_result_folder_is_written_and_its_table_printed(
-        call, records, checkpoint, network, tmp_path):
+        call, options, records, checkpoint, network, statistics, tmp_path):
     code, printed, errors = call(*options(records, checkpoint, tmp_path / "out",
                                           {"crops": 12, "views_per_step": 12}))
     assert (code, errors) == (0, [])
@@ -64,7 +22,7 @@ def test_a_result_folder_is_written_and_its_table_printed(
     assert (tmp_path / "out" / "result.md").read_text() in printed
     assert str(tmp_path / "out" / "predictions.npz") in printed
     # The statistics of the checkpoint are what the network is fed with.
-    expected = Evaluator(network, protocol_of(12, 75), MEAN, STD, 12).run(records)
+    expected = Evaluator(network, protocol_of(12, 75), *statistics, 12).run(records)
     found = load_predictions(tmp_path / "out" / "predictions.npz")
     assert np.array_equal(found.top5_prob, expected.top5_prob)
 
@@ -76,13 +34,13 @@ def assert_refused(answer, *texts):
         assert str(text) in errors[0]
 
 
-def test_another_class_count_names_both(call, save, records, tmp_path):
+def test_another_class_count_names_both(call, options, save, records, tmp_path):
     other = save(tmp_path / "five.ckpt", num_classes=5)
     assert_refused(call(*options(records, other, tmp_path / "out")),
                    other, "5 classes", records.folder, "has 3")
 
 
-def test_other_class_names_name_both(call, save, records, tmp_path):
+def test_other_class_names_name_both(call, options, save, records, tmp_path):
     other = save(tmp_path / "other.ckpt", class_names_sha256="0" * 64)
     assert_refused(call(*options(records, other, tmp_path / "out")),
                    other, records.folder, "other names")
@@ -94,14 +52,15 @@ def test_unknown_class_names_of_an_imported_checkpoint_are_no_obstacle(save, rec
                                         evaluate.command.read_meta(path), path)
 
 
-def test_a_torn_checkpoint_is_refused_and_nothing_is_written(call, records, checkpoint, tmp_path):
+def test_a_torn_checkpoint_is_refused_and_nothing_is_written(call, options, records, checkpoint,
+                                                             tmp_path):
     checkpoint.chmod(0o600)
     checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
     assert_refused(call(*options(records, checkpoint, tmp_path / "out")), checkpoint, "torn")
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_the_result_of_another_evaluation_is_kept(call, records, checkpoint, tmp_path):
+def test_the_result_of_another_evaluation_is_kept(call, options, records, checkpoint, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "result.json").write_text('{"sets": {}, "crops": 144}')
     assert_refused(call(*options(records, checkpoint, tmp_path / "out", {"crops": 1})),
@@ -112,7 +71,7 @@ def test_the_result_of_another_evaluation_is_kept(call, records, checkpoint, tmp
     ({"records": "nowhere"}, "nowhere"), ({"checkpoint": "nowhere.ckpt"}, "nowhere.ckpt"),
     ({"crops": 7}, "7"), ({"views_per_step": 0}, "'0' is not a whole number"),
     ({"workers": "many"}, "'many' is not a whole number"), ({"device": "GPU"}, "GPU")])
-def test_a_wrong_argument_is_named(call, records, checkpoint, tmp_path, change, said):
+def test_a_wrong_argument_is_named(call, options, records, checkpoint, tmp_path, change, said):
     assert_refused(call(*options(records, checkpoint, tmp_path / "out", change)), said)
 
 
