@@ -26,6 +26,7 @@ HERE = Path(__file__).parent
 # (width, height, mode): landscape, portrait, square, odd sizes, grayscale, CMYK, tiny, long.
 PICTURES = [(120, 90, "RGB"), (91, 133, "RGB"), (77, 77, "RGB"), (131, 97, "L"),
             (90, 80, "CMYK"), (9, 5, "RGB"), (300, 60, "RGB")]
+HUGE = [(2000, 1500, "RGB"), (900, 1400, "L")]
 CLASSES = 3
 BLACKLISTED_IDS = (2, 5)
 
@@ -59,16 +60,16 @@ def cut_one_by_one(picture: Image.Image, protocol: Protocol) -> np.ndarray:
     return np.stack(views)
 
 
-def write_source(folder: Path) -> None:
+def write_source(folder: Path, pictures=PICTURES) -> None:
     """Flat validation pictures, ILSVRC's names, with a devkit beside them."""
     (folder / "val").mkdir(parents=True)
-    for number, (width, height, mode) in enumerate(PICTURES, start=1):
+    for number, (width, height, mode) in enumerate(pictures, start=1):
         picture = encode_picture(draw_picture(width, height, mode, seed=number), quality=95)
         (folder / "val" / f"ILSVRC2012_val_{number:08}.JPEG").write_bytes(picture)
     devkit = folder / "devkit" / "data"
     devkit.mkdir(parents=True)
     (devkit / "ILSVRC2012_validation_ground_truth.txt").write_text(
-        "".join(f"{number % CLASSES + 1}\n" for number in range(len(PICTURES))))
+        "".join(f"{number % CLASSES + 1}\n" for number in range(len(pictures))))
     (devkit / "map_clsloc.txt").write_text(
         "".join(f"n0000000{label} {label} class_{label}\n" for label in range(1, CLASSES + 1)))
     (folder / "blacklist.txt").write_text("".join(f"{number}\n" for number in BLACKLISTED_IDS))
@@ -111,6 +112,14 @@ def records(source, tmp_path_factory):
     """Seven pictures of three classes in two shards, two of them blacklisted."""
     return converted(source, tmp_path_factory.mktemp("records") / "val", shards=2,
                      blacklist=source / "blacklist.txt")
+
+
+@pytest.fixture(scope="session")
+def every_kind(tmp_path_factory):
+    """The seven pictures and two huge ones."""
+    folder = tmp_path_factory.mktemp("every_kind")
+    write_source(folder, PICTURES + HUGE)
+    return converted(folder, folder / "records", shards=1)
 
 
 class SmallNetwork(nn.Cell):

@@ -9,6 +9,8 @@ import pytest
 
 import evaluate.command
 from evaluate import Evaluator, load_predictions, protocol_of
+from evaluate.__main__ import main
+from inceptionv4 import CheckpointMeta, network_parameters, save_checkpoint
 
 
 def test_a_result_folder_is_written_and_its_table_printed(
@@ -73,6 +75,67 @@ def test_the_result_of_another_evaluation_is_kept(call, options, records, checkp
     ({"workers": "many"}, "'many' is not a whole number"), ({"device": "GPU"}, "GPU")])
 def test_a_wrong_argument_is_named(call, options, records, checkpoint, tmp_path, change, said):
     assert_refused(call(*options(records, checkpoint, tmp_path / "out", change)), said)
+
+
+def test_what_is_no_checkpoint_is_refused_in_words(call, options, records, checkpoint, tmp_path):
+    foreign = tmp_path / "foreign.ckpt"
+    foreign.write_bytes(b"something else")
+    assert_refused(call(*options(records, foreign, tmp_path / "out")), foreign, "torn or foreign")
+    foreign.with_suffix(".meta").write_text("[1]")
+    assert_refused(call(*options(records, foreign, tmp_path / "out")),
+                   foreign.with_suffix(".meta"), "is not the meta file")
+    assert_refused(call(*options(records, tmp_path / "a.pth", tmp_path / "out")), "a.pth", ".ckpt")
+
+
+def test_the_checkpoint_of_another_network_is_refused(call, options, records, network, tmp_path,
+                                                      statistics):
+    values = {name: value for name, value in network_parameters(network).items()
+              if not name.startswith("features.0")}
+    mean, std = statistics
+    save_checkpoint(tmp_path / "b.ckpt", values, CheckpointMeta(3, 75, mean, std, 0.9, "", 1, 2))
+    assert_refused(call(*options(records, tmp_path / "b.ckpt", tmp_path / "out")),
+                   "b.ckpt", "belongs to another network", "features.0")
+
+
+def test_outputs_that_are_not_numbers_end_it_at_once_and_earlier_parts_stay(
+        call, options, records, checkpoint, network, tmp_path, monkeypatch):
+    from evaluate import evaluator
+    calls = []
+
+    def second_is_nan(self, squares, right=evaluator.Evaluator.view_probabilities):
+        calls.append(squares)
+        return right(self, squares) * (np.nan if len(calls) == 2 else 1)
+    monkeypatch.setattr(evaluator.Evaluator, "view_probabilities", second_is_nan)
+    assert_refused(call(*options(records, checkpoint, tmp_path / "out", {"views_per_step": 2})),
+                   "not numbers for image id 3, 4:")
+    assert len(calls) == 2
+    assert [path.name for path in (tmp_path / "out" / "parts").glob("rows*")] == [
+        "rows-00000000-00000002.npz"]
+
+
+@pytest.mark.parametrize("scales, said", [
+    ("74,80,90,100", "74 is below the image size"), ("80,90", "give 4 different"),
+    ("80,90,x,100", "'x' is not a whole number")])
+def test_scales_that_do_not_fit_are_refused(call, options, records, checkpoint, tmp_path, scales,
+                                            said):
+    assert_refused(call(*options(records, checkpoint, tmp_path / "out",
+                                 {"crops": 144, "scales": scales})), said)
+
+
+def test_the_papers_scales_are_used_and_told(call, options, records, checkpoint, tmp_path):
+    words = options(records, checkpoint, tmp_path / "out", {"crops": 144, "scales": "paper"})
+    assert call(*words)[0] == 0
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert result["scales"] == [86, 96, 107, 118]
+
+
+def test_help_lists_the_other_commands(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["evaluate", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    printed = capsys.readouterr().out
+    for name in ("report", "compare", "predict"):
+        assert f"python -m evaluate {name} --help" in printed
 
 
 def test_help_does_not_wait_for_mindspore():

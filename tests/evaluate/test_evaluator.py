@@ -38,10 +38,12 @@ def probabilities_one_by_one(network, views):
 
 
 @pytest.mark.parametrize("crops, views_per_step", [(1, 4), (12, 24), (144, 48)])
-def test_probabilities_are_those_of_the_slow_way(network, records, slow_views, crops,
+def test_probabilities_are_those_of_the_slow_way(network, every_kind, slow_views, crops,
                                                  views_per_step):
-    predictions = evaluator_of(network, crops, views_per_step).run(records)
-    for row in read_rows(records):
+    """Landscape, portrait, square, grayscale, CMYK, smaller than a crop, long and huge."""
+    predictions = evaluator_of(network, crops, views_per_step).run(every_kind)
+    assert predictions.images == 9
+    for row in read_rows(every_kind):
         views = slow_views(decode_rgb(row.image), protocol_of(crops, 75))
         expected = probabilities_one_by_one(network, views)
         position = int(np.flatnonzero(predictions.image_id == row.image_id)[0])
