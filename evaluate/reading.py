@@ -54,8 +54,8 @@ def read_rows(records: RecordSet, part: Optional[range] = None) -> Iterator[Row]
 
 def prepared_rows(records: RecordSet, part: range, protocol: Protocol, workers: int,
                   ahead: int) -> Iterator[Prepared]:
-    """The rows in the same order, decoded and cut by ``workers`` threads (Pillow lets go of the
-    interpreter lock), at most ``ahead`` + 1 of them in memory."""
+    """The rows in the same order, decoded and cut by ``workers`` threads (Pillow and the compiled
+    resize let go of the interpreter lock), at most ``ahead`` + 1 of them in memory."""
     with ThreadPoolExecutor(workers) as threads:
         waiting = deque()
         for row in read_rows(records, part):
