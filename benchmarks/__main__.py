@@ -22,7 +22,8 @@ def main() -> None:
     crops = commands.add_parser("crops", help="144 crops: the host against the naive way, a run "
                                 "against the bare network")
     crops.add_argument("--out", type=Path, required=True, help="folder of two result folders")
-    crops.add_argument("--images", type=int, default=20, help="pictures of each part")
+    crops.add_argument("--images", type=int, default=40, help="pictures that the host cuts")
+    crops.add_argument("--run-images", type=int, default=6, help="pictures of the whole run")
     crops.add_argument("--repeats", type=int, default=3, help="times each row is run, in turns")
     crops.add_argument("--image-size", type=int, default=75, help="pixels, of the whole run")
     crops.add_argument("--device", default="auto", help="auto, CPU or Ascend")
@@ -37,7 +38,8 @@ def _crops(arguments: Namespace) -> None:
     from benchmarks.crops import benchmark_host, benchmark_run, project
     out, images, repeats = arguments.out, arguments.images, arguments.repeats
     host = benchmark_host(out / "work", images, repeats)
-    run = benchmark_run(out / "work", images, repeats, arguments.image_size, arguments.device)
+    run = benchmark_run(out / "work", arguments.run_images, repeats, arguments.image_size,
+                        arguments.device)
     print(write_table(host, out / "crops-host"))
     print(write_table(run, out / "crops-run"))
     for cards in (1, 8):

@@ -10,9 +10,7 @@ of the result. All ranks write into one folder; each row belongs to one of them.
 """
 
 import contextlib
-import fcntl
 import json
-import os
 import re
 import shutil
 import time
@@ -22,8 +20,9 @@ from typing import Any, Iterator, Sequence
 
 import numpy as np
 
-from common import RequestError, replaced_file, write_json
-from common.files import fsync_folder
+from common import RequestError, replaced_file
+from common.files import locked_file, write_json_once
+from convert.workspace import describe_difference
 from evaluate.predictions import Part, join_parts, load_predictions
 
 PARTS, REQUEST, LOCK = "parts", "request.json", "lock"
@@ -46,13 +45,8 @@ def opened_parts(out: Path, request: dict[str, Any], alone: bool) -> Iterator[Pa
     """
     folder = out / PARTS
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / LOCK, "w", encoding="utf-8") as lock:
-        if alone:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RequestError(f"{out}: another evaluation is writing there; wait for it or "
-                                   "choose another --out") from None
+    refusal = f"{out}: another evaluation is writing there; wait for it or choose another --out"
+    with locked_file(folder / LOCK, refusal) if alone else contextlib.nullcontext():
         _check_request(folder, request)
         yield folder
 
@@ -60,24 +54,12 @@ def opened_parts(out: Path, request: dict[str, Any], alone: bool) -> Iterator[Pa
 def _check_request(folder: Path, request: dict[str, Any]) -> None:
     path = folder / REQUEST
     if not path.exists():
-        _claim(path, request)
+        write_json_once(path, request)
     there = json.loads(path.read_text(encoding="utf-8"))
-    differ = [f"{name} {there.get(name)} there, {request.get(name)} here"
-              for name in sorted(there.keys() | request.keys())
-              if there.get(name) != request.get(name)]
-    if differ:
-        raise RequestError(f"{folder} holds parts of another evaluation ({'; '.join(differ)}); "
-                           "ask for the same again, choose another --out or remove that folder")
-
-
-def _claim(path: Path, request: dict[str, Any]) -> None:
-    """Write the request, complete or not at all; of ranks that start at once the first one wins."""
-    own = path.with_name(f".{path.name}.{os.getpid()}")
-    write_json(own, request)
-    with contextlib.suppress(FileExistsError):
-        os.link(own, path)
-    own.unlink()
-    fsync_folder(path.parent)
+    if there != request:
+        raise RequestError(f"{folder} holds parts of another evaluation "
+                           f"({describe_difference(there, request)}); ask for the same again, "
+                           "choose another --out or remove that folder")
 
 
 def saved_rows(folder: Path) -> list[range]:

@@ -68,8 +68,8 @@ def test_an_interrupted_evaluation_keeps_what_was_finished(call, words, interrup
 
 
 @pytest.mark.parametrize("change, said", [
-    ({"crops": 10, "views_per_step": 20}, "crops 12 there, 10 here"),
-    ({"views_per_step": 12}, "pictures_per_step 2 there, 1 here")])
+    ({"crops": 10, "views_per_step": 20}, "crops: there 12, now 10"),
+    ({"views_per_step": 12}, "pictures_per_step: there 2, now 1")])
 def test_parts_of_another_protocol_are_refused_and_kept(call, words, interrupted, change, said):
     code, _, errors = call(*words("out", **change))
     assert code == 2 and len(errors) == 1 and said in errors[0] and str(interrupted) in errors[0]
