@@ -6,6 +6,9 @@ RUN       ?= runs/adsl
 CKPT      ?=
 BLACKLIST ?=
 CARDS     ?= 8
+NODES     ?= 1
+MASTER    ?= 127.0.0.1
+NODE_RANK ?= 0
 DEVICE    ?= auto
 ARGS      ?=
 override DEMO := demo
@@ -41,6 +44,9 @@ help: ## list the targets and variables
 	@echo "  CKPT        checkpoint to evaluate                             (eval-1, eval-144)"
 	@echo "  BLACKLIST   the devkit's validation blacklist                  (convert, optional)"
 	@echo "  CARDS       cards of this machine that train-8p uses           [$(CARDS)]"
+	@echo "  NODES       machines with as many cards, all seeing RECORDS    [$(NODES)]"
+	@echo "  MASTER      address of machine 0                               [$(MASTER)]"
+	@echo "  NODE_RANK   number of this machine, from 0                     [$(NODE_RANK)]"
 	@echo "  DEVICE      auto, Ascend or CPU                                [$(DEVICE)]"
 	@echo "  ARGS        more arguments for the command behind the target"
 	@echo "  PYTHON      a Python 3.10 to 3.12                              [$(PYTHON)]"
@@ -77,27 +83,29 @@ lint: $(DONE) ## flake8
 test: lint ## flake8 and the tests
 	$(PY) -m pytest
 
+# The small split first: a wrong label or blacklist file is told within minutes.
 convert: need-IMAGENET $(DONE) ## JPEGs of IMAGENET into RECORDS/train and RECORDS/val
-	$(PY) -m convert run --source $(IMAGENET) --split train --out $(RECORDS)/train $(ARGS)
 	$(PY) -m convert run --source $(IMAGENET) --split val --out $(RECORDS)/val \
 		$(if $(BLACKLIST),--blacklist $(BLACKLIST)) $(ARGS)
+	$(PY) -m convert run --source $(IMAGENET) --split train --out $(RECORDS)/train $(ARGS)
 
 verify: $(DONE) ## compare RECORDS with their manifests
 	$(PY) -m convert verify $(RECORDS)/train $(ARGS)
 	$(PY) -m convert verify $(RECORDS)/val $(ARGS)
 
-TRAIN = -m train --records $(RECORDS)/train --val-records $(RECORDS)/val --run $(RUN) --device $(DEVICE)
+TRAIN = --records $(RECORDS)/train --val-records $(RECORDS)/val --run $(RUN) --device $(DEVICE)
 
 train-1p: $(DONE) ## train on one card into RUN
-	$(PY) $(TRAIN) --preset adsl-1p $(ARGS)
+	$(PY) -m train $(TRAIN) --preset adsl-1p $(ARGS)
 
-# A wrong request is answered here, once, before msrun starts CARDS processes that would each say it.
-train-8p: $(DONE) ## train on CARDS cards (msrun) into RUN
-	$(PY) $(TRAIN) --preset adsl-8p $(ARGS) --dry-run $(CARDS)
+LAUNCH = $(PY) -m inceptionv4.launch --ranks $(CARDS) --hosts $(NODES) --master $(MASTER) \
+	--host-rank $(NODE_RANK)
+
+# A wrong request is answered here, once, before CARDS processes are started that would each say it.
+train-8p: $(DONE) ## train on CARDS cards of each of NODES machines (msrun) into RUN
+	$(PY) -m train $(TRAIN) --preset adsl-8p $(ARGS) --dry-run $$(( $(CARDS) * $(NODES) ))
 ifeq ($(findstring --dry-run,$(ARGS)),)
-	@echo "progress: $(RUN)-log/worker_0.log"
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" msrun --worker_num=$(CARDS) --local_worker_num=$(CARDS) \
-		--join=True --log_dir=$(RUN)-log python $(TRAIN) --preset adsl-8p $(ARGS)
+	$(LAUNCH) --log-dir $(RUN)-log train $(TRAIN) --preset adsl-8p $(ARGS)
 endif
 
 EVALUATE = $(PY) -m evaluate --records $(RECORDS)/val --checkpoint $(CKPT) --device $(DEVICE)

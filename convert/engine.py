@@ -31,14 +31,14 @@ def build_all(request: Request, plans: list[ShardPlan], building: Path, images_d
     """
     keep_bad = request.on_bad == "skip"
     images = {plan.index: len(plan.entries) for plan in plans}
-    with progress_bar(images_done + sum(images.values()), f"convert {request.split}",
-                      "images") as bar:
+    with _backend(request, len(plans)), _dead_worker_named(request.out), \
+            progress_bar(images_done + sum(images.values()), f"convert {request.split}",
+                         "images") as bar:
         bar.update(images_done)
-        with _backend(request, len(plans)), _dead_worker_named(request.out):
-            tasks = [delayed(_build)(plan, building, keep_bad) for plan in plans]
-            for index, report in _results(request, tasks):
-                bar.update(images[index])
-                yield index, report
+        tasks = [delayed(_build)(plan, building, keep_bad) for plan in plans]
+        for index, report in _results(request, tasks):
+            bar.update(images[index])
+            yield index, report
 
 
 def _results(request: Request, tasks: list) -> Iterator[tuple[int, ShardReport]]:

@@ -29,6 +29,11 @@ class RecordSet:
         return self.manifest.images
 
     @property
+    def bytes(self) -> int:
+        """Of all data files."""
+        return sum(shard.bytes for shard in self.manifest.shards)
+
+    @property
     def class_names(self) -> List[str]:
         """Sorted; the position is the label."""
         return [item.name for item in self.manifest.classes]

@@ -71,7 +71,7 @@ def _build_evaluator(task: Task, device: Device) -> Evaluator:
     meta, request = task.meta, task.request
     network = InceptionV4(meta.num_classes, meta.batch_norm_decay)
     load_checkpoint(request.checkpoint, network)
-    workers = request.workers or max(1, available_cores() // device.ranks)
+    workers = request.workers or max(1, available_cores() // device.local_ranks)
     return Evaluator(network, task.protocol, meta.mean, meta.std, request.views_per_step, workers,
                      request.curve)
 

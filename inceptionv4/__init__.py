@@ -7,13 +7,16 @@ or a wrong argument should not wait for it.
 from importlib import import_module
 
 _MODULE_OF = {
-    "InceptionV4": "network", "SMALLEST_IMAGE": "network",
+    "InceptionV4": "network", "SMALLEST_IMAGE": "network", "FEATURES": "network",
+    "KeyedDropout": "dropout", "mix_bits": "dropout",
     "Preprocess": "preprocess", "INCEPTION_MEAN": "preprocess", "INCEPTION_STD": "preprocess",
     "Device": "device", "DEVICE_TARGETS": "device", "setup_device": "device",
     "meet_ranks": "device",
     "CheckpointMeta": "meta", "read_meta": "meta",
     "load_checkpoint": "weights", "network_parameters": "weights", "read_checkpoint": "weights",
     "save_checkpoint": "weights",
+    "Imported": "importer", "import_checkpoint": "importer",
+    "export_checkpoint": "export",
 }
 
 __all__ = sorted(_MODULE_OF)

@@ -29,12 +29,14 @@ class Device:
         supports_sink: whether a loop over steps can run on the device (data sink mode). On CPU
             MindSpore takes the request, feeds step by step all the same and only logs it.
         rank, ranks: position of this process, 0 to ranks - 1, and the number of processes.
+        local_ranks: the number of processes on this host, which share its cores.
     """
 
     name: str
     supports_sink: bool
     rank: int
     ranks: int
+    local_ranks: int = 1
 
     def describe(self) -> str:
         """One line for the user: the device, the rank, and sink mode where there is none."""
@@ -64,8 +66,9 @@ def setup_device(target: str = "auto", seed: Optional[int] = None) -> Device:
     ms.set_context(mode=ms.GRAPH_MODE)
     if seed is not None:
         ms.set_seed(seed)
-    rank, ranks = _join_ranks() if _started_by_launcher() else (0, 1)
-    return Device(name, supports_sink=name == "Ascend", rank=rank, ranks=ranks)
+    rank, ranks, local_ranks = _join_ranks() if _started_by_launcher() else (0, 1, 1)
+    return Device(name, supports_sink=name == "Ascend", rank=rank, ranks=ranks,
+                  local_ranks=local_ranks)
 
 
 def _choose_target(target: str) -> str:
@@ -94,12 +97,13 @@ def _card_from_platform() -> Optional[int]:
     return int(os.environ["DEVICE_ID"])
 
 
-def _join_ranks() -> tuple[int, int]:
+def _join_ranks() -> tuple[int, int, int]:
+    """Join the others; (rank, ranks, ranks on this host)."""
     communication.init()
     rank, ranks = communication.get_rank(), communication.get_group_size()
     ms.set_auto_parallel_context(parallel_mode=ms.ParallelMode.DATA_PARALLEL,
                                  gradients_mean=True, device_num=ranks)
-    return rank, ranks
+    return rank, ranks, communication.get_local_rank_size()
 
 
 def meet_ranks(device: Device) -> None:

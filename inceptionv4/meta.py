@@ -8,6 +8,7 @@ import math
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Optional
 
 from common import RequestError, write_json
 from common.files import PathLike
@@ -26,6 +27,7 @@ class CheckpointMeta:
         batch_norm_decay: share of the old moving average that a training step keeps.
         class_names_sha256: digest of the class names in label order, 64 hex digits; "" unknown.
         epoch, step: finished epochs and finished training steps, counted over the whole run.
+        top1_error: of one crop after that epoch, in percent; None where it was not measured.
         ckpt_sha256: of the ``.ckpt`` file; ``save_checkpoint`` fills it in.
     """
 
@@ -37,6 +39,7 @@ class CheckpointMeta:
     class_names_sha256: str
     epoch: int
     step: int
+    top1_error: Optional[float] = None
     ckpt_sha256: str = ""
 
     def __post_init__(self):
@@ -88,6 +91,10 @@ def _is_number(value: object) -> bool:
     return type(value) in (int, float) and math.isfinite(value)
 
 
+def _is_number_or_none(value: object) -> bool:
+    return value is None or _is_number(value)
+
+
 def _is_channels(value: object) -> bool:
     return isinstance(value, tuple) and len(value) == 3 and all(map(_is_number, value))
 
@@ -99,5 +106,5 @@ def _is_digest(value: object) -> bool:
 _CHECKS = {
     "num_classes": _is_count, "image_size": _is_count, "mean": _is_channels, "std": _is_channels,
     "batch_norm_decay": _is_number, "class_names_sha256": _is_digest, "epoch": _is_count,
-    "step": _is_count, "ckpt_sha256": _is_digest,
+    "step": _is_count, "top1_error": _is_number_or_none, "ckpt_sha256": _is_digest,
 }

@@ -8,11 +8,13 @@ the order in which branches are joined.
 """
 
 from functools import partial
-from typing import Callable, Union
+from typing import Callable, Optional, Union
 
 import mindspore as ms
 from mindspore import nn, ops
 from mindspore.common.initializer import HeNormal, XavierUniform
+
+from inceptionv4.dropout import KeyedDropout
 
 SMALLEST_IMAGE = 75  # pixels: below it reduction_b has no 3x3 window left
 FEATURES = 1536  # channels that leave the last Inception-C block, figure 9
@@ -143,6 +145,9 @@ class InceptionV4(nn.Cell):
         batch_norm_decay: share of the old moving average that a step keeps, 0 to 1. With 0.9997
             the averages need thousands of steps; a short run wants about 0.9.
         dropout_keep: share of the features that dropout keeps in training, above 0 up to 1.
+
+    construct also takes ``keys``, int32 (N,): in training a picture's dropout mask follows from
+    its key (see ``KeyedDropout``); evaluation needs none.
     """
 
     def __init__(self, num_classes: int = 1000, batch_norm_decay: float = BATCH_NORM_DECAY,
@@ -155,7 +160,7 @@ class InceptionV4(nn.Cell):
         self.inception_b = nn.SequentialCell([_inception_b(conv) for _ in range(7)])
         self.reduction_b = _reduction_b(conv)
         self.inception_c = nn.SequentialCell([_inception_c(conv) for _ in range(3)])
-        self.dropout = nn.Dropout(p=1 - dropout_keep)
+        self.dropout = KeyedDropout(dropout_keep, FEATURES)
         self.classifier = nn.Dense(FEATURES, num_classes,
                                    weight_init=XavierUniform(), bias_init="zeros")
 
@@ -166,6 +171,6 @@ class InceptionV4(nn.Cell):
         x = self.reduction_b(self.inception_b(x))  # (N, 1536, 8, 8)
         return self.inception_c(x)
 
-    def construct(self, x: ms.Tensor) -> ms.Tensor:
+    def construct(self, x: ms.Tensor, keys: Optional[ms.Tensor] = None) -> ms.Tensor:
         pooled = self.features(x).mean((2, 3))   # (N, 1536)
-        return self.classifier(self.dropout(pooled))
+        return self.classifier(self.dropout(pooled, keys))

@@ -6,14 +6,17 @@ may fill a weight from an optimiser state of a similar name. So a file is writte
 place and moved, its digest goes into the meta file, and loading compares name by name.
 """
 
+import contextlib
 import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Mapping
+from typing import Iterator, Mapping
 
 import mindspore as ms
+import psutil
 from mindspore import nn
+from mindspore.train import serialization
 
 from common import RequestError, sha256_of_file
 from common.files import PathLike, fsync_folder, make_durable
@@ -73,10 +76,23 @@ def read_checkpoint(path: PathLike) -> tuple[CheckpointMeta, dict[str, ms.Parame
         raise RequestError(f"checkpoint '{path}' is torn or damaged: its sha256 is not the one in "
                            f"'{meta_path(path)}'; use another checkpoint of the run")
     try:
-        return meta, ms.load_checkpoint(str(path), crc_check=True)
+        with _page_cache_counted_as_available():
+            return meta, ms.load_checkpoint(str(path), crc_check=True)
     except ValueError as error:
-        raise RequestError(f"'{path}' is not a MindSpore checkpoint; "
+        raise RequestError(f"'{path}' cannot be read as a MindSpore checkpoint ({error}); "
                            "use another checkpoint of the run") from error
+
+
+@contextlib.contextmanager
+def _page_cache_counted_as_available() -> Iterator[None]:
+    """MindSpore refuses a checkpoint larger than the memory that is free without the page cache,
+    of which a machine that reads record files soon has next to nothing."""
+    mindspores_own = serialization._get_available_memory
+    serialization._get_available_memory = lambda: psutil.virtual_memory().available
+    try:
+        yield
+    finally:
+        serialization._get_available_memory = mindspores_own
 
 
 def load_checkpoint(path: PathLike, network: nn.Cell) -> CheckpointMeta:

@@ -1,13 +1,56 @@
-"""The recipe on the command line: every value is a flag that overrides the preset's."""
+"""The command line of ``python -m train``: every value of the recipe is a flag."""
 
 import argparse
 from dataclasses import Field, fields, replace
+from pathlib import Path
 from typing import Any
 
-from common import RequestError
+from common import ArgumentParser, RequestError
 from train.recipe import PRESETS, Phase, Recipe, check_recipe, with_epochs
 
+DEVICES = ("auto", "CPU", "Ascend")
 NOT_FLAGS = ("preset", "phases", "ranks")  # have flags of their own, or are the launcher's to say
+
+
+def train_parser() -> ArgumentParser:
+    """The whole command line."""
+    parser = ArgumentParser(prog="python -m train", description="Train Inception-v4 on records.")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--records", type=Path, help="training record set")
+    source.add_argument("--images", type=Path,
+                        help="class folders of raw pictures instead, slow on slow storage")
+    parser.add_argument("--val-records", type=Path, help="scored with one crop after each epoch")
+    parser.add_argument("--run", type=Path, required=True, help="folder for the run, a new one "
+                                                                "unless with --resume")
+    parser.add_argument("--resume", action="store_true",
+                        help="go on from the newest complete checkpoint of --run")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="what to compute on")
+    parser.add_argument("--sink", action=argparse.BooleanOptionalAction, default=None,
+                        help="let the device take its batches itself; by default where it can")
+    parser.add_argument("--sink-size", type=int, default=100, metavar="STEPS",
+                        help="in sink mode, steps between two looks at the loss")
+    parser.add_argument("--keep", type=int, default=3,
+                        help="last checkpoints that stay on the disk, beside the best")
+    parser.add_argument("--dry-run", type=int, nargs="?", const=0, metavar="RANKS",
+                        help="check all, print the plan for so many ranks (by default the "
+                             "preset's), stop")
+    add_recipe_options(parser)
+    return parser
+
+
+def checked_recipe(arguments: argparse.Namespace) -> Recipe:
+    """The recipe that the arguments give; RequestError for a value outside its range."""
+    for flag, value, least in (("--keep", arguments.keep, 1),
+                               ("--sink-size", arguments.sink_size, 1)):
+        if value < least:
+            raise RequestError(f"{flag} {value}: give at least {least}")
+    if arguments.dry_run is not None and arguments.dry_run < 0:
+        raise RequestError(f"--dry-run {arguments.dry_run}: give at least 1 rank")
+    recipe = recipe_from_arguments(arguments)
+    if arguments.images and recipe.shuffle == "shard":
+        raise RequestError("--shuffle shard is for --records; class folders have no shards: "
+                           "leave it out")
+    return recipe
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:

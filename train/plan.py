@@ -1,12 +1,15 @@
 """What a run will do, worked out and checked before anything heavy starts."""
 
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
 
 from common import RequestError
 from convert import RecordSet
+from train.pictures import Source
 from train.recipe import Recipe, learning_rates
 
 # Weights, and two more values per weight for Adam (one and a momentum for RMSProp), in float32.
@@ -21,6 +24,7 @@ class Plan:
     """The run in numbers."""
 
     images: int
+    data_bytes: int  # of encoded pictures, with records also what stands around them
     steps_per_epoch: int
     left_out: int  # images of each epoch behind its last whole step; other ones in each epoch
     epochs: int
@@ -33,40 +37,55 @@ class Plan:
         return len(self.learning_rates)
 
 
-def make_plan(recipe: Recipe, records: RecordSet, kept_checkpoints: int) -> Plan:
+def make_plan(recipe: Recipe, source: Source, kept_checkpoints: int) -> Plan:
     """Work out the run.
+
+    Args:
+        kept_checkpoints: the last ones that stay, beside the best.
 
     Raises:
         RequestError: fewer images than ranks or than one step takes, or fewer steps in an epoch
             than asked for.
     """
-    if records.images < recipe.ranks:
-        raise RequestError(f"{records.folder} has {records.images} images, fewer than the "
+    if source.images < recipe.ranks:
+        raise RequestError(f"{source.folder} has {source.images} images, fewer than the "
                            f"{recipe.ranks} ranks that share a step; start fewer ranks")
-    whole_steps = records.images // recipe.global_batch
+    whole_steps = source.images // recipe.global_batch
     if whole_steps < 1:
-        share = records.images // recipe.ranks
+        share = source.images // recipe.ranks
         raise RequestError(f"--batch-size {recipe.batch_size}: each of {recipe.ranks} ranks has "
-                           f"only {share} of the {records.images} images of {records.folder}; "
+                           f"only {share} of the {source.images} images of {source.folder}; "
                            f"give at most {share}")
     if recipe.steps_per_epoch > whole_steps:
         raise RequestError(f"--steps-per-epoch {recipe.steps_per_epoch}: an epoch has "
                            f"{whole_steps} steps of {recipe.global_batch} images")
     steps = recipe.steps_per_epoch or whole_steps
-    classes = len(records.class_names)
+    classes = len(source.class_names)
     parameters = PARAMETERS_WITHOUT_CLASSIFIER + (FEATURES + 1) * classes
-    return Plan(records.images, steps, records.images - steps * recipe.global_batch, recipe.epochs,
-                recipe.global_batch, learning_rates(recipe, steps),
-                # while one is written there is one more
-                (kept_checkpoints + 1) * parameters * CHECKPOINT_COPIES * FLOAT32_BYTES)
+    return Plan(
+        images=source.images, data_bytes=source.bytes, steps_per_epoch=steps,
+        left_out=source.images - steps * recipe.global_batch, epochs=recipe.epochs,
+        global_batch=recipe.global_batch, learning_rates=learning_rates(recipe, steps),
+        # the best one stays too, and while one is written there is one more
+        checkpoint_bytes=(kept_checkpoints + 2) * parameters * CHECKPOINT_COPIES * FLOAT32_BYTES)
 
 
-def check_validation(records: RecordSet, validation: Optional[RecordSet]) -> None:
+def check_disk(folder: Path, plan: Plan) -> None:
+    """RequestError unless the disk of ``folder`` has room for the run's checkpoints."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if free < plan.checkpoint_bytes:
+        raise RequestError(f"--run {folder}: its checkpoints take "
+                           f"{plan.checkpoint_bytes / 1e9:.1f} GB, the disk has "
+                           f"{free / 1e9:.1f} GB left; make room or lower --keep")
+
+
+def check_validation(source: Source, validation: Optional[RecordSet]) -> None:
     """RequestError unless both sets have the same classes in the same order."""
-    if validation is None or validation.class_names == records.class_names:
+    if validation is None or validation.class_names == source.class_names:
         return
-    only = sorted(set(records.class_names) ^ set(validation.class_names))
-    raise RequestError(f"{records.folder} has {len(records.class_names)} classes, "
+    only = sorted(set(source.class_names) ^ set(validation.class_names))
+    raise RequestError(f"{source.folder} has {len(source.class_names)} classes, "
                        f"{validation.folder} {len(validation.class_names)}"
                        + (f" ('{only[0]}' is in one of them only)" if only else "")
                        + "; convert both from the same source")
@@ -75,7 +94,8 @@ def check_validation(records: RecordSet, validation: Optional[RecordSet]) -> Non
 def plan_fields(plan: Plan) -> dict[str, Any]:
     """What ``plan.json`` holds."""
     return {
-        "images": plan.images, "steps_per_epoch": plan.steps_per_epoch,
+        "images": plan.images, "data_bytes": plan.data_bytes,
+        "steps_per_epoch": plan.steps_per_epoch,
         "images_left_out_per_epoch": plan.left_out, "epochs": plan.epochs, "steps": plan.steps,
         "global_batch": plan.global_batch, "checkpoint_bytes": plan.checkpoint_bytes,
         "learning_rates": [float(f"{rate:.9g}") for rate in plan.learning_rates],
@@ -84,21 +104,27 @@ def plan_fields(plan: Plan) -> dict[str, Any]:
 
 def describe_plan(plan: Plan, recipe: Recipe) -> str:
     """The plan for a person, one subject a line."""
-    lines = [
+    return "\n".join([
         f"recipe: {recipe.preset}, {recipe.ranks} ranks x {recipe.batch_size} = "
-        f"{plan.global_batch} images a step, {recipe.image_size} px, float32",
+        f"{plan.global_batch} images a step, {recipe.image_size} px, {recipe.precision} precision",
+        f"data: {plan.images:,} images, {plan.data_bytes:,} bytes, {recipe.shuffle} shuffle",
         f"epochs: {plan.epochs} of {plan.steps_per_epoch:,} steps, {plan.steps:,} steps in all; "
-        f"{plan.images:,} images, {plan.left_out:,} of them left out of each epoch",
-        f"checkpoints: one an epoch, about {plan.checkpoint_bytes / 1e9:.1f} GB of disk",
-    ]
-    first = 1
+        f"{plan.left_out:,} images left out of each epoch",
+        *_describe_phases(plan, recipe),
+        f"checkpoints: after each epoch; the last ones and the best stay, at the most "
+        f"{plan.checkpoint_bytes / 1e9:.1f} GB of disk",
+    ])
+
+
+def _describe_phases(plan: Plan, recipe: Recipe) -> list[str]:
+    """The learning rate at both ends of each phase and after its warm-up."""
+    lines, first = [], 1
     for phase in recipe.phases:
         last = first + phase.epochs - 1
-        ends = [plan.learning_rates[(first - 1) * plan.steps_per_epoch],
-                plan.learning_rates[last * plan.steps_per_epoch - 1]]
-        peak = plan.learning_rates[(first - 1) * plan.steps_per_epoch:
-                                   last * plan.steps_per_epoch].max()
-        lines.append(f"learning rate, epochs {first} to {last}: from {ends[0]:.3g}, peak "
-                     f"{peak:.3g}, to {ends[1]:.3g}")
+        rates = plan.learning_rates[(first - 1) * plan.steps_per_epoch:last * plan.steps_per_epoch]
+        peak = (f", {rates.max():.3g} after {phase.warmup_epochs} epochs of warm-up"
+                if phase.warmup_epochs else "")
+        lines.append(f"learning rate, epochs {first} to {last}: from {rates[0]:.3g}{peak}, "
+                     f"to {rates[-1]:.3g}")
         first = last + 1
-    return "\n".join(lines)
+    return lines

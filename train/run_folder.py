@@ -6,14 +6,19 @@ import os
 from pathlib import Path
 from typing import Any
 
-import mindspore as ms
-
-from common import RequestError, write_json
-from inceptionv4 import CheckpointMeta, save_checkpoint
+from common import RequestError, write_json, write_text
+from train.checkpoints import remove_unfinished
 from train.plan import Plan, plan_fields
 from train.recipe import Recipe
 
 CONFIG, PLAN, HISTORY, CHECKPOINTS = "config.json", "plan.json", "history.jsonl", "checkpoints"
+TENSORBOARD = "tensorboard"
+_TEMPORARY = ".*.tmp"  # of common.files.replaced_file
+
+# What a run reads, beside its recipe: these too have to be the same when it is resumed.
+DATA_DIGESTS = ("data_sha256", "val_records_sha256")
+# What may differ: records may lie elsewhere, and another device computes the same.
+ABOUT = ("data", "val_records", "device")
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
@@ -25,18 +30,86 @@ def check_unused(folder: Path) -> None:
     """RequestError when ``folder`` holds a run already, or something else."""
     if folder.exists() and not folder.is_dir():
         raise RequestError(f"--run {folder} is a file; give a folder")
-    strangers = sorted(path.name for path in folder.iterdir() if path.name != PLAN
+    strangers = sorted(path.name for path in folder.iterdir() if not _is_of_no_run(path)
                        ) if folder.exists() else []
     if strangers:
-        raise RequestError(f"--run {folder} is in use (it holds {strangers[0]}); give another "
-                           "folder or remove it")
+        raise RequestError(f"--run {folder} is in use (it holds {strangers[0]}); go on with it by "
+                           "--resume, give another folder, or remove it")
 
 
-def start_run(folder: Path, recipe: Recipe, plan: Plan, about: dict[str, Any]) -> None:
-    """Write config and plan. ``about`` tells what the run reads, beside its recipe."""
+def _is_of_no_run(path: Path) -> bool:
+    """What a dry run leaves, or a run that was killed before its config was written."""
+    empty = path.name == CHECKPOINTS and not any(path.iterdir())
+    return path.name == PLAN or empty or path.match(_TEMPORARY)
+
+
+def config_of(recipe: Recipe, about: dict[str, Any]) -> dict[str, Any]:
+    """What ``config.json`` holds: the recipe, DATA_DIGESTS and ABOUT."""
+    # Through JSON and back, so that it can be compared with what was read.
+    return json.loads(json.dumps({**dataclasses.asdict(recipe), **about}))
+
+
+def start_run(folder: Path, config: dict[str, Any], plan: Plan) -> None:
+    """Write config and plan; remove what a killed run left half-written."""
     (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+    remove_unfinished(folder / CHECKPOINTS)
+    for path in folder.glob(_TEMPORARY):
+        path.unlink()
     write_plan(folder, plan)
-    write_json(folder / CONFIG, {**dataclasses.asdict(recipe), **about})
+    write_json(folder / CONFIG, config)
+
+
+def has_config(folder: Path) -> bool:
+    return (folder / CONFIG).exists()
+
+
+def check_same_run(folder: Path, config: dict[str, Any]) -> None:
+    """RequestError unless ``folder`` holds a run of the same recipe and data; both are named."""
+    earlier = _read_config(folder)
+    known = {item.name for item in dataclasses.fields(Recipe)} | {*DATA_DIGESTS, *ABOUT}
+    unknown = sorted(earlier.keys() - known)
+    if unknown:
+        raise RequestError(f"{folder / CONFIG} has the unknown key '{unknown[0]}'; resume with "
+                           "the version that wrote it, or give another --run")
+    differ = [f"{key}: there {earlier.get(key)}, now {config[key]}" for key in config
+              if key not in ABOUT and earlier.get(key) != config[key]]
+    if differ:
+        raise RequestError(f"--resume: {folder} holds a run of another recipe or other data "
+                           f"({'; '.join(differ)}); give the same flags, or another --run")
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RequestError(f"{path} is damaged ({error}); give another --run") from None
+    if not isinstance(config, dict):
+        raise RequestError(f"{path} is not the config of a run; give another --run")
+    return config
+
+
+def resume_at(folder: Path, epoch: int) -> None:
+    """Take back the history behind the end of ``epoch``."""
+    if (folder / HISTORY).exists():
+        kept = [json.dumps(line) + "\n" for line in read_history(folder) if line["epoch"] <= epoch]
+        write_text(folder / HISTORY, "".join(kept))
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """The epochs written so far; a last line that a kill cut short is left out.
+
+    Raises:
+        RequestError: another line is not one of a history.
+    """
+    path = folder / HISTORY
+    lines, epochs = path.read_text(encoding="utf-8").split("\n"), []
+    for number, line in enumerate(lines[:-1], start=1):  # behind the last line feed stands nothing
+        try:
+            epochs.append(json.loads(line))
+        except ValueError:
+            raise RequestError(f"{path}, line {number}, is damaged; remove that line") from None
+    return epochs
 
 
 def add_history(folder: Path, line: dict[str, Any]) -> None:
@@ -45,21 +118,3 @@ def add_history(folder: Path, line: dict[str, Any]) -> None:
         file.write(json.dumps(line, allow_nan=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
-
-
-def add_checkpoint(folder: Path, state: dict[str, ms.Parameter], meta: CheckpointMeta,
-                   keep: int) -> Path:
-    """Save ``inceptionv4-<epoch>_<step>.ckpt`` and remove all but the last ``keep``."""
-    path = folder / CHECKPOINTS / f"inceptionv4-{meta.epoch}_{meta.step}.ckpt"
-    save_checkpoint(path, state, meta)
-    for old in checkpoints(folder)[:-keep]:
-        old.unlink()
-        old.with_suffix(".meta").unlink(missing_ok=True)
-    return path
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """The run's checkpoints, oldest first."""
-    def step(path: Path) -> int:
-        return int(path.stem.rsplit("_", 1)[1])
-    return sorted((folder / CHECKPOINTS).glob("inceptionv4-*_*.ckpt"), key=step)

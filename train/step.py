@@ -4,7 +4,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
 
-from inceptionv4 import InceptionV4, Preprocess, network_parameters
+from inceptionv4 import InceptionV4, Preprocess, mix_bits, network_parameters
 from train.loss import SmoothedCrossEntropy
 from train.recipe import Recipe
 
@@ -12,28 +12,51 @@ RATE_TABLE = "learning_rate"  # the name that MindSpore's optimisers give their 
 
 
 class Forward(nn.Cell):
-    """images uint8 (N, H, W, 3), labels int32 (N,) -> the loss times ``loss_scale``."""
+    """images, labels int32 (N,), keys int32 (N,) for dropout -> the loss times ``loss_scale``.
 
-    def __init__(self, network: nn.Cell, loss: nn.Cell, loss_scale: float):
+    Args:
+        preprocess: turns the images that the feed gives into float32 (N, 3, H, W).
+    """
+
+    def __init__(self, network: nn.Cell, preprocess: nn.Cell, loss: nn.Cell, loss_scale: float):
         super().__init__(auto_prefix=False)  # keeps the names of the network's parameters
-        self.preprocess = Preprocess()
+        self.preprocess = preprocess
         self.network = network
         self.loss = loss
         self.loss_scale = loss_scale
 
-    def construct(self, images: ms.Tensor, labels: ms.Tensor) -> ms.Tensor:
-        return self.loss(self.network(self.preprocess(images)), labels) * self.loss_scale
+    def construct(self, images: ms.Tensor, labels: ms.Tensor, keys: ms.Tensor) -> ms.Tensor:
+        logits = self.network(self.preprocess(images), keys).astype(ms.float32)
+        return self.loss(logits, labels) * self.loss_scale
+
+
+class RowKeys(nn.Cell):
+    """Number of the step, int32 (1,) -> int32 (batch_size,), one key for each picture of a rank.
+
+    A picture's key follows from seed, step and its place in the global batch, of which rank r of
+    n has the rows r, r + n, r + 2n and so on, as the feed deals them out.
+    """
+
+    def __init__(self, seed: int, batch_size: int, rank: int, ranks: int):
+        super().__init__()
+        self.seed = ms.Tensor([seed], ms.int32)
+        self.rows = ms.Tensor(rank + ranks * np.arange(batch_size), ms.int32)
+
+    def construct(self, step: ms.Tensor) -> ms.Tensor:
+        return mix_bits(mix_bits(mix_bits(self.seed) + step) + self.rows)
 
 
 class TrainStep(nn.Cell):
-    """images uint8 (N, H, W, 3), labels int32 (N,) of this rank -> the loss, float32 ().
+    """images, labels int32 (N,) of this rank -> the loss, float32 ().
 
     Loss and gradients are means over the ranks, so that every rank makes the same update.
     """
 
-    def __init__(self, forward: Forward, optimizer: nn.Optimizer, ranks: int):
+    def __init__(self, forward: Forward, optimizer: nn.Optimizer, keys: RowKeys, ranks: int):
         super().__init__(auto_prefix=False)
+        self.forward = forward  # else set_train would not reach it
         self.optimizer = optimizer
+        self.keys = keys
         self.loss_and_gradients = ops.value_and_grad(forward, None, optimizer.parameters)
         self.unscale = 1.0 / (forward.loss_scale * ranks)
         self.mean_gradients = ops.identity
@@ -43,7 +66,8 @@ class TrainStep(nn.Cell):
             self.sum_over_ranks = ops.AllReduce()
 
     def construct(self, images: ms.Tensor, labels: ms.Tensor) -> ms.Tensor:
-        loss, gradients = self.loss_and_gradients(images, labels)
+        keys = self.keys(self.optimizer.global_step)  # counts the steps, and is in checkpoints
+        loss, gradients = self.loss_and_gradients(images, labels, keys)
         updated = self.optimizer(self.mean_gradients(gradients))
         return ops.depend(self.sum_over_ranks(loss) * self.unscale, updated)
 
@@ -53,18 +77,32 @@ def build_network(recipe: Recipe, num_classes: int) -> InceptionV4:
     return InceptionV4(num_classes, recipe.batch_norm_decay, recipe.dropout_keep)
 
 
-def build_step(recipe: Recipe, network: InceptionV4, rates: np.ndarray) -> TrainStep:
+def build_step(recipe: Recipe, network: nn.Cell, rates: np.ndarray, rank: int = 0) -> TrainStep:
     """The step in training mode.
 
     Args:
+        network: float32 (N, 3, H, W), keys int32 (N,) -> logits (N, classes).
         rates: learning rate of every step of the run, float32 (steps,).
+        rank: of this process, 0 to recipe.ranks - 1.
     """
-    forward = Forward(network, SmoothedCrossEntropy(recipe.label_smoothing), recipe.loss_scale)
-    step = TrainStep(forward, _optimizer(recipe, network, rates), recipe.ranks)
+    if recipe.precision == "mixed":
+        _compute_in_float16(network)
+    preprocess = Preprocess() if recipe.normalize_on == "device" else nn.Identity()
+    forward = Forward(network, preprocess, SmoothedCrossEntropy(recipe.label_smoothing),
+                      recipe.loss_scale)
+    keys = RowKeys(recipe.seed, recipe.batch_size, rank, recipe.ranks)
+    step = TrainStep(forward, _optimizer(recipe, network, rates), keys, recipe.ranks)
     return step.set_train()
 
 
-def _optimizer(recipe: Recipe, network: InceptionV4, rates: np.ndarray) -> nn.Optimizer:
+def _compute_in_float16(network: nn.Cell) -> None:
+    """What is multiplied in float16; weights, batch norm, loss and optimiser stay in float32."""
+    for _, cell in network.cells_and_names():
+        if isinstance(cell, (nn.Conv2d, nn.Dense)):
+            cell.to_float(ms.float16)
+
+
+def _optimizer(recipe: Recipe, network: nn.Cell, rates: np.ndarray) -> nn.Optimizer:
     # One rate more than steps: the optimiser's rate is still readable after the last one.
     table = ms.Tensor(np.append(rates, rates[-1]))
     common = dict(params=network.trainable_params(), learning_rate=table,
@@ -76,7 +114,7 @@ def _optimizer(recipe: Recipe, network: InceptionV4, rates: np.ndarray) -> nn.Op
                       **common)
 
 
-def state_to_save(network: InceptionV4, optimizer: nn.Optimizer) -> dict[str, ms.Parameter]:
+def training_state(network: nn.Cell, optimizer: nn.Optimizer) -> dict[str, ms.Parameter]:
     """What a checkpoint holds: the network's parameters under their own names, the optimiser's
     averages and step number; not the table of rates, which belongs to the recipe."""
     state = network_parameters(network)

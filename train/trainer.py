@@ -1,22 +1,47 @@
 """The run itself: epochs of steps, a check on the validation images, a checkpoint after each."""
 
 import math
+import sys
 import time
+from collections import deque
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator, NamedTuple, Optional
+from typing import Any, Callable, Iterator, NamedTuple, Optional
 
 import mindspore as ms
 import numpy as np
 
-from common import CheckFailed, progress_bar
+from common import CheckFailed, RequestError, progress_bar
 from convert import RecordSet
 from evaluate import Evaluator, protocol_of, score
 from inceptionv4 import INCEPTION_MEAN, INCEPTION_STD, CheckpointMeta, Device
-from train.feed import training_feed, workers_for
+from train.checkpoints import Found, add_checkpoint
+from train.feed import training_feed
+from train.loop import Taken, host_steps, sink_steps
+from train.pictures import Source
 from train.plan import Plan
 from train.recipe import Recipe
-from train.run_folder import add_checkpoint, add_history
-from train.step import build_network, build_step, state_to_save
+from train.run_folder import CHECKPOINTS, TENSORBOARD, add_history
+from train.step import build_network, build_step, training_state
+from train.watch import add_to_tensorboard, describe_epoch
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a run goes and how it is carried out; none of it changes the weights.
+
+    Attributes:
+        folder: the run folder, where rank 0 writes.
+        keep: last checkpoints that stay, beside the best.
+        sink_size: 0: the host feeds each step; else sink mode, and steps between two looks of
+            the host at the loss.
+        after_save: called by rank 0 with the folder when an epoch's files are written.
+    """
+
+    folder: Path
+    keep: int
+    sink_size: int
+    after_save: Callable[[Path], None]
 
 
 class EpochFigures(NamedTuple):
@@ -24,76 +49,112 @@ class EpochFigures(NamedTuple):
 
     loss: float  # mean over its steps
     seconds: float
-    waiting: float  # seconds of these in which the step had no data
+    waiting: Optional[float]  # seconds of these in which the step had no data; None: not known
 
 
 class Trainer:
     """One rank of a run. All ranks take the same steps; rank 0 checks, logs and saves.
 
     Args:
-        folder: the run folder, where rank 0 writes.
         validation: scored after each epoch; None leaves that out.
-        keep: checkpoints that stay on the disk.
     """
 
-    def __init__(self, recipe: Recipe, plan: Plan, records: RecordSet,
-                 validation: Optional[RecordSet], device: Device, folder: Path, keep: int):
-        self.recipe, self.plan, self.records, self.validation = recipe, plan, records, validation
-        self.device, self.folder, self.keep = device, folder, keep
-        self.network = build_network(recipe, len(records.class_names))
-        self.step = build_step(recipe, self.network, plan.learning_rates)
+    def __init__(self, recipe: Recipe, plan: Plan, source: Source,
+                 validation: Optional[RecordSet], device: Device, run: Run):
+        self.recipe, self.plan, self.source, self.validation = recipe, plan, source, validation
+        self.device, self.run_options = device, run
+        self.network = build_network(recipe, len(source.class_names))
+        self.step = build_step(recipe, self.network, plan.learning_rates, device.rank)
+        self.state = training_state(self.network, self.step.optimizer)
         self.evaluator = Evaluator(self.network, protocol_of(1, recipe.image_size),
-                                   INCEPTION_MEAN, INCEPTION_STD, workers=workers_for(recipe))
+                                   INCEPTION_MEAN, INCEPTION_STD, workers=recipe.workers)
 
-    def run(self) -> Path:
-        """Train to the end and return the last checkpoint.
+    def restore(self, found: Found) -> None:
+        """Take over weights, averages and the number of steps, each by its name."""
+        if self.state.keys() != found.state.keys():
+            name = min(self.state.keys() ^ found.state.keys())
+            raise RequestError(f"{found.path}: '{name}' is there or here only; it was written by "
+                               "another version, remove it to go on from an older checkpoint")
+        for name, parameter in self.state.items():
+            parameter.set_data(found.state[name])
+
+    def run(self, first_epoch: int = 1) -> Optional[Path]:
+        """Train to the end; rank 0 returns the last checkpoint that was saved, if any was.
 
         Raises:
             CheckFailed: the loss is not a number any more; earlier checkpoints stay.
         """
         path = None
         self._compile()
-        for epoch in range(1, self.plan.epochs + 1):
+        for epoch in range(first_epoch, self.plan.epochs + 1):
             figures = self._train_epoch(epoch)
             self._check_weights(epoch)
             if self.device.rank == 0:
-                path = self._close_epoch(epoch, figures)
+                path = self._close_epoch(epoch, figures) or path
         return path
+
+    def first_batch(self) -> tuple[ms.Tensor, ms.Tensor]:
+        """Images and labels as the first step of an epoch gets them."""
+        feed = training_feed(self.source, self.recipe, 1, 1, self.device.rank)
+        return next(feed.create_tuple_iterator(num_epochs=1))
 
     def _compile(self) -> None:
         """Compile ahead, so that the first epoch's speed is that of its steps."""
         if self.device.rank == 0:
             print("compiling the training step (half a minute on CPU, minutes on Ascend)",
                   flush=True)
-        batch, size = self.recipe.batch_size, self.recipe.image_size
-        self.step.compile(ms.Tensor(np.zeros((batch, size, size, 3), np.uint8)),
-                          ms.Tensor(np.zeros(batch, np.int32)))
+        self.step.compile(*self._batch())
+
+    def _batch(self) -> tuple[ms.Tensor, ms.Tensor]:
+        """Of the shapes and types that the feed gives."""
+        size = self.recipe.image_size
+        images = (np.zeros((self.recipe.batch_size, size, size, 3), np.uint8)
+                  if self.recipe.normalize_on == "device" else
+                  np.zeros((self.recipe.batch_size, 3, size, size), np.float32))
+        return ms.Tensor(images), ms.Tensor(np.zeros(self.recipe.batch_size, np.int32))
+
+    def _steps(self, epoch: int) -> Iterator[Taken]:
+        feed = training_feed(self.source, self.recipe, epoch, self.plan.steps_per_epoch,
+                             self.device.rank)
+        if self.run_options.sink_size:
+            return sink_steps(self.step, feed, self.plan.steps_per_epoch, self._batch())
+        return host_steps(self.step, feed)
 
     def _train_epoch(self, epoch: int) -> EpochFigures:
-        first = (epoch - 1) * self.plan.steps_per_epoch
-        done, total, waiting, start = 0, 0.0, 0.0, time.perf_counter()
-        with progress_bar(self.plan.steps_per_epoch * self.plan.global_batch,
-                          f"epoch {epoch}/{self.plan.epochs}", "images") as bar:
-            bar.disable = self.device.rank != 0
-            for done, (images, labels, waited) in enumerate(self._batches(epoch), start=1):
-                loss = float(self.step(images, labels))
-                self._check_finite(loss, first + done)
-                total, waiting = total + loss, waiting + waited
-                bar.set_postfix(loss=f"{total / done:.3f}", refresh=False,
-                                lr=f"{self.plan.learning_rates[first + done - 1]:.3g}")
-                bar.update(self.plan.global_batch)
-        seconds = time.perf_counter() - start
-        self._check_steps(epoch, done)
-        return EpochFigures(total / done, seconds, waiting)
-
-    def _batches(self, epoch: int) -> Iterator[tuple]:
-        """(images, labels, seconds waited for them) of each step of the epoch."""
-        feed = training_feed(self.records.files, self.recipe, epoch, self.plan.steps_per_epoch,
-                             self.device.rank)
+        """All steps of the epoch. A loss is looked at when the next step (in sink mode, the next
+        ``sink_size`` steps) has been started, so that the device does not wait for the host."""
+        first, behind = (epoch - 1) * self.plan.steps_per_epoch, max(self.run_options.sink_size, 1)
+        losses, waited, pending = [], [], deque()
         start = time.perf_counter()
-        for images, labels in feed.create_tuple_iterator(num_epochs=1):
-            yield images, labels, time.perf_counter() - start
-            start = time.perf_counter()
+        with self._bar(epoch) as bar:
+            for taken in self._steps(epoch):
+                pending.append(taken.loss)
+                waited.append(taken.waited)
+                if len(pending) > behind:
+                    losses += self._look(pending, behind, first + len(losses), bar)
+            losses += self._look(pending, len(pending), first + len(losses), bar)
+        seconds = time.perf_counter() - start
+        self._check_steps(epoch, len(losses))
+        waiting = None if None in waited else sum(waited)
+        return EpochFigures(math.fsum(losses) / len(losses), seconds, waiting)
+
+    def _bar(self, epoch: int) -> Any:
+        bar = progress_bar(self.plan.steps_per_epoch * self.plan.global_batch,
+                           f"epoch {epoch}/{self.plan.epochs}", "images")
+        bar.disable = self.device.rank != 0
+        return bar
+
+    def _look(self, pending: deque, count: int, before: int, bar: Any) -> list[float]:
+        """The first ``count`` losses, checked; ``before`` is the number of steps before them."""
+        losses = []
+        for _ in range(count):
+            losses.append(float(pending.popleft()))
+            self._check_finite(losses[-1], before + len(losses))
+        if losses:
+            bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False,
+                            lr=f"{self.plan.learning_rates[before + len(losses) - 1]:.3g}")
+            bar.update(self.plan.global_batch * len(losses))
+        return losses
 
     def _check_steps(self, epoch: int, done: int) -> None:
         if done != self.plan.steps_per_epoch:
@@ -103,31 +164,51 @@ class Trainer:
     def _check_finite(self, loss: float, step: int) -> None:
         if not math.isfinite(loss):
             raise CheckFailed(f"the loss is {loss} at step {step}: the checkpoints of earlier "
-                              f"epochs in {self.folder} are kept; try lower rates (--phases)")
+                              f"epochs in {self.run_options.folder} are kept; try lower rates "
+                              "(--phases)")
 
     def _check_weights(self, epoch: int) -> None:
         """The last update of an epoch shows in no loss of that epoch."""
         for parameter in self.network.trainable_params():
             if not np.isfinite(parameter.asnumpy()).all():
                 raise CheckFailed(f"{parameter.name} is not finite after epoch {epoch}: the "
-                                  f"checkpoints of earlier epochs in {self.folder} are kept; try "
-                                  "lower rates (--phases)")
+                                  f"checkpoints of earlier epochs in {self.run_options.folder} "
+                                  "are kept; try lower rates (--phases)")
 
-    def _close_epoch(self, epoch: int, figures: EpochFigures) -> Path:
-        steps = epoch * self.plan.steps_per_epoch
-        line = {
+    def _close_epoch(self, epoch: int, figures: EpochFigures) -> Optional[Path]:
+        """Score, log and save. History comes before the checkpoint that makes it last: resuming
+        takes back the lines behind its checkpoint."""
+        line = self._line(epoch, figures)
+        path = self._save(line)
+        print(describe_epoch(line), flush=True)
+        self.run_options.after_save(self.run_options.folder)
+        return path
+
+    def _save(self, line: dict[str, Any]) -> Optional[Path]:
+        """The new checkpoint; None, and the older ones stay, where the disk does not take it."""
+        folder = self.run_options.folder
+        try:
+            add_history(folder, line)
+            add_to_tensorboard(folder / TENSORBOARD, line)
+            return add_checkpoint(folder / CHECKPOINTS, self.state, self._meta(line),
+                                  self.run_options.keep)
+        except OSError as error:
+            print(f"warning: epoch {line['epoch']} could not be saved in {folder} ({error}); the "
+                  "run goes on and earlier checkpoints stay: make room before the next epoch ends",
+                  file=sys.stderr, flush=True)
+            return None
+
+    def _line(self, epoch: int, figures: EpochFigures) -> dict[str, Any]:
+        """The epoch as ``history.jsonl`` has it."""
+        steps, per_epoch = epoch * self.plan.steps_per_epoch, self.plan.steps_per_epoch
+        return {
             "epoch": epoch, "step": steps, "loss": figures.loss,
             "learning_rate": float(self.plan.learning_rates[steps - 1]),
-            "ms_per_step": 1000 * figures.seconds / self.plan.steps_per_epoch,
-            "images_per_second": self.plan.steps_per_epoch * self.plan.global_batch
-            / figures.seconds,
-            "waiting_for_data": figures.waiting / figures.seconds, **self._validate(),
+            "ms_per_step": 1000 * figures.seconds / per_epoch,
+            "images_per_second": per_epoch * self.plan.global_batch / figures.seconds,
+            "waiting_for_data": None if figures.waiting is None
+            else figures.waiting / figures.seconds, **self._validate(),
         }
-        path = add_checkpoint(self.folder, state_to_save(self.network, self.step.optimizer),
-                              self._meta(epoch, steps), self.keep)
-        add_history(self.folder, line)
-        print(_describe(line), flush=True)
-        return path
 
     def _validate(self) -> dict[str, Any]:
         """Single-crop errors in percent on both sets, as flat fields of the history."""
@@ -137,21 +218,10 @@ class Trainer:
         return {f"{name}_{top}_error": getattr(found, f"{top}_error")
                 for name, found in scores.items() for top in ("top1", "top5")}
 
-    def _meta(self, epoch: int, step: int) -> CheckpointMeta:
+    def _meta(self, line: dict[str, Any]) -> CheckpointMeta:
         return CheckpointMeta(
-            num_classes=len(self.records.class_names), image_size=self.recipe.image_size,
+            num_classes=len(self.source.class_names), image_size=self.recipe.image_size,
             mean=INCEPTION_MEAN, std=INCEPTION_STD,
             batch_norm_decay=self.recipe.batch_norm_decay,
-            class_names_sha256=self.records.class_names_sha256, epoch=epoch, step=step)
-
-
-def _describe(line: dict[str, Any]) -> str:
-    text = (f"epoch {line['epoch']}: loss {line['loss']:.3f}, learning rate "
-            f"{line['learning_rate']:.3g}, {line['ms_per_step']:.0f} ms/step, "
-            f"{line['images_per_second']:.1f} images/s, "
-            f"{100 * line['waiting_for_data']:.0f} % waiting for data")
-    for name in ("full", "filtered"):
-        if f"{name}_top1_error" in line:
-            text += (f"; {name} set: top-1 error {line[f'{name}_top1_error']:.1f} %, "
-                     f"top-5 {line[f'{name}_top5_error']:.1f} %")
-    return text
+            class_names_sha256=self.source.class_names_sha256, epoch=line["epoch"],
+            step=line["step"], top1_error=line.get("full_top1_error"))

@@ -1,7 +1,6 @@
 """Pictures in, accuracy report out, through the command lines that the Makefile calls."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,19 +13,11 @@ STEPS = ("--image-size", "75", "--batch-size", "4", "--steps-per-epoch", "2", "-
          "--workers", "1", "--device", "CPU")
 
 
-# msrun starts the "python" of the PATH, whichever one runs it.
-ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-
-
-def run(*words) -> str:
-    done = subprocess.run([str(word) for word in words], cwd=ROOT, capture_output=True, text=True,
-                          env=ENVIRONMENT)
+def module(name, *words) -> str:
+    done = subprocess.run([sys.executable, "-m", name, *map(str, words)], cwd=ROOT,
+                          capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return done.stdout
-
-
-def module(name, *words) -> str:
-    return run(sys.executable, "-m", name, *words)
 
 
 @pytest.fixture(scope="module")
@@ -100,12 +91,12 @@ def test_a_checkpoint_of_other_classes_is_refused_in_one_line(home, checkpoint, 
     assert "has 4 classes" in error and "has 3" in error
 
 
-def test_two_ranks_train_together_under_msrun(home):
-    run("msrun", "--worker_num=2", "--local_worker_num=2",
-        "--join=True", f"--log_dir={home / 'log'}", "python", "-m", "train",
-        "--records", home / "records" / "train", "--run", home / "run-2", *STEPS,
-        "--preset", "adsl-8p")
+def test_two_ranks_train_together(home):
+    shown = module("inceptionv4.launch", "--ranks", 2, "--log-dir", home / "log", "train",
+                   "--records", home / "records" / "train", "--run", home / "run-2", *STEPS,
+                   "--preset", "adsl-8p")
     plan = json.loads((home / "run-2" / "plan.json").read_text())
     line = json.loads((home / "run-2" / "history.jsonl").read_text())
     assert (plan["global_batch"], plan["steps"], line["step"]) == (8, 2, 2)
     assert len(list((home / "run-2" / "checkpoints").glob("*.ckpt"))) == 1
+    assert "epoch 1: loss" in shown

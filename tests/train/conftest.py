@@ -1,6 +1,10 @@
-"""Small record sets, made by the sample and the converter."""
+"""Small record sets, made by the sample and the converter; a stand-in for OBS and moxing."""
 
+import json
+import shutil
+import sys
 from pathlib import Path
+from typing import Iterator
 
 import pytest
 
@@ -26,3 +30,41 @@ def records(tmp_path_factory) -> dict[str, RecordSet]:
 def other_records(tmp_path_factory) -> dict[str, RecordSet]:
     """Of two classes, and so none that a run on ``records`` may be validated with."""
     return make_records(tmp_path_factory.mktemp("other"), 2, seed=1)
+
+
+class Obs:
+    """``obs://bucket`` of the stand-in: its files, what goes wrong there, what it was asked."""
+
+    def __init__(self, store: Path):
+        self.store, self.bucket = store, store / "bucket"
+        self.bucket.mkdir(parents=True)
+
+    def put(self, folder: Path, name: str) -> str:
+        """Upload a folder, in place of what is there; its path on OBS."""
+        shutil.rmtree(self.bucket / name, ignore_errors=True)
+        shutil.copytree(folder, self.bucket / name)
+        return f"obs://bucket/{name}"
+
+    def spoil(self, operation: str, how: str, times: int = 1, after: int = 0) -> None:
+        """Let ``times`` calls go wrong after ``after`` good ones; for ``how`` see
+        stand_in/moxing/file.py."""
+        (self.store / "rules.json").write_text(json.dumps(
+            {operation: {"after": after, "times": times, "how": how}}))
+
+    def calls(self, operation: str) -> list[list[str]]:
+        """The arguments of each call of that operation so far."""
+        path = self.store / "calls"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [line.split()[1:] for line in lines if line.split()[0] == operation]
+
+
+@pytest.fixture
+def obs(tmp_path, monkeypatch) -> Iterator[Obs]:
+    """An empty bucket; ``import moxing`` finds the stand-in, also in processes started here."""
+    stand_in = Path(__file__).with_name("stand_in")
+    monkeypatch.syspath_prepend(stand_in)
+    monkeypatch.setenv("PYTHONPATH", str(stand_in))
+    monkeypatch.setenv("STAND_IN_OBS", str(tmp_path / "obs"))
+    yield Obs(tmp_path / "obs")
+    for name in ("moxing", "moxing.file"):  # it has read where this test's bucket is
+        sys.modules.pop(name, None)

@@ -1,13 +1,18 @@
 """The training feed: what an epoch holds, and that it can be had again."""
 
+import os
+import shutil
 from dataclasses import replace
 
+import mindspore.dataset as ds
 import numpy as np
 import pytest
 from PIL import Image
 
+from common import RequestError
 from convert import Request, convert, open_records
-from train.feed import seed_of_epoch, training_feed
+from train.feed import seed_of_epoch, training_feed, workers_for
+from train.pictures import open_class_folders
 from train.recipe import PRESETS
 
 RECIPE = replace(PRESETS["smoke"], batch_size=4, workers=2)
@@ -16,7 +21,7 @@ GRADIENT = 200  # pixels
 
 
 def epoch_of(records, recipe=RECIPE, epoch=1, steps=STEPS, rank=0):
-    feed = training_feed(records["train"].files, recipe, epoch, steps, rank)
+    feed = training_feed(records["train"], recipe, epoch, steps, rank)
     return list(feed.create_tuple_iterator(num_epochs=1, output_numpy=True))
 
 
@@ -113,6 +118,84 @@ def test_ranks_share_each_global_batch_of_one_rank(records, epoch):
 def test_one_epoch_has_every_image_at_most_once(records):
     counts = np.bincount(labels_of(epoch_of(records, replace(RECIPE, batch_size=21), steps=1)))
     assert counts.tolist() == [7, 7, 7]
+
+
+ORDERS = {"global": RECIPE, "shard": replace(RECIPE, shuffle="shard")}
+
+
+@pytest.fixture(scope="module")
+def folders(records):
+    """The pictures that ``records`` were made of, as class folders."""
+    return {"train": open_class_folders(records["train"].folder.parent / "pictures")}
+
+
+def test_class_folders_give_the_same_pictures(records, folders):
+    assert folders["train"].class_names == records["train"].class_names
+    assert folders["train"].class_names_sha256 == records["train"].class_names_sha256
+    batches = epoch_of(folders, replace(RECIPE, batch_size=21), steps=1)
+    assert np.bincount(labels_of(batches)).tolist() == [7, 7, 7]
+    assert same(epoch_of(folders), epoch_of(folders)) and not same(epoch_of(folders),
+                                                                   epoch_of(folders, epoch=2))
+
+
+def test_pictures_that_mindspore_would_pass_over_are_noticed(folders, tmp_path):
+    shutil.copytree(folders["train"].folder, tmp_path / "train")
+    picture = next((tmp_path / "train").glob("*/*.JPEG"))
+    picture.rename(picture.with_suffix(".Jpeg"))
+    with pytest.raises(RequestError, match="share is 20 pictures to MindSpore, 21 by the listing"):
+        epoch_of({"train": open_class_folders(tmp_path)})
+
+
+def test_shard_order_depends_on_seed_and_epoch_alone(records):
+    recipe = ORDERS["shard"]
+    first = epoch_of(records, recipe)
+    assert same(first, epoch_of(records, recipe))
+    assert not same(first, epoch_of(records, recipe, epoch=2))
+    assert not same(first, epoch_of(records, replace(recipe, seed=1)))
+    batches = epoch_of(records, replace(recipe, batch_size=21), steps=1)
+    assert np.bincount(labels_of(batches)).tolist() == [7, 7, 7]
+
+
+def test_shard_order_reads_one_file_after_the_other(records, monkeypatch):
+    """Without the buffer: all of one file, front to back, before the next."""
+    monkeypatch.setattr(ds.MindDataset, "shuffle", lambda self, buffer: self)
+    recipe = replace(ORDERS["shard"], batch_size=1, min_crop_area=1.0)
+    shards = [[int(row["label"]) for row in ds.MindDataset(
+        [file], ["label"], shuffle=False).create_dict_iterator(output_numpy=True, num_epochs=1)]
+        for file in records["train"].files]
+    seen = {tuple(label for _, labels in epoch_of(records, recipe, epoch, 21)
+                  for label in labels.tolist()) for epoch in range(1, 6)}
+    assert seen == {tuple(shards[0] + shards[1]), tuple(shards[1] + shards[0])}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_two_ranks_share_the_images_of_an_epoch(records, order):
+    recipe = replace(ORDERS[order], ranks=2, batch_size=10)
+    shares = [epoch_of(records, recipe, steps=1, rank=rank) for rank in (0, 1)]
+    counts = np.bincount(labels_of(shares[0]) + labels_of(shares[1]))
+    assert counts.sum() == 20 and counts.max() <= 7 + 1  # one is repeated to fill the last share
+
+
+def test_the_host_normalises_where_asked_to(records):
+    device, host = (epoch_of(records, replace(RECIPE, normalize_on=where), steps=1)[0][0]
+                    for where in ("device", "host"))
+    assert host.shape == (4, 3, 75, 75) and host.dtype == np.float32
+    np.testing.assert_allclose(host, (device.transpose(0, 3, 1, 2) / 127.5 - 1), atol=1e-6)
+
+
+def test_colours_are_varied_where_asked_to(gradients):
+    plain, varied = (epoch_of(gradients, replace(RECIPE, colour_distortion=on, min_crop_area=1.0,
+                                                 max_crop_aspect=1.0), steps=1)[0][0]
+                     for on in (False, True))
+    blue = [images[..., 2].mean(axis=(1, 2)) for images in (plain, varied)]
+    assert blue[0].max() < 5 < np.abs(blue[1] - blue[0]).max()
+
+
+def test_cores_are_shared_out_among_the_ranks_of_a_host(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(192)))
+    recipe = PRESETS["adsl-8p"]
+    assert (workers_for(recipe, 8), workers_for(recipe)) == (24, 192)
+    assert workers_for(replace(recipe, workers=5), 8) == 5
 
 
 def test_seeds_of_neighbouring_runs_do_not_coincide():

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from common import RequestError
-from train.plan import check_validation, describe_plan, make_plan, plan_fields
+from train.plan import check_disk, check_validation, describe_plan, make_plan, plan_fields
 from train.recipe import PRESETS, learning_rates
 
-IMAGENET = SimpleNamespace(images=1_281_167, folder="train", class_names=["n0"] * 1000)
+IMAGENET = SimpleNamespace(images=1_281_167, bytes=147_000_000_000, folder="train",
+                           class_names=["n0"] * 1000)
 
 
 def test_plan_of_the_seed_run():
@@ -23,8 +24,18 @@ def test_plan_of_the_seed_run():
 
 def test_plan_says_what_it_leaves_out_and_the_peaks():
     text = describe_plan(make_plan(PRESETS["adsl-8p"], IMAGENET, 3), PRESETS["adsl-8p"])
-    assert "1,251 steps" in text and "143 of them left out" in text and "8 ranks x 128" in text
-    assert [line for line in text.splitlines() if "epochs 41 to 75" in line and "0.05" in line]
+    assert "1,251 steps" in text and "143 images left out" in text and "8 ranks x 128" in text
+    assert ("learning rate, epochs 41 to 75: from 2e-05, 0.05 after 2 epochs of warm-up, to "
+            f"{0.05 * 0.95 ** 32:.3g}") in text
+    assert "float32 precision" in text and "147,000,000,000 bytes" in text
+
+
+def test_a_disk_without_room_for_the_checkpoints_is_refused(tmp_path):
+    plan = make_plan(PRESETS["adsl-8p"], IMAGENET, 3)
+    assert plan.checkpoint_bytes == 5 * 3 * 4 * 42_679_816  # 3, the best one, one being written
+    check_disk(tmp_path / "a" / "run", replace(plan, checkpoint_bytes=1))
+    with pytest.raises(RequestError, match="run: its checkpoints take .* GB left.*--keep"):
+        check_disk(tmp_path / "a" / "run", replace(plan, checkpoint_bytes=10**18))
 
 
 def test_rates_survive_the_file_to_the_last_bit():

@@ -1,12 +1,10 @@
 """Real steps: the command from records to a run folder, twice, and what it refuses."""
 
-import argparse
 import json
 import math
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +13,12 @@ import pytest
 from common import CheckFailed, RequestError
 from inceptionv4 import InceptionV4, load_checkpoint, read_checkpoint
 from train.command import train
-from train.recipe import PRESETS, with_epochs
-from train.run_folder import add_checkpoint, check_unused, checkpoints
-from train.trainer import Trainer
+from train.checkpoints import checkpoints
+from train.options import checked_recipe, train_parser
+from train.run_folder import check_unused
+from train.trainer import Run, Trainer
 
 ROOT = Path(__file__).parents[2]
-RECIPE = replace(with_epochs(PRESETS["smoke"], 2), batch_size=4, steps_per_epoch=2, workers=1)
 FLAGS = ("--epochs", "2", "--batch-size", "4", "--steps-per-epoch", "2", "--workers", "1")
 
 
@@ -57,11 +55,26 @@ def test_plan_and_config_say_what_was_run(run_folder, records):
     assert len(plan["learning_rates"]) == 4
     config = json.loads((run_folder / "config.json").read_text())
     assert config["preset"] == "smoke" and config["batch_size"] == 4 and config["workers"] == 1
-    assert config["records_sha256"] == records["train"].sha256
+    assert config["data_sha256"] == records["train"].sha256
+    assert config["val_records_sha256"] == records["val"].sha256
+
+
+def test_the_averages_of_batch_norm_moved(run_folder):
+    """They stand still when the network is not in training mode."""
+    state = read_checkpoint(checkpoints(run_folder / "checkpoints")[-1])[1]
+    averages = [value.asnumpy() for name, value in state.items() if name.endswith("moving_mean")]
+    assert len(averages) == 149 and all(average.any() for average in averages)
+
+
+def test_tensorboard_gets_the_history(run_folder):
+    pytest.importorskip("tensorboardX", reason="the report extra is not installed")
+    events = sorted((run_folder / "tensorboard").glob("events.out.tfevents.*"))
+    assert [event.name.split(".")[-1] for event in events] == ["epoch-1", "epoch-2"]
+    assert all(event.read_bytes().count(b"full_top1_error") == 1 for event in events)
 
 
 def test_the_last_checkpoint_holds_network_and_optimiser(run_folder, records):
-    path, = checkpoints(run_folder)  # --keep 1
+    path = checkpoints(run_folder / "checkpoints")[-1]
     assert path.name == "inceptionv4-2_4.ckpt"
     meta, state = read_checkpoint(path)
     assert (meta.epoch, meta.step, meta.num_classes, meta.image_size) == (2, 4, 3, 75)
@@ -73,9 +86,14 @@ def test_the_last_checkpoint_holds_network_and_optimiser(run_folder, records):
 
 
 def test_one_seed_gives_the_same_weights_to_the_bit(run_folder, records, tmp_path):
-    train(RECIPE, argparse.Namespace(records=records["train"].folder, val_records=None,
-                                     run=tmp_path / "b", device="CPU", keep=2))
-    (path,), again = checkpoints(run_folder), checkpoints(tmp_path / "b")
+    arguments = train_parser().parse_args(
+        ["--records", str(records["train"].folder), "--run", str(tmp_path / "b"), "--device", "CPU",
+         "--keep", "2", *FLAGS])
+    saved = []
+    train(checked_recipe(arguments), arguments, saved.append)
+    assert saved == 3 * [tmp_path / "b"]  # at the start, and after each epoch
+    path = checkpoints(run_folder / "checkpoints")[-1]
+    again = checkpoints(tmp_path / "b" / "checkpoints")
     assert [other.name for other in again] == ["inceptionv4-1_2.ckpt", path.name]
     state, other = read_checkpoint(path)[1], read_checkpoint(again[-1])[1]
     assert state.keys() == other.keys()
@@ -102,6 +120,29 @@ def test_a_dry_run_plans_for_the_ranks_that_it_is_told(records, tmp_path):
     assert "2 ranks x 4 = 8 images" in done.stdout
 
 
+def test_class_folders_train_without_records(records, tmp_path):
+    images = records["train"].folder.parent / "pictures"
+    done = command("--images", images, "--run", tmp_path / "d", "--device", "CPU", "--dry-run",
+                   *FLAGS, "--normalize-on", "host")
+    assert done.returncode == 0, done.stderr
+    assert "data: 21 images" in done.stdout and "2 steps" in done.stdout
+
+
+def test_what_a_dry_run_reads_has_to_be_readable(records, tmp_path):
+    """The first batch is read: a picture that cannot be decoded fails now."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.jpeg").write_bytes(b"no picture")
+    done = command("--images", tmp_path, "--run", tmp_path / "run", "--device", "CPU",
+                   "--dry-run", "--batch-size", "1")
+    assert done.returncode != 0 and not (tmp_path / "run").exists()
+
+
+def test_sink_mode_is_refused_where_there_is_none(records, tmp_path):
+    done = command("--records", records["train"].folder, "--run", tmp_path / "e", "--device",
+                   "CPU", "--sink", *FLAGS)
+    assert done.returncode == 2 and "error: --sink: CPU has no sink mode" in done.stderr
+
+
 def test_a_folder_in_use_is_refused(run_folder, tmp_path):
     with pytest.raises(RequestError, match="is in use"):
         check_unused(run_folder)
@@ -123,33 +164,12 @@ def test_a_wrong_request_is_one_line_and_exit_code_2(flags, named):
     assert error.startswith("error: ") and named in error
 
 
-def test_a_loss_that_is_no_number_names_the_step(tmp_path):
-    trainer = Trainer.__new__(Trainer)
-    trainer.folder = tmp_path
-    trainer._check_finite(2.3, 17)
-    for loss in (float("nan"), float("inf")):
-        with pytest.raises(CheckFailed, match="step 17"):
-            trainer._check_finite(loss, 17)
-
-
 def test_weights_that_are_no_numbers_are_not_saved(tmp_path):
     import mindspore as ms
     from mindspore import nn
     trainer = Trainer.__new__(Trainer)
-    trainer.folder, trainer.network = tmp_path, nn.Dense(2, 2)
+    trainer.run_options, trainer.network = Run(tmp_path, 1, 0, print), nn.Dense(2, 2)
     trainer._check_weights(3)
     trainer.network.bias.set_data(ms.Tensor([0.0, float("nan")]))
     with pytest.raises(CheckFailed, match="bias is not finite after epoch 3"):
         trainer._check_weights(3)
-
-
-def test_the_last_checkpoints_stay_in_order_of_steps(tmp_path):
-    import mindspore as ms
-    from inceptionv4 import INCEPTION_MEAN, INCEPTION_STD, CheckpointMeta
-    (tmp_path / "checkpoints").mkdir()
-    for epoch, step in ((1, 9), (2, 18), (3, 100)):
-        meta = CheckpointMeta(3, 75, INCEPTION_MEAN, INCEPTION_STD, 0.9, "", epoch, step)
-        add_checkpoint(tmp_path, {"x": ms.Parameter(ms.Tensor([1.0]), "x")}, meta, keep=2)
-    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
-    assert names == ["inceptionv4-2_18.ckpt", "inceptionv4-2_18.meta",
-                     "inceptionv4-3_100.ckpt", "inceptionv4-3_100.meta"]

@@ -1,0 +1,201 @@
+"""Command line: ``python -m inceptionv4.launch --ranks 8 --log-dir DIR MODULE [argument ...]``.
+
+Starts ``python -m MODULE`` once a rank through MindSpore's own launcher, msrun, and looks after it,
+which msrun does poorly: when a rank dies its scheduler keeps everything waiting for a minute, and
+the log that tells why is one of many. Here a dead rank ends the job at once, with the last lines
+of that rank's log and its exit code; rank 0's log is shown as it grows.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterator, Sequence
+
+import psutil
+
+from common import ArgumentParser, CheckFailed, RequestError, run_command
+
+SECONDS_BETWEEN_LOOKS = 0.2
+LAST_LINES = 20  # of a dead rank's log
+SECONDS_TO_END = 10  # for what was asked to stop
+# To connect to each other; compiling Inception-v4 takes minutes, and not equally many everywhere.
+HCCL_CONNECT_TIMEOUT = "600"
+# What msrun logs when a rank ended otherwise than well (process_entity/_api.py, join_processes).
+_DEAD_RANK = re.compile(r"Worker process (\d+) exit with exception. Error code: (-?\d+)")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to start: ``ranks`` processes in all, ``local_ranks`` of them on this host."""
+
+    module: str
+    arguments: Sequence[str]
+    ranks: int
+    local_ranks: int
+    master: str  # address of host 0
+    port: int
+    host_rank: int  # of this host, from 0
+    log_dir: Path
+
+
+def main() -> int:
+    parser = ArgumentParser(prog="python -m inceptionv4.launch",
+                            description="Run a module once a rank, through msrun.")
+    parser.add_argument("--ranks", type=int, required=True, help="processes on this host, one a "
+                                                                 "card")
+    parser.add_argument("--hosts", type=int, default=1, help="hosts with as many ranks each")
+    parser.add_argument("--master", default="127.0.0.1", help="address of host 0")
+    parser.add_argument("--port", type=int, default=8118, help="free on host 0")
+    parser.add_argument("--host-rank", type=int, default=0, help="of this host, from 0")
+    parser.add_argument("--log-dir", type=Path, required=True, help="for worker_<rank>.log")
+    parser.add_argument("module", help="what python -m would run")
+    parser.add_argument("arguments", nargs="...", help="of the module")
+    given = parser.parse_args()
+    if given.ranks < 1 or not 0 <= given.host_rank < given.hosts:
+        raise RequestError(f"--ranks {given.ranks} --hosts {given.hosts} --host-rank "
+                           f"{given.host_rank}: at least 1 rank and host, hosts count from 0")
+    return launch(Job(given.module, given.arguments, given.ranks * given.hosts, given.ranks,
+                      given.master, given.port, given.host_rank, given.log_dir))
+
+
+def launch(job: Job) -> int:
+    """Run the job to its end; returns its exit code, that of the first rank that died if one did.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM; all ranks have been ended then.
+    """
+    job.log_dir.mkdir(parents=True, exist_ok=True)
+    for rank in _own_ranks(job):
+        _log(job, rank).unlink(missing_ok=True)  # else an earlier run's would be shown
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    running = subprocess.Popen(_msrun_command(job), stdout=subprocess.DEVNULL, env=_environment(),
+                               stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        with _shown(_log(job, _own_ranks(job)[0])):
+            return _watch(job, running)
+    finally:
+        _end_all(running)
+
+
+def _msrun_command(job: Job) -> list[str]:
+    return [sys.executable, "-m", "mindspore.parallel.cluster.run",
+            f"--worker_num={job.ranks}", f"--local_worker_num={job.local_ranks}",
+            f"--master_addr={job.master}", f"--master_port={job.port}",
+            f"--node_rank={job.host_rank}", f"--log_dir={job.log_dir}", "--join=True",
+            "--tail_worker_log=0",  # of all ranks, by default; what is shown of rank 0 goes nowhere
+            "python", "-m", job.module, *job.arguments]
+
+
+def _environment() -> dict[str, str]:
+    """msrun starts the "python" of the PATH, whichever one runs it."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {"HCCL_CONNECT_TIMEOUT": HCCL_CONNECT_TIMEOUT, **os.environ, "PATH": path}
+
+
+def _own_ranks(job: Job) -> range:
+    """Those on this host."""
+    return range(job.host_rank * job.local_ranks, (job.host_rank + 1) * job.local_ranks)
+
+
+def _log(job: Job, rank: int) -> Path:
+    return job.log_dir / f"worker_{rank}.log"
+
+
+def _watch(job: Job, running: subprocess.Popen) -> int:
+    """Wait for the end of msrun, or of the first rank that dies."""
+    said: list[str] = []
+    listener = threading.Thread(target=lambda: said.extend(running.stderr), daemon=True)
+    listener.start()
+    rank_of: dict[int, int] = {}
+    while running.poll() is None:
+        rank_of.update(_ranks_by_process(running.pid))
+        dead = next(filter(None, map(_DEAD_RANK.search, list(said))), None)
+        if dead is not None:
+            process, code = map(int, dead.groups())
+            for rank in _ranks_of(process, rank_of, job):
+                _report_dead_rank(job, rank, code)
+            return code if code > 0 else 1
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    listener.join()
+    if running.returncode != 0:
+        raise CheckFailed(f"msrun ended with {running.returncode} ({''.join(said[-1:]).strip()}); "
+                          f"the ranks' logs are in {job.log_dir}")
+    return 0
+
+
+def _ranks_by_process(msrun: int) -> dict[int, int]:
+    """Process -> rank, of each rank that msrun has started and that lives."""
+    ranks = {}
+    with contextlib.suppress(psutil.Error):  # one that ends while it is looked at
+        for child in psutil.Process(msrun).children():
+            environment = child.environ()
+            if environment.get("MS_ROLE") == "MS_WORKER":
+                ranks[child.pid] = int(environment["RANK_ID"])
+    return ranks
+
+
+def _ranks_of(process: int, rank_of: dict[int, int], job: Job) -> list[int]:
+    """The rank of that process; if it died before it was seen, all ranks that never were."""
+    if process in rank_of:
+        return [rank_of[process]]
+    return sorted({*_own_ranks(job)} - {*rank_of.values()})
+
+
+def _report_dead_rank(job: Job, rank: int, code: int) -> None:
+    log = _log(job, rank)
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    print(f"rank {rank} {how} and with it the job; the end of {log}:", *lines, sep="\n  ",
+          file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _shown(log: Path) -> Iterator[None]:
+    """Print what is written to ``log``, as it comes."""
+    done = threading.Event()
+    reader = threading.Thread(target=_show, args=(log, done))
+    reader.start()
+    try:
+        yield
+    finally:
+        done.set()
+        reader.join()
+
+
+def _show(log: Path, done: threading.Event) -> None:
+    place = 0
+    while True:
+        last = done.is_set()  # asked before reading: what is written before the end is shown
+        if log.exists():
+            with open(log, encoding="utf-8", errors="replace") as file:
+                file.seek(place)
+                text = file.read()
+                place = file.tell()
+            print(text, end="", flush=True)
+        if last:
+            return
+        done.wait(SECONDS_BETWEEN_LOOKS)
+
+
+def _end_all(running: subprocess.Popen) -> None:
+    """End msrun and all that it has started; nothing that is over already is touched."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        msrun = psutil.Process(running.pid)
+        processes = [msrun, *msrun.children(recursive=True)]
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.terminate()
+        for process in psutil.wait_procs(processes, SECONDS_TO_END)[1]:
+            process.kill()
+    running.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

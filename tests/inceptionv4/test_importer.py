@@ -1,0 +1,245 @@
+"""Weights from other libraries: every one lands in its place, and nothing else is taken."""
+
+import pickle
+import sys
+from dataclasses import asdict
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore.train.checkpoint_pb2 import Checkpoint
+from safetensors.numpy import save_file
+
+from common import RequestError, run_command
+from inceptionv4 import (InceptionV4, __main__, import_checkpoint, importer, network_parameters,
+                         read_checkpoint)
+from inceptionv4.foreign import MINDCV, TIMM, foreign_name
+from inceptionv4.network import ConvBlock
+
+CLASSES = 3
+COUNTER = "features.0.bn.num_batches_tracked"
+GAMMA = "features.0.bn.weight"
+
+
+class Small(ms.nn.Cell):
+    """Stands in for the network: the first convolution and the last layer, under their names."""
+
+    def __init__(self, classes: int):
+        super().__init__()
+        self.stem = ms.nn.SequentialCell([ConvBlock(0.9, 3, 4, 3)])
+        self.classifier = ms.nn.Dense(1536, classes)
+
+
+def random_arrays(network) -> dict:
+    """Under the network's own names."""
+    random = np.random.default_rng(1)
+    return {name: random.standard_normal(parameter.shape, dtype=np.float32)
+            for name, parameter in network_parameters(network).items()}
+
+
+@pytest.fixture(scope="module")
+def arrays() -> dict:
+    return random_arrays(InceptionV4(CLASSES))
+
+
+@pytest.fixture
+def few(monkeypatch) -> dict:
+    monkeypatch.setattr(importer, "InceptionV4", Small)
+    return random_arrays(Small(CLASSES))
+
+
+def save_timm(path, arrays: dict, changes=None) -> None:
+    """``changes``: arrays by their foreign names; None leaves one out."""
+    foreign = {foreign_name(name, TIMM): value for name, value in arrays.items()}
+    values = {**foreign, COUNTER: np.array(7), **(changes or {})}
+    save_file({name: value for name, value in values.items() if value is not None}, path)
+
+
+def save_mindcv(path, arrays: dict, crc: bool = False) -> None:
+    ms.save_checkpoint([{"name": foreign_name(name, MINDCV), "data": ms.Tensor(value)}
+                        for name, value in arrays.items()], str(path), crc_check=crc)
+
+
+def assert_landed(path, arrays: dict) -> None:
+    _, found = read_checkpoint(path)
+    assert list(found) == list(arrays)
+    for name, value in arrays.items():
+        assert found[name].dtype == ms.float32
+        np.testing.assert_array_equal(found[name].asnumpy(), value, err_msg=name)
+
+
+def assert_refused(tmp_path, name: str, origin: str, message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        import_checkpoint(tmp_path / name, origin, tmp_path / "x.ckpt")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_whole_network_from_timm(tmp_path, arrays):
+    save_timm(tmp_path / "t.safetensors", arrays)
+    done = import_checkpoint(tmp_path / "t.safetensors", "timm", tmp_path / "x.ckpt")
+    assert (done.arrays, done.counters) == (149 * 5 + 2, 1)
+    assert_landed(tmp_path / "x.ckpt", arrays)
+
+
+def test_whole_network_from_mindcv(tmp_path, arrays):
+    save_mindcv(tmp_path / "m.ckpt", arrays)
+    done = import_checkpoint(tmp_path / "m.ckpt", "mindcv", tmp_path / "x.ckpt")
+    assert (done.arrays, done.counters) == (149 * 5 + 2, 0)
+    assert_landed(tmp_path / "x.ckpt", arrays)
+
+
+@pytest.mark.parametrize("origin, mean, std", [
+    ("timm", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
+    ("mindcv", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375))])
+def test_statistics_travel_with_the_checkpoint(tmp_path, few, origin, mean, std):
+    save = {"timm": save_timm, "mindcv": save_mindcv}[origin]
+    save(tmp_path / "f.ckpt", few)
+    written = import_checkpoint(tmp_path / "f.ckpt", origin, tmp_path / "x.ckpt").meta
+    meta, _ = read_checkpoint(tmp_path / "x.ckpt")
+    assert meta == written
+    assert meta.mean == pytest.approx(mean) and meta.std == pytest.approx(std)
+    assert {**asdict(meta), "mean": 0, "std": 0, "ckpt_sha256": ""} == {
+        "num_classes": CLASSES, "image_size": 299, "mean": 0, "std": 0, "epoch": 0, "step": 0,
+        "batch_norm_decay": 0.9997, "class_names_sha256": "", "ckpt_sha256": ""}
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({GAMMA: None}, f"not timm's inception_v4: it has no parameter '{GAMMA}'"),
+    ({"last_linear.weight": None}, "has no parameter 'last_linear.weight'"),
+    ({"features.0.conv.bias": np.ones(4, np.float32)},
+     "no place for its parameter 'features.0.conv.bias'"),
+    ({"features.1.bn.num_batches_tracked": np.array(7)},
+     "no place for its parameter 'features.1.bn.num_batches_tracked'"),
+    ({GAMMA: np.ones(5, np.float32)}, rf"'{GAMMA}' has the shape \(5,\) instead of \(4,\)"),
+    ({"last_linear.weight": np.ones((3, 7), np.float32)},
+     r"'last_linear.weight' has the shape \(3, 7\) instead of \(classes, 1536\)"),
+    ({"last_linear.bias": np.ones(4, np.float32)}, r"bias' has the shape \(4,\) instead of \(3,"),
+    ({GAMMA: np.ones(4)}, f"'{GAMMA}' is F64, and only float32 and float16 can be read"),
+    ({GAMMA: np.array([1, 2, np.nan, 4], np.float32)}, f"'{GAMMA}' holds values that are no")])
+def test_other_parameters_are_named(tmp_path, few, changes, message):
+    save_timm(tmp_path / "t.safetensors", few, changes)
+    assert_refused(tmp_path, "t.safetensors", "timm", message)
+
+
+def test_float16_becomes_float32(tmp_path, few):
+    halves = {name: value.astype(np.float16) for name, value in few.items()}
+    save_timm(tmp_path / "t.safetensors", halves)
+    import_checkpoint(tmp_path / "t.safetensors", "timm", tmp_path / "x.ckpt")
+    assert_landed(tmp_path / "x.ckpt",
+                  {name: value.astype(np.float32) for name, value in halves.items()})
+
+
+def test_bfloat16_is_refused(tmp_path, few):
+    path = tmp_path / "t.safetensors"
+    save_timm(path, {name: value.astype(np.float16) for name, value in few.items()})
+    content = path.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = content[8:end].replace(b'"F16"', b'"BF16"')
+    header = header.ljust(-len(header) % 8 + len(header))  # a multiple of 8 bytes
+    path.write_bytes(len(header).to_bytes(8, "little") + header + content[end:])
+    assert_refused(tmp_path, "t.safetensors", "timm", "is bfloat16, and only float32 and float16")
+
+
+def test_optimiser_state_of_mindcv_is_named(tmp_path, few):
+    save_mindcv(tmp_path / "m.ckpt", few)
+    values = Checkpoint.FromString((tmp_path / "m.ckpt").read_bytes())
+    add_value(values, "learning_rate", [0], np.float32(0.1).tobytes())
+    (tmp_path / "m.ckpt").chmod(0o600)
+    (tmp_path / "m.ckpt").write_bytes(values.SerializeToString())
+    assert_refused(tmp_path, "m.ckpt", "mindcv", "no place for its parameter 'learning_rate'")
+
+
+@pytest.mark.parametrize("dims, size", [([5], 16), ([4], 12), ([-4], 16), ([1 << 40], 16)])
+def test_shape_that_does_not_fit_its_bytes_is_damage(tmp_path, dims, size):
+    values = Checkpoint()
+    add_value(values, "classifier.bias", dims, bytes(size))
+    (tmp_path / "m.ckpt").write_bytes(values.SerializeToString())
+    assert_refused(tmp_path, "m.ckpt", "mindcv", "damaged: parameter 'classifier.bias' of shape")
+
+
+def test_name_that_stands_twice_is_damage(tmp_path):
+    values = Checkpoint()
+    for _ in range(2):
+        add_value(values, "classifier.bias", [4], bytes(16))
+    (tmp_path / "m.ckpt").write_bytes(values.SerializeToString())
+    assert_refused(tmp_path, "m.ckpt", "mindcv", "a name stands in it twice")
+
+
+def add_value(values: Checkpoint, name: str, dims: list, content: bytes) -> None:
+    value = values.value.add(tag=name)
+    value.tensor.dims.extend(dims)
+    value.tensor.tensor_type = "Float32"
+    value.tensor.tensor_content = content
+
+
+def test_crc_of_a_mindspore_checkpoint_is_checked(tmp_path, few):
+    path = tmp_path / "m.ckpt"
+    save_mindcv(path, few, crc=True)
+    import_checkpoint(path, "mindcv", tmp_path / "x.ckpt")
+    assert_landed(tmp_path / "x.ckpt", few)
+    for name in ("x.ckpt", "x.meta"):
+        (tmp_path / name).unlink()
+    content = bytearray(path.read_bytes())
+    content[content.index(few["classifier.weight"].tobytes())] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(content)
+    assert_refused(tmp_path, "m.ckpt", "mindcv", "its CRC is wrong")
+
+
+@pytest.mark.parametrize("origin, what", [("timm", "safetensors file"),
+                                          ("mindcv", "MindSpore checkpoint")])
+@pytest.mark.parametrize("content", [b"", b"hello, this is neither of the two"])
+def test_other_content_is_named(tmp_path, origin, what, content):
+    (tmp_path / "f.ckpt").write_bytes(content)
+    assert_refused(tmp_path, "f.ckpt", origin, f"f.ckpt' is not a whole {what}")
+
+
+def test_truncated_file_is_named(tmp_path, few):
+    save_timm(tmp_path / "t.safetensors", few)
+    content = (tmp_path / "t.safetensors").read_bytes()
+    (tmp_path / "t.safetensors").write_bytes(content[:-1])
+    assert_refused(tmp_path, "t.safetensors", "timm", "not a whole safetensors file")
+
+
+@pytest.mark.parametrize("origin", ["timm", "mindcv"])
+@pytest.mark.parametrize("name, content", [
+    ("w.pth", b"x"), ("w.bin", b"x"), ("w.PT", b"x"),
+    *((f"protocol-{protocol}.ckpt", pickle.dumps({"a": 1}, protocol)) for protocol in (2, 4, 5)),
+    ("zip.safetensors", b"PK\x03\x04" + bytes(50))])
+def test_pickle_is_refused_unopened(tmp_path, name, content, origin):
+    (tmp_path / name).write_bytes(content)
+    assert_refused(tmp_path, name, origin, f"{name}' is a pickle file.*save it as safetensors.*"
+                   r"python -c .*s.save_file\(torch.load\(.*weights_only=True\)")
+
+
+def test_safetensors_that_starts_like_a_pickle_is_read(tmp_path):
+    """Its first byte is the lowest of the header's length, which may be a pickle's 0x80."""
+    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(0x0480)
+    (tmp_path / "t.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    assert (tmp_path / "t.safetensors").read_bytes().startswith(b"\x80\x04")
+    assert_refused(tmp_path, "t.safetensors", "timm", "has no parameter 'last_linear.weight'")
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(RequestError, match="none.safetensors' does not exist"):
+        import_checkpoint(tmp_path / "none.safetensors", "timm", tmp_path / "x.ckpt")
+
+
+def test_command_line_says_what_it_did(tmp_path, few, monkeypatch, capsys):
+    save_timm(tmp_path / "t.safetensors", few)
+    out = str(tmp_path / "x.ckpt")
+    monkeypatch.setattr(sys, "argv", ["inceptionv4", "import", "--from", "timm",
+                                      str(tmp_path / "t.safetensors"), "--out", out])
+    assert run_command(__main__.main) == 0
+    printed = capsys.readouterr().out
+    assert f"{out}: 7 arrays, 3 classes, mean (127.5, 127.5, 127.5)" in printed
+    assert "left out: 1 arrays named *.num_batches_tracked" in printed
+    assert "class names: not in such a file" in printed
+
+
+def test_out_is_looked_at_first(tmp_path, few):
+    save_mindcv(tmp_path / "m.ckpt", few)
+    with pytest.raises(RequestError, match="x.pth' does not end in .ckpt"):
+        import_checkpoint(tmp_path / "m.ckpt", "mindcv", tmp_path / "x.pth")
+    with pytest.raises(RequestError, match="m.ckpt' is the file to import"):
+        import_checkpoint(tmp_path / "m.ckpt", "mindcv", tmp_path / "m.ckpt")

@@ -1,0 +1,59 @@
+"""An imported network against timm itself: the same pictures, the same logits."""
+
+import mindspore as ms
+import numpy as np
+import pytest
+
+from inceptionv4 import InceptionV4, import_checkpoint, load_checkpoint
+from inceptionv4.export import PicturesToLogits
+
+NEEDED = "needs timm and torch: pip install -e '.[bench]'"
+
+
+@pytest.fixture(scope="module")
+def torch():
+    return pytest.importorskip("torch", reason=NEEDED)
+
+
+@pytest.fixture
+def theirs(torch):
+    """timm's network, its values random but such that all layers are heard in the logits."""
+    timm = pytest.importorskip("timm", reason=NEEDED)
+    torch.manual_seed(0)
+    network = timm.create_model("inception_v4", pretrained=False).eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if isinstance(module, torch.nn.BatchNorm2d):
+            for scale in (module.weight, module.running_var):
+                torch.nn.init.uniform_(scale, 0.5, 1.5)
+            for shift in (module.bias, module.running_mean):
+                torch.nn.init.normal_(shift, 0, 0.1)
+    return network
+
+
+@pytest.fixture
+def pynative():
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    yield
+    ms.set_context(mode=ms.GRAPH_MODE)
+
+
+def test_same_logits_as_timm(tmp_path, theirs, torch, pynative):
+    from safetensors.torch import save_file
+    save_file(theirs.state_dict(), tmp_path / "t.safetensors")
+    done = import_checkpoint(tmp_path / "t.safetensors", "timm", tmp_path / "x.ckpt")
+    assert done.counters == 149
+    statistics = [tuple(255 * value for value in theirs.pretrained_cfg[name])
+                  for name in ("mean", "std")]
+    assert [done.meta.mean, done.meta.std] == statistics
+
+    ours = InceptionV4(1000)
+    load_checkpoint(tmp_path / "x.ckpt", ours)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 299, 299, 3), dtype=np.uint8)
+    planes = torch.from_numpy(pictures).permute(0, 3, 1, 2) / 127.5 - 1
+    with torch.no_grad():
+        expected = theirs(planes).numpy()
+    found = PicturesToLogits(ours, done.meta).set_train(False)(ms.Tensor(pictures)).asnumpy()
+    assert np.abs(expected[0] - expected[1]).max() > 0.1  # the pictures matter
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)

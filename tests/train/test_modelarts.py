@@ -1,0 +1,238 @@
+"""The boot file: the platform's arguments, paths and launcher; the trainer is a stand-in but in
+the last test."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from common import CheckFailed, RequestError, run_command
+from reading import digests
+from train.modelarts import default_local_dir, main, parse_job
+
+ROOT = Path(__file__).parents[2]
+BOOT_FILE = ROOT / "train" / "modelarts.py"
+RANKS = 3
+
+# Found by Python at its start: what the boot file imports is then a trainer that trains nothing.
+STAND_IN_TRAINER = """
+import os, sys, types
+from pathlib import Path
+
+def train(recipe, arguments, after_save):
+    from convert import open_records
+    print("trains on", open_records(arguments.records).images, recipe.preset, recipe.batch_size,
+          "and", open_records(arguments.val_records).images, "card", os.environ["DEVICE_ID"])
+    if os.environ["RANK_ID"] == "0":
+        arguments.run.mkdir(parents=True)
+        (arguments.run / "config.json").write_text("{}")
+        after_save(arguments.run)
+
+sys.modules["train.command"] = types.ModuleType("train.command")
+sys.modules["train.command"].train = train
+"""
+
+
+def call(monkeypatch, *arguments: object) -> int:
+    """Call the boot file's main; its exit code."""
+    monkeypatch.setattr(sys, "argv", [str(BOOT_FILE), *map(str, arguments)])
+    return run_command(main)
+
+
+def start(folder: Path, *arguments: object, **environment: str) -> subprocess.Popen:
+    """Start the boot file in that folder as the platform does."""
+    return subprocess.Popen([sys.executable, str(BOOT_FILE), *map(str, arguments)], cwd=folder,
+                            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            env={**os.environ, "RANK_TABLE_FILE": "", **environment})
+
+
+@pytest.fixture
+def trained(monkeypatch) -> list:
+    """The trainer's calls; it writes a config, calls ``after_save`` and appends its arguments."""
+    calls = []
+
+    def train(recipe, arguments, after_save):
+        arguments.run.mkdir(parents=True, exist_ok=True)
+        (arguments.run / "config.json").write_text("{}")
+        after_save(arguments.run)
+        calls.append((recipe, arguments))
+    monkeypatch.setattr("train.command.train", train)
+    return calls
+
+
+@pytest.fixture
+def data(obs, records) -> str:
+    """Both record sets on OBS."""
+    obs.put(records["val"].folder, "data/val")
+    obs.put(records["train"].folder, "data/train")
+    return "obs://bucket/data"
+
+
+def test_arguments_are_sorted_into_ours_the_trainings_and_unknown_ones():
+    job = parse_job(["--data_url=/in/", "--num_gpus=8", "--preset=adsl-8p", "--batch_size=64",
+                     "--train_url=/out", "--init_method", "tcp://x:1", "--label-smoothing", "0.2",
+                     "--node", "8", "--keep", "8"])
+    assert (job.data_url, job.train_url) == ("/in/", "/out")
+    assert job.arguments.preset == "adsl-8p" and job.arguments.batch_size == 64
+    assert job.arguments.label_smoothing == 0.2 and job.arguments.keep == 8
+    assert (job.arguments.records, job.arguments.run) == (Path("/in/train"), Path("/out"))
+    assert job.ignored == ["--num_gpus=8", "--init_method", "tcp://x:1", "--node", "8"]
+
+
+@pytest.mark.parametrize("words, resume, scale_lr", [
+    (["--resume=true", "--scale_lr=True"], True, True),
+    (["--resume", "--scale-lr=false"], True, False),
+    (["--resume=False", "--no-scale-lr"], False, False)])
+def test_a_switch_may_have_a_value(words, resume, scale_lr):
+    arguments = parse_job(["--data_url=a", "--train_url=b", *words]).arguments
+    assert (arguments.resume, arguments.scale_lr) == (resume, scale_lr)
+
+
+@pytest.mark.parametrize("words, named", [
+    ([], "--data_url"), (["--data_url=a"], "--train_url"),
+    (["--data_url=a", "--train_url=b", "--batch_size=x"], "--batch-size"),
+    (["--data_url=a", "--train_url=b", "--records=x"], "--records.* --data_url"),
+    (["--data_url=a", "--train_url=b", "--val_records", "x"], "--val-records.* --data_url"),
+    (["--data_url=a", "--train_url=b", "--run=x"], "--run.* --train_url")])
+def test_a_wrong_argument_is_named(words, named):
+    with pytest.raises(RequestError, match=named):
+        parse_job(words)
+
+
+def test_runs_of_different_places_have_different_folders(tmp_path):
+    def run(url):
+        return parse_job(["--data_url=a", f"--train_url={url}", f"--local_dir={tmp_path}"]
+                         ).arguments.run
+    assert run("obs://a/run") == run("obs://a/run/") != run("obs://b/run")
+    assert run("obs://a/run").is_relative_to(tmp_path)
+
+
+def test_copies_lie_on_the_platforms_disk_where_there_is_one(monkeypatch, tmp_path):
+    monkeypatch.setattr("train.modelarts.CACHE", tmp_path)
+    assert default_local_dir() == tmp_path
+    monkeypatch.setattr("train.modelarts.CACHE", tmp_path / "missing")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    assert default_local_dir().is_relative_to(tmp_path / "temporary")
+
+
+def test_local_paths_are_used_in_place(monkeypatch, trained, records, tmp_path, capsys):
+    folder = records["train"].folder.parent
+    assert call(monkeypatch, f"--data_url={folder}", f"--train_url={tmp_path / 'run'}",
+                f"--local_dir={tmp_path / 'host'}", "--num_gpus=1", "--device_target=Ascend") == 0
+    (_, arguments), = trained
+    assert (arguments.records, arguments.val_records) == (folder / "train", folder / "val")
+    assert arguments.run == tmp_path / "run" and not (tmp_path / "host").exists()
+    note, = capsys.readouterr().err.splitlines()
+    assert note.startswith("note: ") and note.endswith(": --num_gpus=1 --device_target=Ascend")
+
+
+def test_validation_records_may_be_missing(monkeypatch, trained, obs, data, tmp_path, capsys):
+    """Also where those of an earlier job lie on the host."""
+    flags = (f"--data_url={data}", f"--local_dir={tmp_path}")
+    assert call(monkeypatch, *flags, f"--train_url={tmp_path / 'a'}") == 0
+    (obs.bucket / "data" / "val").rename(obs.bucket / "elsewhere")
+    assert call(monkeypatch, *flags, f"--train_url={tmp_path / 'b'}") == 0
+    (_, first), (_, second) = trained
+    assert first.val_records.is_dir() and second.val_records is None
+    assert "obs://bucket/data has no val/" in capsys.readouterr().out
+
+
+def test_a_run_in_use_is_refused_before_anything_is_copied(monkeypatch, trained, obs, data,
+                                                           tmp_path, capsys):
+    flags = (f"--data_url={data}", f"--local_dir={tmp_path}", "--train_url=obs://bucket/run")
+    (obs.bucket / "run").mkdir()
+    (obs.bucket / "run" / "history.jsonl").write_text("{}\n")
+    assert call(monkeypatch, *flags) == 2
+    assert "obs://bucket/run is in use" in capsys.readouterr().err
+    assert not trained and not obs.calls("copy_parallel")
+
+
+def test_a_run_goes_on_from_what_obs_holds(monkeypatch, trained, obs, data, tmp_path):
+    folder = obs.bucket / "run" / "checkpoints"
+    folder.mkdir(parents=True)
+    for name in ("inceptionv4-1_9.ckpt", "inceptionv4-1_9.meta"):
+        (folder / name).write_text(name)
+    (obs.bucket / "run" / "history.jsonl").write_text("{}\n")
+    assert call(monkeypatch, f"--data_url={data}", f"--local_dir={tmp_path}",
+                "--train_url=obs://bucket/run", "--resume=true") == 0
+    (_, arguments), = trained
+    assert arguments.resume
+    assert (arguments.run / "checkpoints" / "inceptionv4-1_9.ckpt").exists()
+    assert (obs.bucket / "run" / "config.json").exists()
+
+
+def test_a_run_that_could_not_be_copied_ends_with_exit_code_2(monkeypatch, trained, obs, data,
+                                                              tmp_path, capsys):
+    flags = (f"--data_url={data}", f"--local_dir={tmp_path}", "--train_url=obs://bucket/run")
+    obs.spoil("copy", "raise", after=2, times=2)  # after both manifests
+    assert call(monkeypatch, *flags) == 2
+    (_, arguments), = trained
+    *warnings, error = capsys.readouterr().err.splitlines()
+    assert [line.split()[0] for line in warnings] == ["warning:", "warning:"]
+    assert error.startswith("error: ") and str(arguments.run) in error
+    assert (arguments.run / "config.json").exists()
+
+
+def test_what_ended_the_training_is_told_and_the_run_copied(monkeypatch, obs, data, tmp_path,
+                                                            capsys):
+    def train(recipe, arguments, after_save):
+        arguments.run.mkdir(parents=True)
+        (arguments.run / "config.json").write_text("{}")
+        obs.spoil("copy", "raise")
+        after_save(arguments.run)
+        raise CheckFailed("the loss is nan")
+    monkeypatch.setattr("train.command.train", train)
+    assert call(monkeypatch, f"--data_url={data}", f"--local_dir={tmp_path}",
+                "--train_url=obs://bucket/run") == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "failed: the loss is nan"
+    assert (obs.bucket / "run" / "config.json").exists()
+
+
+def test_a_dry_run_trains_nothing(monkeypatch, trained, data, tmp_path, capsys):
+    assert call(monkeypatch, f"--data_url={data}", f"--local_dir={tmp_path}", "--device=CPU",
+                f"--train_url={tmp_path / 'run'}", "--batch_size=2", "--dry_run=8") == 0
+    assert not trained
+    assert json.loads((tmp_path / "run" / "plan.json").read_text())["global_batch"] == 16
+
+
+def test_the_platforms_launcher_starts_it_once_a_card(obs, data, tmp_path, monkeypatch):
+    """As a script, in a folder of its own, all at once; the records are copied once."""
+    (tmp_path / "sitecustomize.py").write_text(STAND_IN_TRAINER)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]]))
+    obs.spoil("copy_parallel", "slow", times=2)
+    ranks = [start(tmp_path, f"--data_url={data}", "--train_url=obs://bucket/run",
+                   f"--local_dir={tmp_path / 'host'}", "--preset=adsl-8p", "--batch_size=2",
+                   "--num_gpus=3", RANK_ID=str(rank), RANK_SIZE=str(RANKS),
+                   ASCEND_DEVICE_ID=str(rank)) for rank in range(RANKS)]
+    outputs = [rank.communicate() for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0] * RANKS, outputs
+    for rank, (out, _) in enumerate(outputs):
+        assert out.splitlines()[-1] == f"trains on 21 adsl-8p 2 and 6 card {rank}"
+    assert [err.count("--num_gpus=3") for _, err in outputs] == [1, 0, 0]
+    assert len(obs.calls("copy_parallel")) == 2
+    assert (obs.bucket / "run" / "config.json").exists()
+
+
+def test_a_wrong_argument_of_a_job_is_one_line_and_exit_code_2(tmp_path):
+    job = start(tmp_path, "--data_url=a", "--train_url=b", "--image_size=74", RANK_ID="0")
+    out, err = job.communicate()
+    error, = err.splitlines()
+    assert (job.returncode, out) == (2, "")
+    assert error.startswith("error: --image-size 74")
+
+
+def test_a_job_trains_from_obs_to_obs(obs, data, tmp_path):
+    job = start(tmp_path, f"--data_url={data}", "--train_url=obs://bucket/run", "--device=CPU",
+                f"--local_dir={tmp_path / 'host'}", "--epochs=1", "--batch_size=2",
+                "--steps_per_epoch=1", "--workers=1", "--keep=1", "--device_target=CPU",
+                RANK_ID="0", RANK_SIZE="1", DEVICE_ID="0")
+    out, err = job.communicate()
+    assert job.returncode == 0, err
+    run, = (tmp_path / "host" / "runs").glob("[!.]*")
+    assert digests(obs.bucket / "run") == digests(run)
+    assert (run / "checkpoints" / "inceptionv4-1_1.ckpt").exists()
+    line = json.loads((obs.bucket / "run" / "history.jsonl").read_text())
+    assert line["step"] == 1 and "full_top1_error" in line

@@ -1,0 +1,63 @@
+"""``python tests/train/tiny.py KILL … arguments of python -m train``: the same program with a
+network that compiles in seconds, killed by SIGKILL at the moment that KILL names.
+
+KILL is ``never``, ``step:N`` (before the N-th step of this process), or ``move:N`` (before the N-th
+move of a file to its final name).
+"""
+
+import os
+import signal
+import sys
+
+import mindspore as ms
+from mindspore import nn, ops
+
+from inceptionv4 import KeyedDropout
+
+CHANNELS = 8
+
+
+class TinyNetwork(nn.Cell):
+    """As InceptionV4 is called: convolution, batch norm, dropout, classifier."""
+
+    def __init__(self, num_classes: int, batch_norm_decay: float = 0.9, dropout_keep: float = 0.5):
+        super().__init__()
+        self.conv = nn.Conv2d(3, CHANNELS, 7, stride=6, pad_mode="valid", has_bias=False)
+        self.bn = nn.BatchNorm2d(CHANNELS, momentum=batch_norm_decay)
+        self.dropout = KeyedDropout(dropout_keep, CHANNELS)
+        self.classifier = nn.Dense(CHANNELS, num_classes)
+
+    def construct(self, x: ms.Tensor, keys: ms.Tensor = None) -> ms.Tensor:
+        pooled = ops.relu(self.bn(self.conv(x))).mean((2, 3))
+        return self.classifier(self.dropout(pooled, keys))
+
+
+def kill_before(holder: object, name: str, number: int) -> None:
+    """Kill this process before the ``number``-th call of ``holder.name``."""
+    calls, call = iter(range(1, 1_000_000)), getattr(holder, name)
+
+    def counted(*arguments, **keywords):
+        if next(calls) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return call(*arguments, **keywords)
+    setattr(holder, name, counted)
+
+
+def main() -> None:
+    moment, _, number = sys.argv[1].partition(":")
+    from train import trainer
+    from train.command import train
+    from train.options import checked_recipe, train_parser
+    trainer.build_network = lambda recipe, classes: TinyNetwork(
+        classes, recipe.batch_norm_decay, recipe.dropout_keep)
+    if moment == "step":
+        kill_before(trainer.Trainer, "_look", int(number))
+    elif moment == "move":
+        kill_before(os, "replace", int(number))
+    arguments = train_parser().parse_args(sys.argv[2:])
+    train(checked_recipe(arguments), arguments)
+
+
+if __name__ == "__main__":
+    from common import run_command
+    sys.exit(run_command(main))

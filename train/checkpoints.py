@@ -1,0 +1,89 @@
+"""The checkpoints of a run: which ones stay, and which one to go on from."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Mapping, NamedTuple, Optional
+
+import mindspore as ms
+
+from common import RequestError
+from inceptionv4 import CheckpointMeta, read_checkpoint, read_meta, save_checkpoint
+
+_PREFIX = "inceptionv4-"
+
+
+class Found(NamedTuple):
+    """A complete checkpoint."""
+
+    path: Path
+    meta: CheckpointMeta
+    state: dict[str, ms.Parameter]
+
+
+def add_checkpoint(folder: Path, state: Mapping[str, ms.Tensor], meta: CheckpointMeta,
+                   keep: int) -> Path:
+    """Save ``inceptionv4-<epoch>_<step>.ckpt``; of the others only the last ones, ``keep`` with the
+    new one, and the one of the lowest error stay.
+
+    Raises:
+        OSError: the folder cannot be written or the disk is full; the older ones all stay.
+    """
+    path = folder / f"{_PREFIX}{meta.epoch}_{meta.step}.ckpt"
+    save_checkpoint(path, state, meta)
+    _remove_all_but(folder, keep)
+    return path
+
+
+def _remove_all_but(folder: Path, keep: int) -> None:
+    there = checkpoints(folder)
+    staying = {*there[-keep:], best_checkpoint(folder)}
+    for path in there:
+        if path not in staying:
+            path.unlink()
+            path.with_suffix(".meta").unlink(missing_ok=True)
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The run's checkpoints, oldest first, complete or not."""
+    def step(path: Path) -> int:
+        return int(path.stem.rsplit("_", 1)[1])
+    return sorted(folder.glob(f"{_PREFIX}*_*.ckpt"), key=step)
+
+
+def best_checkpoint(folder: Path) -> Optional[Path]:
+    """The one with the lowest top-1 error, the first of equal ones; None where none was measured.
+    """
+    errors = [(_top1_error(path), path) for path in checkpoints(folder)]
+    measured = [(error, path) for error, path in errors if error is not None]
+    return min(measured, key=lambda pair: pair[0])[1] if measured else None
+
+
+def _top1_error(path: Path) -> Optional[float]:
+    try:
+        return read_meta(path).top1_error
+    except RequestError as error:  # torn: no reason to end the run that is under way
+        print(f"warning: {error}", file=sys.stderr)
+        return None
+
+
+def newest_complete(folder: Path) -> Optional[Found]:
+    """The last checkpoint that is whole; a warning names each one that is not."""
+    for path in reversed(checkpoints(folder)):
+        try:
+            return Found(path, *read_checkpoint(path))
+        except RequestError as error:
+            print(f"warning: left out for resuming: {error}", file=sys.stderr)
+    return None
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a killed run left half-written."""
+    for path in folder.glob(f".{_PREFIX}*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    for path in folder.glob(f"{_PREFIX}*.meta"):
+        if not path.with_suffix(".ckpt").exists():
+            path.unlink()

@@ -1,0 +1,43 @@
+"""The steps of one epoch: fed by the host, or in sink mode through a queue on the device."""
+
+import time
+from typing import Iterator, NamedTuple, Optional
+
+import mindspore as ms
+import mindspore.dataset as ds
+
+from train.step import TrainStep
+
+
+class Taken(NamedTuple):
+    """A step that was started; the loss may still be on its way from the device."""
+
+    loss: ms.Tensor  # float32 ()
+    waited: Optional[float]  # seconds for its data; None where the device waits, not the host
+
+
+def host_steps(step: TrainStep, feed: ds.Dataset) -> Iterator[Taken]:
+    """Hand each batch of ``feed`` to ``step``."""
+    batches = feed.create_tuple_iterator(num_epochs=1)
+    while True:
+        start = time.perf_counter()
+        batch = next(batches, None)
+        if batch is None:
+            return
+        waited = time.perf_counter() - start
+        yield Taken(step(*batch), waited)
+
+
+def sink_steps(step: TrainStep, feed: ds.Dataset, steps: int, batch: tuple[ms.Tensor, ms.Tensor]
+               ) -> Iterator[Taken]:
+    """Let the device take the batches itself from a queue that MindSpore fills beside it.
+
+    The step's own graph stays the one that was compiled, whatever queue an epoch has; a graph
+    that held the queue would be compiled anew for each epoch, minutes on Ascend.
+
+    Args:
+        batch: of the shapes and types that ``feed`` gives.
+    """
+    take = ms.data_sink(step, feed, sink_size=1, input_signature=batch)
+    for _ in range(steps):
+        yield Taken(take(), None)
