@@ -43,7 +43,7 @@ help: ## list the targets and variables
 	@echo "  RUN         run folder of the training                         [$(RUN)]"
 	@echo "  CKPT        checkpoint to evaluate                             (eval-1, eval-144)"
 	@echo "  BLACKLIST   the devkit's validation blacklist                  (convert, optional)"
-	@echo "  CARDS       cards of this machine that train-8p uses           [$(CARDS)]"
+	@echo "  CARDS       cards of this machine            (train-8p [$(CARDS)], eval-1, eval-144 [1])"
 	@echo "  NODES       machines with as many cards, all seeing RECORDS    [$(NODES)]"
 	@echo "  MASTER      address of machine 0                               [$(MASTER)]"
 	@echo "  NODE_RANK   number of this machine, from 0                     [$(NODE_RANK)]"
@@ -108,7 +108,9 @@ ifeq ($(findstring --dry-run,$(ARGS)),)
 	$(LAUNCH) --log-dir $(RUN)-log train $(TRAIN) --preset adsl-8p $(ARGS)
 endif
 
-EVALUATE = $(PY) -m evaluate --records $(RECORDS)/val --checkpoint $(CKPT) --device $(DEVICE)
+# An evaluation takes one card, or those that CARDS says on the command line.
+EVALUATE = $(if $(filter command,$(firstword $(origin CARDS))),$(LAUNCH) --log-dir results/$@-log \
+	evaluate,$(PY) -m evaluate) --records $(RECORDS)/val --checkpoint $(CKPT) --device $(DEVICE)
 
 eval-1: need-CKPT $(DONE) ## single-crop accuracy of CKPT on both validation sets
 	$(EVALUATE) --crops 1 --out results/crops-1 $(ARGS)

@@ -1,4 +1,4 @@
-"""Command line: ``python -m benchmarks convert|feed --out DIR``."""
+"""Command line: ``python -m benchmarks convert|feed|crops --out DIR``."""
 
 import argparse
 import sys
@@ -16,10 +16,9 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True, parser_class=ArgumentParser)
     _add_convert(commands)
     _add_feed(commands)
+    _add_crops(commands)
     arguments = parser.parse_args()
-    table = arguments.benchmark(arguments)
-    (arguments.out / "work").rmdir()
-    print(write_table(table, arguments.out))
+    arguments.benchmark(arguments)
 
 
 def _add_common(parser: argparse.ArgumentParser, room: str, images: int) -> None:
@@ -36,9 +35,14 @@ def _add_convert(commands) -> None:
     convert.set_defaults(benchmark=_convert)
 
 
-def _convert(arguments: argparse.Namespace) -> Table:
-    return benchmark_conversion(arguments.out / "work", arguments.images, arguments.repeats,
-                                arguments.workers)
+def _convert(arguments: argparse.Namespace) -> None:
+    _report(benchmark_conversion(arguments.out / "work", arguments.images, arguments.repeats,
+                                 arguments.workers), arguments.out)
+
+
+def _report(table: Table, out: Path) -> None:
+    (out / "work").rmdir()
+    print(write_table(table, out))
 
 
 def _add_feed(commands) -> None:
@@ -52,11 +56,35 @@ def _add_feed(commands) -> None:
     feed.set_defaults(benchmark=_feed)
 
 
-def _feed(arguments: argparse.Namespace) -> Table:
-    return benchmark_feeds(FeedRequest(
+def _feed(arguments: argparse.Namespace) -> None:
+    _report(benchmark_feeds(FeedRequest(
         arguments.out / "work", arguments.images, arguments.repeats, arguments.workers,
         arguments.batch_size, arguments.image_size, arguments.skip, arguments.open_ms,
-        arguments.read_ms))
+        arguments.read_ms)), arguments.out)
+
+
+def _add_crops(commands) -> None:
+    crops = commands.add_parser("crops", help="144 crops: the host against the naive way, a run "
+                                "against the bare network")
+    crops.add_argument("--out", type=Path, required=True, help="folder of two result folders")
+    crops.add_argument("--images", type=int, default=40, help="pictures that the host cuts")
+    crops.add_argument("--run-images", type=int, default=6, help="pictures of the whole run")
+    crops.add_argument("--repeats", type=int, default=3, help="times each row is run, in turns")
+    crops.add_argument("--image-size", type=int, default=75, help="pixels, of the whole run")
+    crops.add_argument("--device", default="auto", help="auto, CPU or Ascend")
+    crops.set_defaults(benchmark=_crops)
+
+
+def _crops(arguments: argparse.Namespace) -> None:
+    from benchmarks.crops import benchmark_host, benchmark_run, project  # loads MindSpore
+    out, images, repeats = arguments.out, arguments.images, arguments.repeats
+    host = benchmark_host(out / "work", images, repeats)
+    run = benchmark_run(out / "work", arguments.run_images, repeats, arguments.image_size,
+                        arguments.device)
+    print(write_table(host, out / "crops-host"))
+    print(write_table(run, out / "crops-run"))
+    for cards in (1, 8):
+        print(project(images / host.rows[1].median, cards))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
 """Writing files that matter: beside their place, fsynced, then moved."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
+import socket
 from pathlib import Path
 from typing import IO, Iterator, Union
+
+from common.command import RequestError
 
 PathLike = Union[str, os.PathLike]
 
@@ -63,6 +67,33 @@ def write_text(path: PathLike, text: str) -> None:
 def write_json(path: PathLike, value: object) -> None:
     """Write ``value`` as indented JSON; NaN is refused, since JSON has none."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_json_once(path: PathLike, value: object) -> None:
+    """Write ``value`` unless the file is there: of processes that start at once, also on several
+    hosts, the first one wins, and all find the file whole."""
+    path = Path(path)
+    own = path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
+    write_json(own, value)
+    with contextlib.suppress(FileExistsError):
+        os.link(own, path)
+    own.unlink()
+    fsync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def locked_file(path: PathLike, refusal: str, shared: bool = False) -> Iterator[None]:
+    """Hold the lock on ``path`` (made if need be); a killed process lets go of it.
+
+    Raises:
+        RequestError: with ``refusal``, if another process holds it.
+    """
+    with open(path, "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RequestError(refusal) from None
+        yield
 
 
 def sha256_of_file(path: PathLike) -> str:

@@ -10,18 +10,17 @@ Hosts that convert a range of shards each share the folder; all else has it alon
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
 from pathlib import Path
 from typing import Any, Dict, Iterator, Optional
 
-from common import RequestError, write_json
-from common.files import fsync_folder
+from common import RequestError
+from common.files import fsync_folder, locked_file, write_json_once
 from convert.manifest import MANIFEST_NAME, Manifest
 from convert.planning import ShardPlan
-from convert.shards import REPORT_NAME, ShardReport, finished_folder, unfinished_suffix
+from convert.shards import REPORT_NAME, ShardReport, finished_folder
 
 BUILDING = ".building"
 _REQUEST = "request.json"
@@ -42,12 +41,8 @@ def locked_workspace(out: Path, request: Dict[str, Any], shared: bool = False) -
     building = out / BUILDING
     _refuse_foreign_contents(out)
     building.mkdir(parents=True, exist_ok=True)
-    with open(building / _LOCK, "w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RequestError(f"{out}: another conversion is writing there; wait for it or give "
-                               "another --out") from None
+    refusal = f"{out}: another conversion is writing there; wait for it or give another --out"
+    with locked_file(building / _LOCK, refusal, shared):
         _check_request(building / _REQUEST, request, out)
         if not shared:
             _remove_unfinished(building)
@@ -64,22 +59,12 @@ def _refuse_foreign_contents(out: Path) -> None:
 
 def _check_request(path: Path, request: Dict[str, Any], out: Path) -> None:
     if not path.exists():
-        _claim(path, request)
+        write_json_once(path, request)
     earlier = json.loads(path.read_text(encoding="utf-8"))
     if earlier != request:
         raise RequestError(f"{out} holds a half-done conversion of another request "
                            f"({describe_difference(earlier, request)}); ask for the same, give "
                            f"another --out, or remove {path.parent} to start over")
-
-
-def _claim(path: Path, request: Dict[str, Any]) -> None:
-    """Write the request, complete or not at all; of hosts that start at once the first one wins."""
-    own = path.with_name(f"{path.name}.{unfinished_suffix()}")
-    write_json(own, request)
-    with contextlib.suppress(FileExistsError):
-        os.link(own, path)
-    own.unlink()
-    fsync_folder(path.parent)
 
 
 def describe_difference(earlier: Dict[str, Any], now: Dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ _MODULE_OF = {
     "Predictions": "predictions", "load_predictions": "predictions",
     "save_predictions": "predictions",
     "Score": "scores", "score": "scores", "score_subset": "scores",
-    "accuracy_table": "results", "read_result": "results",
+    "accuracy_table": "page", "read_result": "results",
 }
 
 __all__ = sorted(_MODULE_OF)

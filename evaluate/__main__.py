@@ -1,27 +1,68 @@
-"""Command line: ``python -m evaluate --records DIR --checkpoint X.ckpt --crops 144 --out DIR``."""
+"""Command line: ``python -m evaluate --records DIR --checkpoint X.ckpt --crops 144 --out DIR``,
+and, named by a first word, what is done with results and with single pictures."""
 
 import argparse
 import sys
 from pathlib import Path
+from typing import Union
 
 from common import ArgumentParser, run_command
-from convert import available_cores
-from evaluate.protocols import PROTOCOLS
+from evaluate.protocols import PAPER, PROTOCOLS
 from evaluate.report import write_report
+from evaluate.request import Request
 from evaluate.results import JSON_NAME, PAGE_NAME, PREDICTIONS_NAME
 from evaluate.steps import VIEWS_PER_STEP
 
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Keeps the line breaks of the list of commands."""
+
+
 def main() -> None:
-    if sys.argv[1:2] == ["report"]:
-        _report(sys.argv[2:])
+    first, *others = sys.argv[1:] or [""]
+    if first in COMMANDS:
+        COMMANDS[first](others)
     else:
-        _evaluate()
+        _evaluate(sys.argv[1:])
+
+
+def _evaluate(words: list[str]) -> None:
+    """Top-1 and top-5 error of a checkpoint on a record set, the full and, with a blacklist, the
+    filtered one. Started again with the same arguments it goes on where it was stopped."""
+    parser = ArgumentParser(prog="python -m evaluate", description=_evaluate.__doc__,
+                            formatter_class=_Help, epilog=_other_commands())
+    parser.add_argument("--records", type=Path, required=True, help="folder of the record set")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="a .ckpt, its .meta beside")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the result")
+    _add_crops(parser)
+    parser.add_argument("--blacklist", type=Path, help="validation ids that make the filtered set "
+                        "of records that were converted without a list")
+    parser.add_argument("--curve", action="store_true",
+                        help="also the accuracy as crops are added, square by square")
+    parser.add_argument("--views-per-step", type=_positive, default=VIEWS_PER_STEP,
+                        help="at most so many views at a time on the device")
+    parser.add_argument("--device", default="auto", help="auto, CPU or Ascend")
+    parser.add_argument("--workers", type=_positive,
+                        help="threads that decode pictures; default: the cores, shared by ranks")
+    request = Request(**vars(parser.parse_args(words)))
+    from evaluate.command import evaluate_checkpoint  # not above: --help needs no MindSpore
+    if evaluate_checkpoint(request):
+        print((request.out / PAGE_NAME).read_text(encoding="utf-8"))
+        for name in (PREDICTIONS_NAME, JSON_NAME, PAGE_NAME):
+            print(request.out / name)
+
+
+def _add_crops(parser: ArgumentParser) -> None:
+    parser.add_argument("--crops", type=int, choices=PROTOCOLS, default=1, help="views a picture")
+    parser.add_argument("--scales", type=_scales,
+                        help=f"of 144 crops: '{PAPER}' for 256,288,320,352 in their ratio to 224, "
+                             "or four shorter sides in pixels; default: 320,352,384,448 in their "
+                             "ratio to 299")
 
 
 def _report(words: list[str]) -> None:
-    parser = ArgumentParser(prog="python -m evaluate report",
-                            description="One HTML page from a run and its results.")
+    """One HTML page from a run and its results."""
+    parser = ArgumentParser(prog="python -m evaluate report", description=_report.__doc__)
     parser.add_argument("--run", type=Path, help="run folder, for the training history")
     parser.add_argument("--results", type=Path, required=True, help="folder of result folders")
     parser.add_argument("--out", type=Path, required=True, help="HTML file to write")
@@ -30,29 +71,42 @@ def _report(words: list[str]) -> None:
     print(f"{table}\n\nreport: {arguments.out}" if table else f"report: {arguments.out}")
 
 
-def _evaluate() -> None:
-    arguments = _parse()
-    from evaluate.command import evaluate_checkpoint  # not above: --help needs no MindSpore
-    evaluate_checkpoint(**vars(arguments))
-    print((arguments.out / PAGE_NAME).read_text(encoding="utf-8"))
-    for name in (PREDICTIONS_NAME, JSON_NAME, PAGE_NAME):
-        print(arguments.out / name)
+def _compare(words: list[str]) -> None:
+    """The difference of two results of the same images, with McNemar's paired test."""
+    parser = ArgumentParser(prog="python -m evaluate compare", description=_compare.__doc__)
+    parser.add_argument("a", type=Path, help="a result folder")
+    parser.add_argument("b", type=Path, help="another one, of the same images")
+    arguments = parser.parse_args(words)
+    from evaluate.compare import compare_results  # not above: --help needs no SciPy
+    print(compare_results(arguments.a, arguments.b))
 
 
-def _parse() -> argparse.Namespace:
-    parser = ArgumentParser(prog="python -m evaluate",
-                            description="Top-1 and top-5 error of a checkpoint on a record set, "
-                                        "the full and, with a blacklist, the filtered one.")
-    parser.add_argument("--records", type=Path, required=True, help="folder of the record set")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="a .ckpt, its .meta beside")
-    parser.add_argument("--crops", type=int, choices=PROTOCOLS, default=1, help="views a picture")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the result")
-    parser.add_argument("--views-per-step", type=_positive, default=VIEWS_PER_STEP,
-                        help="at most so many views at a time on the device")
+def _predict(words: list[str]) -> None:
+    """The five most probable classes of single pictures."""
+    parser = ArgumentParser(prog="python -m evaluate predict", description=_predict.__doc__)
+    parser.add_argument("checkpoint", type=Path, help="a .ckpt, its .meta beside")
+    parser.add_argument("pictures", type=Path, nargs="+", help="files that Pillow reads")
+    _add_crops(parser)
+    names = parser.add_mutually_exclusive_group()
+    names.add_argument("--records", type=Path, help="a record set whose classes have the names")
+    names.add_argument("--classes", type=Path, help="text file, a class name a line")
     parser.add_argument("--device", default="auto", help="auto, CPU or Ascend")
-    parser.add_argument("--workers", type=_positive, default=available_cores(),
-                        help="threads that decode pictures")
-    return parser.parse_args()
+    arguments = parser.parse_args(words)
+    from evaluate.predict import predict_pictures  # not above: --help needs no MindSpore
+    print(predict_pictures(**vars(arguments)))
+
+
+COMMANDS = {"report": _report, "compare": _compare, "predict": _predict}
+
+
+def _other_commands() -> str:
+    lines = [f"  python -m evaluate {name} --help\t{command.__doc__}"
+             for name, command in COMMANDS.items()]
+    return "other commands:\n" + "\n".join(lines)
+
+
+def _scales(text: str) -> Union[str, tuple[int, ...]]:
+    return text if text == PAPER else tuple(_positive(part) for part in text.split(","))
 
 
 def _positive(text: str) -> int:

@@ -1,35 +1,119 @@
 """What ``python -m evaluate`` does: a checkpoint and a record set to a result folder."""
 
+import importlib.metadata
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
+from blacklist import Blacklist
 from common import RequestError
-from convert import RecordSet, open_records
-from evaluate.evaluator import Evaluator
-from evaluate.protocols import protocol_of
+from convert import RecordSet, available_cores, open_records
+from evaluate.evaluator import Evaluator, check_rows
+from evaluate.marking import blacklist_for, mark
+from evaluate.parts import (PartWriter, missing_rows, opened_parts, read_parts, remove_parts,
+                            rows_of_rank, saved_rows, wait_for_all)
+from evaluate.predictions import Part
+from evaluate.protocols import Protocol, protocol_of
+from evaluate.request import Request
 from evaluate.results import claim_folder, describe_protocol, write_results
-from inceptionv4 import CheckpointMeta, InceptionV4, load_checkpoint, read_meta, setup_device
+from inceptionv4 import (CheckpointMeta, Device, InceptionV4, load_checkpoint, meet_ranks,
+                         read_meta, setup_device)
 
 
-def evaluate_checkpoint(records: Path, checkpoint: Path, crops: int, out: Path,
-                        views_per_step: int, device: str, workers: int) -> dict[str, Any]:
-    """Evaluate and write the result folder; returns the content of ``result.json``.
+@dataclass(frozen=True)
+class Task:
+    """A request that was looked at: what it names is there and fits together."""
 
-    Everything that can be wrong with the request is looked at before the network runs.
+    request: Request
+    records: RecordSet
+    meta: CheckpointMeta
+    protocol: Protocol
+    blacklist: Optional[Blacklist]
+    about: dict[str, Any]  # what the result is of
+
+
+def evaluate_checkpoint(request: Request) -> bool:
+    """Evaluate and write the result folder, or go on with what is there of it.
+
+    Everything that can be wrong with the request is looked at before the network runs. Under a
+    launcher each rank takes its share of the images, and rank 0 waits for the others.
+
+    Returns:
+        Whether this process wrote the result: true on rank 0.
 
     Raises:
         RequestError: records, checkpoint or folder cannot be used, or do not fit together.
     """
-    record_set, meta = open_records(records), read_meta(checkpoint)
-    check_same_classes(record_set, records, meta, checkpoint)
-    protocol = protocol_of(crops, meta.image_size)
-    about = {**describe_protocol(protocol), **describe_inputs(record_set, meta, checkpoint)}
-    claim_folder(out, about)
-    print(setup_device(device).describe(), flush=True)
+    task = look_at(request)
+    device = setup_device(request.device)
+    print(device.describe(), flush=True)
+    evaluator = _build_evaluator(task, device)
+    with opened_parts(request.out, _identity(task, evaluator, device), device.rank == 0) as folder:
+        _classify_share(evaluator, task.records, folder, device)
+        if device.rank == 0:
+            _finish(task, folder, device)
+    return device.rank == 0
+
+
+def look_at(request: Request) -> Task:
+    """RequestError for what can be seen without loading the network."""
+    records, meta = open_records(request.records), read_meta(request.checkpoint)
+    check_same_classes(records, request.records, meta, request.checkpoint)
+    protocol = protocol_of(request.crops, meta.image_size, request.scales)
+    blacklist = blacklist_for(records, request.blacklist)
+    about = {**describe_protocol(protocol),
+             **describe_inputs(records, meta, request.checkpoint, blacklist)}
+    claim_folder(request.out, about)
+    return Task(request, records, meta, protocol, blacklist, about)
+
+
+def _build_evaluator(task: Task, device: Device) -> Evaluator:
+    meta, request = task.meta, task.request
     network = InceptionV4(meta.num_classes, meta.batch_norm_decay)
-    load_checkpoint(checkpoint, network)
-    evaluator = Evaluator(network, protocol, meta.mean, meta.std, views_per_step, workers)
-    return write_results(out, about, evaluator.run(record_set))
+    load_checkpoint(request.checkpoint, network)
+    workers = request.workers or max(1, available_cores() // device.local_ranks)
+    return Evaluator(network, task.protocol, meta.mean, meta.std, request.views_per_step, workers,
+                     request.curve)
+
+
+def _identity(task: Task, evaluator: Evaluator, device: Device) -> dict[str, Any]:
+    """All that decides the bits of a row's prediction; parts that differ in it do not mix."""
+    return {**describe_protocol(task.protocol), "checkpoint_sha256": task.meta.ckpt_sha256,
+            "records_sha256": task.records.sha256, "views_per_step": evaluator.step.views,
+            "pictures_per_step": evaluator.step.pictures, "curve": evaluator.curve,
+            "device": device.name, "mindspore": importlib.metadata.version("mindspore")}
+
+
+def _classify_share(evaluator: Evaluator, records: RecordSet, folder: Path,
+                    device: Device) -> None:
+    """Classify what is missing of this rank's rows, into parts in ``folder``."""
+    rows = rows_of_rank(records.images, evaluator.step.pictures, device.rank, device.ranks)
+    missing = missing_rows(saved_rows(folder), rows)
+    meet_ranks(device)  # all have looked before the first one can remove the parts
+    if sum(map(len, missing)) < len(rows):
+        print(f"{len(rows) - sum(map(len, missing)):,} of {len(rows):,} images are in {folder}: "
+              "going on from there", flush=True)
+    if missing:
+        with PartWriter(folder) as writer:
+            for group in evaluator.classify(records, missing):
+                writer.add(group)
+
+
+def _finish(task: Task, folder: Path, device: Device) -> None:
+    """Merge the parts of all ranks, check that every image is there once, write the result."""
+    wait_for_all(folder, task.records.images)
+    whole = read_parts(folder, task.records.images)
+    check_rows(task.records, whole.predictions)
+    about = {**task.about, "speed": describe_speed(whole, device.ranks)}
+    write_results(task.request.out, about, mark(whole.predictions, task.blacklist))
+    remove_parts(folder)
+
+
+def describe_speed(whole: Part, ranks: int) -> dict[str, Any]:
+    """Compiling and starting excluded; an evaluation that went on counts all its sittings."""
+    return {"ranks": ranks, "seconds_of_all_ranks": whole.seconds,
+            "images_per_second_per_rank": len(whole.rows) / whole.seconds,
+            "waiting_for_data": whole.waiting / whole.seconds}
 
 
 def check_same_classes(record_set: RecordSet, records: Path, meta: CheckpointMeta,
@@ -47,11 +131,16 @@ def check_same_classes(record_set: RecordSet, records: Path, meta: CheckpointMet
                            "other names: evaluate it on records of the classes it was trained on")
 
 
-def describe_inputs(record_set: RecordSet, meta: CheckpointMeta,
-                    checkpoint: Path) -> dict[str, Any]:
+def describe_inputs(records: RecordSet, meta: CheckpointMeta, checkpoint: Path,
+                    blacklist: Optional[Blacklist]) -> dict[str, Any]:
+    """What the result is of; ``is_ilsvrc`` and ``blacklist_is_ilsvrc`` by their digests."""
+    listed, check = blacklist or records.manifest.blacklist, records.manifest.ilsvrc
     return {
         "checkpoint": str(checkpoint), "checkpoint_sha256": meta.ckpt_sha256,
-        "records": str(record_set.folder), "records_sha256": record_set.sha256,
-        "split": record_set.split, "classes": len(record_set.class_names),
-        "has_blacklist": record_set.has_blacklist,
+        "records": str(records.folder), "records_sha256": records.sha256,
+        "split": records.split, "classes": len(records.class_names),
+        "has_blacklist": listed is not None,
+        "blacklist_sha256": listed.sha256 if listed else None,
+        "is_ilsvrc": bool(check and check.labels and check.class_names),
+        "blacklist_is_ilsvrc": bool(listed and listed.is_ilsvrc),
     }

@@ -1,5 +1,6 @@
 """A network over a record set: every picture once, its probabilities averaged over the crops."""
 
+import time
 from itertools import islice
 from typing import Iterator, Optional, Sequence
 
@@ -11,9 +12,10 @@ from common import RequestError, progress_bar
 from convert import RecordSet, available_cores
 from convert.manifest import RowsDigest
 from evaluate.graphs import Classifier, ViewCutter
-from evaluate.predictions import Predictions, gather_predictions
+from evaluate.predictions import (Part, Predictions, gather_predictions, join_parts,
+                                  label_ranks)
 from evaluate.protocols import Protocol
-from evaluate.reading import Prepared, Row, prepared_rows
+from evaluate.reading import Prepared, prepared_rows
 from evaluate.steps import VIEWS_PER_STEP, step_shape
 
 
@@ -29,12 +31,13 @@ class Evaluator:
         mean, std: per channel, in 0..255 units, what the network was trained with.
         views_per_step: at most so many views pass through the network at a time.
         workers: threads that decode; default: one a core.
+        curve: also keep where the label stands as crops are added.
     """
 
     def __init__(self, network: nn.Cell, protocol: Protocol, mean: Sequence[float],
                  std: Sequence[float], views_per_step: int = VIEWS_PER_STEP,
-                 workers: Optional[int] = None):
-        self.network, self.protocol = network, protocol
+                 workers: Optional[int] = None, curve: bool = False):
+        self.network, self.protocol, self.curve = network, protocol, curve
         self.step = step_shape(protocol.crops, views_per_step)
         self.cutter = ViewCutter(protocol, *self.step)
         self.classifier = Classifier(network, mean, std)
@@ -47,67 +50,102 @@ class Evaluator:
             RequestError: a picture that cannot be decoded, outputs that are not numbers, or rows
                 that differ from the manifest: missing, repeated or unknown ids.
         """
+        groups = list(self.classify(records, [range(records.images)]))
+        predictions = join_parts(groups).predictions
+        check_rows(records, predictions)
+        return predictions
+
+    def classify(self, records: RecordSet, parts: Sequence[range]) -> Iterator[Part]:
+        """The rows at the positions ``parts``, group by group, with a progress bar.
+
+        Where parts start at multiples of ``step.pictures``, the same rows form a group whatever
+        is asked for, and so get the same probabilities to the bit.
+
+        Raises:
+            RequestError: a picture that cannot be decoded, or outputs that are not numbers.
+        """
         was_training = self.network.training
         self.classifier.set_train(False)
         try:
-            rows, probabilities = self._classify_all(records)
+            self._compile()
+            with progress_bar(sum(map(len, parts)), f"{self.protocol.crops} crops",
+                              "images") as bar:
+                for part in parts:
+                    for group in self._classify_rows(records, part):
+                        bar.update(len(group.rows))
+                        yield group
         finally:
             self.network.set_train(was_training)
-        check_rows(records, rows)
-        check_finite(rows, probabilities)
-        return gather_predictions([row.image_id for row in rows], [row.label for row in rows],
-                                  [row.blacklisted for row in rows], probabilities)
 
-    def _classify_all(self, records: RecordSet) -> tuple[list[Row], np.ndarray]:
-        rows, probabilities = [], []
-        prepared = prepared_rows(records, self.protocol, self.workers,
-                                 ahead=self.step.pictures + self.workers)
-        with progress_bar(records.images, f"{self.protocol.crops} crops", "images") as bar:
-            for group in _groups(prepared, self.step.pictures):
-                rows.extend(picture.row for picture in group)
-                probabilities.append(self._classify(group))
-                bar.update(len(group))
-        return rows, np.concatenate(probabilities)
-
-    def _classify(self, group: list[Prepared]) -> np.ndarray:
-        """Mean probabilities of a group of pictures, float32 (pictures, classes)."""
-        steps = self.cutter(*self._squares(group))
+    def view_probabilities(self, squares: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+        """float32 (pictures, crops, classes) of at most ``step.pictures`` pictures, each given
+        by its squares (``cut_squares``); the network must not be in training mode."""
+        steps = self.cutter(*self._fill_up(squares))
         views = np.concatenate([self.classifier(step).asnumpy() for step in steps])
-        views = views.reshape(self.step.pictures, self.protocol.crops, -1)
-        return views[:len(group)].mean(axis=1, dtype=np.float32)
+        return views.reshape(self.step.pictures, self.protocol.crops, -1)[:len(squares)]
 
-    def _squares(self, group: list[Prepared]) -> list[ms.Tensor]:
+    def _compile(self) -> None:
+        """Ahead, so that the first group's time is that of its pictures."""
+        size, squares = self.protocol.image_size, self.step.pictures * len(self.protocol.squares)
+        self.cutter.compile(*(ms.Tensor(np.zeros((squares, scale, scale, 3), np.uint8))
+                              for scale in self.protocol.scales))
+        self.classifier.compile(ms.Tensor(np.zeros((self.step.views, size, size, 3), np.uint8)))
+
+    def _classify_rows(self, records: RecordSet, rows: range) -> Iterator[Part]:
+        prepared = prepared_rows(records, rows, self.protocol, self.workers,
+                                 ahead=self.step.pictures + self.workers)
+        for first in range(rows.start, rows.stop, self.step.pictures):
+            start = time.perf_counter()
+            pictures = list(islice(prepared, self.step.pictures))
+            waiting = time.perf_counter() - start
+            predictions = self._predict(pictures)
+            yield Part(range(first, first + len(pictures)), predictions,
+                       time.perf_counter() - start, waiting)
+
+    def _predict(self, pictures: Sequence[Prepared]) -> Predictions:
+        rows = [picture.row for picture in pictures]
+        ids, labels = [row.image_id for row in rows], [row.label for row in rows]
+        views = self.view_probabilities([picture.squares for picture in pictures])
+        check_finite(ids, views)
+        return gather_predictions(
+            ids, labels, [row.blacklisted for row in rows],
+            mean_of_views(views, self.protocol.crops),
+            curve_ranks(views, labels, self.protocol.curve) if self.curve else None)
+
+    def _fill_up(self, squares: Sequence[Sequence[np.ndarray]]) -> list[ms.Tensor]:
         """One tensor per scale; black pictures fill up the last group."""
-        empty = self.step.pictures - len(group)
-        squares = []
-        for of_scale in zip(*(picture.squares for picture in group)):
-            squares.append(ms.Tensor(np.concatenate(
-                [*of_scale, *[np.zeros_like(of_scale[0])] * empty])))
-        return squares
+        empty = self.step.pictures - len(squares)
+        return [ms.Tensor(np.concatenate([*of_scale, *[np.zeros_like(of_scale[0])] * empty]))
+                for of_scale in zip(*squares)]
 
 
-def _groups(prepared: Iterator[Prepared], pictures: int) -> Iterator[list[Prepared]]:
-    while group := list(islice(prepared, pictures)):
-        yield group
+def mean_of_views(views: np.ndarray, crops: int) -> np.ndarray:
+    """float32 (pictures, crops, classes) -> the mean over the first ``crops``, as float32."""
+    return views[:, :crops].mean(axis=1, dtype=np.float32)
 
 
-def check_rows(records: RecordSet, rows: Sequence[Row]) -> None:
+def curve_ranks(views: np.ndarray, labels: Sequence[int], points: Sequence[int]) -> np.ndarray:
+    """uint8 (pictures, points): ``label_ranks`` after the first ``points`` crops of ``views``."""
+    return np.stack([label_ranks(mean_of_views(views, crops), labels) for crops in points], axis=1)
+
+
+def check_rows(records: RecordSet, predictions: Predictions) -> None:
     """RequestError unless ids, labels and flags are exactly those that were converted."""
     digest = RowsDigest()
-    for row in rows:
-        digest.add(row.image_id, row.label, int(row.blacklisted))
+    for row in zip(predictions.image_id.tolist(), predictions.label.tolist(),
+                   predictions.blacklisted.tolist()):
+        digest.add(*row)
     if digest.sha256() != records.manifest.rows_sha256:
-        raise RequestError(f"the {len(rows):,} rows read from {records.folder} are not the "
-                           f"{records.images:,} of its manifest: ids, labels or blacklist flags "
-                           "are missing, repeated or changed; see what is damaged with: "
+        raise RequestError(f"the {predictions.images:,} rows read from {records.folder} are not "
+                           f"the {records.images:,} of its manifest: ids, labels or blacklist "
+                           "flags are missing, repeated or changed; see what is damaged with: "
                            f"python -m convert verify {records.folder}")
 
 
-def check_finite(rows: Sequence[Row], probabilities: np.ndarray) -> None:
-    """RequestError naming the images whose probabilities, (N, classes), are not numbers."""
-    bad = np.flatnonzero(~np.isfinite(probabilities).all(axis=1))
-    if bad.size:
-        ids = ", ".join(str(rows[position].image_id) for position in bad[:5])
-        raise RequestError(f"the network's outputs are not numbers for {bad.size:,} images "
-                           f"(image id {ids}{' ...' if bad.size > 5 else ''}): the checkpoint's "
-                           "weights are unusable, take an earlier one")
+def check_finite(ids: Sequence[int], probabilities: np.ndarray) -> None:
+    """RequestError naming the images whose probabilities, (N, ...), are not numbers."""
+    good = np.isfinite(probabilities).reshape(len(ids), -1).all(axis=1)
+    if not good.all():
+        named = ", ".join(str(ids[position]) for position in np.flatnonzero(~good)[:5])
+        raise RequestError(f"the network's outputs are not numbers for image id {named}: the "
+                           "checkpoint's weights are unusable, take an earlier one")

@@ -7,7 +7,7 @@ first square, or corner, starts at pixel 0 and the last one ends with the last p
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Sequence, Union
 
 from common import RequestError
 
@@ -19,6 +19,9 @@ CORNERS_AND_CENTRE = ((START, START), (START, END), (END, START), (END, END), (C
 # sides of 256, 288, 320 and 352 pixels for crops of 224; these are the ones in use for 299.
 REFERENCE_SIZE = 299
 REFERENCE_SCALES = (320, 352, 384, 448)
+PAPER_SIZE = 224
+PAPER_SCALES = (256, 288, 320, 352)
+PAPER = "paper"  # instead of scales: the paper's, for crops of another size
 
 # Share of the shorter side that a single centre crop covers: the evaluation of the Inception
 # networks by their authors (TensorFlow models, slim, inception_preprocessing.py).
@@ -72,6 +75,14 @@ class Protocol:
     def crops(self) -> int:
         return len(self.scales) * len(self.squares) * self.crops_per_square
 
+    @property
+    def curve(self) -> tuple[int, ...]:
+        """Numbers of crops, in the order of ``crop_boxes``, after which a curve has a point: each
+        square, or each view where there is but one square."""
+        several = self.crops > self.crops_per_square
+        step = self.crops_per_square if several else 1 + self.mirrored
+        return tuple(range(step, self.crops + 1, step))
+
 
 def single_crop(image_size: int) -> Protocol:
     """The centre of the picture, shorter side ``image_size`` / 0.875."""
@@ -89,29 +100,68 @@ def ten_crops(image_size: int) -> Protocol:
 def twelve_crops(image_size: int) -> Protocol:
     """The ten crops, the whole central square, and its mirror.
 
-    The Inception-v4 paper (arXiv 1602.07261, table 4) reports 12 crops without saying which;
+    The Inception-v4 paper (arXiv 1602.07261, table 3) reports 12 crops without saying which;
     this is what one square of the 144 crops gives.
     """
     return Protocol(image_size, (centre_scale(image_size),), (CENTRE,), CORNERS_AND_CENTRE,
                     whole_square=True, mirrored=True)
 
 
-def multi_scale_crops(image_size: int) -> Protocol:
-    """4 scales x 3 squares x 6 views x 2 mirrors = 144: arXiv 1409.4842, section 7."""
-    scales = tuple(round(scale * image_size / REFERENCE_SIZE) for scale in REFERENCE_SCALES)
-    return Protocol(image_size, scales, (START, CENTRE, END), CORNERS_AND_CENTRE,
+def multi_scale_crops(image_size: int,
+                      scales: Union[str, Sequence[int], None] = None) -> Protocol:
+    """4 scales x 3 squares x 6 views x 2 mirrors = 144: arXiv 1409.4842, section 7.
+
+    Args:
+        scales: four shorter sides in pixels, or ``PAPER`` for the paper's ratios to its crops;
+            None for the ones in use for 299 pixels, in their ratios.
+
+    Raises:
+        RequestError: not four scales, one there twice, or one below ``image_size``.
+    """
+    if scales is None:
+        chosen = _in_ratio(REFERENCE_SCALES, REFERENCE_SIZE, image_size)
+    elif scales == PAPER:
+        chosen = _in_ratio(PAPER_SCALES, PAPER_SIZE, image_size)
+    else:
+        chosen = _checked_scales(scales, image_size)
+    return Protocol(image_size, chosen, (START, CENTRE, END), CORNERS_AND_CENTRE,
                     whole_square=True, mirrored=True)
 
 
-PROTOCOLS = {1: single_crop, 10: ten_crops, 12: twelve_crops, 144: multi_scale_crops}
+def _in_ratio(scales: Sequence[int], size: int, image_size: int) -> tuple[int, ...]:
+    return tuple(round(scale * image_size / size) for scale in scales)
 
 
-def protocol_of(crops: int, image_size: int) -> Protocol:
-    """The protocol with that number of crops; RequestError for a number that has none."""
+def _checked_scales(scales: Sequence[int], image_size: int) -> tuple[int, ...]:
+    if len(set(scales)) != len(REFERENCE_SCALES) or len(scales) != len(REFERENCE_SCALES):
+        raise RequestError(f"scales {' '.join(map(str, scales))}: give {len(REFERENCE_SCALES)} "
+                           f"different ones, or '{PAPER}'")
+    if min(scales) < image_size:
+        raise RequestError(f"scale {min(scales)} is below the image size of the checkpoint, "
+                           f"{image_size} pixels: crops of that size would not fit")
+    return tuple(scales)
+
+
+MULTI_SCALE = 144
+PROTOCOLS = {1: single_crop, 10: ten_crops, 12: twelve_crops, MULTI_SCALE: multi_scale_crops}
+
+
+def protocol_of(crops: int, image_size: int,
+                scales: Union[str, Sequence[int], None] = None) -> Protocol:
+    """The protocol with that number of crops.
+
+    Raises:
+        RequestError: a number that has no protocol, or scales that are not right or not for it.
+    """
     if crops not in PROTOCOLS:
         known = ", ".join(map(str, PROTOCOLS))
         raise RequestError(f"there is no protocol of {crops} crops; take one of {known}")
-    return PROTOCOLS[crops](image_size)
+    if scales is None:
+        return PROTOCOLS[crops](image_size)
+    if crops != MULTI_SCALE:
+        raise RequestError(f"scales can be chosen for {MULTI_SCALE} crops, not for {crops}, which "
+                           "have one: leave --scales out")
+    return multi_scale_crops(image_size, scales)
 
 
 def centre_scale(image_size: int) -> int:

@@ -6,14 +6,14 @@ equally many, so it is not used here.
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import Iterator, NamedTuple
+from typing import Iterator, NamedTuple, Optional
 
 import mindspore.dataset as ds
 import numpy as np
 
 from common import RequestError
 from convert import RecordSet
-from evaluate.pictures import cut_squares, decode_rgb
+from evaluate.pictures import UNDECODABLE, cut_squares, decode_rgb
 from evaluate.protocols import Protocol
 
 COLUMNS = ["image", "label", "image_id", "blacklisted"]
@@ -33,26 +33,32 @@ class Prepared(NamedTuple):
     squares: list[np.ndarray]
 
 
-def read_rows(records: RecordSet) -> Iterator[Row]:
-    """The rows of a record set in file order; RequestError where the files do not fit it."""
-    dataset = ds.MindDataset(records.files, columns_list=COLUMNS, shuffle=False)
-    rows = dataset.get_dataset_size()
-    if rows != records.images:
-        raise RequestError(f"{records.folder} holds {rows:,} rows, its manifest says "
+def read_rows(records: RecordSet, part: Optional[range] = None) -> Iterator[Row]:
+    """The rows of a record set, or those at the positions ``part``, in file order.
+
+    Raises:
+        RequestError: the files do not hold as many rows as the manifest says.
+    """
+    part = range(records.images) if part is None else part
+    stored = ds.MindDataset(records.files, columns_list=COLUMNS, shuffle=False).get_dataset_size()
+    if stored != records.images:
+        raise RequestError(f"{records.folder} holds {stored:,} rows, its manifest says "
                            f"{records.images:,}; see what is damaged with: "
                            f"python -m convert verify {records.folder}")
+    dataset = ds.MindDataset(records.files, columns_list=COLUMNS,
+                             sampler=ds.SequentialSampler(part.start, len(part)))
     for row in dataset.create_dict_iterator(num_epochs=1, output_numpy=True):
         yield Row(row["image"].tobytes(), int(row["label"]), int(row["image_id"]),
                   bool(row["blacklisted"]))
 
 
-def prepared_rows(records: RecordSet, protocol: Protocol, workers: int,
+def prepared_rows(records: RecordSet, part: range, protocol: Protocol, workers: int,
                   ahead: int) -> Iterator[Prepared]:
-    """The rows in the same order, decoded and cut by ``workers`` threads (Pillow lets go of the
-    interpreter lock), at most ``ahead`` + 1 of them in memory."""
+    """The rows in the same order, decoded and cut by ``workers`` threads (Pillow and the compiled
+    resize let go of the interpreter lock), at most ``ahead`` + 1 of them in memory."""
     with ThreadPoolExecutor(workers) as threads:
         waiting = deque()
-        for row in read_rows(records):
+        for row in read_rows(records, part):
             waiting.append(threads.submit(_prepare, row, protocol, records))
             if len(waiting) > ahead:
                 yield waiting.popleft().result()
@@ -63,7 +69,7 @@ def prepared_rows(records: RecordSet, protocol: Protocol, workers: int,
 def _prepare(row: Row, protocol: Protocol, records: RecordSet) -> Prepared:
     try:
         picture = decode_rgb(row.image)
-    except OSError as error:  # Pillow's for bytes it cannot read
+    except UNDECODABLE as error:
         raise RequestError(
             f"image id {row.image_id} of {records.folder} cannot be decoded ({error}); see what is "
             f"damaged with: python -m convert verify --deep {records.folder}") from error

@@ -7,7 +7,8 @@ from typing import Any, Optional, Sequence
 
 from common import RequestError, write_text
 from evaluate.curves import training_curves
-from evaluate.results import JSON_NAME, markdown_table, read_result
+from evaluate.page import markdown_table
+from evaluate.results import JSON_NAME, read_result
 
 HISTORY = "history.jsonl"
 

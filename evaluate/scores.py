@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 
 from common import RequestError
-from evaluate.predictions import Predictions
+from evaluate.predictions import TOP, Predictions
 
 CONFIDENCE = 0.95
 
@@ -25,21 +25,36 @@ class Score:
     top5_ci95: tuple[float, float]
 
 
-def score(predictions: Predictions) -> dict[str, Score]:
-    """``full``: all images; ``filtered``: those not blacklisted, absent where none is.
-
-    With five classes or fewer the five best are all classes, and top-5 error is 0.
-    """
-    scores = {"full": score_subset(predictions, np.ones(predictions.images, bool))}
+def sets_of(predictions: Predictions) -> dict[str, np.ndarray]:
+    """Which rows, bool (N,), are in ``full``: all, and in ``filtered``: those not blacklisted,
+    absent where none is."""
+    sets = {"full": np.ones(predictions.images, bool)}
     if predictions.blacklisted.any():
-        scores["filtered"] = score_subset(predictions, ~predictions.blacklisted)
-    return scores
+        sets["filtered"] = ~predictions.blacklisted
+    return sets
+
+
+def score(predictions: Predictions) -> dict[str, Score]:
+    """The score of each set. With five classes or fewer the five best are all classes, and top-5
+    error is 0."""
+    return {name: score_subset(predictions, chosen)
+            for name, chosen in sets_of(predictions).items()}
 
 
 def score_subset(predictions: Predictions, chosen: np.ndarray) -> Score:
     """The score of the rows where ``chosen``, bool (N,), is true; RequestError if none is."""
     hits = (predictions.top5 == predictions.label[:, None])[chosen]  # (images, <= 5)
-    images, top1, top5 = len(hits), int(hits[:, 0].sum()), int(hits.any(axis=1).sum())
+    return _score(len(hits), int(hits[:, 0].sum()), int(hits.any(axis=1).sum()))
+
+
+def curve_scores(predictions: Predictions) -> dict[str, list[Score]]:
+    """For each set the scores after the first crops (``Protocol.curve``), from ``label_rank``."""
+    return {name: [_score(len(ranks), int((ranks == 0).sum()), int((ranks < TOP).sum()))
+                   for ranks in predictions.label_rank[chosen].T]
+            for name, chosen in sets_of(predictions).items()}
+
+
+def _score(images: int, top1: int, top5: int) -> Score:
     if not images:
         raise RequestError("no image is left to score: every one is blacklisted")
     return Score(images, top1, top5, _error(top1, images), _error(top5, images),

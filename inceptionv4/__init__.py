@@ -13,6 +13,7 @@ _MODULE_OF = {
     "KeyedDropout": "dropout", "mix_bits": "dropout",
     "Preprocess": "preprocess", "INCEPTION_MEAN": "preprocess", "INCEPTION_STD": "preprocess",
     "Device": "device", "DEVICE_TARGETS": "device", "setup_device": "device",
+    "meet_ranks": "device",
     "CheckpointMeta": "meta", "read_meta": "meta",
     "load_checkpoint": "weights", "network_parameters": "weights", "read_checkpoint": "weights",
     "save_checkpoint": "weights",

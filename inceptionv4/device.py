@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 import mindspore as ms
-from mindspore import communication
+from mindspore import communication, ops
 
 from common import RequestError
 
@@ -104,3 +104,13 @@ def _join_ranks() -> tuple[int, int, int]:
     ms.set_auto_parallel_context(parallel_mode=ms.ParallelMode.DATA_PARALLEL,
                                  gradients_mean=True, device_num=ranks)
     return rank, ranks, communication.get_local_rank_size()
+
+
+def meet_ranks(device: Device) -> None:
+    """Return when every rank has come here. At once where there is but one.
+
+    A sum over the ranks, since MindSpore's CPU library has no barrier. The launcher ends all
+    ranks when one of them fails before.
+    """
+    if device.ranks > 1:
+        ops.AllReduce()(ms.Tensor([1.0], ms.float32)).asnumpy()

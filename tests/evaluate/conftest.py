@@ -1,6 +1,9 @@
 """Small pictures, a record set made of them by the converter, a small network, the slow way."""
 
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import mindspore as ms
@@ -10,12 +13,20 @@ from mindspore import nn
 from mindspore.common.initializer import Normal
 from PIL import Image
 
+import evaluate.command
+import evaluate.predict
+from common import run_command
 from convert import Request, convert, open_records
+from evaluate.__main__ import main
 from evaluate.protocols import Protocol, crop_boxes
+from inceptionv4 import CheckpointMeta, network_parameters, save_checkpoint
+
+HERE = Path(__file__).parent
 
 # (width, height, mode): landscape, portrait, square, odd sizes, grayscale, CMYK, tiny, long.
 PICTURES = [(120, 90, "RGB"), (91, 133, "RGB"), (77, 77, "RGB"), (131, 97, "L"),
             (90, 80, "CMYK"), (9, 5, "RGB"), (300, 60, "RGB")]
+HUGE = [(2000, 1500, "RGB"), (900, 1400, "L")]
 CLASSES = 3
 BLACKLISTED_IDS = (2, 5)
 
@@ -49,16 +60,16 @@ def cut_one_by_one(picture: Image.Image, protocol: Protocol) -> np.ndarray:
     return np.stack(views)
 
 
-def write_source(folder: Path) -> None:
+def write_source(folder: Path, pictures=PICTURES) -> None:
     """Flat validation pictures, ILSVRC's names, with a devkit beside them."""
     (folder / "val").mkdir(parents=True)
-    for number, (width, height, mode) in enumerate(PICTURES, start=1):
+    for number, (width, height, mode) in enumerate(pictures, start=1):
         picture = encode_picture(draw_picture(width, height, mode, seed=number), quality=95)
         (folder / "val" / f"ILSVRC2012_val_{number:08}.JPEG").write_bytes(picture)
     devkit = folder / "devkit" / "data"
     devkit.mkdir(parents=True)
     (devkit / "ILSVRC2012_validation_ground_truth.txt").write_text(
-        "".join(f"{number % CLASSES + 1}\n" for number in range(len(PICTURES))))
+        "".join(f"{number % CLASSES + 1}\n" for number in range(len(pictures))))
     (devkit / "map_clsloc.txt").write_text(
         "".join(f"n0000000{label} {label} class_{label}\n" for label in range(1, CLASSES + 1)))
     (folder / "blacklist.txt").write_text("".join(f"{number}\n" for number in BLACKLISTED_IDS))
@@ -103,6 +114,14 @@ def records(source, tmp_path_factory):
                      blacklist=source / "blacklist.txt")
 
 
+@pytest.fixture(scope="session")
+def every_kind(tmp_path_factory):
+    """The seven pictures and two huge ones."""
+    folder = tmp_path_factory.mktemp("every_kind")
+    write_source(folder, PICTURES + HUGE)
+    return converted(folder, folder / "records", shards=1)
+
+
 class SmallNetwork(nn.Cell):
     """A stand-in for InceptionV4 at 75 pixels that compiles in a second."""
 
@@ -128,3 +147,67 @@ def small_network():
 def network():
     ms.set_seed(0)
     return SmallNetwork(CLASSES)
+
+
+MEAN, STD = (120.0, 110.0, 100.0), (60.0, 50.0, 70.0)
+
+
+@pytest.fixture(scope="session")
+def statistics():
+    """Mean and standard deviation of the checkpoints that ``save`` writes."""
+    return MEAN, STD
+
+
+@pytest.fixture(scope="module")
+def save(network):
+    """Writes the network as a checkpoint whose meta says what the test asks for."""
+    def save_as(path, **meta):
+        told = {"num_classes": 3, "image_size": 75, "mean": MEAN, "std": STD,
+                "batch_norm_decay": 0.9, "class_names_sha256": "", "epoch": 1, "step": 2, **meta}
+        save_checkpoint(path, network_parameters(network), CheckpointMeta(**told))
+        return path
+    return save_as
+
+
+@pytest.fixture
+def checkpoint(save, records, tmp_path):
+    return save(tmp_path / "a.ckpt", class_names_sha256=records.class_names_sha256)
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, small_network):
+    """Calls the command in this process: its exit code, what it printed, its error line."""
+    for module in (evaluate.command, evaluate.predict):
+        monkeypatch.setattr(module, "InceptionV4", small_network)
+
+    def called(*arguments):
+        monkeypatch.setattr(sys, "argv", ["evaluate", *map(str, arguments)])
+        code = run_command(main)
+        printed = capsys.readouterr()
+        errors = [line for line in printed.err.splitlines() if line.startswith("error: ")]
+        return code, printed.out, errors
+    return called
+
+
+def words_of(records, checkpoint, out, others=()):
+    given = {"records": records.folder, "checkpoint": checkpoint, "out": out, "device": "CPU"}
+    given.update(others)
+    return [part for name, value in given.items()
+            for part in (f"--{name.replace('_', '-')}", value)]
+
+
+@pytest.fixture(scope="session")
+def options():
+    """The words of a command line that evaluates a checkpoint on CPU."""
+    return words_of
+
+
+@pytest.fixture(scope="session")
+def stand_in():
+    """Runs tests/evaluate/stand_in.py as a process, with changes to its environment."""
+    def run(words, **environment):
+        return subprocess.run([sys.executable, HERE / "stand_in.py", *map(str, words)],
+                              cwd=HERE.parents[1], capture_output=True, text=True,
+                              env={**os.environ, "PYTHONPATH": str(HERE.parents[1]),
+                                   **environment})
+    return run

@@ -8,53 +8,13 @@ import numpy as np
 import pytest
 
 import evaluate.command
-from common import run_command
 from evaluate import Evaluator, load_predictions, protocol_of
 from evaluate.__main__ import main
 from inceptionv4 import CheckpointMeta, network_parameters, save_checkpoint
 
-MEAN, STD = (120.0, 110.0, 100.0), (60.0, 50.0, 70.0)
-
-
-@pytest.fixture(scope="module")
-def save(network):
-    """Writes the network as a checkpoint whose meta says what the test asks for."""
-    def save_as(path, **meta):
-        told = {"num_classes": 3, "image_size": 75, "mean": MEAN, "std": STD,
-                "batch_norm_decay": 0.9, "class_names_sha256": "", "epoch": 1, "step": 2, **meta}
-        save_checkpoint(path, network_parameters(network), CheckpointMeta(**told))
-        return path
-    return save_as
-
-
-@pytest.fixture
-def checkpoint(save, records, tmp_path):
-    return save(tmp_path / "a.ckpt", class_names_sha256=records.class_names_sha256)
-
-
-@pytest.fixture
-def call(monkeypatch, capsys, small_network):
-    """Calls the command in this process: its exit code, what it printed, its error line."""
-    monkeypatch.setattr(evaluate.command, "InceptionV4", small_network)
-
-    def called(*arguments):
-        monkeypatch.setattr(sys, "argv", ["evaluate", *map(str, arguments)])
-        code = run_command(main)
-        printed = capsys.readouterr()
-        errors = [line for line in printed.err.splitlines() if line.startswith("error: ")]
-        return code, printed.out, errors
-    return called
-
-
-def options(records, checkpoint, out, others=()):
-    given = {"records": records.folder, "checkpoint": checkpoint, "out": out, "device": "CPU"}
-    given.update(others)
-    return [part for name, value in given.items()
-            for part in (f"--{name.replace('_', '-')}", value)]
-
 
 def test_a_result_folder_is_written_and_its_table_printed(
-        call, records, checkpoint, network, tmp_path):
+        call, options, records, checkpoint, network, statistics, tmp_path):
     code, printed, errors = call(*options(records, checkpoint, tmp_path / "out",
                                           {"crops": 12, "views_per_step": 12}))
     assert (code, errors) == (0, [])
@@ -64,7 +24,7 @@ def test_a_result_folder_is_written_and_its_table_printed(
     assert (tmp_path / "out" / "result.md").read_text() in printed
     assert str(tmp_path / "out" / "predictions.npz") in printed
     # The statistics of the checkpoint are what the network is fed with.
-    expected = Evaluator(network, protocol_of(12, 75), MEAN, STD, 12).run(records)
+    expected = Evaluator(network, protocol_of(12, 75), *statistics, 12).run(records)
     found = load_predictions(tmp_path / "out" / "predictions.npz")
     assert np.array_equal(found.top5_prob, expected.top5_prob)
 
@@ -76,13 +36,13 @@ def assert_refused(answer, *texts):
         assert str(text) in errors[0]
 
 
-def test_another_class_count_names_both(call, save, records, tmp_path):
+def test_another_class_count_names_both(call, options, save, records, tmp_path):
     other = save(tmp_path / "five.ckpt", num_classes=5)
     assert_refused(call(*options(records, other, tmp_path / "out")),
                    other, "5 classes", records.folder, "has 3")
 
 
-def test_other_class_names_name_both(call, save, records, tmp_path):
+def test_other_class_names_name_both(call, options, save, records, tmp_path):
     other = save(tmp_path / "other.ckpt", class_names_sha256="0" * 64)
     assert_refused(call(*options(records, other, tmp_path / "out")),
                    other, records.folder, "other names")
@@ -94,14 +54,15 @@ def test_unknown_class_names_of_an_imported_checkpoint_are_no_obstacle(save, rec
                                         evaluate.command.read_meta(path), path)
 
 
-def test_a_torn_checkpoint_is_refused_and_nothing_is_written(call, records, checkpoint, tmp_path):
+def test_a_torn_checkpoint_is_refused_and_nothing_is_written(call, options, records, checkpoint,
+                                                             tmp_path):
     checkpoint.chmod(0o600)
     checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
     assert_refused(call(*options(records, checkpoint, tmp_path / "out")), checkpoint, "torn")
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_the_result_of_another_evaluation_is_kept(call, records, checkpoint, tmp_path):
+def test_the_result_of_another_evaluation_is_kept(call, options, records, checkpoint, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "result.json").write_text('{"sets": {}, "crops": 144}')
     assert_refused(call(*options(records, checkpoint, tmp_path / "out", {"crops": 1})),
@@ -112,8 +73,69 @@ def test_the_result_of_another_evaluation_is_kept(call, records, checkpoint, tmp
     ({"records": "nowhere"}, "nowhere"), ({"checkpoint": "nowhere.ckpt"}, "nowhere.ckpt"),
     ({"crops": 7}, "7"), ({"views_per_step": 0}, "'0' is not a whole number"),
     ({"workers": "many"}, "'many' is not a whole number"), ({"device": "GPU"}, "GPU")])
-def test_a_wrong_argument_is_named(call, records, checkpoint, tmp_path, change, said):
+def test_a_wrong_argument_is_named(call, options, records, checkpoint, tmp_path, change, said):
     assert_refused(call(*options(records, checkpoint, tmp_path / "out", change)), said)
+
+
+def test_what_is_no_checkpoint_is_refused_in_words(call, options, records, checkpoint, tmp_path):
+    foreign = tmp_path / "foreign.ckpt"
+    foreign.write_bytes(b"something else")
+    assert_refused(call(*options(records, foreign, tmp_path / "out")), foreign, "torn or foreign")
+    foreign.with_suffix(".meta").write_text("[1]")
+    assert_refused(call(*options(records, foreign, tmp_path / "out")),
+                   foreign.with_suffix(".meta"), "is not the meta file")
+    assert_refused(call(*options(records, tmp_path / "a.pth", tmp_path / "out")), "a.pth", ".ckpt")
+
+
+def test_the_checkpoint_of_another_network_is_refused(call, options, records, network, tmp_path,
+                                                      statistics):
+    values = {name: value for name, value in network_parameters(network).items()
+              if not name.startswith("features.0")}
+    mean, std = statistics
+    save_checkpoint(tmp_path / "b.ckpt", values, CheckpointMeta(3, 75, mean, std, 0.9, "", 1, 2))
+    assert_refused(call(*options(records, tmp_path / "b.ckpt", tmp_path / "out")),
+                   "b.ckpt", "belongs to another network", "features.0")
+
+
+def test_outputs_that_are_not_numbers_end_it_at_once_and_earlier_parts_stay(
+        call, options, records, checkpoint, network, tmp_path, monkeypatch):
+    from evaluate import evaluator
+    calls = []
+
+    def second_is_nan(self, squares, right=evaluator.Evaluator.view_probabilities):
+        calls.append(squares)
+        return right(self, squares) * (np.nan if len(calls) == 2 else 1)
+    monkeypatch.setattr(evaluator.Evaluator, "view_probabilities", second_is_nan)
+    assert_refused(call(*options(records, checkpoint, tmp_path / "out", {"views_per_step": 2})),
+                   "not numbers for image id 3, 4:")
+    assert len(calls) == 2
+    assert [path.name for path in (tmp_path / "out" / "parts").glob("rows*")] == [
+        "rows-00000000-00000002.npz"]
+
+
+@pytest.mark.parametrize("scales, said", [
+    ("74,80,90,100", "74 is below the image size"), ("80,90", "give 4 different"),
+    ("80,90,x,100", "'x' is not a whole number")])
+def test_scales_that_do_not_fit_are_refused(call, options, records, checkpoint, tmp_path, scales,
+                                            said):
+    assert_refused(call(*options(records, checkpoint, tmp_path / "out",
+                                 {"crops": 144, "scales": scales})), said)
+
+
+def test_the_papers_scales_are_used_and_told(call, options, records, checkpoint, tmp_path):
+    words = options(records, checkpoint, tmp_path / "out", {"crops": 144, "scales": "paper"})
+    assert call(*words)[0] == 0
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert result["scales"] == [86, 96, 107, 118]
+
+
+def test_help_lists_the_other_commands(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["evaluate", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    printed = capsys.readouterr().out
+    for name in ("report", "compare", "predict"):
+        assert f"python -m evaluate {name} --help" in printed
 
 
 def test_help_does_not_wait_for_mindspore():

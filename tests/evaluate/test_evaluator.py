@@ -10,8 +10,9 @@ from mindspore import nn, ops
 from common import RequestError
 from evaluate.evaluator import Evaluator, check_finite, check_rows
 from evaluate.pictures import decode_rgb
+from evaluate.predictions import gather_predictions
 from evaluate.protocols import protocol_of
-from evaluate.reading import Row, read_rows
+from evaluate.reading import read_rows
 from evaluate.scores import score
 
 MEAN = STD = (127.5, 127.5, 127.5)
@@ -37,10 +38,12 @@ def probabilities_one_by_one(network, views):
 
 
 @pytest.mark.parametrize("crops, views_per_step", [(1, 4), (12, 24), (144, 48)])
-def test_probabilities_are_those_of_the_slow_way(network, records, slow_views, crops,
+def test_probabilities_are_those_of_the_slow_way(network, every_kind, slow_views, crops,
                                                  views_per_step):
-    predictions = evaluator_of(network, crops, views_per_step).run(records)
-    for row in read_rows(records):
+    """Landscape, portrait, square, grayscale, CMYK, smaller than a crop, long and huge."""
+    predictions = evaluator_of(network, crops, views_per_step).run(every_kind)
+    assert predictions.images == 9
+    for row in read_rows(every_kind):
         views = slow_views(decode_rgb(row.image), protocol_of(crops, 75))
         expected = probabilities_one_by_one(network, views)
         position = int(np.flatnonzero(predictions.image_id == row.image_id)[0])
@@ -134,31 +137,62 @@ def test_another_number_of_rows_is_refused_before_the_network_runs(single, recor
 
 @pytest.mark.parametrize("change", [
     lambda rows: rows[:-1],                                          # missing
-    lambda rows: rows + rows[:1],                                    # repeated
-    lambda rows: rows[:-1] + rows[:1],                               # one instead of another
     lambda rows: rows[:-1] + [rows[-1]._replace(image_id=70)],       # unknown
     lambda rows: rows[:-1] + [rows[-1]._replace(label=2)],
     lambda rows: rows[:-1] + [rows[-1]._replace(blacklisted=True)]])
 def test_rows_are_compared_with_what_was_converted(records, change):
     rows = list(read_rows(records))
-    check_rows(records, rows)
-    check_rows(records, rows[::-1])
+    check_rows(records, predictions_of(rows))
+    check_rows(records, predictions_of(rows[::-1]))
     with pytest.raises(RequestError, match="are not the 7 of its manifest"):
-        check_rows(records, change(rows))
+        check_rows(records, predictions_of(change(rows)))
+
+
+def predictions_of(rows):
+    return gather_predictions([row.image_id for row in rows], [row.label for row in rows],
+                              [row.blacklisted for row in rows],
+                              np.ones((len(rows), 3), np.float32))
+
+
+@pytest.mark.parametrize("part", [range(0, 7), range(2, 5), range(6, 7)])
+def test_a_part_of_the_rows_is_read_in_file_order(records, part):
+    every = [row.image_id for row in read_rows(records)]
+    assert [row.image_id for row in read_rows(records, part)] == every[part.start:part.stop]
 
 
 def test_outputs_that_are_not_numbers_are_named_by_image_id():
-    rows = [Row(b"", 0, image_id, False) for image_id in (30, 10, 20)]
-    probabilities = np.array([[.5, .5], [np.nan, .5], [np.inf, 0]], np.float32)
-    check_finite(rows[:1], probabilities[:1])
-    with pytest.raises(RequestError, match=r"for 2 images \(image id 10, 20\)"):
-        check_finite(rows, probabilities)
+    views = np.full((3, 2, 2), .5, np.float32)  # 3 pictures of 2 crops
+    check_finite([30, 10, 20], views)
+    views[1, 0, 0], views[2, 1, 1] = np.nan, np.inf
+    with pytest.raises(RequestError, match=r"not numbers for image id 10, 20:"):
+        check_finite([30, 10, 20], views)
+
+
+def test_a_curve_ends_with_the_result_and_says_where_the_label_stands(network, records):
+    plain, curve = (Evaluator(network, protocol_of(144, 75), MEAN, STD, 72, 2, curve=asked)
+                    .run(records) for asked in (False, True))
+    assert plain.label_rank is None and curve.label_rank.shape == (7, 12)
+    assert np.array_equal(plain.top5_prob, curve.top5_prob)
+    places = (curve.top5 == curve.label[:, None]).argmax(axis=1)  # three classes: always there
+    assert np.array_equal(curve.label_rank[:, -1], places)
+
+
+def test_a_curves_points_are_means_over_the_first_crops(network, records, slow_views):
+    protocol = protocol_of(12, 75)
+    curve = Evaluator(network, protocol, MEAN, STD, 12, 2, curve=True).run(records)
+    for row in read_rows(records):
+        views = slow_views(decode_rgb(row.image), protocol)
+        ranks = curve.label_rank[int(np.flatnonzero(curve.image_id == row.image_id)[0])]
+        for crops, rank in zip(protocol.curve, ranks):
+            shares = probabilities_one_by_one(network, views[:crops])
+            assert (shares > shares[row.label] + 1e-5).sum() <= rank
+            assert rank <= (shares > shares[row.label] - 1e-5).sum()
 
 
 def test_a_network_whose_weights_are_not_numbers_is_refused(single, network, records):
     bias = network.classifier.bias
     kept = bias.asnumpy()
     bias.set_data(ms.Tensor(np.full_like(kept, np.nan)))
-    with pytest.raises(RequestError, match="not numbers for 7 images .image id 1, 2, 3, 4, 5 "):
+    with pytest.raises(RequestError, match="not numbers for image id 1, 2, 3, 4:"):
         single.run(records)
     bias.set_data(ms.Tensor(kept))

@@ -45,7 +45,7 @@ def test_the_file_opens_in_numpy_alone_with_the_documented_arrays(tmp_path):
 def test_what_is_loaded_is_what_was_saved(tmp_path):
     save_predictions(tmp_path / "p.npz", two())
     loaded = load_predictions(tmp_path / "p.npz")
-    for name, value in vars(two()).items():
+    for name, value in two().arrays.items():
         assert np.array_equal(getattr(loaded, name), value)
 
 
@@ -63,7 +63,7 @@ def test_the_same_predictions_give_the_same_bytes(tmp_path):
     ({"top5": np.zeros((2, 4), np.int32)}, "different lengths"),
     ({"label": np.array([[], 0], object)}, "not a predictions.npz")])
 def test_arrays_that_do_not_fit_are_refused(tmp_path, change, message):
-    np.savez(tmp_path / "p.npz", **{**vars(two()), **change})
+    np.savez(tmp_path / "p.npz", **{**two().arrays, **change})
     with pytest.raises(RequestError, match=message):
         load_predictions(tmp_path / "p.npz")
 

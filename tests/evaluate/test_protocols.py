@@ -91,3 +91,28 @@ def test_the_aspect_ratio_is_kept(picture, scale, expected):
 def test_an_unknown_number_of_crops_is_named():
     with pytest.raises(RequestError, match="no protocol of 7 crops.*1, 10, 12, 144"):
         protocol_of(7, 299)
+
+
+@pytest.mark.parametrize("size, scales, expected", [
+    (299, None, (320, 352, 384, 448)), (224, "paper", (256, 288, 320, 352)),
+    (299, "paper", (342, 384, 427, 470)), (75, (75, 80, 90, 300), (75, 80, 90, 300))])
+def test_scales_can_be_the_papers_or_given(size, scales, expected):
+    protocol = protocol_of(144, size, scales)
+    assert protocol.scales == expected and protocol.crops == 144
+
+
+@pytest.mark.parametrize("crops, scales, said", [
+    (144, (74, 80, 90, 100), "scale 74 is below the image size of the checkpoint, 75"),
+    (144, (80, 90, 100), "give 4 different ones"), (144, (80, 80, 90, 100), "give 4 different"),
+    (12, (80, 90, 100, 110), "can be chosen for 144 crops, not for 12"),
+    (1, "paper", "not for 1")])
+def test_other_scales_are_refused(crops, scales, said):
+    with pytest.raises(RequestError, match=said):
+        protocol_of(crops, 75, scales)
+
+
+@pytest.mark.parametrize("crops, expected", [
+    (1, (1,)), (10, (2, 4, 6, 8, 10)), (12, (2, 4, 6, 8, 10, 12)),
+    (144, (12, 24, 36, 48, 60, 72, 84, 96, 108, 120, 132, 144))])
+def test_a_curve_has_a_point_for_each_square_or_view(crops, expected):
+    assert protocol_of(crops, 75).curve == expected

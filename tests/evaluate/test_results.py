@@ -8,13 +8,14 @@ import pytest
 from common import RequestError
 from evaluate.predictions import gather_predictions, load_predictions
 from evaluate.protocols import multi_scale_crops
-from evaluate.results import (accuracy_table, claim_folder, describe_protocol, notes, read_result,
-                              result_page, write_results)
+from evaluate.results import claim_folder, describe_protocol, read_result, write_results
 from evaluate.scores import score
 
 ABOUT = {**describe_protocol(multi_scale_crops(75)), "checkpoint": "a.ckpt",
          "checkpoint_sha256": "c" * 64, "records": "records/val", "records_sha256": "d" * 64,
-         "split": "val", "classes": 6, "has_blacklist": True}
+         "split": "val", "classes": 6, "has_blacklist": True, "blacklist_sha256": "b" * 64,
+         "is_ilsvrc": False, "blacklist_is_ilsvrc": False,
+         "speed": {"ranks": 1, "images_per_second_per_rank": 4.0, "waiting_for_data": 0.25}}
 
 
 def predictions_of(blacklisted):
@@ -46,32 +47,6 @@ def test_the_score_can_be_had_again_from_the_saved_predictions(tmp_path, predict
     assert score(load_predictions(tmp_path / "predictions.npz")) == score(predictions)
 
 
-def test_the_page_shows_the_table_the_digests_and_the_scales(predictions):
-    page = result_page(ABOUT, score(predictions))
-    assert "# Accuracy, 144 crops of 75 pixels" in page
-    for text in ("c" * 64, "d" * 64, "80, 88, 96, 112", "| full ", "| filtered |", "a.ckpt"):
-        assert text in page
-
-
-def test_the_columns_of_the_table_are_lined_up(predictions):
-    lines = accuracy_table(score(predictions)).splitlines()
-    assert len(lines) == 4
-    assert len({tuple(where for where, letter in enumerate(line) if letter == "|")
-                for line in lines}) == 1
-    assert "75.00 (30.06-95.44)" in lines[2]
-
-
-@pytest.mark.parametrize("change, marked, said", [
-    ({}, True, None),
-    ({"has_blacklist": False}, False, "converted without a blacklist: only the full set"),
-    ({}, False, "marks none of these images: only the full set"),
-    ({"classes": 5}, True, "With 5 classes the five best are all of them")])
-def test_what_a_reader_has_to_know_is_said(change, marked, said):
-    found = notes({**ABOUT, **change}, score(predictions_of([False, False, marked, False])))
-    assert len(found) == (2 if said else 1)
-    assert said is None or said in found[1]
-
-
 def test_the_same_evaluation_may_be_done_again(tmp_path, predictions):
     write_results(tmp_path, ABOUT, predictions)
     claim_folder(tmp_path, {**ABOUT, "checkpoint": "moved/a.ckpt"})
@@ -79,7 +54,7 @@ def test_the_same_evaluation_may_be_done_again(tmp_path, predictions):
 
 @pytest.mark.parametrize("name, value", [
     ("crops", 1), ("image_size", 299), ("scales", [80, 91, 103, 112]),
-    ("checkpoint_sha256", "e" * 64), ("records_sha256", "f" * 64)])
+    ("checkpoint_sha256", "e" * 64), ("records_sha256", "f" * 64), ("blacklist_sha256", None)])
 def test_the_result_of_another_evaluation_is_kept(tmp_path, predictions, name, value):
     write_results(tmp_path, ABOUT, predictions)
     before = (tmp_path / "result.json").read_bytes()
@@ -87,6 +62,20 @@ def test_the_result_of_another_evaluation_is_kept(tmp_path, predictions, name, v
         claim_folder(tmp_path, {**ABOUT, name: value})
     assert f"{name} {ABOUT[name]} there, {value} here" in str(error.value)
     assert (tmp_path / "result.json").read_bytes() == before
+
+
+def test_a_curve_is_scored_from_the_places_of_the_labels(tmp_path):
+    ranks = np.uint8([[5, 0], [0, 0], [4, 5], [1, 0]])  # 4 images after 1 and 2 crops
+    probabilities = np.tile(np.float32([.0, .1, .1, .1, .2, .5]), (4, 1))
+    predictions = gather_predictions([1, 2, 3, 4], [5, 4, 0, 0], [False, False, True, False],
+                                     probabilities, ranks)
+    result = write_results(tmp_path, {**ABOUT, "curve_crops": [1, 2]}, predictions)
+    assert result["curve"] == {
+        "crops": [1, 2], "full": {"top1_error": [75.0, 25.0], "top5_error": [25.0, 25.0]},
+        "filtered": {"top1_error": [pytest.approx(200 / 3), 0.0],
+                     "top5_error": [pytest.approx(100 / 3), 0.0]}}
+    assert "## Error as crops are added" in (tmp_path / "result.md").read_text()
+    assert np.array_equal(load_predictions(tmp_path / "predictions.npz").label_rank, ranks)
 
 
 @pytest.mark.parametrize("content, message", [

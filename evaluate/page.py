@@ -1,0 +1,115 @@
+"""``result.md``: the figures of one evaluation for people, and what to know when reading them."""
+
+from typing import Any, Sequence
+
+from evaluate.predictions import TOP
+from evaluate.published import FILTERED, FULL, published_for
+from evaluate.scores import Score
+
+
+def result_page(result: dict[str, Any], scores: dict[str, Score]) -> str:
+    """The tables, what they are of, and what to know when reading them.
+
+    Args:
+        result: the content of ``result.json``.
+    """
+    lines = [f"# Accuracy, {result['crops']} crop{'s' * (result['crops'] > 1)} of "
+             f"{result['image_size']} pixels", "", accuracy_table(scores), ""]
+    lines += [f"{note}\n" for note in notes(result, scores)]
+    lines += published_part(result, scores)
+    if "curve" in result:
+        lines += curve_part(result)
+    return "\n".join(lines + facts(result)) + "\n"
+
+
+def facts(result: dict[str, Any]) -> list[str]:
+    """What was evaluated and how fast, a line each."""
+    speed = result["speed"]
+    return [
+        f"- shorter sides in pixels: {', '.join(map(str, result['scales']))}",
+        f"- checkpoint: `{result['checkpoint']}`, sha256 `{result['checkpoint_sha256']}`",
+        f"- records: `{result['records']}` ({result['split']}, {result['classes']} classes), "
+        f"sha256 of the shards `{result['records_sha256']}`",
+        f"- speed: {speed['images_per_second_per_rank']:.3g} images/s on each of "
+        f"{speed['ranks']} rank{'s' * (speed['ranks'] > 1)}, "
+        f"{100 * speed['waiting_for_data']:.1f} % of the time waiting for data"]
+
+
+def notes(result: dict[str, Any], scores: dict[str, Score]) -> list[str]:
+    """Sentences that belong to the table."""
+    said = ["Errors in percent with their 95 % confidence intervals (Wilson)."]
+    if not result["has_blacklist"]:
+        said.append("The records were converted without a blacklist and none was given "
+                    "(--blacklist): only the full set is scored.")
+    elif "filtered" not in scores:
+        said.append("The blacklist marks none of these images: only the full set is scored.")
+    if result["classes"] <= TOP:
+        said.append(f"With {result['classes']} classes the five best are all of them, "
+                    "so top-5 error is 0.")
+    return said
+
+
+def is_ilsvrc_set(result: dict[str, Any], name: str, images: int) -> bool:
+    """Whether a set is ILSVRC2012's 50,000 validation images or the 48,238 of them that its
+    blacklist leaves, by the digests of labels, classes and list."""
+    if not result["is_ilsvrc"]:
+        return False
+    return images == FULL if name == "full" else (
+        images == FILTERED and result["blacklist_is_ilsvrc"])
+
+
+def published_part(result: dict[str, Any], scores: dict[str, Score]) -> list[str]:
+    """Published figures beside ours, of the same set and crops only, or why there are none."""
+    rows = []
+    for name, scored in scores.items():
+        found = (published_for(scored.images, result["crops"])
+                 if is_ilsvrc_set(result, name, scored.images) else [])
+        if found:
+            rows.append((name, f"{scored.images:,}", f"{scored.top1_error:.2f}",
+                         f"{scored.top5_error:.2f}", "this result"))
+        rows += [(name, f"{row.images:,}", f"{row.top1_error:g}", f"{row.top5_error:g}",
+                  f"{row.source} ({row.where})") for row in found]
+    if rows:
+        return [f"## Published figures of the same set and {result['crops']} crops of 299 pixels",
+                "", markdown_table([("set", "images", "top-1 error", "top-5 error", "source"),
+                                    *rows]), ""]
+    if result["is_ilsvrc"]:
+        return [f"No figure was published for {result['crops']} crops of these sets.", ""]
+    return ["Published figures are not shown: these are not the 50,000 ILSVRC2012 validation "
+            "images of 1,000 classes.", ""]
+
+
+def curve_part(result: dict[str, Any]) -> list[str]:
+    """The errors as crops are added."""
+    curve = result["curve"]
+    names = [name for name in ("full", "filtered") if name in curve]
+    heads = ["crops", "scales"] + [f"{name} {top}" for name in names for top in ("top-1", "top-5")]
+    per_scale = result["crops"] / len(result["scales"])
+    rows = [[f"{crops}", f"{crops / per_scale:.3g}",
+             *(f"{curve[name][f'{top}_error'][point]:.2f}"
+               for name in names for top in ("top1", "top5"))]
+            for point, crops in enumerate(curve["crops"])]
+    return ["## Error as crops are added", "", markdown_table([heads, *rows]), ""]
+
+
+def accuracy_table(scores: dict[str, Score]) -> str:
+    """Both sets as a Markdown table."""
+    heads = ("set", "images", "top-1 error", "top-5 error", "top-1 correct", "top-5 correct")
+    return markdown_table([heads] + [
+        (name, f"{value.images:,}", _percent(value.top1_error, value.top1_ci95),
+         _percent(value.top5_error, value.top5_ci95), f"{value.top1_correct:,}",
+         f"{value.top5_correct:,}") for name, value in scores.items()])
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """The rows, the first of them heads, with lined-up columns; all but the first to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = [" | ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
+             for row in rows]
+    ruler = "|".join(["-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:])])
+    return "\n".join(["| " + lines[0] + " |", "|" + ruler + "|",
+                      *(f"| {line} |" for line in lines[1:])])
+
+
+def _percent(error: float, interval: tuple[float, float]) -> str:
+    return f"{error:.2f} ({interval[0]:.2f}-{interval[1]:.2f})"

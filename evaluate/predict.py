@@ -1,0 +1,82 @@
+"""The best classes of single pictures, for a look at what a checkpoint says."""
+
+import hashlib
+from pathlib import Path
+from typing import Optional, Sequence, Union
+
+import numpy as np
+
+from common import RequestError
+from convert import open_records
+from evaluate.evaluator import Evaluator, check_finite, mean_of_views
+from evaluate.pictures import UNDECODABLE, cut_squares, decode_rgb
+from evaluate.predictions import best_classes
+from evaluate.protocols import protocol_of
+from inceptionv4 import CheckpointMeta, InceptionV4, load_checkpoint, read_meta, setup_device
+
+
+def predict_pictures(checkpoint: Path, pictures: Sequence[Path], crops: int,
+                     scales: Union[str, Sequence[int], None], records: Optional[Path],
+                     classes: Optional[Path], device: str) -> str:
+    """The five most probable classes of each picture, as lines for the terminal.
+
+    Raises:
+        RequestError: a file that is no picture, a checkpoint that cannot be used, or class names
+            that are not its own.
+    """
+    meta = read_meta(checkpoint)
+    names = class_names(meta, records, classes)
+    protocol = protocol_of(crops, meta.image_size, scales)
+    squares = [cut_squares(_decode(path), protocol) for path in pictures]
+    setup_device(device)
+    network = InceptionV4(meta.num_classes, meta.batch_norm_decay)
+    load_checkpoint(checkpoint, network)
+    evaluator = Evaluator(network, protocol, meta.mean, meta.std, views_per_step=crops)
+    evaluator.classifier.set_train(False)
+    views = np.concatenate([evaluator.view_probabilities([one]) for one in squares])
+    check_finite(list(map(str, pictures)), views)
+    return _describe(pictures, mean_of_views(views, crops), names)
+
+
+def class_names(meta: CheckpointMeta, records: Optional[Path],
+                classes: Optional[Path]) -> list[str]:
+    """Names in label order, from a record set or a text file; else the labels' numbers.
+
+    Raises:
+        RequestError: other classes than the checkpoint's.
+    """
+    if records is None and classes is None:
+        return [f"label {label}" for label in range(meta.num_classes)]
+    if records is not None:
+        source, names = records, open_records(records).class_names
+    else:
+        source, names = classes, _lines(classes)
+    digest = hashlib.sha256("".join(f"{name}\n" for name in names).encode()).hexdigest()
+    if len(names) != meta.num_classes or meta.class_names_sha256 not in ("", digest):
+        raise RequestError(f"the {len(names)} class names of {source} are not those that the "
+                           f"checkpoint was trained on ({meta.num_classes} classes): give the "
+                           "right ones, sorted, or leave them out to see label numbers")
+    return names
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise RequestError(f"{path} is not a text file; put one class name a line") from None
+
+
+def _decode(path: Path):
+    encoded = path.read_bytes()
+    try:
+        return decode_rgb(encoded)
+    except UNDECODABLE as error:
+        raise RequestError(f"{path} cannot be decoded ({error}); give pictures") from error
+
+
+def _describe(pictures: Sequence[Path], probabilities: np.ndarray, names: Sequence[str]) -> str:
+    lines = []
+    for path, shares, best in zip(pictures, probabilities, best_classes(probabilities)):
+        lines += [str(path), *(f"  {100 * shares[label]:6.2f} %  {names[label]}"
+                               for label in best)]
+    return "\n".join(lines)

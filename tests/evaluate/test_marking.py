@@ -1,0 +1,95 @@
+"""A blacklist for records that were converted without one: ids decide, nothing passes silently."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from common import RequestError
+from convert import Request, convert, open_records
+from convert.manifest import Remark
+from evaluate.marking import blacklist_for, mark
+from evaluate.predictions import gather_predictions
+
+
+@pytest.fixture(scope="module")
+def plain(source, tmp_path_factory, convert_source):
+    """The seven pictures, converted without a blacklist."""
+    return convert_source(source, tmp_path_factory.mktemp("plain") / "val", shards=2)
+
+
+def listed(tmp_path, *ids):
+    path = tmp_path / "list.txt"
+    path.write_text("".join(f"{image_id}\n" for image_id in ids))
+    return path
+
+
+def test_without_a_list_nothing_changes(plain):
+    predictions = gather_predictions([1], [0], [True], np.ones((1, 3), np.float32))
+    assert blacklist_for(plain, None) is None and mark(predictions, None) is predictions
+
+
+def test_ids_decide_whatever_the_order_of_the_rows(plain, source, tmp_path):
+    blacklist = blacklist_for(plain, source / "blacklist.txt")
+    predictions = gather_predictions([7, 5, 2, 3], [0] * 4, [False] * 4, np.ones((4, 3), "f4"))
+    assert mark(predictions, blacklist).blacklisted.tolist() == [True, False, True, False]
+
+
+def test_the_result_is_that_of_records_converted_with_the_list(
+        call, options, records, plain, checkpoint, source, tmp_path):
+    assert call(*options(records, checkpoint, tmp_path / "a"))[0] == 0
+    assert call(*options(plain, checkpoint, tmp_path / "b",
+                         {"blacklist": source / "blacklist.txt"}))[0] == 0
+    with np.load(tmp_path / "a" / "predictions.npz") as a, \
+            np.load(tmp_path / "b" / "predictions.npz") as b:
+        assert all(np.array_equal(a[name], b[name]) for name in a)
+    assert "| filtered |      5 |" in (tmp_path / "b" / "result.md").read_text()
+
+
+@pytest.mark.parametrize("ids, said", [
+    ((2, 8), "image id 8 is outside 1 to 7"), ((2, 2), "image id 2 is already on line 1"),
+    ((), "lists no image ids")])
+def test_a_list_that_does_not_belong_to_the_records_is_refused(plain, tmp_path, ids, said):
+    with pytest.raises(RequestError, match=said):
+        blacklist_for(plain, listed(tmp_path, *ids))
+
+
+@pytest.fixture(scope="module")
+def gap(source, tmp_path_factory):
+    """Records of which picture 2 was rejected, since it is damaged."""
+    home = tmp_path_factory.mktemp("gap")
+    (home / "val").mkdir()
+    for path in (source / "val").iterdir():
+        (home / "val" / path.name).write_bytes(b"" if "02." in path.name else path.read_bytes())
+    (home / "devkit").symlink_to(source / "devkit")
+    convert(Request(source=home, split="val", out=home / "out", workers=1, shards=1,
+                    on_bad="skip"))
+    return open_records(home / "out")
+
+
+def test_an_id_whose_picture_was_rejected_at_conversion_may_be_listed(gap, source):
+    assert gap.images == 6
+    assert blacklist_for(gap, source / "blacklist.txt").ids == {2, 5}
+
+
+def test_an_id_that_is_missing_from_the_records_is_named(gap, source):
+    other = replace(gap, manifest=replace(gap.manifest, rejected=[Remark("other", "bad")]))
+    with pytest.raises(RequestError, match="lists image id 2, which is not in"):
+        blacklist_for(other, source / "blacklist.txt")
+
+
+def test_another_list_than_the_records_own_is_refused(records, source, tmp_path):
+    assert blacklist_for(records, source / "blacklist.txt").ids == {2, 5}
+    with pytest.raises(RequestError, match="converted with another blacklist"):
+        blacklist_for(records, listed(tmp_path, 2))
+
+
+def test_positions_are_no_validation_ids(source, tmp_path, encode, draw):
+    for name in ("n1/a.JPEG", "n2/b.JPEG"):
+        path = tmp_path / "imagenet" / "train" / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(encode(draw(20, 20)))
+    convert(Request(source=tmp_path / "imagenet", split="train", out=tmp_path / "train",
+                    workers=1, shards=1))
+    with pytest.raises(RequestError, match=r"\(train\) are positions .'n./..JPEG' has . *"):
+        blacklist_for(open_records(tmp_path / "train"), listed(tmp_path, 1))

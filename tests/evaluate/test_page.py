@@ -1,0 +1,92 @@
+"""What ``result.md`` says, and beside which results published figures stand."""
+
+import numpy as np
+import pytest
+
+from evaluate.page import accuracy_table, notes, published_part, result_page
+from evaluate.predictions import gather_predictions
+from evaluate.published import FILTERED, FULL, MODEL_ZOO_IMAGES, PUBLISHED, published_for
+from evaluate.scores import Score, score
+
+RESULT = {"crops": 144, "image_size": 75, "scales": [80, 88, 96, 112], "checkpoint": "a.ckpt",
+          "checkpoint_sha256": "c" * 64, "records": "records/val", "records_sha256": "d" * 64,
+          "split": "val", "classes": 6, "has_blacklist": True, "is_ilsvrc": False,
+          "blacklist_is_ilsvrc": False,
+          "speed": {"ranks": 2, "images_per_second_per_rank": 4.0, "waiting_for_data": 0.25}}
+
+
+def scores_of(blacklisted):
+    """Class 5 is always said; images 1 to 4 are of the classes 5, 4, 0, 0."""
+    probabilities = np.tile(np.float32([.0, .1, .1, .1, .2, .5]), (4, 1))
+    return score(gather_predictions([1, 2, 3, 4], [5, 4, 0, 0], blacklisted, probabilities))
+
+
+@pytest.fixture
+def scores():
+    return scores_of([False, False, True, False])
+
+
+def test_the_page_shows_the_table_the_digests_the_scales_and_the_speed(scores):
+    page = result_page(RESULT, scores)
+    assert "# Accuracy, 144 crops of 75 pixels" in page
+    for text in ("c" * 64, "d" * 64, "80, 88, 96, 112", "| full ", "| filtered |", "a.ckpt",
+                 "4 images/s on each of 2 ranks, 25.0 % of the time waiting for data"):
+        assert text in page
+
+
+def test_the_columns_of_the_table_are_lined_up(scores):
+    lines = accuracy_table(scores).splitlines()
+    assert len(lines) == 4
+    assert len({tuple(where for where, letter in enumerate(line) if letter == "|")
+                for line in lines}) == 1
+    assert "75.00 (30.06-95.44)" in lines[2]
+
+
+@pytest.mark.parametrize("change, marked, said", [
+    ({}, True, None),
+    ({"has_blacklist": False}, False, "converted without a blacklist .*only the full set"),
+    ({}, False, "marks none of these images: only the full set"),
+    ({"classes": 5}, True, "With 5 classes the five best are all of them")])
+def test_what_a_reader_has_to_know_is_said(change, marked, said):
+    found = notes({**RESULT, **change}, scores_of([False, False, marked, False]))
+    assert len(found) == (2 if said else 1)
+    assert said is None or said.split(" .*")[0] in found[1]
+
+
+def ilsvrc_scores(full=FULL, filtered=FILTERED):
+    def scored(images):
+        return Score(images, 0, 0, 18.0, 4.0, (17.0, 19.0), (3.0, 5.0))
+    return {"full": scored(full), "filtered": scored(filtered)}
+
+
+ILSVRC = {**RESULT, "is_ilsvrc": True, "blacklist_is_ilsvrc": True}
+
+
+@pytest.mark.parametrize("crops, full, filtered", [
+    (1, {"mindcv"}, {"Inception-v4 paper"}), (12, {"Inception-v4 paper"}, set()),
+    (144, {"Inception-v4 paper", "ADSL lab's report"}, {"ADSL lab's report"})])
+def test_published_figures_stand_beside_the_same_set_and_crops(crops, full, filtered):
+    lines = published_part({**ILSVRC, "crops": crops}, ilsvrc_scores())[2].splitlines()[2:]
+    for name, sources in (("full", full), ("filtered", filtered)):
+        there = [line.split("|")[5].strip() for line in lines if line.startswith(f"| {name} ")]
+        assert {text.split(" (")[0].split(",")[0] for text in there} - {"this result"} == sources
+        assert bool(sources) == ("this result" in there)
+
+
+@pytest.mark.parametrize("change, scores", [
+    ({"is_ilsvrc": False}, ilsvrc_scores()), ({}, ilsvrc_scores(full=FULL - 1, filtered=48_237)),
+    ({"crops": 10}, ilsvrc_scores())])
+def test_no_published_figure_stands_beside_another_set(change, scores):
+    said, = filter(None, published_part({**ILSVRC, **change}, scores))
+    assert "published" in said.lower() and "|" not in said
+
+
+def test_a_list_that_is_not_ilsvrcs_makes_no_comparable_set():
+    lines = published_part({**ILSVRC, "blacklist_is_ilsvrc": False}, ilsvrc_scores())[2]
+    assert "| full " in lines and "| filtered" not in lines
+
+
+def test_the_model_zoo_scores_images_that_nobody_else_does():
+    assert [row.source for row in PUBLISHED if row.images == MODEL_ZOO_IMAGES] == [
+        "MindSpore model zoo"]
+    assert not any(row.images == MODEL_ZOO_IMAGES for row in published_for(FULL, 1))

@@ -1,0 +1,96 @@
+"""Killed and started again an evaluation goes on, and its result is the same to the bit."""
+
+import json
+import signal
+
+import mindspore as ms
+import numpy as np
+import pytest
+
+from evaluate.evaluator import Evaluator
+from evaluate.parts import saved_rows
+
+# Seven pictures in groups of two: four groups, the last one with one picture.
+CHOICE = {"crops": 12, "views_per_step": 24}
+
+
+@pytest.fixture
+def words(options, records, checkpoint, tmp_path):
+    def words_for(name, **others):
+        return [*options(records, checkpoint, tmp_path / name, {**CHOICE, **others}), "--curve"]
+    return words_for
+
+
+def sets_and_arrays(folder):
+    with np.load(folder / "predictions.npz") as arrays:
+        return (json.loads((folder / "result.json").read_text())["sets"],
+                {name: arrays[name].tobytes() for name in arrays})
+
+
+def test_a_killed_evaluation_goes_on_and_ends_with_the_same_bits(call, words, stand_in, tmp_path):
+    assert call(*words("whole"))[0] == 0
+    killed = stand_in(words("killed"), GROUPS_TO_LIVE="2")
+    assert killed.returncode == -signal.SIGKILL
+    parts = tmp_path / "killed" / "parts"
+    assert saved_rows(parts) == [range(0, 2), range(2, 4)]
+    assert not (tmp_path / "killed" / "result.json").exists()
+    code, printed, _ = call(*words("killed"))
+    assert code == 0 and "4 of 7 images are in" in printed
+    assert sets_and_arrays(tmp_path / "killed") == sets_and_arrays(tmp_path / "whole")
+    assert not parts.exists()
+    speed = json.loads((tmp_path / "killed" / "result.json").read_text())["speed"]
+    assert speed["ranks"] == 1 and 0 <= speed["waiting_for_data"] < 1
+
+
+@pytest.fixture
+def interrupted(call, words, monkeypatch, tmp_path):
+    """The parts folder of an evaluation that was stopped after its first group."""
+    predict = Evaluator._predict
+    done = []
+
+    def stop_at_the_second(self, pictures):
+        if done:
+            raise KeyboardInterrupt
+        done.append(pictures)
+        return predict(self, pictures)
+    with monkeypatch.context() as patched:
+        patched.setattr(Evaluator, "_predict", stop_at_the_second)
+        assert call(*words("out"))[0] == 130
+    parts = tmp_path / "out" / "parts"
+    assert saved_rows(parts) == [range(0, 2)]
+    return parts
+
+
+def test_an_interrupted_evaluation_keeps_what_was_finished(call, words, interrupted, tmp_path):
+    code, printed, _ = call(*words("out"))
+    assert code == 0 and "2 of 7 images are in" in printed
+    assert not interrupted.exists()
+
+
+@pytest.mark.parametrize("change, said", [
+    ({"crops": 10, "views_per_step": 20}, "crops: there 12, now 10"),
+    ({"views_per_step": 12}, "pictures_per_step: there 2, now 1")])
+def test_parts_of_another_protocol_are_refused_and_kept(call, words, interrupted, change, said):
+    code, _, errors = call(*words("out", **change))
+    assert code == 2 and len(errors) == 1 and said in errors[0] and str(interrupted) in errors[0]
+    assert saved_rows(interrupted) == [range(0, 2)]
+
+
+def test_parts_of_another_checkpoint_are_refused_and_kept(call, words, save, network, interrupted,
+                                                          tmp_path):
+    bias = network.classifier.bias
+    kept = bias.asnumpy()
+    bias.set_data(ms.Tensor(kept + 1))
+    other = save(tmp_path / "b.ckpt")
+    bias.set_data(ms.Tensor(kept))
+    code, _, errors = call(*words("out", checkpoint=other))
+    assert code == 2 and "checkpoint_sha256" in errors[0]
+    assert saved_rows(interrupted) == [range(0, 2)]
+
+
+def test_parts_of_other_records_are_refused_and_kept(call, words, source, convert_source,
+                                                     interrupted, tmp_path):
+    other = convert_source(source, tmp_path / "other", shards=3)
+    code, _, errors = call(*words("out", records=other.folder))
+    assert code == 2 and "records_sha256" in errors[0]
+    assert saved_rows(interrupted) == [range(0, 2)]
