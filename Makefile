@@ -9,6 +9,7 @@ CARDS     ?= 8
 NODES     ?= 1
 MASTER    ?= 127.0.0.1
 NODE_RANK ?= 0
+PORT      ?= 8118
 DEVICE    ?= auto
 ARGS      ?=
 override DEMO := demo
@@ -47,6 +48,7 @@ help: ## list the targets and variables
 	@echo "  NODES       machines with as many cards, all seeing RECORDS    [$(NODES)]"
 	@echo "  MASTER      address of machine 0                               [$(MASTER)]"
 	@echo "  NODE_RANK   number of this machine, from 0                     [$(NODE_RANK)]"
+	@echo "  PORT        free on MASTER, where the ranks meet               [$(PORT)]"
 	@echo "  DEVICE      auto, Ascend or CPU                                [$(DEVICE)]"
 	@echo "  ARGS        more arguments for the command behind the target"
 	@echo "  PYTHON      a Python 3.10 to 3.12                              [$(PYTHON)]"
@@ -99,7 +101,7 @@ train-1p: $(DONE) ## train on one card into RUN
 	$(PY) -m train $(TRAIN) --preset adsl-1p $(ARGS)
 
 LAUNCH = $(PY) -m inceptionv4.launch --ranks $(CARDS) --hosts $(NODES) --master $(MASTER) \
-	--host-rank $(NODE_RANK)
+	--host-rank $(NODE_RANK) --port $(PORT)
 
 # A wrong request is answered here, once, before CARDS processes are started that would each say it.
 train-8p: $(DONE) ## train on CARDS cards of each of NODES machines (msrun) into RUN

@@ -9,7 +9,7 @@ or a wrong argument should not wait for it.
 
 from importlib import import_module
 
-import common  # noqa: F401  before MindSpore, see common.jpeg
+import common  # before MindSpore, see common.jpeg
 
 _MODULE_OF = {
     "Protocol": "protocols", "PROTOCOLS": "protocols", "protocol_of": "protocols",

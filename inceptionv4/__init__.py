@@ -6,13 +6,14 @@ or a wrong argument should not wait for it.
 
 from importlib import import_module
 
-import common  # noqa: F401  before MindSpore, see common.jpeg
+import common  # before MindSpore, see common.jpeg
 
 _MODULE_OF = {
     "InceptionV4": "network", "SMALLEST_IMAGE": "network", "FEATURES": "network",
     "KeyedDropout": "dropout", "mix_bits": "dropout",
     "Preprocess": "preprocess", "INCEPTION_MEAN": "preprocess", "INCEPTION_STD": "preprocess",
     "Device": "device", "DEVICE_TARGETS": "device", "setup_device": "device",
+    "same_on_all_ranks": "device",
     "meet_ranks": "device",
     "CheckpointMeta": "meta", "read_meta": "meta",
     "load_checkpoint": "weights", "network_parameters": "weights", "read_checkpoint": "weights",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 import mindspore as ms
+import numpy as np
 from mindspore import communication, ops
 
 from common import RequestError
@@ -18,6 +19,10 @@ DEVICE_TARGETS = ("auto", "CPU", "Ascend")
 # layout and takes its plain reference loop, some 50 times slower than the AVX2 kernel.
 # ONEDNN_VERBOSE=1 shows which one runs.
 ONEDNN_INSTRUCTIONS = "AVX2"
+
+# Seconds that ranks wait for each other: to join (compiling takes minutes, not equally many
+# everywhere) and in a step (while rank 0 scores the validation images and saves).
+HCCL_TIMEOUTS = {"HCCL_CONNECT_TIMEOUT": "600", "HCCL_EXEC_TIMEOUT": "3600"}
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,8 @@ def _card_from_platform() -> Optional[int]:
 
 def _join_ranks() -> tuple[int, int, int]:
     """Join the others; (rank, ranks, ranks on this host)."""
+    for name, seconds in HCCL_TIMEOUTS.items():
+        os.environ.setdefault(name, seconds)
     communication.init()
     rank, ranks = communication.get_rank(), communication.get_group_size()
     ms.set_auto_parallel_context(parallel_mode=ms.ParallelMode.DATA_PARALLEL,
@@ -114,3 +121,16 @@ def meet_ranks(device: Device) -> None:
     """
     if device.ranks > 1:
         ops.AllReduce()(ms.Tensor([1.0], ms.float32)).asnumpy()
+
+
+def same_on_all_ranks(device: Device, *numbers: int) -> bool:
+    """Whether every rank says the same numbers, from 0 and within 24 bits; all ranks have to ask.
+    """
+    if device.ranks == 1:
+        return True
+    # Each rank fills its own row. A sum of float32, which holds such numbers exactly, is all that
+    # MindSpore's CPU library can do over ranks.
+    rows = np.zeros((device.ranks, len(numbers)), np.float32)
+    rows[device.rank] = numbers
+    gathered = ops.AllReduce()(ms.Tensor(rows)).asnumpy()
+    return bool((gathered == rows[device.rank]).all())

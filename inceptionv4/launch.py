@@ -10,13 +10,14 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Iterable, Iterator, Sequence
 
 import psutil
 
@@ -25,8 +26,8 @@ from common import ArgumentParser, CheckFailed, RequestError, run_command
 SECONDS_BETWEEN_LOOKS = 0.2
 LAST_LINES = 20  # of a dead rank's log
 SECONDS_TO_END = 10  # for what was asked to stop
-# To connect to each other; compiling Inception-v4 takes minutes, and not equally many everywhere.
-HCCL_CONNECT_TIMEOUT = "600"
+SECONDS_TO_LISTEN = 5  # to what msrun said before it ended
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What msrun logs when a rank ended otherwise than well (process_entity/_api.py, join_processes).
 _DEAD_RANK = re.compile(r"Worker process (\d+) exit with exception. Error code: (-?\d+)")
 
@@ -71,17 +72,38 @@ def launch(job: Job) -> int:
     Raises:
         KeyboardInterrupt: Ctrl-C or SIGTERM; all ranks have been ended then.
     """
+    _check_port(job)
     job.log_dir.mkdir(parents=True, exist_ok=True)
-    for rank in _own_ranks(job):
-        _log(job, rank).unlink(missing_ok=True)  # else an earlier run's would be shown
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for log in (_log(job, rank) for rank in _own_ranks(job)):
+        if log.exists():  # an earlier run's would be shown
+            log.replace(log.with_suffix(".earlier.log"))
+    for number in ENDING_SIGNALS:
+        signal.signal(number, signal.default_int_handler)
     running = subprocess.Popen(_msrun_command(job), stdout=subprocess.DEVNULL, env=_environment(),
                                stderr=subprocess.PIPE, text=True, start_new_session=True)
+    started = {psutil.Process(running.pid)}
     try:
         with _shown(_log(job, _own_ranks(job)[0])):
-            return _watch(job, running)
+            return _watch(job, running, started)
     finally:
-        _end_all(running)
+        for number in ENDING_SIGNALS:  # a second Ctrl-C would leave processes behind
+            signal.signal(number, signal.SIG_IGN)
+        _end_all(started)
+        running.wait()
+
+
+def _check_port(job: Job) -> None:
+    """Another job's scheduler would take these ranks for its own, or refuse them minutes later."""
+    if job.host_rank > 0:
+        return
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((job.master, job.port))
+        except OSError as error:
+            raise RequestError(f"--master {job.master} --port {job.port}: ranks cannot meet there "
+                               f"({error.strerror}); give a free port with --port (make: PORT) "
+                               "and an address of this host") from None
 
 
 def _msrun_command(job: Job) -> list[str]:
@@ -89,14 +111,14 @@ def _msrun_command(job: Job) -> list[str]:
             f"--worker_num={job.ranks}", f"--local_worker_num={job.local_ranks}",
             f"--master_addr={job.master}", f"--master_port={job.port}",
             f"--node_rank={job.host_rank}", f"--log_dir={job.log_dir}", "--join=True",
-            "--tail_worker_log=0",  # of all ranks, by default; what is shown of rank 0 goes nowhere
+            f"--tail_worker_log={job.ranks}",  # of no rank; by default each has a tail of its own
             "python", "-m", job.module, *job.arguments]
 
 
 def _environment() -> dict[str, str]:
     """msrun starts the "python" of the PATH, whichever one runs it."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {"HCCL_CONNECT_TIMEOUT": HCCL_CONNECT_TIMEOUT, **os.environ, "PATH": path}
+    return {**os.environ, "PATH": path}
 
 
 def _own_ranks(job: Job) -> range:
@@ -108,14 +130,17 @@ def _log(job: Job, rank: int) -> Path:
     return job.log_dir / f"worker_{rank}.log"
 
 
-def _watch(job: Job, running: subprocess.Popen) -> int:
-    """Wait for the end of msrun, or of the first rank that dies."""
+def _watch(job: Job, running: subprocess.Popen, started: set[psutil.Process]) -> int:
+    """Wait for the end of msrun, or of the first rank that dies; ``started`` gathers all that msrun
+    starts, which may outlive it."""
     said: list[str] = []
     listener = threading.Thread(target=lambda: said.extend(running.stderr), daemon=True)
     listener.start()
     rank_of: dict[int, int] = {}
     while running.poll() is None:
-        rank_of.update(_ranks_by_process(running.pid))
+        children = _children(running.pid)
+        started.update(children)
+        rank_of.update(_ranks_by_process(children))
         dead = next(filter(None, map(_DEAD_RANK.search, list(said))), None)
         if dead is not None:
             process, code = map(int, dead.groups())
@@ -123,18 +148,24 @@ def _watch(job: Job, running: subprocess.Popen) -> int:
                 _report_dead_rank(job, rank, code)
             return code if code > 0 else 1
         time.sleep(SECONDS_BETWEEN_LOOKS)
-    listener.join()
+    listener.join(SECONDS_TO_LISTEN)  # what outlives msrun may keep its pipe open
     if running.returncode != 0:
         raise CheckFailed(f"msrun ended with {running.returncode} ({''.join(said[-1:]).strip()}); "
                           f"the ranks' logs are in {job.log_dir}")
     return 0
 
 
-def _ranks_by_process(msrun: int) -> dict[int, int]:
-    """Process -> rank, of each rank that msrun has started and that lives."""
+def _children(msrun: int) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
+        return psutil.Process(msrun).children(recursive=True)
+    return []
+
+
+def _ranks_by_process(children: Sequence[psutil.Process]) -> dict[int, int]:
+    """Process -> rank, of each rank among ``children`` that lives."""
     ranks = {}
-    with contextlib.suppress(psutil.Error):  # one that ends while it is looked at
-        for child in psutil.Process(msrun).children():
+    for child in children:
+        with contextlib.suppress(psutil.Error):  # it ends while it is looked at
             environment = child.environ()
             if environment.get("MS_ROLE") == "MS_WORKER":
                 ranks[child.pid] = int(environment["RANK_ID"])
@@ -184,17 +215,17 @@ def _show(log: Path, done: threading.Event) -> None:
         done.wait(SECONDS_BETWEEN_LOOKS)
 
 
-def _end_all(running: subprocess.Popen) -> None:
-    """End msrun and all that it has started; nothing that is over already is touched."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        msrun = psutil.Process(running.pid)
-        processes = [msrun, *msrun.children(recursive=True)]
-        for process in processes:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.terminate()
-        for process in psutil.wait_procs(processes, SECONDS_TO_END)[1]:
-            process.kill()
-    running.wait()
+def _end_all(started: Iterable[psutil.Process]) -> None:
+    """End what runs of ``started`` and of what it has started."""
+    processes = set(started)
+    for process in started:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            processes.update(process.children(recursive=True))
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    for process in psutil.wait_procs(processes, SECONDS_TO_END)[1]:
+        process.kill()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The checkpoints of a run: which ones stay, and which one to go on from."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from common import RequestError
 from inceptionv4 import CheckpointMeta, read_checkpoint, read_meta, save_checkpoint
 
 _PREFIX = "inceptionv4-"
+_NAME = re.compile(rf"{_PREFIX}(?P<epoch>\d+)_(?P<step>\d+)\.ckpt")
 
 
 class Found(NamedTuple):
@@ -46,9 +48,9 @@ def _remove_all_but(folder: Path, keep: int) -> None:
 
 def checkpoints(folder: Path) -> list[Path]:
     """The run's checkpoints, oldest first, complete or not."""
-    def step(path: Path) -> int:
-        return int(path.stem.rsplit("_", 1)[1])
-    return sorted(folder.glob(f"{_PREFIX}*_*.ckpt"), key=step)
+    numbered = [(match, path) for path in folder.glob(f"{_PREFIX}*.ckpt")
+                if (match := _NAME.fullmatch(path.name))]
+    return [path for _, path in sorted(numbered, key=lambda pair: int(pair[0]["step"]))]
 
 
 def best_checkpoint(folder: Path) -> Optional[Path]:
@@ -75,6 +77,14 @@ def newest_complete(folder: Path) -> Optional[Found]:
         except RequestError as error:
             print(f"warning: left out for resuming: {error}", file=sys.stderr)
     return None
+
+
+def remove_later(folder: Path, epoch: int) -> None:
+    """Remove the checkpoints behind ``epoch``: damaged ones, which would count as the last."""
+    for path in checkpoints(folder):
+        if int(_NAME.fullmatch(path.name)["epoch"]) > epoch:
+            path.unlink()
+            path.with_suffix(".meta").unlink(missing_ok=True)
 
 
 def remove_unfinished(folder: Path) -> None:

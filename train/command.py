@@ -1,6 +1,8 @@
 """What ``python -m train`` does: record sets to a run folder."""
 
 import argparse
+import contextlib
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -8,14 +10,14 @@ from typing import Any, Callable, Optional
 
 from common import RequestError
 from convert import RecordSet, open_records
-from inceptionv4 import Device, setup_device
-from train.checkpoints import Found, newest_complete
+from inceptionv4 import CheckpointMeta, Device, same_on_all_ranks, setup_device
+from train.checkpoints import newest_complete
 from train.feed import workers_for
 from train.pictures import Source, open_class_folders
 from train.plan import Plan, check_disk, check_validation, describe_plan, make_plan
 from train.recipe import Recipe
 from train.run_folder import (CHECKPOINTS, check_same_run, check_unused, config_of, has_config,
-                              resume_at, start_run, write_plan)
+                              locked_run, resume_at, start_run, workers_of_run, write_plan)
 from train.trainer import Run, Trainer
 
 
@@ -23,19 +25,22 @@ def dry_run(recipe: Recipe, arguments: argparse.Namespace) -> None:
     """Check everything that can be checked, print the plan, write ``plan.json``, train nothing.
 
     Network, step and feed are built and one batch is read: what can go wrong there goes wrong now.
+    With ``--resume`` the run's own plan stays.
     """
     source, validation = _open(arguments)
     recipe = replace(recipe, ranks=arguments.dry_run or recipe.ranks)
     plan = _checked_plan(recipe, arguments, source, validation)
-    if not (arguments.resume and has_config(arguments.run)):
-        check_unused(arguments.run)
     device = setup_device(arguments.device, recipe.seed)
+    resuming = _is_resuming(arguments)
+    if resuming:
+        check_same_run(arguments.run, config_of(recipe, _about(source, validation, device)))
     run = _run_options(arguments, device, lambda _: None)
     print(_describe_device(device, run))
     print(describe_plan(plan, recipe))
     alone = replace(recipe, ranks=1, workers=workers_for(recipe))
     Trainer(alone, plan, source, validation, device, run).first_batch()
-    write_plan(arguments.run, plan)
+    if not resuming:
+        write_plan(arguments.run, plan)
     print(f"plan: {arguments.run / 'plan.json'}")
 
 
@@ -48,28 +53,59 @@ def train(recipe: Recipe, arguments: argparse.Namespace,
             epoch's files are written.
     """
     source, validation = _open(arguments)
-    resuming = arguments.resume and has_config(arguments.run)
-    if not resuming:
-        check_unused(arguments.run)  # on every rank, before one of them writes
+    resuming = _is_resuming(arguments)  # on every rank, before one of them writes
     device = setup_device(arguments.device, recipe.seed)
     preset_ranks = recipe.ranks
     recipe = replace(recipe, ranks=device.ranks)
-    # Crops depend on the number of workers: config.json tells it.
-    recipe = replace(recipe, workers=workers_for(recipe, device.local_ranks))
+    recipe = replace(recipe, workers=_workers(recipe, arguments.run, device, resuming))
     plan = _checked_plan(recipe, arguments, source, validation)
     run = _run_options(arguments, device, after_save)
     config = config_of(recipe, _about(source, validation, device))
     trainer = Trainer(recipe, plan, source, validation, device, run)
-    found = _find_checkpoint(trainer, config) if resuming else None
-    if device.rank == 0:
-        _warn_of_other_ranks(recipe, preset_ranks)
-        print(_describe_device(device, run))
-        print(describe_plan(plan, recipe), flush=True)
-        _prepare_folder(arguments.run, config, plan, found, resuming)
-        after_save(arguments.run)
-    last = trainer.run(found.meta.epoch + 1 if found else 1)
+    with locked_run(arguments.run) if device.rank == 0 else contextlib.nullcontext():
+        done = _restore(trainer, config) if resuming else None
+        _check_agreement(device, done)
+        if device.rank == 0:
+            _warn_of_other_ranks(recipe, preset_ranks)
+            print(_describe_device(device, run))
+            print(describe_plan(plan, recipe), flush=True)
+            _prepare_folder(arguments.run, config, plan, done, resuming)
+            after_save(arguments.run)
+        last = trainer.run(done.epoch + 1 if done else 1)
     if last is not None:
         print(f"checkpoint: {last}", flush=True)
+
+
+def _is_resuming(arguments: argparse.Namespace) -> bool:
+    """Whether there is a run to go on with; RequestError for a folder in use without --resume."""
+    if arguments.resume and has_config(arguments.run):
+        return True
+    check_unused(arguments.run)
+    return False
+
+
+def _workers(recipe: Recipe, folder: Path, device: Device, resuming: bool) -> int:
+    """As many as before where a run is resumed, since the crops depend on their number."""
+    own = workers_for(recipe, device.local_ranks)
+    if not resuming:
+        return own
+    earlier = workers_of_run(folder)
+    if not recipe.workers and 0 < earlier <= (os.cpu_count() or 1):
+        return earlier
+    if own != earlier and device.rank == 0:
+        print(f"warning: {earlier} workers decoded for each rank before, now {own}: the crops "
+              "differ from here on from those of an undisturbed run", file=sys.stderr)
+    return own
+
+
+def _check_agreement(device: Device, done: Optional[CheckpointMeta]) -> None:
+    """RequestError unless all ranks start from the same checkpoint: gradients of different
+    weights would be averaged in silence."""
+    step = done.step if done else 0
+    digest = int(done.ckpt_sha256[:6], 16) if done else 0
+    if not same_on_all_ranks(device, step, digest):
+        raise RequestError("the ranks would go on from different checkpoints (this one from step "
+                           f"{step}): all hosts have to see the same --run folder")
 
 
 def _open(arguments: argparse.Namespace) -> tuple[Source, Optional[RecordSet]]:
@@ -123,21 +159,23 @@ def _warn_of_other_ranks(recipe: Recipe, preset_ranks: int) -> None:
               f"{recipe.ranks}", file=sys.stderr)
 
 
-def _find_checkpoint(trainer: Trainer, config: dict[str, Any]) -> Optional[Found]:
-    """The newest complete checkpoint of the same run, put into the trainer."""
+def _restore(trainer: Trainer, config: dict[str, Any]) -> Optional[CheckpointMeta]:
+    """Put the newest complete checkpoint of the same run into the trainer; its meta, if there is
+    one."""
     folder = trainer.run_options.folder
     check_same_run(folder, config)
     found = newest_complete(folder / CHECKPOINTS)
-    if found is not None:
-        trainer.restore(found)
-    return found
+    if found is None:
+        return None
+    trainer.restore(found)
+    return found.meta
 
 
-def _prepare_folder(folder: Path, config: dict[str, Any], plan: Plan, found: Optional[Found],
-                    resuming: bool) -> None:
-    """Make the run folder, or bring it back to the state at the end of the found epoch."""
+def _prepare_folder(folder: Path, config: dict[str, Any], plan: Plan,
+                    done: Optional[CheckpointMeta], resuming: bool) -> None:
+    """Make the run folder, or bring it back to the state at the end of the last whole epoch."""
     if resuming:
-        where = f"epoch {found.meta.epoch}, {found.path.name}" if found else "no checkpoint yet"
+        where = f"epoch {done.epoch} is the last one saved" if done else "no checkpoint yet"
         print(f"resuming {folder}: {where}", flush=True)
-        resume_at(folder, found.meta.epoch if found else 0)
+        resume_at(folder, done.epoch if done else 0)
     start_run(folder, config, plan)

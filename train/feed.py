@@ -83,7 +83,10 @@ def epoch_rows(source: Source, recipe: Recipe, epoch: int, rank: int = 0,
 
 def _folder_rows(source: ClassFolders, share: dict) -> ds.Dataset:
     endings = [ending for lower in PICTURE_EXTENSIONS for ending in (lower, lower.upper())]
-    rows = ds.ImageFolderDataset(str(source.folder), extensions=endings, shuffle=True, **share)
+    rows = ds.ImageFolderDataset(
+        str(source.folder), extensions=endings, shuffle=True,
+        # By itself it numbers hidden and empty folders, too.
+        class_indexing={name: label for label, name in enumerate(source.class_names)}, **share)
     there, expected = rows.get_dataset_size(), -(-source.images // share["num_shards"])
     if there != expected:
         raise RequestError(f"{source.folder}: a rank's share is {there} pictures to MindSpore, "

@@ -6,6 +6,7 @@ from typing import Iterator, NamedTuple, Optional
 import mindspore as ms
 import mindspore.dataset as ds
 
+from common import RequestError
 from train.step import TrainStep
 
 
@@ -21,11 +22,22 @@ def host_steps(step: TrainStep, feed: ds.Dataset) -> Iterator[Taken]:
     batches = feed.create_tuple_iterator(num_epochs=1)
     while True:
         start = time.perf_counter()
-        batch = next(batches, None)
+        batch = next_batch(batches)
         if batch is None:
             return
         waited = time.perf_counter() - start
         yield Taken(step(*batch), waited)
+
+
+def next_batch(batches: Iterator) -> Optional[tuple[ms.Tensor, ms.Tensor]]:
+    """Images and labels, or None at the end; RequestError for a picture that cannot be read."""
+    try:
+        return next(batches, None)
+    except RuntimeError as error:
+        told = [line for line in str(error).splitlines() if line.strip(" -")]
+        raise RequestError(f"the feed of training pictures failed ({' '.join(told)[:300]}); see "
+                           "what is damaged with: python -m convert verify --deep RECORDS"
+                           ) from error
 
 
 def sink_steps(step: TrainStep, feed: ds.Dataset, steps: int, batch: tuple[ms.Tensor, ms.Tensor]
@@ -38,6 +50,11 @@ def sink_steps(step: TrainStep, feed: ds.Dataset, steps: int, batch: tuple[ms.Te
     Args:
         batch: of the shapes and types that ``feed`` gives.
     """
+    feed.__total_batch__ = steps  # else the queue is filled on with the epoch's beginning
     take = ms.data_sink(step, feed, sink_size=1, input_signature=batch)
-    for _ in range(steps):
-        yield Taken(take(), None)
+    try:
+        for _ in range(steps):
+            yield Taken(take(), None)
+    finally:  # as mindspore.train.Model ends: else threads and up to 2 GB of batches stay
+        feed.__transfer_dataset__.stop_send()
+        feed.__transfer_dataset__.release()

@@ -1,6 +1,7 @@
 """The command line of ``python -m train``: every value of the recipe is a flag."""
 
 import argparse
+import os
 from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,9 @@ def checked_recipe(arguments: argparse.Namespace) -> Recipe:
     if arguments.dry_run is not None and arguments.dry_run < 0:
         raise RequestError(f"--dry-run {arguments.dry_run}: give at least 1 rank")
     recipe = recipe_from_arguments(arguments)
+    if recipe.workers > (os.cpu_count() or 1):
+        raise RequestError(f"--workers {recipe.workers}: MindSpore takes at most one a core of "
+                           f"this host, {os.cpu_count()}")
     if arguments.images and recipe.shuffle == "shard":
         raise RequestError("--shuffle shard is for --records; class folders have no shards: "
                            "leave it out")

@@ -71,9 +71,11 @@ def make_plan(recipe: Recipe, source: Source, kept_checkpoints: int) -> Plan:
 
 
 def check_disk(folder: Path, plan: Plan) -> None:
-    """RequestError unless the disk of ``folder`` has room for the run's checkpoints."""
+    """RequestError unless the disk of ``folder`` has room for the run's checkpoints, those of a
+    run that is resumed included."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(there).free
+    free = shutil.disk_usage(there).free + sum(path.stat().st_size
+                                               for path in folder.rglob("*.ckpt"))
     if free < plan.checkpoint_bytes:
         raise RequestError(f"--run {folder}: its checkpoints take "
                            f"{plan.checkpoint_bytes / 1e9:.1f} GB, the disk has "

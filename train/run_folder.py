@@ -2,23 +2,26 @@
 
 import dataclasses
 import json
-import os
 from pathlib import Path
-from typing import Any
+from typing import Any, ContextManager
 
 from common import RequestError, write_json, write_text
-from train.checkpoints import remove_unfinished
+from common.files import locked_file
+from train.checkpoints import remove_later, remove_unfinished
 from train.plan import Plan, plan_fields
 from train.recipe import Recipe
 
 CONFIG, PLAN, HISTORY, CHECKPOINTS = "config.json", "plan.json", "history.jsonl", "checkpoints"
 TENSORBOARD = "tensorboard"
+LOCK = ".lock"  # held by rank 0 for as long as the run goes on
 _TEMPORARY = ".*.tmp"  # of common.files.replaced_file
 
 # What a run reads, beside its recipe: these too have to be the same when it is resumed.
 DATA_DIGESTS = ("data_sha256", "val_records_sha256")
 # What may differ: records may lie elsewhere, and another device computes the same.
 ABOUT = ("data", "val_records", "device")
+# Differ with the number of cores of a host; crops differ then, which is said.
+MAY_DIFFER = (*ABOUT, "workers")
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
@@ -40,7 +43,7 @@ def check_unused(folder: Path) -> None:
 def _is_of_no_run(path: Path) -> bool:
     """What a dry run leaves, or a run that was killed before its config was written."""
     empty = path.name == CHECKPOINTS and not any(path.iterdir())
-    return path.name == PLAN or empty or path.match(_TEMPORARY)
+    return path.name in (PLAN, LOCK) or empty or path.match(_TEMPORARY)
 
 
 def config_of(recipe: Recipe, about: dict[str, Any]) -> dict[str, Any]:
@@ -63,6 +66,18 @@ def has_config(folder: Path) -> bool:
     return (folder / CONFIG).exists()
 
 
+def workers_of_run(folder: Path) -> int:
+    """Threads that decode for each rank of the run in ``folder``."""
+    return int(_read_config(folder).get("workers", 0))
+
+
+def locked_run(folder: Path) -> ContextManager[None]:
+    """Have the run folder alone; RequestError while another process trains there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return locked_file(folder / LOCK, f"--run {folder}: another process trains there; end it (it "
+                                      "may have outlived its terminal) or give another folder")
+
+
 def check_same_run(folder: Path, config: dict[str, Any]) -> None:
     """RequestError unless ``folder`` holds a run of the same recipe and data; both are named."""
     earlier = _read_config(folder)
@@ -72,7 +87,7 @@ def check_same_run(folder: Path, config: dict[str, Any]) -> None:
         raise RequestError(f"{folder / CONFIG} has the unknown key '{unknown[0]}'; resume with "
                            "the version that wrote it, or give another --run")
     differ = [f"{key}: there {earlier.get(key)}, now {config[key]}" for key in config
-              if key not in ABOUT and earlier.get(key) != config[key]]
+              if key not in MAY_DIFFER and earlier.get(key) != config[key]]
     if differ:
         raise RequestError(f"--resume: {folder} holds a run of another recipe or other data "
                            f"({'; '.join(differ)}); give the same flags, or another --run")
@@ -90,21 +105,17 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def resume_at(folder: Path, epoch: int) -> None:
-    """Take back the history behind the end of ``epoch``."""
+    """Take back history and checkpoints behind the end of ``epoch``; those are not whole."""
+    remove_later(folder / CHECKPOINTS, epoch)
     if (folder / HISTORY).exists():
         kept = [json.dumps(line) + "\n" for line in read_history(folder) if line["epoch"] <= epoch]
         write_text(folder / HISTORY, "".join(kept))
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
-    """The epochs written so far; a last line that a kill cut short is left out.
-
-    Raises:
-        RequestError: another line is not one of a history.
-    """
-    path = folder / HISTORY
-    lines, epochs = path.read_text(encoding="utf-8").split("\n"), []
-    for number, line in enumerate(lines[:-1], start=1):  # behind the last line feed stands nothing
+    """The epochs written so far; RequestError for a line that is not one of a history."""
+    path, epochs = folder / HISTORY, []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             epochs.append(json.loads(line))
         except ValueError:
@@ -113,8 +124,7 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
 
 
 def add_history(folder: Path, line: dict[str, Any]) -> None:
-    """Append one epoch to ``history.jsonl``, durably."""
-    with open(folder / HISTORY, "a", encoding="utf-8") as file:
-        file.write(json.dumps(line, allow_nan=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Add one epoch to ``history.jsonl``; the file is whole at any moment, also on a full disk."""
+    path = folder / HISTORY
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    write_text(path, before + json.dumps(line, allow_nan=False) + "\n")

@@ -17,7 +17,7 @@ from evaluate import Evaluator, protocol_of, score
 from inceptionv4 import INCEPTION_MEAN, INCEPTION_STD, CheckpointMeta, Device
 from train.checkpoints import Found, add_checkpoint
 from train.feed import training_feed
-from train.loop import Taken, host_steps, sink_steps
+from train.loop import Taken, host_steps, next_batch, sink_steps
 from train.pictures import Source
 from train.plan import Plan
 from train.recipe import Recipe
@@ -79,10 +79,11 @@ class Trainer:
             parameter.set_data(found.state[name])
 
     def run(self, first_epoch: int = 1) -> Optional[Path]:
-        """Train to the end; rank 0 returns the last checkpoint that was saved, if any was.
+        """Train to the end; rank 0 returns the last checkpoint, None where no epoch was left.
 
         Raises:
-            CheckFailed: the loss is not a number any more; earlier checkpoints stay.
+            CheckFailed: the loss is not a number any more, or the last epoch could not be saved;
+                earlier checkpoints stay.
         """
         path = None
         self._compile()
@@ -90,13 +91,16 @@ class Trainer:
             figures = self._train_epoch(epoch)
             self._check_weights(epoch)
             if self.device.rank == 0:
-                path = self._close_epoch(epoch, figures) or path
+                path = self._close_epoch(epoch, figures)
+        if self.device.rank == 0 and path is None and first_epoch <= self.plan.epochs:
+            raise CheckFailed(f"the last epoch is not in {self.run_options.folder}: make room and "
+                              "go on from the last checkpoint that is, with --resume")
         return path
 
     def first_batch(self) -> tuple[ms.Tensor, ms.Tensor]:
         """Images and labels as the first step of an epoch gets them."""
         feed = training_feed(self.source, self.recipe, 1, 1, self.device.rank)
-        return next(feed.create_tuple_iterator(num_epochs=1))
+        return next_batch(feed.create_tuple_iterator(num_epochs=1))
 
     def _compile(self) -> None:
         """Compile ahead, so that the first epoch's speed is that of its steps."""
@@ -164,8 +168,8 @@ class Trainer:
     def _check_finite(self, loss: float, step: int) -> None:
         if not math.isfinite(loss):
             raise CheckFailed(f"the loss is {loss} at step {step}: the checkpoints of earlier "
-                              f"epochs in {self.run_options.folder} are kept; try lower rates "
-                              "(--phases)")
+                              f"epochs in {self.run_options.folder} are kept; start a new "
+                              "run with lower rates (--phases)")
 
     def _check_weights(self, epoch: int) -> None:
         """The last update of an epoch shows in no loss of that epoch."""
@@ -173,7 +177,7 @@ class Trainer:
             if not np.isfinite(parameter.asnumpy()).all():
                 raise CheckFailed(f"{parameter.name} is not finite after epoch {epoch}: the "
                                   f"checkpoints of earlier epochs in {self.run_options.folder} "
-                                  "are kept; try lower rates (--phases)")
+                                  "are kept; start a new run with lower rates (--phases)")
 
     def _close_epoch(self, epoch: int, figures: EpochFigures) -> Optional[Path]:
         """Score, log and save. History comes before the checkpoint that makes it last: resuming
@@ -189,9 +193,10 @@ class Trainer:
         folder = self.run_options.folder
         try:
             add_history(folder, line)
-            add_to_tensorboard(folder / TENSORBOARD, line)
-            return add_checkpoint(folder / CHECKPOINTS, self.state, self._meta(line),
+            path = add_checkpoint(folder / CHECKPOINTS, self.state, self._meta(line),
                                   self.run_options.keep)
+            add_to_tensorboard(folder / TENSORBOARD, line)
+            return path
         except OSError as error:
             print(f"warning: epoch {line['epoch']} could not be saved in {folder} ({error}); the "
                   "run goes on and earlier checkpoints stay: make room before the next epoch ends",
@@ -211,10 +216,15 @@ class Trainer:
         }
 
     def _validate(self) -> dict[str, Any]:
-        """Single-crop errors in percent on both sets, as flat fields of the history."""
+        """Single-crop errors in percent on both sets, as flat fields of the history; none where
+        the validation images cannot be scored, which is no reason to lose the epoch."""
         if self.validation is None:
             return {}
-        scores = score(self.evaluator.run(self.validation))
+        try:
+            scores = score(self.evaluator.run(self.validation))
+        except RequestError as error:
+            print(f"warning: this epoch has no score: {error}", file=sys.stderr, flush=True)
+            return {}
         return {f"{name}_{top}_error": getattr(found, f"{top}_error")
                 for name, found in scores.items() for top in ("top1", "top5")}
 

@@ -2,11 +2,13 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +75,35 @@ def test_ended_from_outside_it_ends_the_ranks(tmp_path):
     for path in paths:
         with pytest.raises(ProcessLookupError):
             os.kill(int(path.read_text()), 0)
+
+
+def test_ranks_do_not_outlive_msrun(tmp_path):
+    write_module(tmp_path, "open(sys.argv[1] + str(rank), 'w').write(str(os.getpid()))\n"
+                           "time.sleep(3600)")
+    running = subprocess.Popen(launcher(tmp_path, str(tmp_path / "rank")), cwd=ROOT, text=True,
+                               env=environment(tmp_path), stderr=subprocess.PIPE)
+    while not (tmp_path / "rank1").exists():
+        assert running.poll() is None
+        time.sleep(0.05)
+    time.sleep(1)  # two looks at what msrun has started
+    msrun, = psutil.Process(running.pid).children()
+    ranks = msrun.children(recursive=True)
+    msrun.kill()
+    _, errors = running.communicate()
+    assert running.returncode == 1 and "failed: msrun ended with -9" in errors
+    assert len(ranks) >= 3 and not any(rank.is_running() for rank in ranks)
+
+
+def test_a_port_in_use_is_refused(tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        words = launcher(tmp_path)
+        done = subprocess.run([*words[:3], "--port", port, *words[3:]], cwd=ROOT, text=True,
+                              env=environment(tmp_path), capture_output=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert f"--port {port}: ranks cannot meet there" in done.stderr
 
 
 def test_senseless_numbers_are_refused(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from inceptionv4 import INCEPTION_MEAN, INCEPTION_STD, CheckpointMeta
 from train.checkpoints import (add_checkpoint, best_checkpoint, checkpoints, newest_complete,
-                               remove_unfinished)
+                               remove_later, remove_unfinished)
 
 
 def add(folder, epoch, error=None, keep=2):
@@ -46,6 +46,20 @@ def test_torn_ones_are_passed_over_with_a_warning(tmp_path, capfd):
     warnings = capfd.readouterr().err.splitlines()
     assert len(warnings) == 2
     assert "inceptionv4-3_27.ckpt" in warnings[0] and "inceptionv4-2_18.ckpt" in warnings[1]
+
+
+def test_a_file_of_another_name_is_none_of_the_runs(tmp_path):
+    (tmp_path / "inceptionv4-3_27_backup.ckpt").write_text("")
+    add(tmp_path, 1)
+    assert [path.name for path in checkpoints(tmp_path)] == ["inceptionv4-1_9.ckpt"]
+
+
+def test_damaged_ones_behind_the_resumed_epoch_do_not_count_as_the_last(tmp_path):
+    for epoch in (1, 2, 3):
+        add(tmp_path, epoch, keep=3)
+    remove_later(tmp_path, 1)
+    add(tmp_path, 2, keep=2)
+    assert epochs(tmp_path) == [1, 2]
 
 
 def test_none_is_found_where_there_is_none(tmp_path):

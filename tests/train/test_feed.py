@@ -138,6 +138,12 @@ def test_class_folders_give_the_same_pictures(records, folders):
                                                                    epoch_of(folders, epoch=2))
 
 
+def test_hidden_and_empty_folders_shift_no_label(folders, tmp_path):
+    shutil.copytree(folders["train"].folder, tmp_path / "train")
+    (tmp_path / "train" / ".snapshot").mkdir()
+    assert same(epoch_of({"train": open_class_folders(tmp_path)}), epoch_of(folders))
+
+
 def test_pictures_that_mindspore_would_pass_over_are_noticed(folders, tmp_path):
     shutil.copytree(folders["train"].folder, tmp_path / "train")
     picture = next((tmp_path / "train").glob("*/*.JPEG"))

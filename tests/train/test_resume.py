@@ -13,6 +13,7 @@ import pytest
 
 from inceptionv4 import read_checkpoint
 from train.checkpoints import checkpoints
+from train.run_folder import locked_run
 
 ROOT = Path(__file__).parents[2]
 EPOCHS = 3
@@ -108,7 +109,24 @@ def test_a_run_without_resume_names_the_flag(records, undisturbed):
     assert "is in use" in done.stderr and "--resume" in done.stderr
 
 
-def test_masks_of_dropout_differ_from_step_to_step(undisturbed, records, tmp_path):
-    """Else the equality above would say nothing about them."""
-    assert tiny("never", records, tmp_path / "run", "--dropout-keep", "0.6").returncode == 0
-    assert history_of(tmp_path / "run") != history_of(undisturbed)
+def test_a_run_that_goes_on_elsewhere_is_left_alone(records, undisturbed, tmp_path):
+    folder = shutil.copytree(undisturbed, tmp_path / "run")
+    with locked_run(folder):
+        done = tiny("never", records, folder, "--resume")
+    assert done.returncode == 2 and "another process trains there" in done.stderr
+
+
+def test_other_workers_are_a_warning(records, undisturbed, tmp_path):
+    folder = shutil.copytree(undisturbed, tmp_path / "run")
+    done = tiny("never", records, folder, "--resume", "--workers", 2)
+    assert done.returncode == 0 and "warning: 1 workers decoded" in done.stderr
+
+
+def test_a_dry_run_of_another_recipe_leaves_the_plan(records, undisturbed):
+    words = ("--records", records["train"].folder, "--val-records", records["val"].folder,
+             "--run", undisturbed, *FLAGS, "--resume", "--seed", 7, "--dry-run")
+    before = (undisturbed / "plan.json").stat().st_mtime_ns
+    done = subprocess.run([sys.executable, "-m", "train", *map(str, words)], cwd=ROOT, text=True,
+                          capture_output=True)
+    assert done.returncode == 2 and "seed: there 0, now 7" in done.stderr
+    assert (undisturbed / "plan.json").stat().st_mtime_ns == before

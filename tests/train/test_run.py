@@ -134,7 +134,8 @@ def test_what_a_dry_run_reads_has_to_be_readable(records, tmp_path):
     (tmp_path / "a" / "1.jpeg").write_bytes(b"no picture")
     done = command("--images", tmp_path, "--run", tmp_path / "run", "--device", "CPU",
                    "--dry-run", "--batch-size", "1")
-    assert done.returncode != 0 and not (tmp_path / "run").exists()
+    assert done.returncode == 2 and not (tmp_path / "run").exists()
+    assert "error: the feed of training pictures failed" in done.stderr
 
 
 def test_sink_mode_is_refused_where_there_is_none(records, tmp_path):
