@@ -12,6 +12,7 @@ from convert import (SAMPLE_LAYOUTS, Manifest, Request, arrange_sample, availabl
 from convert.engine import BACKENDS
 from convert.listing import Listing
 from convert.naming import PICTURE_EXTENSIONS
+from convert.pictures import SHRUNK_JPEG_QUALITY
 from convert.request import CHECKS, ON_BAD, list_request
 from convert.shards import ShardReport
 from convert.show import contact_sheet, summary
@@ -79,7 +80,8 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--short-side", type=int, metavar="PIXELS",
                         help="shrink pictures with a longer short side to this, for cheaper "
                              "decoding")
-    parser.add_argument("--quality", type=int, default=90, help="JPEG quality of shrunk pictures")
+    parser.add_argument("--quality", type=int, default=SHRUNK_JPEG_QUALITY,
+                        help="JPEG quality of the pictures that --short-side shrinks, 1 to 95")
     parser.add_argument("--on-bad", choices=ON_BAD, default="fail",
                         help="stop at bad pictures, or leave them out and record them")
     parser.add_argument("--allow-other-labels", action="store_true",

@@ -4,10 +4,9 @@ and, named by a first word, what is done with results and with single pictures."
 import argparse
 import sys
 from pathlib import Path
-from typing import Union
 
 from common import ArgumentParser, run_command
-from evaluate.protocols import PAPER, PROTOCOLS
+from evaluate.protocols import PAPER, PROTOCOLS, Scales
 from evaluate.report import write_report
 from evaluate.request import Request
 from evaluate.results import JSON_NAME, PAGE_NAME, PREDICTIONS_NAME
@@ -105,8 +104,8 @@ def _other_commands() -> str:
     return "other commands:\n" + "\n".join(lines)
 
 
-def _scales(text: str) -> Union[str, tuple[int, ...]]:
-    return text if text == PAPER else tuple(_positive(part) for part in text.split(","))
+def _scales(text: str) -> Scales:
+    return PAPER if text == PAPER else tuple(_positive(part) for part in text.split(","))
 
 
 def _positive(text: str) -> int:

@@ -5,6 +5,7 @@ or a wrong argument should not wait for it.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import common  # noqa: F401  before MindSpore, see common.jpeg
 
@@ -23,8 +24,18 @@ _MODULE_OF = {
 
 __all__ = sorted(_MODULE_OF)
 
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'inceptionv4' has no attribute '{name}'")
-    return getattr(import_module(f"inceptionv4.{_MODULE_OF[name]}"), name)
+if TYPE_CHECKING:  # the same names again, for mypy, which runs nothing
+    from inceptionv4.device import DEVICE_TARGETS, Device, meet_ranks, setup_device
+    from inceptionv4.dropout import KeyedDropout, mix_bits
+    from inceptionv4.export import export_checkpoint
+    from inceptionv4.importer import Imported, import_checkpoint
+    from inceptionv4.meta import CheckpointMeta, read_meta
+    from inceptionv4.network import FEATURES, SMALLEST_IMAGE, InceptionV4
+    from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD, Preprocess
+    from inceptionv4.weights import (load_checkpoint, network_parameters, read_checkpoint,
+                                     save_checkpoint)
+else:
+    def __getattr__(name: str) -> object:
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module 'inceptionv4' has no attribute '{name}'")
+        return getattr(import_module(f"inceptionv4.{_MODULE_OF[name]}"), name)

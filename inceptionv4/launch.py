@@ -111,7 +111,7 @@ def _log(job: Job, rank: int) -> Path:
 def _watch(job: Job, running: subprocess.Popen) -> int:
     """Wait for the end of msrun, or of the first rank that dies."""
     said: list[str] = []
-    listener = threading.Thread(target=lambda: said.extend(running.stderr), daemon=True)
+    listener = threading.Thread(target=lambda: said.extend(running.stderr or ()), daemon=True)
     listener.start()
     rank_of: dict[int, int] = {}
     while running.poll() is None:

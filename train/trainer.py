@@ -124,7 +124,9 @@ class Trainer:
         """All steps of the epoch. A loss is looked at when the next step (in sink mode, the next
         ``sink_size`` steps) has been started, so that the device does not wait for the host."""
         first, behind = (epoch - 1) * self.plan.steps_per_epoch, max(self.run_options.sink_size, 1)
-        losses, waited, pending = [], [], deque()
+        losses: list[float] = []
+        waited: list[Optional[float]] = []
+        pending: deque[ms.Tensor] = deque()
         start = time.perf_counter()
         with self._bar(epoch) as bar:
             for taken in self._steps(epoch):
@@ -135,7 +137,7 @@ class Trainer:
             losses += self._look(pending, len(pending), first + len(losses), bar)
         seconds = time.perf_counter() - start
         self._check_steps(epoch, len(losses))
-        waiting = None if None in waited else sum(waited)
+        waiting = None if None in waited else sum(filter(None, waited))
         return EpochFigures(math.fsum(losses) / len(losses), seconds, waiting)
 
     def _bar(self, epoch: int) -> Any:
