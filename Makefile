@@ -77,8 +77,9 @@ demo: $(DONE) ## sample, convert, train, evaluate: the whole way in minutes, on 
 	$(PY) -m evaluate report --run $(DEMO)/run --results $(DEMO)/results --out $(DEMO)/report.html
 	@echo "records: $(DEMO)/records   run: $(DEMO)/run   results: $(DEMO)/results"
 
-lint: $(DONE) ## flake8
+lint: $(DONE) ## flake8 and mypy
 	$(PY) -m flake8
+	$(PY) -m mypy
 
 test: lint ## flake8 and the tests
 	$(PY) -m pytest
