@@ -43,10 +43,10 @@ help: ## list the targets and variables
 	@echo "  RUN         run folder of the training                         [$(RUN)]"
 	@echo "  CKPT        checkpoint to evaluate                             (eval-1, eval-144)"
 	@echo "  BLACKLIST   the devkit's validation blacklist                  (convert, optional)"
-	@echo "  CARDS       cards of this machine            (train-8p [$(CARDS)], eval-1, eval-144 [1])"
-	@echo "  NODES       machines with as many cards, all seeing RECORDS    [$(NODES)]"
-	@echo "  MASTER      address of machine 0                               [$(MASTER)]"
-	@echo "  NODE_RANK   number of this machine, from 0                     [$(NODE_RANK)]"
+	@echo "  CARDS       cards of this host               (train-8p [$(CARDS)], eval-1, eval-144 [1])"
+	@echo "  NODES       hosts with as many cards, all seeing RECORDS       [$(NODES)]"
+	@echo "  MASTER      address of host 0                                  [$(MASTER)]"
+	@echo "  NODE_RANK   number of this host, from 0                        [$(NODE_RANK)]"
 	@echo "  DEVICE      auto, Ascend or CPU                                [$(DEVICE)]"
 	@echo "  ARGS        more arguments for the command behind the target"
 	@echo "  PYTHON      a Python 3.10 to 3.12                              [$(PYTHON)]"
@@ -103,7 +103,7 @@ LAUNCH = $(PY) -m inceptionv4.launch --ranks $(CARDS) --hosts $(NODES) --master 
 	--host-rank $(NODE_RANK)
 
 # A wrong request is answered here, once, before CARDS processes are started that would each say it.
-train-8p: $(DONE) ## train on CARDS cards of each of NODES machines (msrun) into RUN
+train-8p: $(DONE) ## train on CARDS cards of each of NODES hosts (msrun) into RUN
 	$(PY) -m train $(TRAIN) --preset adsl-8p $(ARGS) --dry-run $$(( $(CARDS) * $(NODES) ))
 ifeq ($(findstring --dry-run,$(ARGS)),)
 	$(LAUNCH) --log-dir $(RUN)-log train $(TRAIN) --preset adsl-8p $(ARGS)

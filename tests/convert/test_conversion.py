@@ -266,4 +266,6 @@ def test_senseless_shrinking_is_refused(sample, tmp_path, options):
 def test_no_workers_is_refused_in_one_line(sample, tmp_path):
     done = subprocess.run(command("--source", sample, "--split", "val", "--out", tmp_path / "b",
                                   "--workers", 0), capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (2, "error: --workers 0: give at least 1\n")
+    assert (done.returncode, done.stderr) == (
+        2, "error: argument --workers: '0' is not a whole number of at least 1 (see: python -m "
+           "convert run --help)\n")
