@@ -126,4 +126,4 @@ report: $(DONE) ## one HTML page, report.html, from RUN and results/
 	$(PY) -m evaluate report --run $(RUN) --results results --out report.html $(ARGS)
 
 clean: ## remove what make built here: .venv and the demo
-	rm -rf $(VENV) $(DEMO) *.egg-info .pytest_cache
+	rm -rf $(VENV) $(DEMO) *.egg-info .pytest_cache .mypy_cache .coverage*
