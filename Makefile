@@ -81,8 +81,8 @@ lint: $(DONE) ## flake8 and mypy
 	$(PY) -m flake8
 	$(PY) -m mypy
 
-test: lint ## flake8 and the tests
-	$(PY) -m pytest
+test: lint ## flake8, mypy, the tests and the share of lines they run
+	$(PY) -m pytest --cov
 
 # The small split first: a wrong label or blacklist file is told within minutes.
 convert: need-IMAGENET $(DONE) ## JPEGs of IMAGENET into RECORDS/train and RECORDS/val

@@ -34,7 +34,8 @@ def _add_common(parser: argparse.ArgumentParser, room: str, images: int) -> None
 
 
 def _add_convert(commands) -> None:
-    convert = commands.add_parser("convert", help="conversion against cp -r and ImageNetToMR")
+    about = "time the conversion against cp -r, ImageNetToMR and other packers"
+    convert = commands.add_parser("convert", help=about, description=about)
     _add_common(convert, "three", 36_000)
     convert.set_defaults(benchmark=_convert)
 
@@ -50,7 +51,8 @@ def _report(table: Table, out: Path) -> None:
 
 
 def _add_feed(commands) -> None:
-    feed = commands.add_parser("feed", help="the training feed against the seed's and others")
+    about = "time the training feed against the seed's way and other libraries' feeds"
+    feed = commands.add_parser("feed", help=about, description=about)
     _add_common(feed, "four", 12_000)
     feed.add_argument("--batch-size", type=positive_int, default=128, help="pictures a batch")
     feed.add_argument("--image-size", type=positive_int, default=299,
@@ -69,8 +71,9 @@ def _feed(arguments: argparse.Namespace) -> None:
 
 
 def _add_crops(commands) -> None:
-    crops = commands.add_parser("crops", help="144 crops: the host against the naive way, a run "
-                                "against the bare network")
+    about = ("time 144 crops: cutting them against the naive way, a whole evaluation against its "
+             "network alone")
+    crops = commands.add_parser("crops", help=about, description=about)
     crops.add_argument("--out", type=Path, required=True, help="folder of two result folders")
     crops.add_argument("--images", type=positive_int, default=40,
                        help="how many pictures the host cuts")
