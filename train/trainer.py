@@ -125,7 +125,7 @@ class Trainer:
         ``sink_size`` steps) has been started, so that the device does not wait for the host."""
         first, behind = (epoch - 1) * self.plan.steps_per_epoch, max(self.run_options.sink_size, 1)
         losses: list[float] = []
-        waited: list[Optional[float]] = []
+        waited: list[Any] = []  # seconds, or None where the device waits: see Taken
         pending: deque[ms.Tensor] = deque()
         start = time.perf_counter()
         with self._bar(epoch) as bar:
@@ -137,7 +137,7 @@ class Trainer:
             losses += self._look(pending, len(pending), first + len(losses), bar)
         seconds = time.perf_counter() - start
         self._check_steps(epoch, len(losses))
-        waiting = None if None in waited else sum(filter(None, waited))
+        waiting = None if None in waited else sum(waited)
         return EpochFigures(math.fsum(losses) / len(losses), seconds, waiting)
 
     def _bar(self, epoch: int) -> Any:
