@@ -23,7 +23,7 @@ def texts(tree: ast.AST) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def code() -> str:
-    files = (path for package in PACKAGES for path in sorted((ROOT / package).glob("*.py")))
+    files = (path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")))
     return "\n".join(text for path in files for text in texts(ast.parse(path.read_text("utf-8"))))
 
 
