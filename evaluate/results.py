@@ -32,7 +32,7 @@ def claim_folder(folder: Path, about: dict[str, Any]) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK):
-        raise RequestError(f"{folder} cannot be written; give another --out")
+        raise RequestError(f"{folder} cannot be written; choose another --out")
     path = folder / JSON_NAME
     if not path.exists():
         return
@@ -41,7 +41,7 @@ def claim_folder(folder: Path, about: dict[str, Any]) -> None:
               for name in IDENTITY if there.get(name) != about[name]]
     if differ:
         raise RequestError(f"{path} is the result of another evaluation ({'; '.join(differ)}); "
-                           "give another --out or remove that folder")
+                           "choose another --out or remove that folder")
 
 
 def read_result(path: Path) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def read_result(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise RequestError(f"{path} is damaged ({error}); remove it") from error
     if not isinstance(result, dict) or "sets" not in result:
-        raise RequestError(f"{path} is not the result of an evaluation; give another folder")
+        raise RequestError(f"{path} is not the result of an evaluation; choose another folder")
     return result
 
 
