@@ -105,7 +105,7 @@ COMMANDS = {"report": _report, "compare": _compare, "predict": _predict}
 
 
 def _other_commands() -> str:
-    lines = [f"  python -m evaluate {name:<7} --help  {command.__doc__}"
+    lines = [f"  {f'python -m evaluate {name} --help':<34}  {command.__doc__}"
              for name, command in COMMANDS.items()]
     return "other commands:\n" + "\n".join(lines)
 
