@@ -44,10 +44,10 @@ help: ## list the targets and variables
 	@echo "  RUN         run folder of the training                         [$(RUN)]"
 	@echo "  CKPT        checkpoint to evaluate                             (eval-1, eval-144)"
 	@echo "  BLACKLIST   the devkit's validation blacklist                  (convert, optional)"
-	@echo "  CARDS       cards of this machine            (train-8p [$(CARDS)], eval-1, eval-144 [1])"
-	@echo "  NODES       machines with as many cards, all seeing RECORDS    [$(NODES)]"
-	@echo "  MASTER      address of machine 0                               [$(MASTER)]"
-	@echo "  NODE_RANK   number of this machine, from 0                     [$(NODE_RANK)]"
+	@echo "  CARDS       cards of this host               (train-8p [$(CARDS)], eval-1, eval-144 [1])"
+	@echo "  NODES       hosts with as many cards, all seeing RECORDS       [$(NODES)]"
+	@echo "  MASTER      address of host 0                                  [$(MASTER)]"
+	@echo "  NODE_RANK   number of this host, from 0                        [$(NODE_RANK)]"
 	@echo "  PORT        free on MASTER, where the ranks meet               [$(PORT)]"
 	@echo "  DEVICE      auto, Ascend or CPU                                [$(DEVICE)]"
 	@echo "  ARGS        more arguments for the command behind the target"
@@ -79,11 +79,12 @@ demo: $(DONE) ## sample, convert, train, evaluate: the whole way in minutes, on 
 	$(PY) -m evaluate report --run $(DEMO)/run --results $(DEMO)/results --out $(DEMO)/report.html
 	@echo "records: $(DEMO)/records   run: $(DEMO)/run   results: $(DEMO)/results"
 
-lint: $(DONE) ## flake8
+lint: $(DONE) ## flake8 and mypy
 	$(PY) -m flake8
+	$(PY) -m mypy
 
-test: lint ## flake8 and the tests
-	$(PY) -m pytest
+test: lint ## flake8, mypy, the tests and the share of lines they run
+	$(PY) -m pytest --cov
 
 # The small split first: a wrong label or blacklist file is told within minutes.
 convert: need-IMAGENET $(DONE) ## JPEGs of IMAGENET into RECORDS/train and RECORDS/val
@@ -104,7 +105,7 @@ LAUNCH = $(PY) -m inceptionv4.launch --ranks $(CARDS) --hosts $(NODES) --master 
 	--host-rank $(NODE_RANK) --port $(PORT)
 
 # A wrong request is answered here, once, before CARDS processes are started that would each say it.
-train-8p: $(DONE) ## train on CARDS cards of each of NODES machines (msrun) into RUN
+train-8p: $(DONE) ## train on CARDS cards of each of NODES hosts (msrun) into RUN
 	$(PY) -m train $(TRAIN) --preset adsl-8p $(ARGS) --dry-run $$(( $(CARDS) * $(NODES) ))
 ifeq ($(findstring --dry-run,$(ARGS)),)
 	$(LAUNCH) --log-dir $(RUN)-log train $(TRAIN) --preset adsl-8p $(ARGS)
@@ -127,4 +128,4 @@ report: $(DONE) ## one HTML page, report.html, from RUN and results/
 	$(PY) -m evaluate report --run $(RUN) --results results --out report.html $(ARGS)
 
 clean: ## remove what make built here: .venv and the demo
-	rm -rf $(VENV) $(DEMO) *.egg-info .pytest_cache
+	rm -rf $(VENV) $(DEMO) *.egg-info .pytest_cache .mypy_cache .coverage*

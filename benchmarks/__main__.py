@@ -7,8 +7,9 @@ from pathlib import Path
 from benchmarks.conversion import benchmark_conversion
 from benchmarks.feeds import FeedRequest, benchmark_feeds
 from benchmarks.tables import Table, write_table
-from common import ArgumentParser, run_command
+from common import ArgumentParser, positive_int, run_command
 from convert import available_cores
+from inceptionv4 import add_device_option
 
 
 def main() -> None:
@@ -24,13 +25,17 @@ def main() -> None:
 def _add_common(parser: argparse.ArgumentParser, room: str, images: int) -> None:
     parser.add_argument("--out", type=Path, required=True, help="result folder; also where the "
                         f"pictures are made and removed ({room} times their size is needed)")
-    parser.add_argument("--images", type=int, default=images, help="JPEGs of about 115 KB")
-    parser.add_argument("--repeats", type=int, default=3, help="times each row is run, in turns")
-    parser.add_argument("--workers", type=int, default=available_cores(), help="of our rows")
+    parser.add_argument("--images", type=positive_int, default=images,
+                        help="how many JPEGs, of about 115 KB each")
+    parser.add_argument("--repeats", type=positive_int, default=3,
+                        help="times each row is run, in turns")
+    parser.add_argument("--workers", type=positive_int, default=available_cores(),
+                        help="processes or threads of our rows")
 
 
 def _add_convert(commands) -> None:
-    convert = commands.add_parser("convert", help="conversion against cp -r and ImageNetToMR")
+    about = "time the conversion against cp -r, ImageNetToMR and other packers"
+    convert = commands.add_parser("convert", help=about, description=about)
     _add_common(convert, "three", 36_000)
     convert.set_defaults(benchmark=_convert)
 
@@ -46,10 +51,12 @@ def _report(table: Table, out: Path) -> None:
 
 
 def _add_feed(commands) -> None:
-    feed = commands.add_parser("feed", help="the training feed against the seed's and others")
+    about = "time the training feed against the seed's way and other libraries' feeds"
+    feed = commands.add_parser("feed", help=about, description=about)
     _add_common(feed, "four", 12_000)
-    feed.add_argument("--batch-size", type=int, default=128, help="pictures a batch")
-    feed.add_argument("--image-size", type=int, default=299, help="pixels of a side of the crops")
+    feed.add_argument("--batch-size", type=positive_int, default=128, help="pictures a batch")
+    feed.add_argument("--image-size", type=positive_int, default=299,
+                      help="pixels of a side of the crops")
     feed.add_argument("--skip", type=int, default=20, help="batches at either end not timed")
     feed.add_argument("--open-ms", type=float, default=20, help="slow mount: wait for each open")
     feed.add_argument("--read-ms", type=float, default=1, help="slow mount: wait per 128 KB read")
@@ -64,14 +71,19 @@ def _feed(arguments: argparse.Namespace) -> None:
 
 
 def _add_crops(commands) -> None:
-    crops = commands.add_parser("crops", help="144 crops: the host against the naive way, a run "
-                                "against the bare network")
+    about = ("time 144 crops: cutting them against the naive way, a whole evaluation against its "
+             "network alone")
+    crops = commands.add_parser("crops", help=about, description=about)
     crops.add_argument("--out", type=Path, required=True, help="folder of two result folders")
-    crops.add_argument("--images", type=int, default=40, help="pictures that the host cuts")
-    crops.add_argument("--run-images", type=int, default=6, help="pictures of the whole run")
-    crops.add_argument("--repeats", type=int, default=3, help="times each row is run, in turns")
-    crops.add_argument("--image-size", type=int, default=75, help="pixels, of the whole run")
-    crops.add_argument("--device", default="auto", help="auto, CPU or Ascend")
+    crops.add_argument("--images", type=positive_int, default=40,
+                       help="how many pictures the host cuts")
+    crops.add_argument("--run-images", type=positive_int, default=6,
+                       help="how many pictures the whole run evaluates")
+    crops.add_argument("--repeats", type=positive_int, default=3,
+                       help="times each row is run, in turns")
+    crops.add_argument("--image-size", type=positive_int, default=75,
+                       help="pixels of a side of the whole run's crops")
+    add_device_option(crops)
     crops.set_defaults(benchmark=_crops)
 
 

@@ -54,10 +54,10 @@ def benchmark_conversion(work: Path, images: int, repeats: int, workers: int) ->
          "cache": "warm", "every row ends with": "sync"})
 
 
-def _rows(source: Path, out: Path, workers: int) -> Dict[str, Callable[[], None]]:
+def _rows(source: Path, out: Path, workers: int) -> Dict[str, Callable[[], object]]:
     train = source / "train"
 
-    def ours(check: str) -> Callable[[], None]:
+    def ours(check: str) -> Callable[[], object]:
         return lambda: run_process(
             sys.executable, "-m", "convert", "run", "--source", source, "--split", "train",
             "--out", out, "--check", check, "--workers", workers)
@@ -78,11 +78,11 @@ def _rows(source: Path, out: Path, workers: int) -> Dict[str, Callable[[], None]
     }
 
 
-def _peer(name: str, train: Path, out: Path) -> Callable[[], None]:
+def _peer(name: str, train: Path, out: Path) -> Callable[[], object]:
     return lambda: run_process(sys.executable, "-m", "benchmarks.peers", name, train, out)
 
 
-def _decoder(name: str, train: Path, workers: int) -> Callable[[], None]:
+def _decoder(name: str, train: Path, workers: int) -> Callable[[], object]:
     return lambda: run_process(sys.executable, "-m", "benchmarks.decoders", name, train, workers)
 
 
@@ -98,7 +98,7 @@ def _missing_peers() -> List[Row]:
             for name, (package, _) in PEERS.items() if not importlib.util.find_spec(package)]
 
 
-def _timed(action: Callable[[], None]) -> float:
+def _timed(action: Callable[[], object]) -> float:
     os.sync()
     start = time.perf_counter()
     action()

@@ -23,7 +23,7 @@ class Mix(NamedTuple):
 
 def mix_of_feed(records: RecordSet, recipe: Recipe) -> Mix:
     """The mix of the first two epochs of the training feed of rank 0."""
-    return mix_of(*(_order(records, recipe, epoch) for epoch in (1, 2)), recipe.batch_size)
+    return mix_of(_order(records, recipe, 1), _order(records, recipe, 2), recipe.batch_size)
 
 
 def mix_of(first: np.ndarray, second: np.ndarray, batch_size: int) -> Mix:

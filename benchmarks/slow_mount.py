@@ -76,6 +76,7 @@ def slow_mount(root: Path, point: Path, open_ms: float, read_ms: float) -> Itera
     try:
         _wait(lambda: point.is_mount() or server.poll() is not None)
         if server.poll() is not None:
+            assert server.stderr is not None  # PIPE, above
             raise NoMount(f"the mount failed: {' '.join(server.stderr.read().split())[-300:]}")
         yield
     finally:

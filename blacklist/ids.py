@@ -47,7 +47,7 @@ def load_blacklist(path: Path, images: int = ILSVRC_VALIDATION_IMAGES) -> Blackl
         RequestError: the file is missing, empty or not text, or a line is not an id, out of
             range or there twice; the message names the file and the line.
     """
-    seen = {}
+    seen: dict[int, int] = {}  # image id -> line
     for number, text in _meaningful_lines(path):
         image_id = _parse_id(text)
         where = f"{path}, line {number}"

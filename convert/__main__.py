@@ -5,13 +5,14 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from common import ArgumentParser, RequestError, run_command
+from common import ArgumentParser, positive_int, run_command
 from convert import (SAMPLE_LAYOUTS, Manifest, Request, arrange_sample, available_cores, convert,
                      convert_range, finish, make_sample, open_records, read_manifest, repair,
                      verify)
 from convert.engine import BACKENDS
 from convert.listing import Listing
 from convert.naming import PICTURE_EXTENSIONS
+from convert.pictures import SHRUNK_JPEG_QUALITY
 from convert.request import CHECKS, ON_BAD, list_request
 from convert.shards import ShardReport
 from convert.show import contact_sheet, summary
@@ -28,13 +29,12 @@ def main() -> None:
     _add_verify(commands)
     _add_show(commands)
     arguments = parser.parse_args()
-    if getattr(arguments, "workers", 1) < 1:
-        raise RequestError(f"--workers {arguments.workers}: give at least 1")
     arguments.action(arguments)
 
 
 def _add_sample(commands) -> None:
-    sample = commands.add_parser("sample", help="make a small ImageNet-like set of pictures")
+    about = "draw a small ImageNet-like set of pictures, to try the rest on"
+    sample = commands.add_parser("sample", help=about, description=about)
     sample.add_argument("--out", type=Path, required=True, help="new folder for the pictures")
     sample.add_argument("--classes", type=int, default=10, help="number of classes, 2 to 1000")
     sample.add_argument("--train", type=int, default=60, help="training pictures a class")
@@ -46,7 +46,10 @@ def _add_sample(commands) -> None:
 
 
 def _add_run(commands) -> None:
-    run = commands.add_parser("run", help="convert one split into a record set")
+    run = commands.add_parser(
+        "run", help="convert one split into a record set",
+        description="Convert one split into a record set. Stopped at any moment, the same command "
+                    "goes on from the shards that are finished.")
     _add_request(run)
     _add_engine(run)
     run.add_argument("--shard-range", type=_range, metavar="A-B",
@@ -60,45 +63,55 @@ def _add_run(commands) -> None:
 def _add_finish(commands) -> None:
     finishing = commands.add_parser(
         "finish", help="make the record set of the shards that run --shard-range built",
-        description="Give the same arguments as to run, without --shard-range.")
+        description="Make the record set of the shards that run --shard-range built, on one host "
+                    "or several. Give the same arguments as to run, without --shard-range.")
     _add_request(finishing)
     finishing.set_defaults(action=_finish)
 
 
 def _add_request(parser: argparse.ArgumentParser) -> None:
     """What to convert, and all that decides the bytes."""
-    parser.add_argument("--source", type=Path, required=True, help="folder with the pictures")
-    parser.add_argument("--split", choices=SPLITS, required=True)
+    parser.add_argument("--source", type=Path, required=True, help="folder with the pictures of "
+                        "both splits, e.g. with train/ and val/ in it")
+    parser.add_argument("--split", choices=SPLITS, required=True, help="which pictures of it")
     parser.add_argument("--out", type=Path, required=True, help="folder for the record set")
     _add_source_options(parser)
-    parser.add_argument("--shards", type=int, help="number of shards; by default about 1 GB each, "
-                                                   "a multiple of 8")
-    parser.add_argument("--seed", type=int, default=0, help="of the training order")
+    parser.add_argument("--shards", type=int, help="number of record files (default: of about 1 GB "
+                                                   "each, a multiple of 8)")
+    parser.add_argument("--seed", type=int, default=0,
+                        help="of the order in which training pictures are written; the same seed "
+                             "gives the same bytes")
     parser.add_argument("--check", choices=CHECKS, default="decode",
-                        help="how to check each picture")
+                        help="of each picture: decode every pixel, or read its header and end only")
     parser.add_argument("--short-side", type=int, metavar="PIXELS",
                         help="shrink pictures with a longer short side to this, for cheaper "
                              "decoding")
-    parser.add_argument("--quality", type=int, default=90, help="JPEG quality of shrunk pictures")
+    parser.add_argument("--quality", type=int, default=SHRUNK_JPEG_QUALITY,
+                        help="JPEG quality of the pictures that --short-side shrinks, 1 to 95")
     parser.add_argument("--on-bad", choices=ON_BAD, default="fail",
-                        help="stop at bad pictures, or leave them out and record them")
+                        help="stop at damaged pictures, or leave them out and list them in the "
+                             "manifest")
     parser.add_argument("--allow-other-labels", action="store_true",
-                        help="take labels that are not ILSVRC's for ILSVRC's classes")
+                        help="convert although the labels of 50,000 images of ILSVRC's classes are "
+                             "not ILSVRC's")
 
 
 def _add_source_options(parser: argparse.ArgumentParser) -> None:
     """How to read the source."""
-    parser.add_argument("--blacklist", type=Path, help="validation ids to mark (devkit, val only)")
+    parser.add_argument("--blacklist", type=Path, help="list of validation images "
+                        "to mark, such as the devkit's (val only)")
     parser.add_argument("--ground-truth", type=Path,
-                        help="the devkit's *_validation_ground_truth.txt")
-    parser.add_argument("--layout", choices=LAYOUTS, help="of the source; recognised by looking")
+                        help="the devkit's *_validation_ground_truth.txt, for a flat val folder "
+                             "(default: looked for in the source)")
+    parser.add_argument("--layout", choices=LAYOUTS, help="how the pictures lie in the source "
+                        "(default: recognised by looking)")
     parser.add_argument("--extensions", nargs="+", default=list(PICTURE_EXTENSIONS),
                         help="endings of picture files in class folders, in lower case")
 
 
 def _add_engine(parser: argparse.ArgumentParser) -> None:
     """Who does the work."""
-    parser.add_argument("--workers", type=int, default=available_cores(),
+    parser.add_argument("--workers", type=positive_int, default=available_cores(),
                         help="worker processes (a Dask cluster uses all that it has)")
     parser.add_argument("--backend", choices=tuple(BACKENDS), default="loky",
                         help="joblib's: this machine's cores, or a cluster that sees the same "
@@ -115,7 +128,8 @@ def _range(text: str) -> tuple[int, int]:
 
 
 def _add_verify(commands) -> None:
-    check = commands.add_parser("verify", help="compare a record set with its manifest")
+    about = "compare every file and row of a record set with its manifest"
+    check = commands.add_parser("verify", help=about, description=about)
     check.add_argument("records", type=Path, help="folder of the record set")
     check.add_argument("--deep", action="store_true", help="also decode every picture")
     check.add_argument("--repair", type=Path, metavar="SOURCE",
@@ -127,11 +141,12 @@ def _add_verify(commands) -> None:
 
 
 def _add_show(commands) -> None:
-    show = commands.add_parser("show", help="contact sheet and figures of a record set")
+    about = "contact sheet and figures of a record set"
+    show = commands.add_parser("show", help=about, description=about)
     show.add_argument("records", type=Path, help="folder of the record set")
     show.add_argument("--out", type=Path, required=True, help="PNG file for the contact sheet")
     show.add_argument("--pictures", type=int, default=40, help="pictures on the sheet")
-    show.add_argument("--seed", type=int, default=0, help="of the sample")
+    show.add_argument("--seed", type=int, default=0, help="of the choice of pictures")
     show.set_defaults(action=_show)
 
 

@@ -74,12 +74,18 @@ def read_devkit_archive(archive: Path) -> GroundTruth:
             truth = next((name for name in sorted(members) if name.endswith(_TRUTH_ENDING)), None)
             if truth is None:
                 raise RequestError(f"{archive} holds no *{_TRUTH_ENDING}; give the ILSVRC devkit")
-            files = {name: tar.extractfile(members[name]).read()
+            files = {name: _read_member(tar, members[name])
                      for name in (truth, _MAP_NAME, _META_NAME) if name in members}
     except (tarfile.TarError, EOFError, OSError) as error:
         raise RequestError(f"{archive} cannot be read as an archive ({error}); "
                            "fetch it again") from None
     return _devkit_truth(archive, truth, files.get)
+
+
+def _read_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(member)
+    assert file is not None, member.name  # a plain file: see isfile above
+    return file.read()
 
 
 def _devkit_truth(origin: Path, truth: str, read: Callable[[str], Optional[bytes]]) -> GroundTruth:

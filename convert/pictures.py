@@ -10,6 +10,7 @@ from PIL import Image
 MAX_PIXELS = 178_956_970
 
 REPAIRED_JPEG_QUALITY = 95
+SHRUNK_JPEG_QUALITY = 90
 
 DRAFT = 8  # libjpeg's smallest scale, 1/8
 
@@ -29,7 +30,7 @@ class Treatment:
 
     decode: bool = True  # every pixel; otherwise only the header and the end marker are read
     short_side: Optional[int] = None  # pixels; pictures with a longer one are shrunk to it
-    quality: Optional[int] = None  # of the JPEGs that shrinking makes, 1 to 95
+    quality: int = SHRUNK_JPEG_QUALITY  # of the JPEGs that shrinking makes, 1 to 95
 
 
 class CheckedPicture(NamedTuple):
@@ -71,7 +72,8 @@ def _check_opened(picture: Image.Image, data: bytes, treatment: Treatment) -> Ch
     odd = "PNG" if picture.format == "PNG" else "CMYK" if picture.mode == "CMYK" else None
     repaired = f"{odd} stored as RGB JPEG" if odd else None
     if treatment.short_side and min(width, height) > treatment.short_side:
-        return CheckedPicture(_shrunk(picture, treatment), repaired, shrunk=True)
+        shrunk = _shrunk(picture, treatment.short_side, treatment.quality)
+        return CheckedPicture(shrunk, repaired, shrunk=True)
     if repaired:
         return CheckedPicture(_as_jpeg(picture.convert("RGB"), REPAIRED_JPEG_QUALITY), repaired)
     if treatment.decode:
@@ -84,12 +86,12 @@ def _check_opened(picture: Image.Image, data: bytes, treatment: Treatment) -> Ch
     return CheckedPicture(data)
 
 
-def _shrunk(picture: Image.Image, treatment: Treatment) -> bytes:
+def _shrunk(picture: Image.Image, short_side: int, quality: int) -> bytes:
     width, height = picture.size
-    factor = treatment.short_side / min(width, height)
+    factor = short_side / min(width, height)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     plain = picture if picture.mode == "L" else picture.convert("RGB")
-    return _as_jpeg(plain.resize(size, Image.Resampling.LANCZOS), treatment.quality)
+    return _as_jpeg(plain.resize(size, Image.Resampling.LANCZOS), quality)
 
 
 def _as_jpeg(picture: Image.Image, quality: int) -> bytes:

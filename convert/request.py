@@ -12,7 +12,7 @@ from common import RequestError
 from convert.ilsvrc import IlsvrcCheck, check_ilsvrc
 from convert.listing import Listing
 from convert.naming import PICTURE_EXTENSIONS
-from convert.pictures import Treatment
+from convert.pictures import SHRUNK_JPEG_QUALITY, Treatment
 from convert.planning import ShardPlan, plan_shards
 from convert.sources import list_source
 
@@ -36,7 +36,7 @@ class Request:
     seed: int = 0
     check: str = "decode"
     short_side: Optional[int] = None
-    quality: int = 90
+    quality: int = SHRUNK_JPEG_QUALITY
     allow_other_labels: bool = False
     on_bad: str = "fail"
     workers: int = 1

@@ -159,7 +159,7 @@ def _train_pictures(folder: Path, wnids: list[str], per_class: int, seed: int) -
     images = len(wnids) * per_class
     odd = _rng(seed, ODD_STREAM).choice(images, size=min(3, images), replace=False)
     kinds = dict(zip(odd.tolist(), ("L", "CMYK", "PNG")))
-    pictures = []
+    pictures: list[_Picture] = []
     for label, wnid in enumerate(wnids):
         gaps = _rng(seed, NUMBER_STREAM, label).integers(2, 400, per_class)
         for i, number in enumerate(np.cumsum(gaps)):

@@ -70,7 +70,8 @@ def _file_faults(folder: Path, shard: Shard) -> List[str]:
 
 
 def _wrong_rows(folder: Path, manifest: Manifest) -> Iterator[str]:
-    rows, per_class, flagged = RowsDigest(), Counter(), 0
+    rows, flagged = RowsDigest(), 0
+    per_class: Counter[int] = Counter()
     with progress_bar(manifest.images, "verify rows", "images") as bar:
         for shard in manifest.shards:
             count = 0

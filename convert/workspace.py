@@ -43,7 +43,9 @@ def locked_workspace(out: Path, request: Dict[str, Any], shared: bool = False) -
     building.mkdir(parents=True, exist_ok=True)
     refusal = f"{out}: another conversion is writing there; wait for it or give another --out"
     with locked_file(building / _LOCK, refusal, shared):
-        _check_request(building / _REQUEST, request, out)
+        claim(building / _REQUEST, request,
+              f"{out} holds a half-done conversion of another request",
+              f"ask for the same, give another --out, or remove {building} to start over")
         if not shared:
             _remove_unfinished(building)
         yield building
@@ -57,14 +59,17 @@ def _refuse_foreign_contents(out: Path) -> None:
                            "another --out or remove it")
 
 
-def _check_request(path: Path, request: Dict[str, Any], out: Path) -> None:
+def claim(path: Path, request: Dict[str, Any], whose: str, remedy: str) -> None:
+    """Write ``request`` to ``path``; where one is written already it has to be the same.
+
+    Raises:
+        RequestError: it is another; the message says ``whose``, what differs and ``remedy``.
+    """
     if not path.exists():
         write_json_once(path, request)
     earlier = json.loads(path.read_text(encoding="utf-8"))
     if earlier != request:
-        raise RequestError(f"{out} holds a half-done conversion of another request "
-                           f"({describe_difference(earlier, request)}); ask for the same, give "
-                           f"another --out, or remove {path.parent} to start over")
+        raise RequestError(f"{whose} ({describe_difference(earlier, request)}); {remedy}")
 
 
 def describe_difference(earlier: Dict[str, Any], now: Dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ or a wrong argument should not wait for it.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import common  # before MindSpore, see common.jpeg
 
@@ -24,8 +25,16 @@ _MODULE_OF = {
 
 __all__ = sorted(_MODULE_OF)
 
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'evaluate' has no attribute '{name}'")
-    return getattr(import_module(f"evaluate.{_MODULE_OF[name]}"), name)
+if TYPE_CHECKING:  # the same names again, for mypy, which runs nothing
+    from evaluate.evaluator import Evaluator
+    from evaluate.page import accuracy_table
+    from evaluate.predictions import Predictions, load_predictions, save_predictions
+    from evaluate.protocols import PROTOCOLS, Protocol, crop_boxes, protocol_of
+    from evaluate.results import read_result
+    from evaluate.scores import Score, score, score_subset
+    from evaluate.steps import VIEWS_PER_STEP, StepShape, step_shape
+else:
+    def __getattr__(name: str) -> object:
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module 'evaluate' has no attribute '{name}'")
+        return getattr(import_module(f"evaluate.{_MODULE_OF[name]}"), name)

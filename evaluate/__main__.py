@@ -2,19 +2,20 @@
 and, named by a first word, what is done with results and with single pictures."""
 
 import argparse
+import inspect
 import sys
 from pathlib import Path
-from typing import Union
 
-from common import ArgumentParser, run_command
-from evaluate.protocols import PAPER, PROTOCOLS
+from common import ArgumentParser, HelpFormatter, positive_int, run_command
+from evaluate.protocols import PAPER, PROTOCOLS, Scales
 from evaluate.report import write_report
 from evaluate.request import Request
 from evaluate.results import JSON_NAME, PAGE_NAME, PREDICTIONS_NAME
 from evaluate.steps import VIEWS_PER_STEP
+from inceptionv4 import add_device_option
 
 
-class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+class _Help(HelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Keeps the line breaks of the list of commands."""
 
 
@@ -29,21 +30,22 @@ def main() -> None:
 def _evaluate(words: list[str]) -> None:
     """Top-1 and top-5 error of a checkpoint on a record set, the full and, with a blacklist, the
     filtered one. Started again with the same arguments it goes on where it was stopped."""
-    parser = ArgumentParser(prog="python -m evaluate", description=_evaluate.__doc__,
-                            formatter_class=_Help, epilog=_other_commands())
+    parser = ArgumentParser(prog="python -m evaluate", formatter_class=_Help,
+                            description=inspect.getdoc(_evaluate), epilog=_other_commands())
     parser.add_argument("--records", type=Path, required=True, help="folder of the record set")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="a .ckpt, its .meta beside")
+    parser.add_argument("--checkpoint", type=Path, required=True,
+                        help="a .ckpt file, its .meta beside it")
     parser.add_argument("--out", type=Path, required=True, help="folder for the result")
     _add_crops(parser)
     parser.add_argument("--blacklist", type=Path, help="validation ids that make the filtered set "
                         "of records that were converted without a list")
     parser.add_argument("--curve", action="store_true",
-                        help="also the accuracy as crops are added, square by square")
-    parser.add_argument("--views-per-step", type=_positive, default=VIEWS_PER_STEP,
-                        help="at most so many views at a time on the device")
-    parser.add_argument("--device", default="auto", help="auto, CPU or Ascend")
-    parser.add_argument("--workers", type=_positive,
-                        help="threads that decode pictures; default: the cores, shared by ranks")
+                        help="also score the first crops alone, square by square")
+    parser.add_argument("--views-per-step", type=positive_int, default=VIEWS_PER_STEP,
+                        help="at most so many crops at a time on the device")
+    add_device_option(parser)
+    parser.add_argument("--workers", type=positive_int,
+                        help="threads that decode pictures (default: the cores, shared by ranks)")
     request = Request(**vars(parser.parse_args(words)))
     from evaluate.command import evaluate_checkpoint  # not above: --help needs no MindSpore
     if evaluate_checkpoint(request):
@@ -53,11 +55,14 @@ def _evaluate(words: list[str]) -> None:
 
 
 def _add_crops(parser: ArgumentParser) -> None:
-    parser.add_argument("--crops", type=int, choices=PROTOCOLS, default=1, help="views a picture")
+    parser.add_argument("--crops", type=int, choices=PROTOCOLS, default=1,
+                        help="crops of a picture whose probabilities are averaged. 1: its centre; "
+                             "10: centre and corners, also mirrored; 12: the whole square as well; "
+                             "144: these 12 of 3 squares at 4 scales")
     parser.add_argument("--scales", type=_scales,
-                        help=f"of 144 crops: '{PAPER}' for 256,288,320,352 in their ratio to 224, "
-                             "or four shorter sides in pixels; default: 320,352,384,448 in their "
-                             "ratio to 299")
+                        help="shorter sides in pixels of the resized pictures for 144 crops, "
+                             f"e.g. 320,352,384,448, or '{PAPER}': 256,288,320,352 in their ratio "
+                             "to 224 (default: 320,352,384,448 in their ratio to 299)")
 
 
 def _report(words: list[str]) -> None:
@@ -74,7 +79,7 @@ def _report(words: list[str]) -> None:
 def _compare(words: list[str]) -> None:
     """The difference of two results of the same images, with McNemar's paired test."""
     parser = ArgumentParser(prog="python -m evaluate compare", description=_compare.__doc__)
-    parser.add_argument("a", type=Path, help="a result folder")
+    parser.add_argument("a", type=Path, help="a result folder: --out of an evaluation")
     parser.add_argument("b", type=Path, help="another one, of the same images")
     arguments = parser.parse_args(words)
     from evaluate.compare import compare_results  # not above: --help needs no SciPy
@@ -84,13 +89,13 @@ def _compare(words: list[str]) -> None:
 def _predict(words: list[str]) -> None:
     """The five most probable classes of single pictures."""
     parser = ArgumentParser(prog="python -m evaluate predict", description=_predict.__doc__)
-    parser.add_argument("checkpoint", type=Path, help="a .ckpt, its .meta beside")
+    parser.add_argument("checkpoint", type=Path, help="a .ckpt file, its .meta beside it")
     parser.add_argument("pictures", type=Path, nargs="+", help="files that Pillow reads")
     _add_crops(parser)
     names = parser.add_mutually_exclusive_group()
     names.add_argument("--records", type=Path, help="a record set whose classes have the names")
     names.add_argument("--classes", type=Path, help="text file, a class name a line")
-    parser.add_argument("--device", default="auto", help="auto, CPU or Ascend")
+    add_device_option(parser)
     arguments = parser.parse_args(words)
     from evaluate.predict import predict_pictures  # not above: --help needs no MindSpore
     print(predict_pictures(**vars(arguments)))
@@ -100,19 +105,13 @@ COMMANDS = {"report": _report, "compare": _compare, "predict": _predict}
 
 
 def _other_commands() -> str:
-    lines = [f"  python -m evaluate {name} --help\t{command.__doc__}"
+    lines = [f"  {f'python -m evaluate {name} --help':<34}  {command.__doc__}"
              for name, command in COMMANDS.items()]
     return "other commands:\n" + "\n".join(lines)
 
 
-def _scales(text: str) -> Union[str, tuple[int, ...]]:
-    return text if text == PAPER else tuple(_positive(part) for part in text.split(","))
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
-    return int(text)
+def _scales(text: str) -> Scales:
+    return PAPER if text == PAPER else tuple(positive_int(part) for part in text.split(","))
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def _difference(right_a: np.ndarray, right_b: np.ndarray) -> Difference:
 
 def _rows(a: Predictions, b: Predictions) -> list[tuple[str, ...]]:
     heads = ("set", "images", "error", "A", "B", "B - A", "only A right", "only B right", "p")
-    return [heads] + [
+    return [heads, *(
         (name, f"{value.images:,}", figure, f"{value.error_a:.2f}", f"{value.error_b:.2f}",
          f"{value.points:+.2f}", f"{value.only_a_right:,}", f"{value.only_b_right:,}",
-         f"{value.p_value:.2g}") for (name, figure), value in differences(a, b).items()]
+         f"{value.p_value:.2g}") for (name, figure), value in differences(a, b).items())]

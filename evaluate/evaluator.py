@@ -142,7 +142,7 @@ def check_rows(records: RecordSet, predictions: Predictions) -> None:
                            f"python -m convert verify {records.folder}")
 
 
-def check_finite(ids: Sequence[int], probabilities: np.ndarray) -> None:
+def check_finite(ids: Sequence[object], probabilities: np.ndarray) -> None:
     """RequestError naming the images whose probabilities, (N, ...), are not numbers."""
     good = np.isfinite(probabilities).reshape(len(ids), -1).all(axis=1)
     if not good.all():

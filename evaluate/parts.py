@@ -10,7 +10,6 @@ of the result. All ranks write into one folder; each row belongs to one of them.
 """
 
 import contextlib
-import json
 import re
 import shutil
 import time
@@ -21,8 +20,8 @@ from typing import Any, Iterator, Sequence
 import numpy as np
 
 from common import RequestError, replaced_file
-from common.files import locked_file, write_json_once
-from convert.workspace import describe_difference
+from common.files import locked_file
+from convert.workspace import claim
 from evaluate.predictions import Part, join_parts, load_predictions
 
 PARTS, REQUEST, LOCK = "parts", "request.json", "lock"
@@ -45,21 +44,11 @@ def opened_parts(out: Path, request: dict[str, Any], alone: bool) -> Iterator[Pa
     """
     folder = out / PARTS
     folder.mkdir(parents=True, exist_ok=True)
-    refusal = f"{out}: another evaluation is writing there; wait for it or choose another --out"
+    refusal = f"{out}: another evaluation is writing there; wait for it or give another --out"
     with locked_file(folder / LOCK, refusal) if alone else contextlib.nullcontext():
-        _check_request(folder, request)
+        claim(folder / REQUEST, request, f"{folder} holds parts of another evaluation",
+              f"ask for the same, give another --out, or remove {folder} to start over")
         yield folder
-
-
-def _check_request(folder: Path, request: dict[str, Any]) -> None:
-    path = folder / REQUEST
-    if not path.exists():
-        write_json_once(path, request)
-    there = json.loads(path.read_text(encoding="utf-8"))
-    if there != request:
-        raise RequestError(f"{folder} holds parts of another evaluation "
-                           f"({describe_difference(there, request)}); ask for the same again, "
-                           "choose another --out or remove that folder")
 
 
 def saved_rows(folder: Path) -> list[range]:

@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Optional, Sequence, Union
+from typing import Optional, Sequence
 
 import numpy as np
 
@@ -11,12 +11,12 @@ from convert import open_records
 from evaluate.evaluator import Evaluator, check_finite, mean_of_views
 from evaluate.pictures import UNDECODABLE, cut_squares, decode_rgb
 from evaluate.predictions import best_classes
-from evaluate.protocols import protocol_of
+from evaluate.protocols import Scales, protocol_of
 from inceptionv4 import CheckpointMeta, InceptionV4, load_checkpoint, read_meta, setup_device
 
 
 def predict_pictures(checkpoint: Path, pictures: Sequence[Path], crops: int,
-                     scales: Union[str, Sequence[int], None], records: Optional[Path],
+                     scales: Optional[Scales], records: Optional[Path],
                      classes: Optional[Path], device: str) -> str:
     """The five most probable classes of each picture, as lines for the terminal.
 
@@ -34,7 +34,7 @@ def predict_pictures(checkpoint: Path, pictures: Sequence[Path], crops: int,
     evaluator = Evaluator(network, protocol, meta.mean, meta.std, views_per_step=crops)
     evaluator.classifier.set_train(False)
     views = np.concatenate([evaluator.view_probabilities([one]) for one in squares])
-    check_finite(list(map(str, pictures)), views)
+    check_finite(pictures, views)
     return _describe(pictures, mean_of_views(views, crops), names)
 
 
@@ -45,12 +45,12 @@ def class_names(meta: CheckpointMeta, records: Optional[Path],
     Raises:
         RequestError: other classes than the checkpoint's.
     """
-    if records is None and classes is None:
-        return [f"label {label}" for label in range(meta.num_classes)]
     if records is not None:
         source, names = records, open_records(records).class_names
-    else:
+    elif classes is not None:
         source, names = classes, _lines(classes)
+    else:
+        return [f"label {label}" for label in range(meta.num_classes)]
     digest = hashlib.sha256("".join(f"{name}\n" for name in names).encode()).hexdigest()
     if len(names) != meta.num_classes or meta.class_names_sha256 not in ("", digest):
         raise RequestError(f"the {len(names)} class names of {source} are not those that the "

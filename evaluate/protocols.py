@@ -7,7 +7,7 @@ first square, or corner, starts at pixel 0 and the last one ends with the last p
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, Sequence, Union
+from typing import Callable, Final, Literal, NamedTuple, Optional, Sequence, Union
 
 from common import RequestError
 
@@ -21,7 +21,8 @@ REFERENCE_SIZE = 299
 REFERENCE_SCALES = (320, 352, 384, 448)
 PAPER_SIZE = 224
 PAPER_SCALES = (256, 288, 320, 352)
-PAPER = "paper"  # instead of scales: the paper's, for crops of another size
+PAPER: Final = "paper"  # instead of scales: the paper's, for crops of another size
+Scales = Union[Literal["paper"], Sequence[int]]
 
 # Share of the shorter side that a single centre crop covers: the evaluation of the Inception
 # networks by their authors (TensorFlow models, slim, inception_preprocessing.py).
@@ -107,8 +108,7 @@ def twelve_crops(image_size: int) -> Protocol:
                     whole_square=True, mirrored=True)
 
 
-def multi_scale_crops(image_size: int,
-                      scales: Union[str, Sequence[int], None] = None) -> Protocol:
+def multi_scale_crops(image_size: int, scales: Optional[Scales] = None) -> Protocol:
     """4 scales x 3 squares x 6 views x 2 mirrors = 144: arXiv 1409.4842, section 7.
 
     Args:
@@ -143,11 +143,12 @@ def _checked_scales(scales: Sequence[int], image_size: int) -> tuple[int, ...]:
 
 
 MULTI_SCALE = 144
-PROTOCOLS = {1: single_crop, 10: ten_crops, 12: twelve_crops, MULTI_SCALE: multi_scale_crops}
+PROTOCOLS: dict[int, Callable[[int], Protocol]] = {
+    1: single_crop, 10: ten_crops, 12: twelve_crops, MULTI_SCALE: multi_scale_crops,
+}
 
 
-def protocol_of(crops: int, image_size: int,
-                scales: Union[str, Sequence[int], None] = None) -> Protocol:
+def protocol_of(crops: int, image_size: int, scales: Optional[Scales] = None) -> Protocol:
     """The protocol with that number of crops.
 
     Raises:

@@ -5,7 +5,7 @@ equally many, so it is not used here.
 """
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Iterator, NamedTuple, Optional
 
 import mindspore.dataset as ds
@@ -57,7 +57,7 @@ def prepared_rows(records: RecordSet, part: range, protocol: Protocol, workers: 
     """The rows in the same order, decoded and cut by ``workers`` threads (Pillow and the compiled
     resize let go of the interpreter lock), at most ``ahead`` + 1 of them in memory."""
     with ThreadPoolExecutor(workers) as threads:
-        waiting = deque()
+        waiting: deque[Future[Prepared]] = deque()
         for row in read_rows(records, part):
             waiting.append(threads.submit(_prepare, row, protocol, records))
             if len(waiting) > ahead:

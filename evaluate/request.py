@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Sequence, Union
+from typing import Optional
 
+from evaluate.protocols import Scales
 from evaluate.steps import VIEWS_PER_STEP
 
 
@@ -22,7 +23,7 @@ class Request:
     checkpoint: Path
     out: Path
     crops: int = 1
-    scales: Union[str, Sequence[int], None] = None
+    scales: Optional[Scales] = None
     blacklist: Optional[Path] = None
     curve: bool = False
     views_per_step: int = VIEWS_PER_STEP

@@ -48,7 +48,10 @@ def score_subset(predictions: Predictions, chosen: np.ndarray) -> Score:
 
 
 def curve_scores(predictions: Predictions) -> dict[str, list[Score]]:
-    """For each set the scores after the first crops (``Protocol.curve``), from ``label_rank``."""
+    """For each set the scores after the first crops (``Protocol.curve``), from ``label_rank``;
+    ValueError for predictions without it."""
+    if predictions.label_rank is None:
+        raise ValueError("the predictions were made without a curve")
     return {name: [_score(len(ranks), int((ranks == 0).sum()), int((ranks < TOP).sum()))
                    for ranks in predictions.label_rank[chosen].T]
             for name, chosen in sets_of(predictions).items()}

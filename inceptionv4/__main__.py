@@ -5,6 +5,7 @@ import sys
 from dataclasses import asdict
 
 from common import ArgumentParser, run_command
+from inceptionv4 import add_device_option
 from inceptionv4.foreign import ORIGINS
 
 
@@ -20,7 +21,8 @@ def main() -> None:
 
 
 def _add_show(commands: argparse._SubParsersAction) -> None:
-    show = commands.add_parser("show", help="check a checkpoint and say what it holds")
+    about = "check a checkpoint against its digest and say what it holds"
+    show = commands.add_parser("show", help=about, description=about)
     show.set_defaults(run=_show)
     show.add_argument("--checkpoint", required=True, help="a .ckpt file, its .meta beside it")
 
@@ -44,10 +46,12 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
                                  description=about)
     export.set_defaults(run=_export)
     export.add_argument("--checkpoint", required=True, help="a .ckpt file, its .meta beside it")
-    export.add_argument("--format", choices=("mindir", "onnx"), required=True)
+    export.add_argument("--format", choices=("mindir", "onnx"), required=True,
+                        help="mindir: for MindSpore and MindSpore Lite; onnx: for others")
     export.add_argument("--out", required=True, help="file to write, .mindir or .onnx")
-    export.add_argument("--batch-size", type=int, default=1, help="N, fixed in the file")
-    export.add_argument("--device", default="auto", help="auto, CPU or Ascend")
+    export.add_argument("--batch-size", type=int, default=1,
+                        help="pictures a call, the N that is fixed in the file")
+    add_device_option(export)
 
 
 # The functions below import what needs MindSpore: --help should not wait for it.

@@ -12,8 +12,7 @@ import numpy as np
 from mindspore import communication, ops
 
 from common import RequestError
-
-DEVICE_TARGETS = ("auto", "CPU", "Ascend")
+from inceptionv4.options import DEVICE_TARGETS
 
 # MindSpore 2.10's oneDNN has no AVX-512 kernel for convolutions wider than 1x1 in MindSpore's
 # layout and takes its plain reference loop, some 50 times slower than the AVX2 kernel.

@@ -44,9 +44,9 @@ class Origin:
     std: tuple[float, float, float]
 
 
-def _pixels(*shares: float) -> tuple[float, ...]:
+def _pixels(red: float, green: float, blue: float) -> tuple[float, float, float]:
     """Statistics of values from 0 to 1 as statistics of values from 0 to 255."""
-    return tuple(share * 255 for share in shares)
+    return red * 255, green * 255, blue * 255
 
 
 def _stem_mixed_4a(prefix: str) -> dict[str, str]:

@@ -48,15 +48,18 @@ class Job:
 
 def main() -> int:
     parser = ArgumentParser(prog="python -m inceptionv4.launch",
-                            description="Run a module once a rank, through msrun.")
+                            description="Run a module once a rank, through msrun, and end "
+                                        "all ranks when one dies.")
     parser.add_argument("--ranks", type=int, required=True, help="processes on this host, one a "
                                                                  "card")
     parser.add_argument("--hosts", type=int, default=1, help="hosts with as many ranks each")
     parser.add_argument("--master", default="127.0.0.1", help="address of host 0")
-    parser.add_argument("--port", type=int, default=8118, help="free on host 0")
-    parser.add_argument("--host-rank", type=int, default=0, help="of this host, from 0")
-    parser.add_argument("--log-dir", type=Path, required=True, help="for worker_<rank>.log")
-    parser.add_argument("module", help="what python -m would run")
+    parser.add_argument("--port", type=int, default=8118,
+                        help="a free port of host 0, by which the ranks find each other")
+    parser.add_argument("--host-rank", type=int, default=0, help="number of this host, from 0")
+    parser.add_argument("--log-dir", type=Path, required=True,
+                        help="folder for the log of each rank, worker_<rank>.log")
+    parser.add_argument("module", help="what python -m would run, e.g. train")
     parser.add_argument("arguments", nargs="...", help="of the module")
     given = parser.parse_args()
     if given.ranks < 1 or not 0 <= given.host_rank < given.hosts:
@@ -134,7 +137,7 @@ def _watch(job: Job, running: subprocess.Popen, started: set[psutil.Process]) ->
     """Wait for the end of msrun, or of the first rank that dies; ``started`` gathers all that msrun
     starts, which may outlive it."""
     said: list[str] = []
-    listener = threading.Thread(target=lambda: said.extend(running.stderr), daemon=True)
+    listener = threading.Thread(target=lambda: said.extend(running.stderr or ()), daemon=True)
     listener.start()
     rank_of: dict[int, int] = {}
     while running.poll() is None:

@@ -8,7 +8,7 @@ import math
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from common import RequestError, write_json
 from common.files import PathLike
@@ -75,9 +75,10 @@ def read_meta(path: PathLike) -> CheckpointMeta:
         raise RequestError(f"checkpoint '{path}' is torn or foreign: '{meta_file}' is missing; "
                            "use another checkpoint of the run")
     try:
-        values = json.loads(meta_file.read_text(encoding="utf-8"))
-        return CheckpointMeta(**{name: tuple(value) if isinstance(value, list) else value
-                                 for name, value in values.items()})
+        values: dict[str, Any] = json.loads(meta_file.read_text(encoding="utf-8"))
+        values.update({name: tuple(value) for name, value in values.items()
+                       if isinstance(value, list)})
+        return CheckpointMeta(**values)
     except (ValueError, TypeError, AttributeError) as error:
         raise RequestError(f"'{meta_file}' is not the meta file of a checkpoint ({error}); "
                            "use another checkpoint of the run") from error
@@ -88,7 +89,8 @@ def _is_count(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    return (isinstance(value, (int, float)) and not isinstance(value, bool)
+            and math.isfinite(value))
 
 
 def _is_number_or_none(value: object) -> bool:

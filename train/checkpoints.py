@@ -12,7 +12,7 @@ from common import RequestError
 from inceptionv4 import CheckpointMeta, read_checkpoint, read_meta, save_checkpoint
 
 _PREFIX = "inceptionv4-"
-_NAME = re.compile(rf"{_PREFIX}(?P<epoch>\d+)_(?P<step>\d+)\.ckpt")
+_NAME = re.compile(rf"{_PREFIX}\d+_(?P<step>\d+)\.ckpt")
 
 
 class Found(NamedTuple):
@@ -48,9 +48,9 @@ def _remove_all_but(folder: Path, keep: int) -> None:
 
 def checkpoints(folder: Path) -> list[Path]:
     """The run's checkpoints, oldest first, complete or not."""
-    numbered = [(match, path) for path in folder.glob(f"{_PREFIX}*.ckpt")
+    numbered = [(int(match["step"]), path) for path in folder.glob(f"{_PREFIX}*.ckpt")
                 if (match := _NAME.fullmatch(path.name))]
-    return [path for _, path in sorted(numbered, key=lambda pair: int(pair[0]["step"]))]
+    return [path for _, path in sorted(numbered)]
 
 
 def best_checkpoint(folder: Path) -> Optional[Path]:
@@ -82,7 +82,7 @@ def newest_complete(folder: Path) -> Optional[Found]:
 def remove_later(folder: Path, epoch: int) -> None:
     """Remove the checkpoints behind ``epoch``: damaged ones, which would count as the last."""
     for path in checkpoints(folder):
-        if int(_NAME.fullmatch(path.name)["epoch"]) > epoch:
+        if int(path.stem.removeprefix(_PREFIX).split("_")[0]) > epoch:
             path.unlink()
             path.with_suffix(".meta").unlink(missing_ok=True)
 

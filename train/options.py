@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from common import ArgumentParser, RequestError
+from inceptionv4 import add_device_option
 from train.recipe import PRESETS, Phase, Recipe, check_recipe, with_epochs
 
-DEVICES = ("auto", "CPU", "Ascend")
 NOT_FLAGS = ("preset", "phases", "ranks")  # have flags of their own, or are the launcher's to say
 
 
@@ -17,24 +17,25 @@ def train_parser() -> ArgumentParser:
     """The whole command line."""
     parser = ArgumentParser(prog="python -m train", description="Train Inception-v4 on records.")
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--records", type=Path, help="training record set")
+    source.add_argument("--records", type=Path, help="folder of the training record set")
     source.add_argument("--images", type=Path,
-                        help="class folders of raw pictures instead, slow on slow storage")
-    parser.add_argument("--val-records", type=Path, help="scored with one crop after each epoch")
+                        help="folder of class folders with pictures instead, slow on slow storage")
+    parser.add_argument("--val-records", type=Path, help="folder of the validation record set, "
+                        "scored with one crop after each epoch (default: no scores)")
     parser.add_argument("--run", type=Path, required=True, help="folder for the run, a new one "
                                                                 "unless with --resume")
     parser.add_argument("--resume", action="store_true",
                         help="go on from the newest complete checkpoint of --run")
-    parser.add_argument("--device", choices=DEVICES, default="auto", help="what to compute on")
+    add_device_option(parser)
     parser.add_argument("--sink", action=argparse.BooleanOptionalAction, default=None,
-                        help="let the device take its batches itself; by default where it can")
+                        help="let the device take its batches itself (default: where it can)")
     parser.add_argument("--sink-size", type=int, default=100, metavar="STEPS",
                         help="in sink mode, steps between two looks at the loss")
     parser.add_argument("--keep", type=int, default=3,
                         help="last checkpoints that stay on the disk, beside the best")
     parser.add_argument("--dry-run", type=int, nargs="?", const=0, metavar="RANKS",
-                        help="check all, print the plan for so many ranks (by default the "
-                             "preset's), stop")
+                        help="check all, print the plan for so many ranks, train nothing "
+                             "(default: the preset's ranks)")
     add_recipe_options(parser)
     return parser
 
@@ -66,7 +67,9 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
                        help="end the schedule there, or prolong its last phase to there")
     group.add_argument("--phases", type=_phase, nargs="+", default=argparse.SUPPRESS,
                        metavar="EPOCHS:WARMUP:PEAK:DECAY:EVERY",
-                       help="epochs, epochs of warm-up, peak rate, factor, epochs per factor")
+                       help="learning rates, phase by phase: epochs, epochs of these in which the "
+                            "rate rises, its peak, then the factor it falls by every so many "
+                            "epochs; e.g. 40:5:0.2:0.94:2 (default: the preset's)")
     for item in fields(Recipe):
         if item.name not in NOT_FLAGS:
             _add_flag(group, item)

@@ -100,7 +100,9 @@ class Trainer:
     def first_batch(self) -> tuple[ms.Tensor, ms.Tensor]:
         """Images and labels as the first step of an epoch gets them."""
         feed = training_feed(self.source, self.recipe, 1, 1, self.device.rank)
-        return next_batch(feed.create_tuple_iterator(num_epochs=1))
+        batch = next_batch(feed.create_tuple_iterator(num_epochs=1))
+        assert batch is not None, "the plan has a step for it"
+        return batch
 
     def _compile(self) -> None:
         """Compile ahead, so that the first epoch's speed is that of its steps."""
@@ -128,7 +130,9 @@ class Trainer:
         """All steps of the epoch. A loss is looked at when the next step (in sink mode, the next
         ``sink_size`` steps) has been started, so that the device does not wait for the host."""
         first, behind = (epoch - 1) * self.plan.steps_per_epoch, max(self.run_options.sink_size, 1)
-        losses, waited, pending = [], [], deque()
+        losses: list[float] = []
+        waited: list[Any] = []  # seconds, or None where the device waits: see Taken
+        pending: deque[ms.Tensor] = deque()
         start = time.perf_counter()
         with self._bar(epoch) as bar:
             for taken in self._steps(epoch):

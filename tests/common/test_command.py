@@ -2,7 +2,7 @@
 
 import pytest
 
-from common import ArgumentParser, CheckFailed, RequestError, run_command
+from common import ArgumentParser, CheckFailed, RequestError, positive_int, run_command
 
 
 def raising(error):
@@ -38,3 +38,21 @@ def test_a_wrong_argument_is_a_request_error():
     parser.add_argument("--seed", type=int)
     with pytest.raises(RequestError, match=r"--seed: invalid int value: 'x' .*convert --help"):
         parser.parse_args(["--seed", "x"])
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "2.5", "many", ""])
+def test_a_count_is_at_least_one(text):
+    parser = ArgumentParser(prog="python -m convert")
+    parser.add_argument("--workers", type=positive_int)
+    assert parser.parse_args(["--workers", "12"]).workers == 12
+    with pytest.raises(RequestError, match=f"'{text}' is not a whole number of at least 1"):
+        parser.parse_args([f"--workers={text}"])
+
+
+def test_help_shows_the_defaults_that_say_something():
+    parser = ArgumentParser(prog="python -m convert")
+    parser.add_argument("--seed", type=int, default=0, help="a number")
+    parser.add_argument("--out", required=True, help="a folder")
+    parser.add_argument("--list", action="store_true", help="a switch")
+    shown = parser.format_help()
+    assert "a number (default: 0)" in shown and shown.count("default") == 1

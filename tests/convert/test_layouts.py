@@ -62,6 +62,25 @@ def test_unsafe_archive_members_are_refused_by_name(tmp_path, member, words):
     assert member.name.lstrip("/") in str(error.value)
 
 
+def inner_tar(name, *pictures):
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        for picture in pictures:
+            tar.addfile(tarfile.TarInfo(picture))
+    return tarfile.TarInfo(name), data.getvalue()
+
+
+@pytest.mark.parametrize("members, words", [
+    ([inner_tar("n01440764.JPEG")], "'n01440764.JPEG' in .* is not a class tar"),
+    ([inner_tar("n01440764.tar", "a.JPEG")] * 2, "'n01440764.tar' is twice"),
+    ([inner_tar("n01440764.tar", "a.txt")], "'n01440764.tar' in .* holds no pictures"),
+])
+def test_a_tar_that_is_not_the_training_archive_is_refused(tmp_path, members, words):
+    tar_with(tmp_path / "ILSVRC2012_img_train.tar", members)
+    with pytest.raises(RequestError, match=words):
+        list_source(tmp_path, "train")
+
+
 @pytest.mark.parametrize("name, split", [("ILSVRC2012_img_train.tar", "train"),
                                          ("ILSVRC2012_img_val.tar", "val")])
 def test_a_truncated_archive_is_refused(arranged, tmp_path, name, split):

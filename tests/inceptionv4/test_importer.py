@@ -100,7 +100,8 @@ def test_statistics_travel_with_the_checkpoint(tmp_path, few, origin, mean, std)
     assert meta.mean == pytest.approx(mean) and meta.std == pytest.approx(std)
     assert {**asdict(meta), "mean": 0, "std": 0, "ckpt_sha256": ""} == {
         "num_classes": CLASSES, "image_size": 299, "mean": 0, "std": 0, "epoch": 0, "step": 0,
-        "batch_norm_decay": 0.9997, "class_names_sha256": "", "ckpt_sha256": ""}
+        "batch_norm_decay": 0.9997, "class_names_sha256": "", "ckpt_sha256": "",
+        "top1_error": None}
 
 
 @pytest.mark.parametrize("changes, message", [

@@ -18,7 +18,7 @@ from train.run_folder import locked_run
 ROOT = Path(__file__).parents[2]
 EPOCHS = 3
 STEPS = 4  # an epoch
-# Each epoch moves .ckpt and .meta to their places; before the first, plan.json and config.json.
+# Each epoch moves history, .ckpt and .meta to their places; before the first, plan and config.
 FLAGS = ("--epochs", EPOCHS, "--batch-size", 5, "--workers", 1, "--dropout-keep", 0.5, "--device",
          "CPU", "--keep", 1)
 
@@ -65,8 +65,8 @@ def check_ends_alike(folder, undisturbed):
 @pytest.mark.parametrize("kill", [
     "step:1",   # within the first epoch, before there is a checkpoint
     "move:2",   # the plan is there, the config is not
-    "move:3",   # the first epoch has its line of history, its checkpoint is not in place
-    "move:6",   # the second .ckpt is in place, its .meta is not: a torn checkpoint
+    "move:4",   # the first epoch has its line of history, its checkpoint is not in place
+    "move:8",   # the second .ckpt is in place, its .meta is not: a torn checkpoint
     "step:11",  # within the third epoch
 ])
 def test_killed_and_resumed_it_ends_alike(records, undisturbed, tmp_path, kill):
@@ -75,7 +75,7 @@ def test_killed_and_resumed_it_ends_alike(records, undisturbed, tmp_path, kill):
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     done = tiny("never", records, folder, "--resume")
     assert done.returncode == 0, done.stderr
-    assert ("torn" in done.stderr) == (kill == "move:6")
+    assert ("torn" in done.stderr) == (kill == "move:8")
     check_ends_alike(folder, undisturbed)
 
 

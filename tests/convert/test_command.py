@@ -1,0 +1,40 @@
+"""What ``python -m convert`` prints of a source and of a record set."""
+
+import sys
+
+import pytest
+
+from convert.__main__ import main
+
+
+@pytest.fixture
+def say(monkeypatch, capsys):
+    """Run the command; what it printed on stdout and stderr."""
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["convert", *map(str, words)])
+        main()
+        return capsys.readouterr()
+    return run
+
+
+def test_a_source_is_listed_and_nothing_written(sample, tmp_path, say):
+    printed = say("run", "--source", sample, "--split", "val", "--out", tmp_path / "val", "--list")
+    rows = [line.split("\t") for line in printed.out.splitlines()]
+    assert [row[0] for row in rows] == [str(number) for number in range(1, 13)]
+    assert {row[1] for row in rows} == {"0", "1", "2", "3"}
+    assert all((sample / "val" / name).stat().st_size == int(size) for _, _, size, name in rows)
+    assert "(layout flat): 12 images of 4 classes" in printed.err
+    assert not (tmp_path / "val").exists()
+
+
+def test_parts_are_finished_verified_and_shown(sample, tmp_path, say):
+    given = ("--source", sample, "--split", "val", "--out", tmp_path / "val", "--shards", 2)
+    assert "1 shards with 6 images are finished" in say("run", *given, "--shard-range", "0-0").out
+    say("run", *given, "--shard-range", "1-1")
+    finished = say("finish", *given).out
+    assert "12 images of 4 classes in 2 shards" in finished
+    assert "no --blacklist: only the full set can be scored" in finished
+    verified = say("verify", tmp_path / "val", "--deep").out
+    assert "12 images in 2 shards are as the manifest says and can all be decoded" in verified
+    shown = say("show", tmp_path / "val", "--out", tmp_path / "sheet.png").out
+    assert "images per class: min 3" in shown and (tmp_path / "sheet.png").stat().st_size > 0
