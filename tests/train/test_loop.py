@@ -35,13 +35,13 @@ def stand_in(queues: list):
     return data_sink
 
 
-def train_in(folder, records, sink_size, monkeypatch, saved=None) -> list:
+def train_in(folder, records, sink_size, monkeypatch, after_save=lambda _: None) -> list:
     monkeypatch.setattr(trainer_module, "build_network",
                         lambda recipe, classes: TinyNetwork(classes, dropout_keep=0.5))
     ms.set_seed(3)
     plan = make_plan(RECIPE, records["train"], 1)
     start_run(folder, {}, plan)
-    run = Run(folder, 1, sink_size, (saved if saved is not None else []).append)
+    run = Run(folder, 1, sink_size, after_save)
     Trainer(RECIPE, plan, records["train"], None, Device("CPU", False, 0, 1), run).run()
     return read_history(folder)
 
@@ -54,7 +54,7 @@ def without_times(history):
 @pytest.mark.parametrize("sink_size", [1, 3, 100])
 def test_sink_mode_keeps_the_numbers_of_steps(records, tmp_path, monkeypatch, sink_size):
     saved = []
-    host = train_in(tmp_path / "host", records, 0, monkeypatch, saved)
+    host = train_in(tmp_path / "host", records, 0, monkeypatch, saved.append)
     assert saved == [tmp_path / "host"] * 2
     queues = []
     monkeypatch.setattr(ms, "data_sink", stand_in(queues))
@@ -93,3 +93,17 @@ def test_a_full_disk_does_not_end_the_run(records, tmp_path, monkeypatch, capfd)
     assert [path.name for path in (tmp_path / "run" / "checkpoints").glob("*.ckpt")] == [
         f"inceptionv4-1_{STEPS}.ckpt"]
     assert "warning: epoch 2 could not be saved" in capfd.readouterr().err
+
+
+def test_what_is_done_between_epochs_counts_to_no_step(records, tmp_path, monkeypatch):
+    now = iter(range(1_000))  # seconds; each look at the clock is one later
+
+    def after_save(_):
+        for _ in range(100):
+            next(now)
+    monkeypatch.setattr(trainer_module.time, "perf_counter", lambda: next(now))
+    first, second = train_in(tmp_path / "run", records, 0, monkeypatch, after_save)
+    assert first["seconds_since_last_epoch"] is None
+    assert second["seconds_since_last_epoch"] == 100 + 1  # until the first step's look
+    looks = 2 * STEPS + 1 + 1  # two around each batch, at the end of the data and of the steps
+    assert first["ms_per_step"] == second["ms_per_step"] == 1000 * looks / STEPS
