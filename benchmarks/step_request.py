@@ -40,7 +40,7 @@ MEANINGS = {
 # On CPU what two cores do in ten minutes, with the smallest pictures that the network takes.
 DEFAULTS: Dict[Tuple[str, str], Sizes] = {
     (TABLE, "Ascend"): Sizes((1, 8), (32, 128), 299, 100, 3, 10, 3),
-    (TABLE, "CPU"): Sizes((1, 2), (8, 4), 75, 10, 1, 2, 1),
+    (TABLE, "CPU"): Sizes((1, 2), (8, 4), 75, 10, 1, 2, 2),
     (TRAINER, "Ascend"): Sizes((1,), (32,), 299, 100, 1, 1, 3),
     (TRAINER, "CPU"): Sizes((1,), (16,), 75, 20, 1, 1, 3),
 }
