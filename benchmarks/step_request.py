@@ -41,8 +41,8 @@ MEANINGS = {
 DEFAULTS: Dict[Tuple[str, str], Sizes] = {
     (TABLE, "Ascend"): Sizes((1, 8), (32, 128), 299, 100, 3, 10, 3),
     (TABLE, "CPU"): Sizes((1, 2), (8, 4), 75, 10, 1, 2, 2),
-    (TRAINER, "Ascend"): Sizes((1,), (32,), 299, 100, 1, 1, 3),
-    (TRAINER, "CPU"): Sizes((1,), (16,), 75, 20, 1, 1, 3),
+    (TRAINER, "Ascend"): Sizes((1,), (32,), 299, 100, 1, 3, 3),
+    (TRAINER, "CPU"): Sizes((1,), (16,), 75, 20, 1, 3, 3),
 }
 
 
