@@ -121,8 +121,8 @@ eval-1: need-CKPT $(DONE) ## single-crop accuracy of CKPT on both validation set
 eval-144: need-CKPT $(DONE) ## 144-crop accuracy of CKPT on both validation sets
 	$(EVALUATE) --crops 144 --out results/crops-144 $(ARGS)
 
-bench: $(DONE) ## time the conversion against cp -r and ImageNetToMR, into results/bench
-	$(PY) -m benchmarks convert --out results/bench $(ARGS)
+bench: $(DONE) ## the seed report's speed table on this machine, into results/bench
+	$(PY) -m benchmarks steps --rows table --device $(DEVICE) --out results/bench $(ARGS)
 
 report: $(DONE) ## one HTML page, report.html, from RUN and results/
 	$(PY) -m evaluate report --run $(RUN) --results results --out report.html $(ARGS)

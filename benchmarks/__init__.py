@@ -1,6 +1,6 @@
 """Timing the other rooms and their peers, in one run on one machine, in turns.
 
-Every benchmark writes the same two files: ``result.json`` for programs, ``result.md`` for people,
+Every benchmark writes the same two files: ``speed.json`` for programs, ``speed.md`` for people,
 with the machine that the figures belong to.
 """
 

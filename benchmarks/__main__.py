@@ -1,11 +1,14 @@
-"""Command line: ``python -m benchmarks convert|feed|crops --out DIR``."""
+"""Command line: ``python -m benchmarks convert|feed|crops|steps --out DIR``."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from benchmarks.conversion import benchmark_conversion
+from benchmarks.devices import find_device
 from benchmarks.feeds import FeedRequest, benchmark_feeds
+from benchmarks.step_request import TABLE, add_step_options, step_request
+from benchmarks.steps import benchmark_table, benchmark_trainer
 from benchmarks.tables import Table, write_table
 from common import ArgumentParser, positive_int, run_command
 from convert import available_cores
@@ -18,6 +21,7 @@ def main() -> None:
     _add_convert(commands)
     _add_feed(commands)
     _add_crops(commands)
+    _add_steps(commands)
     arguments = parser.parse_args()
     arguments.benchmark(arguments)
 
@@ -97,6 +101,19 @@ def _crops(arguments: argparse.Namespace) -> None:
     print(write_table(run, out / "crops-run"))
     for cards in (1, 8):
         print(project(images / host.rows[1].median, cards))
+
+
+def _add_steps(commands) -> None:
+    steps = commands.add_parser("steps", help="training: the seed report's speed table, or the "
+                                "trainer against a bare loop")
+    add_step_options(steps)
+    steps.set_defaults(benchmark=_steps)
+
+
+def _steps(arguments: argparse.Namespace) -> None:
+    request = step_request(arguments, find_device(arguments.device))
+    benchmark = benchmark_table if arguments.rows == TABLE else benchmark_trainer
+    _report(benchmark(request), arguments.out)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import contextlib
 import math
 import os
 import shutil
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, Iterator, List
@@ -14,8 +13,7 @@ from benchmarks.feed_mindspore import MINDSPORE_FEEDS, OURS, OURS_BY_SHARD, SEED
 from benchmarks.feed_peers import PEER_FEEDS
 from benchmarks.feed_row import obstacle_of, run_row
 from benchmarks.machine import describe_machine
-from benchmarks.pictures import make_class_folders
-from benchmarks.processes import run_process
+from benchmarks.pictures import make_folders_and_records
 from benchmarks.slow_mount import NoMount, slow_mount
 from benchmarks.tables import Row, Table
 from common import RequestError, progress_bar
@@ -65,7 +63,7 @@ def benchmark_feeds(request: FeedRequest) -> Table:
     """
     _check(request)
     data = request.work / "data"
-    _make_data(data, request)
+    make_folders_and_records(data, request.images, request.workers)
     job = _job(request, data)
     sections = _sections(request, data)
     runs = sum(_can_run(section, row) for section in sections for row in section.rows)
@@ -91,14 +89,6 @@ def _check(request: FeedRequest) -> None:
         if getattr(request, name) < low:
             raise RequestError(f"--{name.replace('_', '-')} {getattr(request, name)}: give at "
                                f"least {low}")
-
-
-def _make_data(data: Path, request: FeedRequest) -> None:
-    if data.exists():
-        raise RequestError(f"{data} is left from a run that was broken off: remove it")
-    make_class_folders(data, request.images)
-    run_process(sys.executable, "-m", "convert", "run", "--source", data, "--split", "train",
-                "--out", data / "records", "--workers", request.workers)
 
 
 def _job(request: FeedRequest, data: Path) -> Job:

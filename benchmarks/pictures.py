@@ -1,12 +1,14 @@
 """Pictures to measure with: JPEGs of ImageNet's average size in class folders."""
 
 import io
+import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from common import progress_bar
+from benchmarks.processes import run_process
+from common import RequestError, progress_bar
 
 DISTINCT = 200  # encoded once each, then written again under other names
 IMAGES_PER_CLASS = 300
@@ -23,6 +25,19 @@ def make_class_folders(root: Path, images: int, seed: int = 0) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{folder.name}_{k}.JPEG").write_bytes(encoded[k % DISTINCT])
             bar.update(1)
+
+
+def make_folders_and_records(root: Path, images: int, workers: int) -> None:
+    """The same pictures twice: ``root/train/<class>/<picture>``, and ``root/records``.
+
+    Raises:
+        RequestError: ``root`` is there already.
+    """
+    if root.exists():
+        raise RequestError(f"{root} is left from a run that was broken off: remove it")
+    make_class_folders(root, images)
+    run_process(sys.executable, "-m", "convert", "run", "--source", root, "--split", "train",
+                "--out", root / "records", "--workers", workers)
 
 
 def _encode(rng: np.random.Generator) -> bytes:

@@ -15,9 +15,10 @@ class Row:
     """One way of doing the work: its times, or why there are none."""
 
     name: str
-    seconds: List[float]  # one per repeat
+    seconds: List[float]  # one per repeat, or per epoch of each repeat
     note: str = ""
     section: str = ""  # heading of the rows that stand together; none: one table
+    items: Optional[int] = None  # done in each of ``seconds``; None: the table's
 
     @property
     def median(self) -> Optional[float]:
@@ -29,21 +30,26 @@ class Table:
     """Rows that did the same amount of work in turns; ratios are to the first of a section."""
 
     title: str
-    items: int  # in one repeat
+    items: Optional[int]  # done in each of ``seconds``; None: the rows say it
     unit: str  # of items, plural
     rows: List[Row]
     machine: Dict[str, Any]
     settings: Dict[str, Any]
     ratio: str = "time"  # what the ratios are of: "time" or "rate"
     closing: List[str] = field(default_factory=list)  # what follows from the figures
+    average: str = "median"  # or "mean"
+    per_step: bool = False  # ``seconds`` are those of a step, shown in ms
+
+    def average_of(self, row: Row) -> Optional[float]:
+        return getattr(statistics, self.average)(row.seconds) if row.seconds else None
 
 
 def write_table(table: Table, out: Path) -> str:
-    """Write ``out/result.json`` and ``out/result.md``; return the Markdown."""
+    """Write ``out/speed.json`` and ``out/speed.md``; return the Markdown."""
     out.mkdir(parents=True, exist_ok=True)
     page = render(table)
-    write_json(out / "result.json", dataclasses.asdict(table))
-    write_text(out / "result.md", page)
+    write_json(out / "speed.json", dataclasses.asdict(table))
+    write_text(out / "speed.md", page)
     return page
 
 
@@ -54,27 +60,36 @@ def render(table: Table) -> str:
         lines += ["", f"## {section}"] if section else []
         lines += _section(table, list(rows))
     lines += ["", *(f"- {line}" for line in table.closing)] if table.closing else []
-    lines += ["", "Settings: " + _pairs(table.settings) + f"; {table.items:,} {table.unit}.",
+    lines += ["", f"Settings: {_pairs(table.settings)}{_items(table)}.",
               "Machine: " + _pairs(table.machine) + "."]
     return "\n".join(lines) + "\n"
 
 
+def _items(table: Table) -> str:
+    return f"; {table.items:,} {table.unit}" if table.items else ""
+
+
 def _section(table: Table, rows: List[Row]) -> List[str]:
-    head = ["", f"| row | seconds (median) | spread | {table.unit}/s | {table.ratio}, x first row "
-            "| note |", "|---|---|---|---|---|---|"]
-    return head + [_line(row, table, rows[0].median) for row in rows]
+    time = "ms/step" if table.per_step else "seconds"
+    head = ["", f"| row | {time} ({table.average}) | spread | {table.unit}/s | {table.ratio}, "
+            "x first row | note |", "|---|---|---|---|---|---|"]
+    return head + [_line(row, table, table.average_of(rows[0])) for row in rows]
 
 
 def _line(row: Row, table: Table, first: Optional[float]) -> str:
-    median = row.median
-    if median is None:
+    average = table.average_of(row)
+    if average is None:
         return f"| {row.name} | – | – | – | – | {row.note} |"
-    spread = f"{min(row.seconds):.1f}–{max(row.seconds):.1f}"
+    shown, low, high = (f"{seconds * (1000 if table.per_step else 1):.1f}"
+                        for seconds in (average, min(row.seconds), max(row.seconds)))
     ratio = "–"
     if first:
-        ratio = f"{median / first if table.ratio == 'time' else first / median:.2f}"
-    return (f"| {row.name} | {median:.1f} | {spread} | {table.items / median:,.0f} | {ratio} | "
-            f"{row.note} |")
+        ratio = f"{average / first if table.ratio == 'time' else first / average:.2f}"
+    items = table.items if row.items is None else row.items
+    assert items is not None, f"neither the table nor the row {row.name} says how much was done"
+    rate = items / average
+    return (f"| {row.name} | {shown} | {low}–{high} | {rate:,.{0 if rate >= 100 else 1}f} | "
+            f"{ratio} | {row.note} |")
 
 
 def _pairs(values: Dict[str, Any]) -> str:

@@ -50,6 +50,7 @@ class EpochFigures(NamedTuple):
     loss: float  # mean over its steps
     seconds: float
     waiting: Optional[float]  # seconds of these in which the step had no data; None: not known
+    since_last: Optional[float]  # seconds since the last epoch's steps; None: the first of a start
 
 
 class Trainer:
@@ -63,6 +64,7 @@ class Trainer:
                  validation: Optional[RecordSet], device: Device, run: Run):
         self.recipe, self.plan, self.source, self.validation = recipe, plan, source, validation
         self.device, self.run_options = device, run
+        self.steps_ended: Optional[float] = None  # when the last epoch's did, by perf_counter
         self.network = build_network(recipe, len(source.class_names))
         self.step = build_step(recipe, self.network, plan.learning_rates, device.rank)
         self.state = training_state(self.network, self.step.optimizer)
@@ -141,10 +143,12 @@ class Trainer:
                 if len(pending) > behind:
                     losses += self._look(pending, behind, first + len(losses), bar)
             losses += self._look(pending, len(pending), first + len(losses), bar)
-        seconds = time.perf_counter() - start
+        since_last = None if self.steps_ended is None else start - self.steps_ended
+        self.steps_ended = time.perf_counter()
         self._check_steps(epoch, len(losses))
         waiting = None if None in waited else sum(waited)
-        return EpochFigures(math.fsum(losses) / len(losses), seconds, waiting)
+        return EpochFigures(math.fsum(losses) / len(losses), self.steps_ended - start, waiting,
+                            since_last)
 
     def _bar(self, epoch: int) -> Any:
         bar = progress_bar(self.plan.steps_per_epoch * self.plan.global_batch,
@@ -216,7 +220,9 @@ class Trainer:
             "ms_per_step": 1000 * figures.seconds / per_epoch,
             "images_per_second": per_epoch * self.plan.global_batch / figures.seconds,
             "waiting_for_data": None if figures.waiting is None
-            else figures.waiting / figures.seconds, **self._validate(),
+            else figures.waiting / figures.seconds,
+            # checks, scores, checkpoint and upload of the last epoch
+            "seconds_since_last_epoch": figures.since_last, **self._validate(),
         }
 
     def _validate(self) -> dict[str, Any]:

@@ -15,12 +15,12 @@ def test_medians_rates_and_ratios_stand_in_the_page(tmp_path):
     assert "| cp | 2.0 | 1.0–9.0 | 300 | 1.00 |  |" in page
     assert "| ours | 4.0 | 4.0–4.0 | 150 | 2.00 |  |" in page
     assert "| Ascend | – | – | – | – | needs an Ascend card |" in page
-    assert (tmp_path / "result.md").read_text() == page
+    assert (tmp_path / "speed.md").read_text() == page
 
 
 def test_the_json_holds_every_repeat(tmp_path):
     write_table(TABLE, tmp_path)
-    fields = json.loads((tmp_path / "result.json").read_text())
+    fields = json.loads((tmp_path / "speed.json").read_text())
     assert fields["rows"][0]["seconds"] == [2.0, 1.0, 9.0] and fields["machine"] == {"cores": 2}
 
 
@@ -30,5 +30,5 @@ def test_sections_have_ratios_of_their_own_and_the_closing_lines_follow():
     page = render(Table("Feed", 10, "images", rows, {}, {}, "rate", ["enough for 3 cards"]))
     warm, cold = page.split("## cold")
     assert "rate, x first row" in page and "- enough for 3 cards" in page
-    assert "| ours | 1.0 | 1.0–1.0 | 10 | 2.00 |" in warm.split("## warm")[1]
-    assert "| ours | 2.0 | 2.0–2.0 | 5 | 4.00 |" in cold
+    assert "| ours | 1.0 | 1.0–1.0 | 10.0 | 2.00 |" in warm.split("## warm")[1]
+    assert "| ours | 2.0 | 2.0–2.0 | 5.0 | 4.00 |" in cold

@@ -42,13 +42,14 @@ def stand_in(queues: list, transfers: list):
     return data_sink
 
 
-def train_in(folder, records, sink_size, monkeypatch, saved=None, validation=None) -> list:
+def train_in(folder, records, sink_size, monkeypatch, after_save=lambda _: None,
+             validation=None) -> list:
     monkeypatch.setattr(trainer_module, "build_network",
                         lambda recipe, classes: TinyNetwork(classes, dropout_keep=0.5))
     ms.set_seed(3)
     plan = make_plan(RECIPE, records["train"], 1)
     start_run(folder, {}, plan)
-    run = Run(folder, 1, sink_size, (saved if saved is not None else []).append)
+    run = Run(folder, 1, sink_size, after_save)
     Trainer(RECIPE, plan, records["train"], validation, Device("CPU", False, 0, 1), run).run()
     return read_history(folder)
 
@@ -61,7 +62,7 @@ def without_times(history):
 @pytest.mark.parametrize("sink_size", [1, 3, 100])
 def test_sink_mode_keeps_the_numbers_of_steps(records, tmp_path, monkeypatch, sink_size):
     saved = []
-    host = train_in(tmp_path / "host", records, 0, monkeypatch, saved)
+    host = train_in(tmp_path / "host", records, 0, monkeypatch, saved.append)
     assert saved == [tmp_path / "host"] * 2
     queues, transfers = [], []
     monkeypatch.setattr(ms, "data_sink", stand_in(queues, transfers))
@@ -119,7 +120,8 @@ def test_an_epoch_that_cannot_be_scored_is_saved(records, tmp_path, monkeypatch,
     def unscored(evaluator, validation):
         raise RequestError("image id 7 cannot be decoded")
     monkeypatch.setattr(trainer_module.Evaluator, "run", unscored)
-    history = train_in(tmp_path / "run", records, 0, monkeypatch, validation=records["val"])
+    history = train_in(tmp_path / "run", records, 0, monkeypatch,
+                       validation=records["val"])
     assert len(history) == 2 and "full_top1_error" not in history[0]
     assert "warning: this epoch has no score: image id 7" in capfd.readouterr().err
 
@@ -131,3 +133,17 @@ def test_a_picture_that_cannot_be_read_is_one_error(records, tmp_path, monkeypat
     feed = training_feed(open_class_folders(tmp_path), recipe, 1, 1)
     with pytest.raises(RequestError, match="feed of training pictures failed.*verify --deep"):
         next_batch(feed.create_tuple_iterator(num_epochs=1))
+
+
+def test_what_is_done_between_epochs_counts_to_no_step(records, tmp_path, monkeypatch):
+    now = iter(range(1_000))  # seconds; each look at the clock is one later
+
+    def after_save(_):
+        for _ in range(100):
+            next(now)
+    monkeypatch.setattr(trainer_module.time, "perf_counter", lambda: next(now))
+    first, second = train_in(tmp_path / "run", records, 0, monkeypatch, after_save)
+    assert first["seconds_since_last_epoch"] is None
+    assert second["seconds_since_last_epoch"] == 100 + 1  # until the first step's look
+    looks = 2 * STEPS + 1 + 1  # two around each batch, at the end of the data and of the steps
+    assert first["ms_per_step"] == second["ms_per_step"] == 1000 * looks / STEPS

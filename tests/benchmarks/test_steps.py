@@ -1,0 +1,203 @@
+"""Training is timed by its own command; the warm-up is dropped, and what cannot run has no number.
+"""
+
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks import steps
+from benchmarks.__main__ import main
+from benchmarks.devices import Target, find_device
+from benchmarks.step_request import (DEFAULTS, TABLE, TRAINER, Sizes, StepsRequest,
+                                     add_step_options, step_request)
+from benchmarks.steps import WAYS, Data, benchmark_table, benchmark_trainer, obstacle, way_flags
+from benchmarks.tables import render
+from benchmarks.training_runs import (Epoch, Workload, command_of, measured_epochs, run_training,
+                                      train_flags)
+from common import ArgumentParser, CheckFailed, RequestError
+from train.options import checked_recipe, train_parser
+
+ROOT = Path(__file__).parents[2]
+CPU, ASCEND = Target("CPU", False, None), Target("Ascend", True, 8)
+SIZES = Sizes((1, 2), (8, 4), 75, 10, 1, 2, 3)
+WORKLOAD = Workload(1, 8, 75, steps_per_epoch=10, warmup_epochs=1, epochs=2, device="CPU")
+DATA = Data(Path("folders"), Path("records"))
+
+
+def request(tmp_path, target=CPU, sizes=SIZES, data=DATA) -> StepsRequest:
+    return StepsRequest(tmp_path / "work", *data, target, sizes)
+
+
+def asked(tmp_path, *flags, target=CPU) -> StepsRequest:
+    parser = ArgumentParser()
+    add_step_options(parser)
+    return step_request(parser.parse_args(["--out", str(tmp_path), *flags]), target)
+
+
+def line(epoch, ms, seconds_since, waiting=0.25):
+    return {"epoch": epoch, "ms_per_step": ms, "seconds_since_last_epoch": seconds_since,
+            "waiting_for_data": waiting}
+
+
+def test_the_warm_up_is_dropped_and_the_checkpoint_is_shared_out_to_the_steps():
+    history = [line(1, 9000, None), line(2, 500, 2.0), line(3, 700, 3.0, None)]
+    second, third = measured_epochs(history, WORKLOAD)
+    assert second == pytest.approx(Epoch(0.5, 0.5 + 0.2, 0.25))
+    assert third[:2] == pytest.approx((0.7, 0.7 + 0.3)) and third.waiting is None
+
+
+@pytest.mark.parametrize("epochs", [(1, 2), (1, 2, 2), (1, 2, 3, 4)])
+def test_a_history_with_other_epochs_is_not_measured(epochs):
+    with pytest.raises(CheckFailed, match="3 epochs"):
+        measured_epochs([line(epoch, 500, 2.0) for epoch in epochs], WORKLOAD)
+
+
+def test_one_card_runs_the_trainer_and_several_the_launcher():
+    flags = ["--records", "r"]
+    assert command_of(WORKLOAD, flags, Path("log")) == [sys.executable, "-m", "train", *flags]
+    assert command_of(replace(WORKLOAD, cards=8), flags, Path("log")) == [
+        sys.executable, "-m", "inceptionv4.launch", "--ranks", 8, "--log-dir", Path("log"),
+        "train", *flags]
+
+
+@pytest.mark.parametrize("cards, preset", [(1, "adsl-1p"), (8, "adsl-8p")])
+@pytest.mark.parametrize("way", WAYS)
+def test_the_trainer_understands_every_row(way, cards, preset):
+    flags = [*train_flags(replace(WORKLOAD, cards=cards), Path("run")), *way_flags(way, DATA)]
+    arguments = train_parser().parse_args([str(word) for word in flags])
+    recipe = checked_recipe(arguments)
+    assert (recipe.preset, recipe.batch_size, recipe.image_size, recipe.steps_per_epoch,
+            recipe.epochs) == (preset, 8, 75, 10, 3)
+    assert (arguments.images, arguments.records) == (
+        (DATA.images, None) if way.source == "images" else (None, DATA.records))
+    assert arguments.sink is way.sink and recipe.normalize_on == way.normalize_on
+
+
+def test_the_rows_are_the_seeds_and_end_with_our_default():
+    assert [(way.source, way.normalize_on, way.sink) for way in WAYS[:3]] == [
+        ("images", "host", False), ("images", "host", True), ("records", "host", False)]
+    assert [(way.source, way.normalize_on, way.sink) for way in WAYS[3:]] == [
+        ("records", "device", False), ("records", "device", True)]
+    assert [bool(way.environment) for way in WAYS] == [True, True, True, False, False]
+
+
+def test_what_cannot_run_says_why(tmp_path):
+    plain, sink, *_ = WAYS
+    two_cards = request(tmp_path, ASCEND._replace(cards=2))
+    assert obstacle(sink, 1, request(tmp_path), DATA) == "CPU has no sink mode"
+    assert obstacle(sink, 8, request(tmp_path, ASCEND), DATA) == ""
+    assert obstacle(plain, 8, two_cards, DATA) == "this machine has 2 Ascend cards"
+    assert obstacle(plain, 2, two_cards, DATA) == obstacle(plain, 99, request(tmp_path), DATA) == ""
+    assert obstacle(plain, 1, two_cards, Data(None, Path("r"))) == "give --images too"
+
+
+def test_the_table_has_means_spreads_and_ratios_and_no_number_for_sink_mode(tmp_path, monkeypatch):
+    turns = []
+
+    def made_up(workload, flags, work, environment):
+        turns.append((workload.cards, "--images" in flags))
+        seconds = 0.4 if "--images" in flags else 0.2
+        return [Epoch(each, 2 * each, 0.1) for each in (seconds, 2 * seconds)]
+    monkeypatch.setattr(steps, "run_training", made_up)
+    table = benchmark_table(request(tmp_path))
+    page = render(table)
+    assert turns == 3 * [(1, True), (1, False), (1, False), (2, True), (2, False), (2, False)]
+    alone, saving = page.split("## ")[1:3]
+    assert alone.startswith("1 process, batch 8, 75 px on CPU: steps alone\n")
+    assert saving.startswith("1 process, batch 8, 75 px on CPU: with a checkpoint after each epoch")
+    note = "10.0% of the steps' time waiting for data |"
+    assert f"| {WAYS[0].name} | 600.0 | 400.0–800.0 | 13.3 | 1.00 | {note}" in alone
+    assert f"| {WAYS[3].name} | 300.0 | 200.0–400.0 | 26.7 | 2.00 | {note}" in alone
+    assert f"| {WAYS[0].name} | 1200.0 | 800.0–1600.0 | 6.7 | 1.00 | {note}" in saving
+    assert page.count("– | – | – | – | CPU has no sink mode |") == 8
+    assert page.count("2 processes, batch 4 each, 75 px on CPU") == 2
+    assert "ms/step (mean)" in page and "device CPU" in page and "steps an epoch 10" in page
+    assert os.listdir(tmp_path / "work") == []
+
+
+def test_the_trainer_is_set_against_the_bare_loop(tmp_path, monkeypatch):
+    bare, fed = iter([0.2, 0.4, 0.3]), iter([0.306, 0.5, 0.1])
+    monkeypatch.setattr(steps, "_bare_loop", lambda *_: [Epoch(next(bare), 0, None)])
+    monkeypatch.setattr(steps, "run_training", lambda *_: [Epoch(next(fed), 0.4, 0.02)])
+    table = benchmark_trainer(request(tmp_path, sizes=replace(SIZES, cards=(1,), batch_size=(8,))))
+    assert [row.seconds for row in table.rows] == [[0.2, 0.4, 0.3], [0.306, 0.5, 0.1], [0.4] * 3]
+    assert table.closing == ["trainer with its feed: +2.0 % against the bare loop, fixed batch"]
+    assert "| 306.0 | 100.0–500.0 | 26.1 | 1.02 | 2.0% of the steps' time" in render(table)
+
+
+def test_sizes_follow_from_the_device_unless_given(tmp_path):
+    assert asked(tmp_path).sizes == DEFAULTS[TABLE, "CPU"]
+    assert asked(tmp_path, "--rows", "trainer").sizes == DEFAULTS[TRAINER, "CPU"]
+    seeds = asked(tmp_path, target=ASCEND).sizes
+    assert (seeds.cards, seeds.batch_size, seeds.image_size) == ((1, 8), (32, 128), 299)
+    assert (seeds.repeats, seeds.warmup_epochs, seeds.epochs) == (3, 3, 10)
+    given = asked(tmp_path, "--cards", "4", "--batch-size", "6", "--epochs", "5")
+    assert given.sizes == replace(DEFAULTS[TABLE, "CPU"], cards=(4,), batch_size=(6,), epochs=5)
+    assert given.workload(4).images_per_step == 24 and given.images_needed == 240
+
+
+@pytest.mark.parametrize("flags, message", [
+    (("--repeats", "0"), "--repeats 0"), (("--warmup-epochs", "0"), "--warmup-epochs 0"),
+    (("--cards", "1", "0"), "--cards 1 0"), (("--cards", "1"), "--cards 1 --batch-size 8 4"),
+    (("--cards", "2", "2"), "--cards 2 2 --batch-size 8 4: give different"),
+    (("--rows", "trainer", "--cards", "2"), "--cards 2: --rows trainer is for 1 card"),
+    (("--images", "nowhere"), "nowhere")])
+def test_a_wrong_request_is_refused_before_anything_is_made(tmp_path, flags, message):
+    with pytest.raises(RequestError, match=message):
+        asked(tmp_path, *flags)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_broken_run_and_too_few_images_are_named(tmp_path):
+    folder = tmp_path / "pictures" / "cat"
+    folder.mkdir(parents=True)
+    (folder / "1.jpeg").write_bytes(b"x")
+    with pytest.raises(RequestError, match="has 1 images, an epoch of the largest run needs 80"):
+        asked(tmp_path, "--images", str(folder.parent))
+    (tmp_path / "work").mkdir()
+    with pytest.raises(RequestError, match="broken off"):
+        asked(tmp_path)
+
+
+def test_ascend_is_refused_where_there_is_none():
+    if find_device("auto").name == "Ascend":
+        pytest.skip("this machine has one")
+    with pytest.raises(RequestError, match="device 'Ascend' cannot be used here"):
+        find_device("Ascend")
+
+
+@pytest.fixture
+def calls(tmp_path, monkeypatch) -> Path:
+    """Trainer and bare loop have a tiny network; the file tells how they were called."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
+    stand_in = "tests.benchmarks.tiny_network"
+    monkeypatch.setattr("benchmarks.training_runs.TRAIN", (stand_in, "train.__main__"))
+    monkeypatch.setattr(steps, "BARE_LOOP", (stand_in, "benchmarks.bare_loop"))
+    return tmp_path / "calls"
+
+
+def test_the_whole_way_from_the_command_to_the_figures(calls, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [
+        "benchmarks", "steps", "--rows", "trainer", "--device", "CPU", "--repeats", "1",
+        "--epochs", "2", "--steps-per-epoch", "3", "--batch-size", "4",
+        "--out", str(tmp_path / "out")])
+    main()
+    assert [call.split()[0] for call in calls.read_text().splitlines()] == [
+        "benchmarks.bare_loop", "train.__main__"]
+    assert sorted(os.listdir(tmp_path / "out")) == ["speed.json", "speed.md"]
+    fields = json.loads((tmp_path / "out" / "speed.json").read_text())
+    assert [len(row["seconds"]) for row in fields["rows"]] == [2, 2, 2]
+    bare, fed, saving = (row["seconds"] for row in fields["rows"])
+    assert min(bare) > 0 and all(whole > alone > 0 for whole, alone in zip(saving, fed))
+    assert fields["machine"]["device"] == "CPU" and fields["machine"]["mindspore"]
+    assert capsys.readouterr().out.strip() == (tmp_path / "out" / "speed.md").read_text().strip()
+
+
+def test_a_run_that_fails_gives_no_figures(calls, tmp_path):
+    with pytest.raises(CheckFailed, match="nowhere"):
+        run_training(WORKLOAD, ["--records", tmp_path / "nowhere"], tmp_path)
