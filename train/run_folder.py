@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from common import RequestError, write_json, write_text
+from common.files import read_json_lines
 from train.checkpoints import remove_unfinished
 from train.plan import Plan, plan_fields
 from train.recipe import Recipe
@@ -102,14 +103,7 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     Raises:
         RequestError: another line is not one of a history.
     """
-    path = folder / HISTORY
-    lines, epochs = path.read_text(encoding="utf-8").split("\n"), []
-    for number, line in enumerate(lines[:-1], start=1):  # behind the last line feed stands nothing
-        try:
-            epochs.append(json.loads(line))
-        except ValueError:
-            raise RequestError(f"{path}, line {number}, is damaged; remove that line") from None
-    return epochs
+    return read_json_lines(folder / HISTORY)
 
 
 def add_history(folder: Path, line: dict[str, Any]) -> None:
