@@ -1,90 +1,80 @@
-"""One self-contained HTML page from the files of a run and of its evaluations."""
+"""Writes the report: the HTML page and, beside it, its Markdown twin."""
 
-import html
-import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional, Sequence
+from typing import Optional, Sequence
 
 from common import RequestError, write_text
-from evaluate.curves import training_curves
-from evaluate.page import markdown_table
-from evaluate.results import JSON_NAME, read_result
+from evaluate.reporting.accuracy import accuracy_section, glance_section, summary
+from evaluate.reporting.classes import classes_section
+from evaluate.reporting.content import Missing, Page, Section
+from evaluate.reporting.crop_curve import curve_section
+from evaluate.reporting.data_sheet import data_section
+from evaluate.reporting.gallery import gallery_section
+from evaluate.reporting.html import html_page
+from evaluate.reporting.inputs import Inputs, read_inputs
+from evaluate.reporting.markdown import markdown_page
+from evaluate.reporting.reproduction import reproduction_section
+from evaluate.reporting.speed import speed_section
+from evaluate.reporting.texts import LANGUAGES, Say, speaker
+from evaluate.reporting.training import training_section
 
-HISTORY = "history.jsonl"
-
-_STYLE = """svg { width: 100%; height: auto }
-body { font: 16px/1.5 sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-table { border-collapse: collapse } th, td { padding: .2rem .8rem; text-align: right }
-th { border-bottom: 1px solid } th:first-child, td:first-child { text-align: left }"""
+SECTIONS = (glance_section, accuracy_section, training_section, curve_section, speed_section,
+            classes_section, gallery_section, data_section, reproduction_section)
 
 
-def write_report(run: Optional[Path], results: Path, out: Path) -> str:
-    """Write the page; a part whose files are missing says so.
+@dataclass(frozen=True)
+class ReportRequest:
+    """The arguments of ``python -m evaluate report``.
 
-    Args:
-        run: run folder, for the training history.
-        results: folder whose subfolders are results of evaluations.
+    Attributes:
+        run: run folder, for the training.
+        results: folder of result folders and benchmarks' tables, at any depth.
+        out: the HTML file; the Markdown twin has its name with ``.md``.
+        records: record sets, where they do not lie where results and run say.
+        lang: one of ``LANGUAGES``.
+    """
+
+    run: Optional[Path]
+    results: Path
+    out: Path
+    records: Sequence[Path] = ()
+    lang: str = "en"
+
+    @property
+    def twin(self) -> Path:
+        return self.out.with_suffix(".md")
+
+
+def write_report(request: ReportRequest) -> str:
+    """Write both files; a section whose files are missing is left out, and the page says so.
 
     Returns:
         The accuracy of all results as one Markdown table, empty when there is none.
 
     Raises:
-        RequestError: neither a history nor a result is there, or a file is damaged.
+        RequestError: there is nothing to report, a file is damaged, or ``out`` is no HTML file.
+        CheckFailed: a record set does not hold the images of its result.
     """
-    found = [read_result(path) for path in sorted(results.glob(f"*/{JSON_NAME}"))]
-    epochs = _read_history(run / HISTORY) if run and (run / HISTORY).exists() else []
-    if not found and not epochs:
-        raise RequestError(f"neither {results}/*/{JSON_NAME} nor {run}/{HISTORY} exists; train or "
-                           "evaluate first")
-    accuracy = _accuracy(found)
-    parts = ["<h1>Inception-v4 on ImageNet records</h1>", "<h2>Accuracy</h2>",
-             _table(accuracy) if found else f"<p>No result in {html.escape(str(results))}.</p>",
-             "<h2>Training</h2>", *_training(epochs)]
-    write_text(out, f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
-                    f"<title>Accuracy report</title><style>{_STYLE}</style></head><body>\n"
-                    + "\n".join(parts) + "\n</body></html>\n")
-    return markdown_table(accuracy) if found else ""
+    if request.out.suffix not in (".html", ".htm"):
+        raise RequestError(f"--out {request.out}: give a name that ends in .html")
+    say = speaker(request.lang)
+    inputs = read_inputs(request.run, request.results, request.records)
+    page = build_page(inputs, say, request.lang)
+    write_text(request.twin, markdown_page(page))
+    write_text(request.out, html_page(page))
+    return summary(inputs.evaluations, say)
 
 
-def _read_history(path: Path) -> list[dict[str, Any]]:
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except ValueError as error:
-        raise RequestError(f"{path} is damaged ({error}); remove its last line") from None
-
-
-def _accuracy(results: Sequence[dict[str, Any]]) -> list[Sequence[str]]:
-    """Heads, then a row for each result and set."""
-    heads = ("crops", "set", "images", "top-1 error, % (95 %)", "top-5 error, % (95 %)",
-             "checkpoint sha256")
-    return [heads] + [
-        (f"{result['crops']} × {result['image_size']} px", name, f"{scored['images']:,}",
-         _interval(scored, "top1"), _interval(scored, "top5"), result["checkpoint_sha256"][:12])
-        for result in sorted(results, key=lambda result: result["crops"])
-        for name, scored in result["sets"].items()]
-
-
-def _interval(scored: dict[str, Any], top: str) -> str:
-    low, high = scored[f"{top}_ci95"]
-    return f"{scored[f'{top}_error']:.2f} ({low:.2f}–{high:.2f})"
-
-
-def _training(epochs: Sequence[dict[str, Any]]) -> list[str]:
-    if not epochs:
-        return ["<p>No history of a run was given.</p>"]
-    fields = {"epoch": "d", "step": "d", "loss": ".3f", "learning_rate": ".3g",
-              "ms_per_step": ".0f", "images_per_second": ".1f", "full_top1_error": ".2f",
-              "full_top5_error": ".2f", "filtered_top1_error": ".2f", "filtered_top5_error": ".2f"}
-    rows = [[format(epoch[name], form) if name in epoch else "–"
-             for name, form in fields.items()] for epoch in epochs]
-    return [training_curves(epochs), _table([[name.replace("_", " ") for name in fields], *rows])]
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    """The rows, the first of them heads, as an HTML table."""
-    lines = [_cells("th", rows[0]), *(_cells("td", row) for row in rows[1:])]
-    return "<table>\n" + "\n".join(f"<tr>{line}</tr>" for line in lines) + "\n</table>"
-
-
-def _cells(tag: str, texts: Sequence[str]) -> str:
-    return "".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in texts)
+def build_page(inputs: Inputs, say: Say, language: str) -> Page:
+    built = [build(inputs, say) for build in SECTIONS]
+    sections = [part for part in built if isinstance(part, Section)]
+    reasons = [say("left_out.section", title=part.title, reason=part.reason)
+               for part in built if isinstance(part, Missing)]
+    reasons += [say(note.key, **note.values) for note in inputs.notes]
+    if reasons:
+        sections.append(Section("left-out", say("left_out.title"), reasons))
+    sources = [inputs.results] + ([inputs.run.folder] if inputs.run else [])
+    return Page(LANGUAGES[language], say("page.title"),
+                say("page.lead", sources=say("and").join(map(str, sources))),
+                say("page.contents"), sections)
