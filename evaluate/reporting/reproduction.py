@@ -72,15 +72,24 @@ def _evaluate(item: Evaluation, records: Optional[RecordSet]) -> str:
 
 
 def _command(words: Iterable[object]) -> str:
-    return "python -m " + " ".join(shlex.quote(f"{word}") for word in words)
+    """A line for each option."""
+    quoted = [shlex.quote(f"{word}") for word in words]
+    return "python -m " + " ".join(f"\\\n    {word}" if word.startswith("--") else word
+                                   for word in quoted)
 
 
 def _digests(evaluations: Iterable[Evaluation], say: Say) -> Table:
-    heads = [say(key) for key in ("folder", "checkpoint", "reproduce.records",
-                                  "reproduce.blacklist")]
-    rows = [[item.name, item.about["checkpoint_sha256"], item.about["records_sha256"],
-             item.about.get("blacklist_sha256") or "–"] for item in evaluations]
-    return Table(heads, rows, say("reproduce.digests"), left=(0, 1, 2, 3), code=(1, 2, 3))
+    """Each digest once, with the results it belongs to."""
+    kinds = {"checkpoint_sha256": "checkpoint", "records_sha256": "reproduce.records",
+             "blacklist_sha256": "reproduce.blacklist"}
+    names: dict[tuple[str, str], list[str]] = {}
+    for kind in kinds:
+        for item in evaluations:
+            if item.about.get(kind):
+                names.setdefault((kind, item.about[kind]), []).append(item.name)
+    rows = [[say(kinds[kind]), digest, ", ".join(of)] for (kind, digest), of in names.items()]
+    return Table([say("what"), say("value"), say("reproduce.of")], rows, say("reproduce.digests"),
+                 left=(0, 1, 2), code=(1,))
 
 
 def _versions(inputs: Inputs, say: Say) -> Table:

@@ -229,6 +229,7 @@ TEXTS = {
         "预设之外给出的参数，见下面训练配方的取值。"),
     "reproduce.recipe": Text("Values of the recipe (config.json)", "训练配方的取值（config.json）"),
     "reproduce.digests": Text("What was evaluated", "评估对象"),
+    "reproduce.of": Text("of", "所属结果"),
     "reproduce.records": Text("records sha256", "记录集 sha256"),
     "reproduce.blacklist": Text("blacklist sha256", "黑名单 sha256"),
     "reproduce.versions": Text("Versions", "版本"),

@@ -1,5 +1,6 @@
 """The page and its twin hold the figures of the files, need nothing else, say what is missing."""
 
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -47,7 +48,7 @@ def test_figures_of_all_files_stand_in_both(trial, write):
     assert "<td>42.86</td>" in page and "<td>1.077</td>" in page
     assert page.count("<svg ") == 4 + 2 + 1 + 1 and page.count("data:image/jpeg;base64,") == 3
     for text in ("| results/deep/a-12 |", " 42.86 |", "1.077", "not installed", "c" * 64,
-                 "python -m evaluate --records", "| repaired"):
+                 "python -m evaluate \\\n    --records", "| repaired"):
         assert text in twin
     assert "| results/a-1 " in table and " 42.86 (15.82–74.95) |" in table
 
@@ -79,6 +80,15 @@ def test_what_is_missing_is_left_out_and_said(trial, write):
     assert 'id="training"' not in page and 'id="accuracy"' in page
 
 
+def test_records_that_are_gone_are_said_and_mistakes_stay_without_pictures(trial, write):
+    for path in (trial / "results").glob("**/result.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "records": "/nowhere"}))
+    for text in write(trial)[:2]:
+        assert "The record set /nowhere is not there any more" in text
+        assert "Pictures are left out" in text and "label 2" in text and "80.0" in text
+        assert "data:image/jpeg" not in text
+
+
 def test_a_run_alone_makes_a_page(trial, write):
     page, _, table = write(trial, results="none")
     assert 'id="training"' in page and "Accuracy: there is no result" in page and table == ""
@@ -88,7 +98,7 @@ def test_text_of_files_stays_text(trial, write):
     (trial / "results" / "a-1").rename(trial / "results" / "<b>a|1")
     page, twin, _ = write(trial)
     assert "&lt;b&gt;a|1" in page and "<b>a|1" not in page
-    assert r"results/\<b>a\|1" in twin
+    assert r"| results/\<b>a\|1 " in twin
 
 
 def test_a_page_that_is_no_html_is_refused(trial):

@@ -135,6 +135,7 @@ def test_the_data_sheet_has_counts_digests_and_remarks(inputs, records):
 def test_the_commands_name_records_checkpoint_and_crops(inputs, records):
     commands, = [block.text.split("\n\n") for block in reproduction_section(inputs, SAY).blocks
                  if isinstance(block, Commands)]
+    commands = [command.replace("\\\n    ", "") for command in commands]
     assert commands[0].startswith("python -m convert run --source SOURCE --split val --out "
                                   f"{records.folder} --shards 2")
     assert "--preset smoke" in commands[1]
@@ -145,4 +146,4 @@ def test_a_run_of_several_ranks_is_launched(inputs):
     inputs.run.config["ranks"] = 8
     blocks = reproduction_section(inputs, SAY).blocks
     commands, = [block.text for block in blocks if isinstance(block, Commands)]
-    assert "python -m inceptionv4.launch --ranks 8 --log-dir" in commands
+    assert "python -m inceptionv4.launch \\\n    --ranks 8 \\\n    --log-dir" in commands
