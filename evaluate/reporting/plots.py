@@ -60,7 +60,8 @@ def line_chart(name: str, lines: Sequence[Line], x_label: str, marks: Sequence[M
     def draw(axes: Any) -> None:
         for line in lines:
             _draw_line(axes, line)
-        axes.set_ylim(bottom=0)
+        highest = max((y for line in lines for y in line.ys if y is not None), default=0)
+        axes.set_ylim(0, 1.08 * highest or 1)
         axes.set_xlabel(x_label)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.yaxis.set_major_formatter(lambda value, place: f"{value:.4g}")
