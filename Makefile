@@ -74,10 +74,10 @@ demo: $(DONE) ## sample, convert, train, evaluate: the whole way in minutes, on 
 	$(PY) -m evaluate --records $(DEMO)/records/val --checkpoint "$$(ls -t $(DEMO)/run/checkpoints/*.ckpt | head -n 1)" \
 		--crops 1 --out $(DEMO)/results/crops-1 --device CPU > /dev/null
 	$(PY) -m evaluate --records $(DEMO)/records/val --checkpoint "$$(ls -t $(DEMO)/run/checkpoints/*.ckpt | head -n 1)" \
-		--crops 144 --out $(DEMO)/results/crops-144 --device CPU > /dev/null
+		--crops 144 --curve --out $(DEMO)/results/crops-144 --device CPU > /dev/null
 	@echo
-	$(PY) -m evaluate report --run $(DEMO)/run --results $(DEMO)/results --out $(DEMO)/report.html
 	@echo "records: $(DEMO)/records   run: $(DEMO)/run   results: $(DEMO)/results"
+	$(PY) -m evaluate report --run $(DEMO)/run --results $(DEMO)/results --out $(DEMO)/report.html
 
 lint: $(DONE) ## flake8 and mypy
 	$(PY) -m flake8
@@ -124,7 +124,7 @@ eval-144: need-CKPT $(DONE) ## 144-crop accuracy of CKPT on both validation sets
 bench: $(DONE) ## the seed report's speed table on this machine, into results/bench
 	$(PY) -m benchmarks steps --rows table --device $(DEVICE) --out results/bench $(ARGS)
 
-report: $(DONE) ## one HTML page, report.html, from RUN and results/
+report: $(DONE) ## one HTML page, report.html, from RUN and results/ (ARGS='--lang zh': Chinese)
 	$(PY) -m evaluate report --run $(RUN) --results results --out report.html $(ARGS)
 
 clean: ## remove what make built here: .venv and the demo

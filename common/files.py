@@ -7,7 +7,7 @@ import json
 import os
 import socket
 from pathlib import Path
-from typing import IO, Iterator, Union
+from typing import IO, Any, Iterator, Union
 
 from common.command import RequestError
 
@@ -67,6 +67,21 @@ def write_text(path: PathLike, text: str) -> None:
 def write_json(path: PathLike, value: object) -> None:
     """Write ``value`` as indented JSON; NaN is refused, since JSON has none."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json_lines(path: PathLike) -> list[dict[str, Any]]:
+    """An object for each line; a last line that a kill cut short is left out.
+
+    Raises:
+        RequestError: another line is not JSON.
+    """
+    lines, objects = Path(path).read_text(encoding="utf-8").split("\n"), []
+    for number, line in enumerate(lines[:-1], start=1):  # behind the last line feed stands nothing
+        try:
+            objects.append(json.loads(line))
+        except ValueError:
+            raise RequestError(f"{path}, line {number}, is damaged; remove that line") from None
+    return objects
 
 
 def write_json_once(path: PathLike, value: object) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from common import ArgumentParser, HelpFormatter, positive_int, run_command
 from evaluate.protocols import PAPER, PROTOCOLS, Scales
-from evaluate.report import write_report
+from evaluate.reporting.texts import LANGUAGES
 from evaluate.request import Request
 from evaluate.results import JSON_NAME, PAGE_NAME, PREDICTIONS_NAME
 from evaluate.steps import VIEWS_PER_STEP
@@ -66,14 +66,20 @@ def _add_crops(parser: ArgumentParser) -> None:
 
 
 def _report(words: list[str]) -> None:
-    """One HTML page from a run and its results."""
+    """One HTML page, and a Markdown twin beside it, from a run and its results."""
     parser = ArgumentParser(prog="python -m evaluate report", description=_report.__doc__)
-    parser.add_argument("--run", type=Path, help="run folder, for the training history")
-    parser.add_argument("--results", type=Path, required=True, help="folder of result folders")
+    parser.add_argument("--run", type=Path, help="run folder, for the training")
+    parser.add_argument("--results", type=Path, required=True,
+                        help="folder of result folders and benchmarks' tables, at any depth")
     parser.add_argument("--out", type=Path, required=True, help="HTML file to write")
+    parser.add_argument("--records", type=Path, nargs="+", default=(), help="record sets, for "
+                        "class names and pictures, where they are not at their old places")
+    parser.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the page")
     arguments = parser.parse_args(words)
-    table = write_report(arguments.run, arguments.results, arguments.out)
-    print(f"{table}\n\nreport: {arguments.out}" if table else f"report: {arguments.out}")
+    from evaluate.reporting.report import ReportRequest, write_report  # not above: loads numba
+    request = ReportRequest(**vars(arguments))
+    table = write_report(request)
+    print(f"{table}\n" * bool(table), f"report: {request.out}   {request.twin}", sep="\n")
 
 
 def _compare(words: list[str]) -> None:

@@ -1,6 +1,7 @@
 """What ``python -m evaluate`` does: a checkpoint and a record set to a result folder."""
 
 import importlib.metadata
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -18,6 +19,8 @@ from evaluate.request import Request
 from evaluate.results import claim_folder, describe_protocol, write_results
 from inceptionv4 import (CheckpointMeta, Device, InceptionV4, load_checkpoint, meet_ranks,
                          read_meta, setup_device)
+
+COMPUTED_BY = ("mindspore", "numpy", "pillow", "numba")  # decoding, resizing, the network, means
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,8 @@ def _finish(task: Task, folder: Path, device: Device) -> None:
     wait_for_all(folder, task.records.images)
     whole = read_parts(folder, task.records.images)
     check_rows(task.records, whole.predictions)
-    about = {**task.about, "speed": describe_speed(whole, device.ranks)}
+    about = {**task.about, "device": device.name, "versions": describe_versions(),
+             "speed": describe_speed(whole, device.ranks)}
     write_results(task.request.out, about, mark(whole.predictions, task.blacklist))
     remove_parts(folder)
 
@@ -114,6 +118,12 @@ def describe_speed(whole: Part, ranks: int) -> dict[str, Any]:
     return {"ranks": ranks, "seconds_of_all_ranks": whole.seconds,
             "images_per_second_per_rank": len(whole.rows) / whole.seconds,
             "waiting_for_data": whole.waiting / whole.seconds}
+
+
+def describe_versions() -> dict[str, str]:
+    """Of what computes a result."""
+    return {"python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in COMPUTED_BY}}
 
 
 def check_same_classes(record_set: RecordSet, records: Path, meta: CheckpointMeta,

@@ -1,9 +1,9 @@
 """``result.md``: the figures of one evaluation for people, and what to know when reading them."""
 
-from typing import Any, Sequence
+from typing import Any, Container, Sequence
 
 from evaluate.predictions import TOP
-from evaluate.published import FILTERED, FULL, published_for
+from evaluate.published import FILTERED, FULL, Published, published_for
 from evaluate.scores import Score
 
 
@@ -52,18 +52,24 @@ def notes(result: dict[str, Any], scores: dict[str, Score]) -> list[str]:
 def is_ilsvrc_set(result: dict[str, Any], name: str, images: int) -> bool:
     """Whether a set is ILSVRC2012's 50,000 validation images or the 48,238 of them that its
     blacklist leaves, by the digests of labels, classes and list."""
-    if not result["is_ilsvrc"]:
+    if not result.get("is_ilsvrc"):  # results of old versions do not say
         return False
     return images == FULL if name == "full" else (
         images == FILTERED and result["blacklist_is_ilsvrc"])
+
+
+def published_beside(result: dict[str, Any], name: str, images: int) -> list[Published]:
+    """The published figures that may stand beside a result's set: of the same images and crops."""
+    if not is_ilsvrc_set(result, name, images):
+        return []
+    return published_for(images, result["crops"])
 
 
 def published_part(result: dict[str, Any], scores: dict[str, Score]) -> list[str]:
     """Published figures beside ours, of the same set and crops only, or why there are none."""
     rows = []
     for name, scored in scores.items():
-        found = (published_for(scored.images, result["crops"])
-                 if is_ilsvrc_set(result, name, scored.images) else [])
+        found = published_beside(result, name, scored.images)
         if found:
             rows.append((name, f"{scored.images:,}", f"{scored.top1_error:.2f}",
                          f"{scored.top5_error:.2f}", "this result"))
@@ -101,12 +107,13 @@ def accuracy_table(scores: dict[str, Score]) -> str:
          f"{value.top5_correct:,}") for name, value in scores.items()])
 
 
-def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    """The rows, the first of them heads, with lined-up columns; all but the first to the right."""
+def markdown_table(rows: Sequence[Sequence[str]], left: Container[int] = (0,)) -> str:
+    """The rows, the first of them heads, with lined-up columns, all but ``left`` to the right."""
     widths = [max(map(len, column)) for column in zip(*rows)]
-    lines = [" | ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
-             for row in rows]
-    ruler = "|".join(["-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:])])
+    lines = [" | ".join(cell.ljust(width) if place in left else cell.rjust(width)
+                        for place, (cell, width) in enumerate(zip(row, widths))) for row in rows]
+    ruler = "|".join("-" * (width + 1) + ("-" if place in left else ":")
+                     for place, width in enumerate(widths))
     return "\n".join(["| " + lines[0] + " |", "|" + ruler + "|",
                       *(f"| {line} |" for line in lines[1:])])
 

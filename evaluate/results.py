@@ -44,13 +44,21 @@ def claim_folder(folder: Path, about: dict[str, Any]) -> None:
                            "choose another --out or remove that folder")
 
 
-def read_result(path: Path) -> dict[str, Any]:
-    """A ``result.json``; RequestError if it is none."""
+def load_json(path: Path) -> dict[str, Any]:
+    """A file that holds a JSON object; RequestError if it does not."""
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise RequestError(f"{path} is damaged ({error}); remove it") from error
-    if not isinstance(result, dict) or "sets" not in result:
+    if not isinstance(content, dict):
+        raise RequestError(f"{path} holds no JSON object; remove it")
+    return content
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """A ``result.json``; RequestError if it is none."""
+    result = load_json(path)
+    if "sets" not in result:
         raise RequestError(f"{path} is not the result of an evaluation; choose another folder")
     return result
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ContextManager
 
 from common import RequestError, write_json, write_text
-from common.files import locked_file
+from common.files import locked_file, read_json_lines
 from train.checkpoints import remove_later, remove_unfinished
 from train.plan import Plan, plan_fields
 from train.recipe import Recipe
@@ -114,13 +114,7 @@ def resume_at(folder: Path, epoch: int) -> None:
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
     """The epochs written so far; RequestError for a line that is not one of a history."""
-    path, epochs = folder / HISTORY, []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            epochs.append(json.loads(line))
-        except ValueError:
-            raise RequestError(f"{path}, line {number}, is damaged; remove that line") from None
-    return epochs
+    return read_json_lines(folder / HISTORY)
 
 
 def add_history(folder: Path, line: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import mindspore
 import numpy as np
 import pytest
 
@@ -19,6 +20,7 @@ def test_a_result_folder_is_written_and_its_table_printed(
                                           {"crops": 12, "views_per_step": 12}))
     assert (code, errors) == (0, [])
     result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert result["device"] == "CPU" and result["versions"]["mindspore"] == mindspore.__version__
     assert (result["crops"], result["records_sha256"]) == (12, records.sha256)
     assert (result["sets"]["full"]["images"], result["sets"]["filtered"]["images"]) == (7, 5)
     assert (tmp_path / "out" / "result.md").read_text() in printed

@@ -79,7 +79,7 @@ def test_a_curve_is_scored_from_the_places_of_the_labels(tmp_path):
 
 
 @pytest.mark.parametrize("content, message", [
-    ("{torn", "is damaged"), ("[]", "not the result of an evaluation"),
+    ("{torn", "is damaged"), ("[]", "holds no JSON object"),
     ('{"other": 1}', "not the result of an evaluation")])
 def test_a_foreign_result_json_is_refused(tmp_path, content, message):
     (tmp_path / "result.json").write_text(content)
