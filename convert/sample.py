@@ -34,9 +34,6 @@ COLOURS = {
     "yellow": (240, 215, 50), "brown": (120, 75, 40),
 }
 FIRST_CONTRAST = 4          # added to 1 places along COLOURS
-# Of the pattern's colour over the ground's. At 1.0, two full colours, seven epochs of the smoke
-# recipe ended at 54 % top-1 error.
-PATTERN_STRENGTH = 0.5
 
 
 def make_sample(out: Path, classes: int = 10, train: int = 60, val: int = 10,
@@ -252,7 +249,7 @@ def _draw(look: _Look, rng: np.random.Generator) -> np.ndarray:
     """A picture of that class, uint8 (H, W, 3), shorter side 90 to 200 px."""
     height, width = _size(rng)
     y, x = np.mgrid[:height, :width].astype(np.float32)                # (H, W) each
-    cover = PATTERN_STRENGTH * _cover(look, x, y, rng)[..., None]      # (H, W, 1), 0 to 1
+    cover = _cover(look, x, y, rng)[..., None]                         # (H, W, 1), 0 to 1
     pixels = cover * _shade(look.colour, rng) + (1 - cover) * _shade(look.ground, rng)
     for _ in range(rng.integers(0, 4)):
         pixels[_ellipse(x, y, rng)] = rng.uniform(0, 255, 3)
