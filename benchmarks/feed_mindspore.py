@@ -54,7 +54,7 @@ def _ours(shuffle: str) -> Callable[[Job], Iterator[Any]]:
 
 
 def _images(batches: Any) -> Iterator[Any]:
-    for images, _ in batches.create_tuple_iterator(num_epochs=1, output_numpy=True):
+    for images, _ in batches.create_tuple_iterator(num_epochs=1):  # tensors, as a step takes them
         yield images
 
 
