@@ -70,7 +70,7 @@ def benchmark_feeds(request: FeedRequest) -> Table:
     with progress_bar(runs * request.repeats, "time feeds", "runs") as bar:
         rows = [row for section in sections
                 for row in _time_section(section, job, request.repeats, bar)]
-    closing = [*cores_needed(rows, job.timed_images, available_cores()), *_mixes(job)]
+    closing = [*cores_needed(rows, job.timed_images, request.workers), *_mixes(job)]
     shutil.rmtree(data)
     return Table("Feed of training batches", job.timed_images, "images", rows,
                  describe_machine(request.work), _settings(request), "rate", closing)
@@ -156,13 +156,13 @@ def _obstacle_to_mount(data: Path) -> str:
         return str(reason)
 
 
-def cores_needed(rows: List[Row], images: int, cores: int) -> List[str]:
-    """How many such cores would feed the cards, by the seed's way and ours, if more cores did
-    proportionally more."""
+def cores_needed(rows: List[Row], images: int, workers: int) -> List[str]:
+    """How many cores such as the ``workers`` used would feed the cards, by the seed's way and ours,
+    if more of them did proportionally more."""
     lines = []
     for row in rows:
         if row.section == WARM and row.name in (SEED, OURS, OURS_BY_SHARD) and row.median:
-            needed = math.ceil(ASCEND_IMAGES_PER_SECOND * cores * row.median / images)
+            needed = math.ceil(ASCEND_IMAGES_PER_SECOND * workers * row.median / images)
             lines.append(f"{row.name}: {needed} such cores feed {ASCEND_CARDS} x Ascend 910 at "
                          f"{ASCEND_IMAGES_PER_SECOND:,} images/s")
     return lines

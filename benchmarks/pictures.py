@@ -17,7 +17,13 @@ QUALITY, GRAIN = 95, 12  # together they give about 115 KB, ImageNet's mean (a t
 
 
 def make_class_folders(root: Path, images: int, seed: int = 0) -> None:
-    """Write ``images`` JPEGs of about 115 KB each as ``root/train/<class>/<picture>``."""
+    """Write ``images`` JPEGs of about 115 KB each as ``root/train/<class>/<picture>``.
+
+    Raises:
+        RequestError: ``root`` is there already: others would be timed with them.
+    """
+    if root.exists():
+        raise RequestError(f"{root} is left from a run that was broken off: remove it")
     encoded = [_encode(np.random.default_rng([seed, k])) for k in range(DISTINCT)]
     with progress_bar(images, "make pictures", "images") as bar:
         for k in range(images):
@@ -33,8 +39,6 @@ def make_folders_and_records(root: Path, images: int, workers: int) -> None:
     Raises:
         RequestError: ``root`` is there already.
     """
-    if root.exists():
-        raise RequestError(f"{root} is left from a run that was broken off: remove it")
     make_class_folders(root, images)
     run_process(sys.executable, "-m", "convert", "run", "--source", root, "--split", "train",
                 "--out", root / "records", "--workers", workers)

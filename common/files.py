@@ -73,13 +73,13 @@ def read_json_lines(path: PathLike) -> list[dict[str, Any]]:
     """An object for each line; a last line that a kill cut short is left out.
 
     Raises:
-        RequestError: another line is not JSON.
+        RequestError: another line is no JSON object.
     """
-    lines, objects = Path(path).read_text(encoding="utf-8").split("\n"), []
+    lines, objects = Path(path).read_bytes().split(b"\n"), []
     for number, line in enumerate(lines[:-1], start=1):  # behind the last line feed stands nothing
         try:
-            objects.append(json.loads(line))
-        except ValueError:
+            objects.append(dict(json.loads(line)))
+        except (ValueError, TypeError):
             raise RequestError(f"{path}, line {number}, is damaged; remove that line") from None
     return objects
 

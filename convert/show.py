@@ -48,9 +48,8 @@ def sample_rows(records: RecordSet, count: int, seed: int) -> List[Dict]:
         raise RequestError(f"--pictures {count}: at least 1 is needed")
     chosen = sorted(random.Random(seed).sample(range(records.images), min(count, records.images)))
     import mindspore.dataset as ds  # takes seconds and 400 MB: not for the other commands
-    rows = ds.MindDataset(records.files, columns_list=["image", "label", "image_id", "blacklisted"],
-                          sampler=ds.SubsetSampler(chosen), num_parallel_workers=1)
-    return list(rows.create_dict_iterator(num_epochs=1, output_numpy=True))
+    return list(records.rows(["image", "label", "image_id", "blacklisted"],
+                             ds.SubsetSampler(chosen)))
 
 
 def _draw(sheet: Image.Image, corner: tuple, row: Dict, class_names: List[str]) -> None:

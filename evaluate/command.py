@@ -84,7 +84,14 @@ def _identity(task: Task, evaluator: Evaluator, device: Device) -> dict[str, Any
     return {**describe_protocol(task.protocol), "checkpoint_sha256": task.meta.ckpt_sha256,
             "records_sha256": task.records.sha256, "views_per_step": evaluator.step.views,
             "pictures_per_step": evaluator.step.pictures, "curve": evaluator.curve,
-            "device": device.name, "mindspore": importlib.metadata.version("mindspore")}
+            "mean": list(task.meta.mean), "std": list(task.meta.std),
+            "device": device.name, **_versions()}
+
+
+def _versions() -> dict[str, str]:
+    """Of what decodes, resizes and computes."""
+    return {name: importlib.metadata.version(name)
+            for name in ("mindspore", "numba", "numpy", "pillow")}
 
 
 def _classify_share(evaluator: Evaluator, records: RecordSet, folder: Path,
@@ -147,6 +154,7 @@ def describe_inputs(records: RecordSet, meta: CheckpointMeta, checkpoint: Path,
     listed, check = blacklist or records.manifest.blacklist, records.manifest.ilsvrc
     return {
         "checkpoint": str(checkpoint), "checkpoint_sha256": meta.ckpt_sha256,
+        "mean": list(meta.mean), "std": list(meta.std),
         "records": str(records.folder), "records_sha256": records.sha256,
         "split": records.split, "classes": len(records.class_names),
         "has_blacklist": listed is not None,

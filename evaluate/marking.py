@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
-import mindspore.dataset as ds
 import numpy as np
 
 from blacklist import Blacklist, load_blacklist
@@ -24,14 +23,14 @@ def blacklist_for(records: RecordSet, path: Optional[Path]) -> Optional[Blacklis
     if path is None:
         return None
     ids = _validation_ids(records, path)
-    blacklist = load_blacklist(path, max(ids))
+    rejected = {validation_id(_base_name(remark.file_name)) or 0 for remark in
+                records.manifest.rejected}
+    blacklist = load_blacklist(path, max(ids | rejected))
     there = records.manifest.blacklist
     if there and there.sha256 != blacklist.sha256:
         raise RequestError(f"{records.folder} was converted with another blacklist (sha256 "
                            f"{there.sha256[:12]}) than {path} ({blacklist.sha256[:12]}); leave "
                            "--blacklist out or convert again")
-    rejected = {validation_id(_base_name(remark.file_name)) for remark in
-                records.manifest.rejected}
     unknown = sorted(blacklist.ids - ids - rejected)
     if unknown:
         raise RequestError(f"{path} lists image id {unknown[0]}, which is not in {records.folder} "
@@ -50,8 +49,7 @@ def mark(predictions: Predictions, blacklist: Optional[Blacklist]) -> Prediction
 def _validation_ids(records: RecordSet, path: Path) -> set[int]:
     """The ids of all rows, if they are the numbers in the file names of validation images."""
     ids = set()
-    dataset = ds.MindDataset(records.files, columns_list=["image_id", "file_name"], shuffle=False)
-    for row in dataset.create_dict_iterator(num_epochs=1, output_numpy=True):
+    for row in records.rows(["image_id", "file_name"]):
         image_id, name = int(row["image_id"]), str(row["file_name"])
         if records.split != "val" or validation_id(_base_name(name)) != image_id:
             raise RequestError(f"{path} lists validation images by number, but the image ids of "

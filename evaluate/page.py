@@ -3,7 +3,8 @@
 from typing import Any, Container, Sequence
 
 from evaluate.predictions import TOP
-from evaluate.published import FILTERED, FULL, Published, published_for
+from evaluate.published import (FILTERED, FULL, IMAGE_SIZE, Published,
+                                published_for)
 from evaluate.scores import Score
 
 
@@ -60,7 +61,7 @@ def is_ilsvrc_set(result: dict[str, Any], name: str, images: int) -> bool:
 
 def published_beside(result: dict[str, Any], name: str, images: int) -> list[Published]:
     """The published figures that may stand beside a result's set: of the same images and crops."""
-    if not is_ilsvrc_set(result, name, images):
+    if result["image_size"] != IMAGE_SIZE or not is_ilsvrc_set(result, name, images):
         return []
     return published_for(images, result["crops"])
 
@@ -76,9 +77,10 @@ def published_part(result: dict[str, Any], scores: dict[str, Score]) -> list[str
         rows += [(name, f"{row.images:,}", f"{row.top1_error:g}", f"{row.top5_error:g}",
                   f"{row.source} ({row.where})") for row in found]
     if rows:
-        return [f"## Published figures of the same set and {result['crops']} crops of 299 pixels",
-                "", markdown_table([("set", "images", "top-1 error", "top-5 error", "source"),
-                                    *rows]), ""]
+        head = (f"## Published figures of the same set and {result['crops']} crops of {IMAGE_SIZE} "
+                "pixels")
+        columns = ("set", "images", "top-1 error", "top-5 error", "source")
+        return [head, "", markdown_table([columns, *rows]), ""]
     if result["is_ilsvrc"]:
         return [f"No figure was published for {result['crops']} crops of these sets.", ""]
     return ["Published figures are not shown: these are not the 50,000 ILSVRC2012 validation "

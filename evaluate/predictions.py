@@ -135,6 +135,7 @@ def load_predictions(path: PathLike) -> Predictions:
         with np.load(path, allow_pickle=False) as arrays:
             return Predictions(**{name: arrays[name] for name in DTYPES
                                   if name in arrays or name != OPTIONAL})
-    except (ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (ValueError, TypeError, KeyError, EOFError, AttributeError,
+            zipfile.BadZipFile) as error:
         raise RequestError(f"'{path}' is not a predictions.npz of this program ({error}); "
                            "evaluate again") from error

@@ -9,8 +9,11 @@ PAPER = "Inception-v4 paper, arXiv 1602.07261"
 SEED_REPORT = "ADSL lab's report"
 
 
+IMAGE_SIZE = 299  # pixels, of all crops below
+
+
 class Published(NamedTuple):
-    """Errors in percent, of crops of 299 pixels."""
+    """Errors in percent, of crops of IMAGE_SIZE."""
 
     source: str
     where: str

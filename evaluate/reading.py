@@ -37,17 +37,15 @@ def read_rows(records: RecordSet, part: Optional[range] = None) -> Iterator[Row]
     """The rows of a record set, or those at the positions ``part``, in file order.
 
     Raises:
-        RequestError: the files do not hold as many rows as the manifest says.
+        RequestError: the files cannot be read or do not hold as many rows as the manifest says.
     """
     part = range(records.images) if part is None else part
-    stored = ds.MindDataset(records.files, columns_list=COLUMNS, shuffle=False).get_dataset_size()
+    stored = records.stored_rows()
     if stored != records.images:
         raise RequestError(f"{records.folder} holds {stored:,} rows, its manifest says "
                            f"{records.images:,}; see what is damaged with: "
                            f"python -m convert verify {records.folder}")
-    dataset = ds.MindDataset(records.files, columns_list=COLUMNS,
-                             sampler=ds.SequentialSampler(part.start, len(part)))
-    for row in dataset.create_dict_iterator(num_epochs=1, output_numpy=True):
+    for row in records.rows(COLUMNS, ds.SequentialSampler(part.start, len(part))):
         yield Row(row["image"].tobytes(), int(row["label"]), int(row["image_id"]),
                   bool(row["blacklisted"]))
 

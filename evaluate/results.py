@@ -15,8 +15,8 @@ from evaluate.scores import curve_scores, score
 PREDICTIONS_NAME, JSON_NAME, PAGE_NAME = "predictions.npz", "result.json", "result.md"
 
 # What makes two evaluations the same one: the same folder may only be written for these again.
-IDENTITY = ("crops", "image_size", "scales", "checkpoint_sha256", "records_sha256",
-            "blacklist_sha256")
+IDENTITY = ("crops", "image_size", "scales", "checkpoint_sha256", "mean", "std",
+            "records_sha256", "blacklist_sha256")
 
 
 def describe_protocol(protocol: Protocol) -> dict[str, Any]:

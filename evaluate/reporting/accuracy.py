@@ -5,13 +5,12 @@ from typing import Any, Sequence, Union
 
 from evaluate.page import markdown_table, published_beside
 from evaluate.predictions import TOP
-from evaluate.published import Published
+from evaluate.published import Published, IMAGE_SIZE
 from evaluate.reporting.content import Fact, Facts, Missing, Section, Table, interval
 from evaluate.reporting.inputs import Evaluation, Inputs
 from evaluate.reporting.texts import Say
 
 SETS = ("full", "filtered")
-PUBLISHED_PIXELS = "299"
 SHORT = 12  # digits of a digest that tell two apart
 
 
@@ -69,7 +68,7 @@ def _row(evaluation: Evaluation, scored: dict[str, Any]) -> list[str]:
 
 
 def _published_row(row: Published) -> list[str]:
-    return [f"{row.source} ({row.where})", f"{row.crops}", PUBLISHED_PIXELS, f"{row.images:,}",
+    return [f"{row.source} ({row.where})", f"{row.crops}", f"{IMAGE_SIZE}", f"{row.images:,}",
             f"{row.top1_error:.2f}", "", f"{row.top5_error:.2f}", "", ""]
 
 

@@ -83,14 +83,12 @@ def read_pictures(records: RecordSet, image_ids: Sequence[int]) -> dict[int, byt
     """
     import mindspore.dataset as ds  # not above: a report without pictures needs no MindSpore
     wanted, position_of = set(image_ids), {}
-    rows = ds.MindDataset(records.files, columns_list=["image_id"], shuffle=False)
-    for position, row in enumerate(rows.create_dict_iterator(num_epochs=1, output_numpy=True)):
+    for position, row in enumerate(records.rows(["image_id"])):
         if int(row["image_id"]) in wanted:
             position_of[int(row["image_id"])] = position
-    rows = ds.MindDataset(records.files, columns_list=["image_id", "image"],
-                          sampler=ds.SubsetSampler(sorted(position_of.values())))
+    chosen = ds.SubsetSampler(sorted(position_of.values()))
     pictures = {int(row["image_id"]): row["image"].tobytes()
-                for row in rows.create_dict_iterator(num_epochs=1, output_numpy=True)}
+                for row in records.rows(["image_id", "image"], chosen)}
     if pictures.keys() != wanted:
         raise CheckFailed(f"{records.folder} does not hold image id "
                           f"{min(wanted ^ pictures.keys())} where its index says; see what is "

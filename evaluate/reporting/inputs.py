@@ -92,15 +92,21 @@ def read_inputs(run: Optional[Path], results: Path, records: Sequence[Path]) -> 
     return Inputs(results, evaluations, tables, found, record_sets, notes)
 
 
+# What tells the result of an evaluation, and a speed table, from any other JSON.
+_RESULT_KEYS = {"sets", "crops", "image_size", "scales", "checkpoint", "checkpoint_sha256",
+                "records", "records_sha256", "classes", "has_blacklist"}
+_SPEED_KEYS = {"title", "rows", "unit"}
+
+
 def _read_results(results: Path) -> tuple[list[Evaluation], list[SpeedTable], list[Note]]:
     evaluations, tables, notes = [], [], []
     found = (path for name in (JSON_NAME, SPEED_NAME) for path in results.rglob(name))
     for path in sorted(found, key=lambda path: (path.parent, path.name)):
         about = load_json(path)
         name = (results.name / path.parent.relative_to(results)).as_posix()
-        if "sets" in about:
+        if _RESULT_KEYS <= set(about):
             evaluations.append(_read_evaluation(name, path.parent, about))
-        elif {"title", "rows", "unit"} <= set(about):
+        elif _SPEED_KEYS <= set(about) and all("seconds" in row for row in about["rows"]):
             tables.append(SpeedTable(name, about))
         else:
             notes.append(Note("note.stranger", {"path": path}))

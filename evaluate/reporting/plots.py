@@ -17,6 +17,7 @@ FEW = 20  # points that are drawn as dots, too
 COLOURS = {"full": "#1f5fa8", "filtered": "#c2570c"}  # told apart by the colour-blind, too
 PLAIN, PALE = "#33475b", "#8a99a8"
 STYLE: dict[Any, Any] = {
+    "text.parse_math": False,  # a "$" in a class's name is one
     "svg.fonttype": "none", "font.size": 9, "axes.edgecolor": PALE, "axes.spines.top": False,
     "axes.spines.right": False, "grid.color": "#e3e8ed", "axes.axisbelow": True,
     "xtick.color": PLAIN, "ytick.color": PLAIN, "legend.frameon": False}

@@ -19,7 +19,7 @@ def training_section(inputs: Inputs, say: Say) -> Union[Section, Missing]:
         return Missing(say("training.title"), say("training.no_run"))
     if not run.history:
         return Missing(say("training.title"), say("training.no_history", folder=run.folder))
-    notes = [] if any(_field(*pair) in run.history[0] for pair in _SETS_AND_TOPS) else [
+    notes = [] if any(_is_scored(run, *pair) for pair in _SETS_AND_TOPS) else [
         say("training.no_check")]
     if "learning_rates" not in run.plan:
         notes.append(say("training.no_plan", file=run.folder / PLAN))
@@ -67,6 +67,11 @@ def _best_fact(run: Run, say: Say) -> list[Fact]:
     return []
 
 
+def _is_scored(run: Run, name: str, top: str) -> bool:
+    """Whether any epoch has that error: one whose scoring failed has none."""
+    return any(_field(name, top) in line for line in run.history)
+
+
 def _figures(run: Run, say: Say) -> list[Figure]:
     marks = phase_marks(run.config, say)
     epochs = [line["epoch"] for line in run.history]
@@ -78,7 +83,7 @@ def _figures(run: Run, say: Say) -> list[Figure]:
         lines = [Line(say("curve.line", set=say(f"set.{name}")), epochs,
                       [line.get(_field(name, top)) for line in run.history], COLOURS[name],
                       dashed=name == "filtered")
-                 for name in SETS if _field(name, top) in run.history[0]]
+                 for name in SETS if _is_scored(run, name, top)]
         if lines:
             figures.append(Figure(line_chart(f"training {top}", lines, say("epoch"), marks),
                                   say("training.errors", top=say(top))))

@@ -10,8 +10,8 @@ from evaluate.protocols import protocol_of
 
 
 def test_the_naive_way_makes_the_same_crops(tmp_path):
-    make_class_folders(tmp_path, 1)
-    path, = tmp_path.glob("train/*/*")
+    make_class_folders(tmp_path / "pictures", 1)
+    path, = tmp_path.glob("*/train/*/*")
     protocol = protocol_of(144, 75)
     views = naive_views(path.read_bytes(), protocol)
     assert views.shape == (144, 3, 75, 75) and views.dtype == np.float32

@@ -12,7 +12,7 @@ from benchmarks.pictures import make_class_folders
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
+    folder = tmp_path_factory.mktemp("data") / "pictures"
     make_class_folders(folder, 12)
     return folder
 

@@ -86,7 +86,7 @@ def test_without_root_or_fuse_rows_say_why(tmp_path, monkeypatch):
 def test_the_cores_that_feed_eight_cards():
     rows = [Row(OURS, [2.0], section=WARM), Row(OURS, [9.0], section=COLD),
             Row(SEED, [], "why", WARM), Row("tf.data", [1.0], section=WARM)]
-    line, = cores_needed(rows, images=1000, cores=4)  # 500 images/s, 125 a core
+    line, = cores_needed(rows, images=1000, workers=4)  # 500 images/s, 125 a core
     assert line.startswith(f"{OURS}: {math.ceil(4430 / 125)} such cores")
 
 

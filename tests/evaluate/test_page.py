@@ -59,7 +59,7 @@ def ilsvrc_scores(full=FULL, filtered=FILTERED):
     return {"full": scored(full), "filtered": scored(filtered)}
 
 
-ILSVRC = {**RESULT, "is_ilsvrc": True, "blacklist_is_ilsvrc": True}
+ILSVRC = {**RESULT, "image_size": 299, "is_ilsvrc": True, "blacklist_is_ilsvrc": True}
 
 
 @pytest.mark.parametrize("crops, full, filtered", [
@@ -74,7 +74,8 @@ def test_published_figures_stand_beside_the_same_set_and_crops(crops, full, filt
 
 
 @pytest.mark.parametrize("change, scores", [
-    ({"is_ilsvrc": False}, ilsvrc_scores()), ({}, ilsvrc_scores(full=FULL - 1, filtered=48_237)),
+    ({"is_ilsvrc": False}, ilsvrc_scores()), ({"image_size": 224}, ilsvrc_scores()),
+    ({}, ilsvrc_scores(full=FULL - 1, filtered=48_237)),
     ({"crops": 10}, ilsvrc_scores())])
 def test_no_published_figure_stands_beside_another_set(change, scores):
     said, = filter(None, published_part({**ILSVRC, **change}, scores))

@@ -12,6 +12,7 @@ from evaluate.results import claim_folder, describe_protocol, read_result, write
 from evaluate.scores import score
 
 ABOUT = {**describe_protocol(multi_scale_crops(75)), "checkpoint": "a.ckpt",
+         "mean": [127.5] * 3, "std": [127.5] * 3,
          "checkpoint_sha256": "c" * 64, "records": "records/val", "records_sha256": "d" * 64,
          "split": "val", "classes": 6, "has_blacklist": True, "blacklist_sha256": "b" * 64,
          "is_ilsvrc": False, "blacklist_is_ilsvrc": False,

@@ -31,6 +31,10 @@ def test_charts_of_one_page_share_no_id():
     assert ids[0] and not ids[0] & ids[1]
 
 
+def test_a_dollar_in_a_name_is_no_formula():
+    assert "a$_{x$" in bar_chart("d", [Bar("a$_{x$", 1.0)], "{:.1f}".format)
+
+
 def test_bars_carry_their_labels_and_values():
     svg = bar_chart("c", [Bar("ours", 120.0, 110.0, 130.0), Bar("zero", 0.0)], "{:.1f}".format)
     assert texts_of(svg) == ["120.0", "ours", "0.0", "zero"]
