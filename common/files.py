@@ -7,7 +7,7 @@ import json
 import os
 import socket
 from pathlib import Path
-from typing import IO, Any, Iterator, Union
+from typing import IO, Any, Iterable, Iterator, Union
 
 from common.command import RequestError
 
@@ -118,3 +118,8 @@ def sha256_of_file(path: PathLike) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def sha256_of_lines(lines: Iterable[object]) -> str:
+    """The sha256 of the lines, each ended by a line feed, in UTF-8: 64 hex digits."""
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()

@@ -1,11 +1,11 @@
 """Telling whether a validation set is ILSVRC's own, by the digests of its labels and classes."""
 
-import hashlib
 from dataclasses import dataclass
-from typing import Iterable, Optional
+from typing import Optional
 
 from blacklist import ILSVRC_VALIDATION_IMAGES, Blacklist
 from common import RequestError
+from common.files import sha256_of_lines
 from convert.listing import Listing
 
 # sha256 of "%d\n" per label in image-id order, and of "%s\n" per sorted wnid, of the ILSVRC2012
@@ -46,15 +46,11 @@ def check_ilsvrc(listing: Listing, blacklist: Optional[Blacklist], allow_other_l
             "val", ILSVRC_VALIDATION_IMAGES, CLASSES):
         return None
     check = IlsvrcCheck(
-        labels=_digest(entry.label for entry in listing.entries) == LABELS_SHA256,
-        class_names=_digest(listing.class_names) == CLASS_NAMES_SHA256,
+        labels=sha256_of_lines(entry.label for entry in listing.entries) == LABELS_SHA256,
+        class_names=sha256_of_lines(listing.class_names) == CLASS_NAMES_SHA256,
         blacklist=blacklist.is_ilsvrc if blacklist else None)
     if check.class_names and not check.labels and not allow_other_labels:
         raise RequestError(f"the labels of {listing.root} are not ILSVRC's although the classes "
                            "are: check ground truth and class map, or say --allow-other-labels "
                            "if that is meant")
     return check
-
-
-def _digest(lines: Iterable[object]) -> str:
-    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()

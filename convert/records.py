@@ -1,12 +1,12 @@
 """Opening a record set again: the rooms to the right read records through this."""
 
 import contextlib
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence
 
 from common import RequestError
+from common.files import sha256_of_lines
 from convert.manifest import Manifest, read_manifest
 
 
@@ -42,8 +42,7 @@ class RecordSet:
     @property
     def class_names_sha256(self) -> str:
         """Digest of the class names, one a line: equal where labels mean the same."""
-        return hashlib.sha256("".join(f"{name}\n" for name in self.class_names).encode()
-                              ).hexdigest()
+        return sha256_of_lines(self.class_names)
 
     @property
     def has_blacklist(self) -> bool:
@@ -57,8 +56,7 @@ class RecordSet:
     @property
     def sha256(self) -> str:
         """Identify the records by the digests of their shards, wherever they lie."""
-        return hashlib.sha256("".join(f"{shard.sha256}\n" for shard in self.manifest.shards)
-                              .encode()).hexdigest()
+        return sha256_of_lines(shard.sha256 for shard in self.manifest.shards)
 
     def stored_rows(self) -> int:
         """The number of rows that the data files hold; RequestError where they cannot be read."""

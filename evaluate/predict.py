@@ -1,12 +1,12 @@
 """The best classes of single pictures, for a look at what a checkpoint says."""
 
-import hashlib
 from pathlib import Path
 from typing import Optional, Sequence
 
 import numpy as np
 
 from common import RequestError
+from common.files import sha256_of_lines
 from convert import open_records
 from evaluate.evaluator import Evaluator, check_finite, mean_of_views
 from evaluate.pictures import UNDECODABLE, cut_squares, decode_rgb
@@ -51,8 +51,8 @@ def class_names(meta: CheckpointMeta, records: Optional[Path],
         source, names = classes, _lines(classes)
     else:
         return [f"label {label}" for label in range(meta.num_classes)]
-    digest = hashlib.sha256("".join(f"{name}\n" for name in names).encode()).hexdigest()
-    if len(names) != meta.num_classes or meta.class_names_sha256 not in ("", digest):
+    known = meta.class_names_sha256 in ("", sha256_of_lines(names))
+    if len(names) != meta.num_classes or not known:
         raise RequestError(f"the {len(names)} class names of {source} are not those that the "
                            f"checkpoint was trained on ({meta.num_classes} classes): give the "
                            "right ones, sorted, or leave them out to see label numbers")

@@ -30,7 +30,7 @@ class Device:
 
     Attributes:
         name: "CPU" or "Ascend".
-        supports_sink: whether a loop over steps can run on the device (data sink mode). On CPU
+        supports_sink: whether it can take its batches from a queue itself (data sink mode). On CPU
             MindSpore takes the request, feeds step by step all the same and only logs it.
         rank, ranks: position of this process, 0 to ranks - 1, and the number of processes.
         local_ranks: the number of processes on this host, which share its cores.

@@ -3,11 +3,11 @@
 The seed report's row "no optimisation" reads class folders; records are faster on slow storage.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Union
 
+from common.files import sha256_of_lines
 from convert import RecordSet
 from convert.naming import PICTURE_EXTENSIONS
 from convert.sources import list_source
@@ -26,8 +26,7 @@ class ClassFolders:
     @property
     def class_names_sha256(self) -> str:
         """As ``RecordSet.class_names_sha256``."""
-        return hashlib.sha256("".join(f"{name}\n" for name in self.class_names).encode()
-                              ).hexdigest()
+        return sha256_of_lines(self.class_names)
 
 
 Source = Union[RecordSet, ClassFolders]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-# Decodes a picture; prints the digest of its pixels, and which library's code ran.
+# Decodes a picture; prints the digest of its pixels, and whether a libjpeg is there for all to use.
 DECODE = """
 import hashlib, io, inceptionv4, numpy as np
 from PIL import Image
