@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List, Optional
 
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
-
 from common import RequestError
 from convert.naming import validation_id
 
@@ -140,6 +137,8 @@ def _parse_class_map(where: str, data: bytes) -> Dict[int, str]:
 
 def _parse_meta(where: str, data: bytes) -> Dict[int, str]:
     """`synsets` of meta.mat: structs with ILSVRC2012_ID and WNID (devkit readme, section 3)."""
+    from scipy.io import loadmat  # few sources need it: not for every worker's start
+    from scipy.io.matlab import MatReadError
     try:
         synsets = loadmat(io.BytesIO(data), squeeze_me=True, struct_as_record=False)["synsets"]
         wnids = {int(synset.ILSVRC2012_ID): str(synset.WNID) for synset in synsets}

@@ -13,7 +13,7 @@ SHARD_BYTES = 1 << 30
 SHARD_COUNT_STEP = 8  # so that 1, 2, 4 and 8 ranks read equally many files
 
 # A MindRecord file is a header, then pages. With 16 MB and 32 MB, MindSpore's defaults, a 1 GB
-# shard is 5.3 % larger than its pictures; headers below 1 MB fail at commit on large shards.
+# shard is 5.3 % larger than its pictures. 1 MB lists the pages of a shard of 20 GB.
 HEADER_BYTES = 1 << 20
 MIN_PAGE_BYTES = 4 << 20
 MAX_PAGE_BYTES = 256 << 20  # FileWriter.set_page_size

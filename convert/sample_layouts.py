@@ -7,7 +7,6 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
-from scipy.io import savemat
 
 from convert.ground_truth import (KAGGLE_CLASSES, KAGGLE_SOLUTION, GroundTruth, find_ground_truth,
                                   read_ground_truth)
@@ -73,6 +72,7 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 
 def _meta(class_map: Path) -> bytes:
     """`synsets` with an inner node behind the classes, as the devkit's has."""
+    from scipy.io import savemat
     rows = [line.split() for line in class_map.read_text(encoding="utf-8").splitlines()]
     synsets = np.zeros(len(rows) + 1, dtype=[("ILSVRC2012_ID", "O"), ("WNID", "O"),
                                              ("words", "O"), ("num_children", "O")])

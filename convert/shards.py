@@ -1,8 +1,4 @@
-"""Building one shard, in a worker process: read, check, write, count, digest, make durable.
-
-MindSpore is imported inside the functions: only workers need it, and the parent process stays
-small and quick to start.
-"""
+"""Building one shard, in a worker process: read, check, write, count, digest, make durable."""
 
 import contextlib
 import dataclasses
@@ -11,17 +7,18 @@ import json
 import os
 import shutil
 import socket
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List
+from typing import Any, Dict, Iterator, List
 
-from common import RequestError, sha256_of_file, write_json
+from common import sha256_of_file, write_json
 from common.files import fsync_folder, make_durable
 from convert.listing import Entry, read_entry
 from convert.manifest import Remark, Shard
 from convert.pictures import BadPicture, check_picture
 from convert.planning import HEADER_BYTES, ShardPlan
+from convert.record_layout import Layout, RecordFormat
+from convert.record_writer import RecordWriter, Written
 
 SCHEMA = {
     "image": {"type": "bytes"},
@@ -30,10 +27,6 @@ SCHEMA = {
     "image_id": {"type": "int32"},
     "blacklisted": {"type": "int32"},
 }
-# Without add_index every scalar field is indexed, file names included.
-INDEXED_FIELDS = ["label", "image_id"]
-
-ROWS_PER_WRITE = 64  # from 16 on, FileWriter is bound by copying
 
 REPORT_NAME = "report.json"
 
@@ -104,13 +97,19 @@ def unfinished_suffix() -> str:
 def _write(plan: ShardPlan, folder: Path) -> ShardReport:
     rows = _Rows(plan)
     data_file = folder / plan.file
-    with _mindrecord_errors(data_file):
-        writer = _open_writer(data_file, plan.page_bytes)
-        for batch in rows.batches():
-            writer.write_raw_data(batch)
-        writer.commit()
-    _check_count(data_file, rows.stored)
-    return ShardReport(_close_shard(data_file, rows.stored), rows.picture_bytes, rows.shrunk,
+    form = RecordFormat(SCHEMA, "ImageNet pictures", ("label", "image_id"), HEADER_BYTES,
+                        plan.page_bytes)
+    expected = Layout(plan.file, form)
+    for entry in plan.entries:
+        expected.add(entry.size, rows.fields(entry))
+    with contextlib.closing(RecordWriter(data_file, form, expected)) as writer:
+        for row in rows:
+            writer.append(row)
+        written = writer.finish()
+    if not written.rows == rows.stored == len(plan.entries) - len(rows.bad):
+        raise RuntimeError(f"{data_file} holds {written.rows} rows; of {len(plan.entries)} pictures"
+                           f" {rows.stored} were to be stored and {len(rows.bad)} left out")
+    return ShardReport(_close_shard(data_file, written), rows.picture_bytes, rows.shrunk,
                        rows.bytes_saved, rows.repaired, rows.bad)
 
 
@@ -126,20 +125,14 @@ class _Rows:
         self.repaired: List[Remark] = []
         self.bad: List[Remark] = []
 
-    def batches(self) -> Iterator[List[Dict]]:
-        batch = []
+    def __iter__(self) -> Iterator[Dict[str, Any]]:
         for entry in self._plan.entries:
             try:
-                batch.append(self._row(entry))
+                yield self._row(entry)
             except BadPicture as reason:
                 self.bad.append(Remark(entry.file_name, str(reason)))
-            if len(batch) == ROWS_PER_WRITE:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
 
-    def _row(self, entry: Entry) -> Dict:
+    def _row(self, entry: Entry) -> Dict[str, Any]:
         data = read_entry(self._plan.root, entry)
         picture = check_picture(data, self._plan.treatment)
         if picture.repaired:
@@ -149,57 +142,18 @@ class _Rows:
             self.bytes_saved += len(data) - len(picture.data)
         self.stored += 1
         self.picture_bytes += len(picture.data)
-        return {"image": picture.data, "label": entry.label, "file_name": entry.file_name,
-                "image_id": entry.image_id,
+        return {"image": picture.data, **self.fields(entry)}
+
+    def fields(self, entry: Entry) -> Dict[str, Any]:
+        """All but the picture."""
+        return {"label": entry.label, "file_name": entry.file_name, "image_id": entry.image_id,
                 "blacklisted": int(entry.image_id in self._plan.blacklisted)}
 
 
-def _open_writer(data_file: Path, page_bytes: int):
-    from mindspore.mindrecord import FileWriter
-    writer = FileWriter(str(data_file), shard_num=1)
-    writer.set_header_size(HEADER_BYTES)
-    writer.set_page_size(page_bytes)
-    writer.add_schema(SCHEMA, "ImageNet pictures")
-    writer.add_index(INDEXED_FIELDS)
-    return writer
-
-
-def _check_count(data_file: Path, expected: int) -> None:
-    """Count what was stored: FileWriter drops rows that fail the schema with a mere warning."""
-    from mindspore.mindrecord import FileReader
-    reader = FileReader(str(data_file))
-    stored = reader.len()
-    reader.close()
-    if stored != expected:
-        raise RuntimeError(f"{data_file} holds {stored} rows, {expected} were written")
-
-
-def _close_shard(data_file: Path, images: int) -> Shard:
-    """Make data and index file durable and readable as umask says (MindSpore makes them 0600)."""
+def _close_shard(data_file: Path, written: Written) -> Shard:
+    """Make data and index file durable and readable as umask says."""
     index_file = data_file.with_name(f"{data_file.name}.db")
-    with ThreadPoolExecutor(1) as beside:  # the disk writes what the processor digests
-        durable = [beside.submit(make_durable, path) for path in (data_file, index_file)]
-        shard = Shard(data_file.name, images,
-                      data_file.stat().st_size, sha256_of_file(data_file),
-                      index_file.stat().st_size, sha256_of_file(index_file))
-        for done in durable:
-            done.result()
-    return shard
-
-
-@contextlib.contextmanager
-def _mindrecord_errors(data_file: Path) -> Iterator[None]:
-    """MindSpore reports a full disk and the like as RuntimeError: say which file it was."""
-    try:
-        yield
-    except RuntimeError as error:
-        raise RequestError(f"{data_file} could not be written ({_cause(error)}); check the room "
-                           "and the permissions of the output disk, then run the same command "
-                           "again") from error
-
-
-def _cause(error: RuntimeError) -> str:
-    """The line of MindSpore's message that tells it, which stands amid headings and rulers."""
-    lines = str(error).strip().splitlines()
-    told = [line.removeprefix("[ERROR]").strip() for line in lines if line.startswith("[ERROR]")]
-    return (told or lines)[0]
+    for path in (data_file, index_file):
+        make_durable(path)
+    return Shard(data_file.name, written.rows, data_file.stat().st_size, written.sha256,
+                 index_file.stat().st_size, sha256_of_file(index_file))

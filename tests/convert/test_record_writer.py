@@ -1,0 +1,120 @@
+"""Record files are, byte for byte, those of MindSpore's FileWriter."""
+
+import contextlib
+import hashlib
+import os
+import random
+import sqlite3
+
+import pytest
+from mindspore.mindrecord import FileReader, FileWriter
+
+from common import RequestError
+from convert.planning import HEADER_BYTES
+from convert.record_layout import Layout, RecordFormat
+from convert.record_writer import FLUSH_BYTES, RecordWriter
+from convert.shards import SCHEMA
+
+INDEXED = ("label", "image_id")
+SMALL_PAGE = 1 << 15  # FileWriter allows none smaller
+
+
+def format_of(page_bytes, header_bytes=HEADER_BYTES):
+    return RecordFormat(SCHEMA, "pictures", INDEXED, header_bytes, page_bytes)
+
+
+def make_rows(count, largest, long_names=0):
+    """Random rows, whose numbers and names need each of msgpack's forms."""
+    drawn = random.Random(count)
+    return [{"image": drawn.randbytes(drawn.randint(1, largest)),
+             "label": drawn.choice([0, 127, 128, 255, 256, 65535, 65536]),
+             "file_name": "n01440764/" + "ü" * drawn.randint(0, long_names) + f"_{position}.JPEG",
+             "image_id": position * 37, "blacklisted": position % 2} for position in range(count)]
+
+
+def write(path, rows, form, expected_rows=None):
+    expected = Layout(path.name, form)
+    for row in rows if expected_rows is None else expected_rows:
+        expected.add(len(row["image"]), row)
+    with contextlib.closing(RecordWriter(path, form, expected)) as writer:
+        for row in rows:
+            writer.append(row)
+        return writer.finish()
+
+
+def write_with_mindspore(path, rows, form):
+    writer = FileWriter(str(path), shard_num=1)
+    writer.set_header_size(form.header_bytes)
+    writer.set_page_size(form.page_bytes)
+    writer.add_schema(form.schema, form.description)
+    writer.add_index(list(form.indexed))
+    writer.write_raw_data(rows)
+    writer.commit()
+
+
+def index_of(data_file):
+    with contextlib.closing(sqlite3.connect(f"{data_file}.db")) as index:
+        return list(index.iterdump())
+
+
+@pytest.mark.parametrize("count, largest, long_names, page_bytes", [
+    (1, 10, 0, 4 << 20),
+    (300, 115_000, 100, 4 << 20),  # blob pages fill first
+    (2000, 40, 150, SMALL_PAGE),  # raw pages fill first
+    (3000, 3000, 150, SMALL_PAGE),  # many row groups in each of several raw pages
+    (900, 2 * FLUSH_BYTES // 900 * 2, 0, 4 << 20),  # put on the disk in several goes
+])
+def test_the_files_are_those_of_filewriter(tmp_path, count, largest, long_names, page_bytes):
+    rows, form = make_rows(count, largest, long_names), format_of(page_bytes)
+    (tmp_path / "theirs").mkdir()
+    ours, theirs = tmp_path / "a.mindrecord", tmp_path / "theirs" / "a.mindrecord"
+    written = write(ours, rows, form)
+    write_with_mindspore(theirs, rows, form)
+    assert written.rows == count
+    assert written.sha256 == hashlib.sha256(theirs.read_bytes()).hexdigest()
+    assert ours.read_bytes() == theirs.read_bytes()
+    assert index_of(ours) == index_of(theirs)
+
+
+def test_mindspore_reads_every_row(tmp_path):
+    rows = make_rows(500, 500)
+    write(tmp_path / "a.mindrecord", rows, format_of(SMALL_PAGE))
+    reader = FileReader(str(tmp_path / "a.mindrecord"))
+    assert [{**row, "image": bytes(row["image"])} for row in reader.get_next()] == rows
+    reader.close()
+
+
+@pytest.mark.parametrize("expected", [0, 299])
+def test_rows_that_come_otherwise_than_planned_have_the_right_digest(tmp_path, expected):
+    rows = make_rows(300, 3000)
+    written = write(tmp_path / "a.mindrecord", rows, format_of(SMALL_PAGE), rows[:expected])
+    data = (tmp_path / "a.mindrecord").read_bytes()
+    assert written.sha256 == hashlib.sha256(data).hexdigest()
+
+
+def test_the_index_tells_no_sqlite_version(tmp_path):
+    write(tmp_path / "a.mindrecord", make_rows(3, 10), format_of(SMALL_PAGE))
+    assert (tmp_path / "a.mindrecord.db").read_bytes()[92:100] == bytes(8)
+
+
+def test_a_row_larger_than_a_page_is_named(tmp_path):
+    rows = make_rows(2, 10)
+    rows[1]["image"] = bytes(SMALL_PAGE)
+    with pytest.raises(RequestError, match=f"{rows[1]['file_name']}.*remove or shrink"):
+        write(tmp_path / "a.mindrecord", rows, format_of(SMALL_PAGE), rows[:1])
+
+
+def test_more_pages_than_the_header_can_list_are_refused(tmp_path):
+    rows = make_rows(30, 1)
+    for row in rows:
+        row["image"] = bytes(SMALL_PAGE // 2)  # one a page
+    with pytest.raises(RequestError, match="too many pages .* more --shards"):
+        write(tmp_path / "a.mindrecord", rows, format_of(SMALL_PAGE, header_bytes=4096))
+
+
+def test_an_existing_file_is_not_overwritten(tmp_path):
+    (tmp_path / "a.mindrecord").write_text("precious")
+    with pytest.raises(RequestError, match="File exists"):
+        write(tmp_path / "a.mindrecord", make_rows(2, 10), format_of(SMALL_PAGE))
+    assert (tmp_path / "a.mindrecord").read_text() == "precious"
+    assert os.listdir(tmp_path) == ["a.mindrecord"]
