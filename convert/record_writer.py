@@ -7,16 +7,13 @@ worker a second of import (``python -m benchmarks convert``).
 
 import contextlib
 import hashlib
-import os
 import sqlite3
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any, Dict, Iterator, List, NamedTuple
+from typing import Any, Dict, Iterator, NamedTuple
 
 from common import RequestError, sha256_of_file
+from convert.direct_file import DirectFile
 from convert.record_layout import Layout, RecordFormat, length_of
-
-FLUSH_BYTES = 64 << 20
 
 _CREATE_INDEX = """\
 CREATE TABLE INDEXES(\
@@ -58,11 +55,8 @@ class RecordWriter:
         self._expected_header = expected.header()
         self._check_room(self._expected_header)
         self._digest = hashlib.sha256(self._expected_header.ljust(form.header_bytes, b"\0"))
-        self._page: List[bytes] = []  # what goes into the last blob page
         with _errors_named(data_file):
-            self._file = open(data_file, "xb", buffering=0)  # pages are large
-        self._end = form.header_bytes  # of what is written and in the digest
-        self._behind = _WriteBehind(self._file)
+            self._file = DirectFile(data_file, form.header_bytes, self._digest)
 
     def append(self, row: Dict[str, Any]) -> None:
         """Add a row with all fields of the schema.
@@ -77,10 +71,11 @@ class RecordWriter:
             fields = {name: row[name] for name in row.keys() - {self._form.blob_field}}
             raise RequestError(f"{self._path}: {error} ({fields}); remove or shrink this picture"
                                ) from error
-        if begins_page and self._page:
-            self._write_page(self._layout.blob_pages - 2, b"".join(self._page))
-            self._page = []
-        self._page += (length_of(blob), blob)
+        with _errors_named(self._path):
+            if begins_page:
+                self._file.skip_to(self._place(self._layout.blob_pages - 1))
+            self._file.write(length_of(blob))
+            self._file.write(blob)
 
     def finish(self) -> Written:
         """Write what is left, the header and the index.
@@ -88,77 +83,28 @@ class RecordWriter:
         Raises:
             RequestError: the disk does not take it, or there are too many pages for the header.
         """
-        if self._page:
-            self._write_page(self._layout.blob_pages - 1, b"".join(self._page))
-        for page in self._layout.raw_pages():
-            self._write_page(page.page_id, page.content)
         header = self._layout.header()
         self._check_room(header)
         with _errors_named(self._path):
-            self._put(header, 0)
-            self._behind.finish()
-            self._file.close()
+            for page in self._layout.raw_pages():
+                self._file.skip_to(self._place(page.page_id))
+                self._file.write(page.content)
+            self._file.finish(header)
             rows = _write_index(self._path, self._form, self._layout)
             return Written(rows, self._digest.hexdigest() if header == self._expected_header
                            else sha256_of_file(self._path))
 
     def close(self) -> None:
         """Let go of the file, finished or not."""
-        self._behind.stop()
         self._file.close()
 
-    def _write_page(self, page_id: int, content: bytes) -> None:
-        begin = self._form.header_bytes + self._form.page_bytes * page_id
-        self._digest.update(bytes(begin - self._end))
-        self._digest.update(content)
-        self._end = begin + len(content)
-        with _errors_named(self._path):
-            self._put(content, begin)
-            self._behind.wrote(self._end)
-
-    def _put(self, content: bytes, begin: int) -> None:
-        left = memoryview(content)
-        while left:
-            written = os.pwrite(self._file.fileno(), left, begin)
-            left, begin = left[written:], begin + written
+    def _place(self, page_id: int) -> int:
+        return self._form.header_bytes + self._form.page_bytes * page_id
 
     def _check_room(self, header: bytes) -> None:
         if len(header) > self._form.header_bytes:
             raise RequestError(f"{self._path} has too many pages for a header of "
                                f"{self._form.header_bytes} bytes; give more --shards")
-
-
-class _WriteBehind:
-    """Puts what was written on the disk, in a thread, and lets go of its memory.
-
-    Nobody reads a shard soon. Without this its pages push the source out of memory, and where a
-    hypervisor lends the memory, touching new pages all the time costs more than all the writing.
-    """
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._thread = ThreadPoolExecutor(1)
-        self._flushes: List[Future] = []
-        self._flushed = 0  # bytes from the begin
-
-    def wrote(self, end: int) -> None:
-        """The file is written up to ``end`` (in bytes)."""
-        if end - self._flushed >= FLUSH_BYTES:
-            self._flushes.append(self._thread.submit(self._flush, self._flushed, end))
-            self._flushed = end
-
-    def finish(self) -> None:
-        """Wait until all is on the disk; raises OSError where it could not be put there."""
-        self._flushes.append(self._thread.submit(self._flush, 0, 0))  # 0: up to the end
-        for flush in self._flushes:
-            flush.result()
-
-    def stop(self) -> None:
-        self._thread.shutdown(cancel_futures=True)
-
-    def _flush(self, begin: int, end: int) -> None:
-        os.fdatasync(self._file.fileno())
-        os.posix_fadvise(self._file.fileno(), begin, end - begin, os.POSIX_FADV_DONTNEED)
 
 
 def _write_index(data_file: Path, form: RecordFormat, layout: Layout) -> int:

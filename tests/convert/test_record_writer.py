@@ -12,7 +12,7 @@ from mindspore.mindrecord import FileReader, FileWriter
 from common import RequestError
 from convert.planning import HEADER_BYTES
 from convert.record_layout import Layout, RecordFormat
-from convert.record_writer import FLUSH_BYTES, RecordWriter
+from convert.record_writer import RecordWriter
 from convert.shards import SCHEMA
 
 INDEXED = ("label", "image_id")
@@ -62,7 +62,7 @@ def index_of(data_file):
     (300, 115_000, 100, 4 << 20),  # blob pages fill first
     (2000, 40, 150, SMALL_PAGE),  # raw pages fill first
     (3000, 3000, 150, SMALL_PAGE),  # many row groups in each of several raw pages
-    (900, 2 * FLUSH_BYTES // 900 * 2, 0, 4 << 20),  # put on the disk in several goes
+    (40, 9 << 20, 0, 16 << 20),  # pages and pictures larger than what is written at once
 ])
 def test_the_files_are_those_of_filewriter(tmp_path, count, largest, long_names, page_bytes):
     rows, form = make_rows(count, largest, long_names), format_of(page_bytes)
