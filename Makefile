@@ -24,7 +24,7 @@ PY   := $(VENV)/bin/python
 DONE := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage lint convert verify train-1p train-8p eval-1 eval-144 bench report clean
+.PHONY: help setup demo test lint convert verify train-1p train-8p eval-1 eval-144 bench report clean
 
 # Goals one after the other: `make convert verify` verifies what was converted.
 .NOTPARALLEL:
@@ -83,10 +83,7 @@ lint: $(DONE) ## flake8 and mypy
 	$(PY) -m flake8
 	$(PY) -m mypy
 
-test: lint ## flake8, mypy and the tests
-	$(PY) -m pytest
-
-coverage: $(DONE) ## the tests, slower, and the share of lines they run; fails below 90 %
+test: lint ## flake8, mypy and the tests; fails below 90 % of lines run
 	$(PY) -m pytest --cov
 
 # The small split first: a wrong label or blacklist file is told within minutes.

@@ -66,7 +66,8 @@ def naive_views(encoded: bytes, protocol: Protocol) -> np.ndarray:
 
 def benchmark_run(work: Path, images: int, repeats: int, image_size: int, device: str) -> Table:
     """An evaluation with 144 crops of records made for it, against its network alone."""
-    print(setup_device(device).describe(), flush=True)
+    target = setup_device(device)
+    print(target.describe(), flush=True)
     records = _make_records(work, images)
     network = InceptionV4(CLASSES)
     evaluator = Evaluator(network, protocol_of(MULTI_SCALE, image_size), INCEPTION_MEAN,
@@ -82,7 +83,7 @@ def benchmark_run(work: Path, images: int, repeats: int, image_size: int, device
             f"data {100 * float(np.median(waiting)):.2f} % of the time")
     return Table("144-crop evaluation, whole", images * MULTI_SCALE, "crops",
                  [Row(BARE, seconds[BARE]), Row(WHOLE, seconds[WHOLE], note)],
-                 describe_machine(work.parent),
+                 describe_machine(work.parent, target.name),
                  {"repeats": repeats, "image size": image_size, "views per step": VIEWS_PER_STEP})
 
 

@@ -177,5 +177,5 @@ def _table(request: StepsRequest, title: str, rows: List[Row], **options: Any) -
                 "epochs measured": sizes.epochs, "steps an epoch": sizes.steps_per_epoch,
                 "crop": f"{sizes.image_size} px",
                 "data": str(request.records or request.images or "made, JPEGs of 115 KB")}
-    machine = {**describe_machine(request.work), "device": request.target.name}
+    machine = describe_machine(request.work, request.target.name)
     return Table(title, None, "images", rows, machine, settings, per_step=True, **options)
