@@ -44,8 +44,8 @@ def fsync_folder(folder: PathLike) -> None:
 
 
 def make_durable(path: PathLike) -> None:
-    """Put a file that MindSpore wrote on the disk, readable as umask says (it makes them private).
-    """
+    """Put a file that another library wrote on the disk, readable as umask says: MindSpore makes
+    its files private."""
     os.chmod(path, 0o666 & ~_umask())
     with open(path, "rb") as file:
         os.fsync(file.fileno())

@@ -1,5 +1,6 @@
 """A whole conversion: list the source, plan the shards, build them, write the manifest."""
 
+import importlib.metadata
 import sys
 from collections import Counter
 from pathlib import Path
@@ -21,9 +22,10 @@ BAD_FILES_SHOWN = 20
 def convert(request: Request) -> Manifest:
     """Convert one split into a record set and return its manifest.
 
-    The same source, options and MindSpore version give the same bytes, whatever the number of
-    workers and however often it was interrupted. Asked again for what is already there, it does
-    nothing.
+    The same source and options give the same bytes, whatever the number of workers and however
+    often it was interrupted, where Pillow, which encodes repaired and shrunk pictures, and
+    MindSpore, whose version the manifest tells, are the same. Asked again for what is already
+    there, it does nothing.
 
     Raises:
         RequestError: see :func:`convert.request.prepare`, a bad picture, a source that changes, a
@@ -153,7 +155,7 @@ def _manifest(prepared: Prepared, reports: list[ShardReport]) -> Manifest:
                                 blacklist.is_ilsvrc) if blacklist else None,
         ilsvrc=prepared.ilsvrc, rejected=rejected,
         repaired=_sorted_remarks(r for report in reports for r in report.repaired),
-        ignored=sorted(listing.ignored), mindspore_version=options["mindspore"])
+        ignored=sorted(listing.ignored), mindspore_version=importlib.metadata.version("mindspore"))
 
 
 def _sorted_remarks(remarks: Iterable[Remark]) -> list[Remark]:

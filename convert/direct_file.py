@@ -18,6 +18,7 @@ BUFFERS = 2  # one is filled while the other one is written
 
 # What O_DIRECT asks of places, sizes and memory: a page of memory is enough for any disk.
 ALIGNMENT = mmap.PAGESIZE
+NOT_DIRECT = (errno.EINVAL, errno.EOPNOTSUPP)  # the answers of file systems without it
 
 
 class DirectFile:
@@ -34,7 +35,8 @@ class DirectFile:
     """
 
     def __init__(self, path: Path, begin: int, digest: Any) -> None:
-        self._descriptor = _open(path)
+        if begin % ALIGNMENT:
+            raise ValueError(f"a file begun at {begin}, which is no multiple of {ALIGNMENT}")
         self._digest = digest
         self._buffers = [mmap.mmap(-1, PIECE_BYTES) for _ in range(BUFFERS)]
         self._writing: List[Optional[Future]] = [None] * BUFFERS
@@ -42,6 +44,7 @@ class DirectFile:
         self._filled = 0  # bytes of it
         self._begin = begin  # where they will go
         self._thread = ThreadPoolExecutor(1)
+        self._descriptor = _open(path)
 
     def write(self, content: bytes) -> None:
         left = memoryview(content)
@@ -97,7 +100,7 @@ class DirectFile:
             try:
                 written = os.pwrite(self._descriptor, left, begin)
             except OSError as error:
-                if error.errno != errno.EINVAL or not self._leave_direct():
+                if error.errno not in NOT_DIRECT or not self._leave_direct():
                     raise
             else:
                 left, begin = left[written:], begin + written
@@ -120,7 +123,7 @@ def _open(path: Path) -> int:
     try:
         return os.open(path, flags | os.O_DIRECT, 0o666)
     except OSError as error:
-        if error.errno != errno.EINVAL:
+        if error.errno not in NOT_DIRECT:
             raise
     path.unlink(missing_ok=True)  # some file systems make it before they refuse
     return os.open(path, flags, 0o666)

@@ -1,5 +1,6 @@
 """Dividing a listing into shards: which pictures, in which order, with which page size."""
 
+import math
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ SHARD_COUNT_STEP = 8  # so that 1, 2, 4 and 8 ranks read equally many files
 # A MindRecord file is a header, then pages. With 16 MB and 32 MB, MindSpore's defaults, a 1 GB
 # shard is 5.3 % larger than its pictures. 1 MB lists the pages of a shard of 20 GB.
 HEADER_BYTES = 1 << 20
-MIN_PAGE_BYTES = 4 << 20
+PAGE_STEP_BYTES = 4 << 20
 MAX_PAGE_BYTES = 256 << 20  # FileWriter.set_page_size
 # A page must hold the largest picture, and a repaired one (CMYK, PNG) may grow.
 PAGE_BYTES_PER_PICTURE_BYTE = 2
@@ -67,6 +68,7 @@ def plan_shards(listing: Listing, shards: Optional[int], seed: int, blacklist_id
         raise RequestError(f"--shards {count}: {total} pictures can be cut into 1 to "
                            f"{min(total, 99_999)} shards")
     entries = ordered_entries(listing, seed)
+    page_bytes = _page_bytes(listing)
     plans = []
     for index in range(count):
         part = entries[total * index // count:total * (index + 1) // count]
@@ -74,16 +76,16 @@ def plan_shards(listing: Listing, shards: Optional[int], seed: int, blacklist_id
             index=index, file=f"{listing.split}-{index:05d}-of-{count:05d}.mindrecord",
             root=listing.root, entries=part,
             blacklisted=frozenset(e.image_id for e in part if e.image_id in blacklist_ids),
-            page_bytes=_page_bytes(listing.root, part), treatment=treatment))
+            page_bytes=page_bytes, treatment=treatment))
     return plans
 
 
-def _page_bytes(root: Path, entries: List[Entry]) -> int:
-    largest = max(entries, key=lambda entry: entry.size)
-    page = MIN_PAGE_BYTES
-    while page < PAGE_BYTES_PER_PICTURE_BYTE * largest.size:
-        page *= 2
+def _page_bytes(listing: Listing) -> int:
+    """One size for all shards: MindSpore opens no files together that differ in it."""
+    largest = max(listing.entries, key=lambda entry: entry.size)
+    steps = math.ceil(PAGE_BYTES_PER_PICTURE_BYTE * largest.size / PAGE_STEP_BYTES)
+    page = PAGE_STEP_BYTES * max(1, steps)
     if page > MAX_PAGE_BYTES:
-        raise RequestError(f"{root / largest.container}: picture of {largest.size} bytes is too "
-                           f"large for a MindRecord page; remove or shrink it")
+        raise RequestError(f"{listing.root / largest.container}: picture of {largest.size} bytes "
+                           "is too large for a MindRecord page; remove or shrink it")
     return page

@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 import msgpack
 
 VERSION = "3.0"
+REVISION = 1  # of this project's writer; another one may write other bytes for the same pictures
 LENGTH_BYTES = 8  # before the header, a blob and a raw row; little endian
 
 
@@ -25,6 +26,7 @@ class RecordFormat:
     schema: Dict[str, Dict[str, str]]  # field -> {"type": "bytes"|"string"|"int32"}, one is bytes
     description: str
     indexed: Tuple[str, ...]  # fields that MindSpore can pick rows by
+    name_field: str  # that tells people which row it is
     header_bytes: int  # about 200 bytes a page are needed
     page_bytes: int  # the largest row must fit in
 

@@ -28,9 +28,15 @@ CREATE TABLE INDEXES(\
  PRIMARY KEY(ROW_ID{keys}))"""
 _CREATE_NAME = "CREATE TABLE SHARD_NAME(NAME TEXT NOT NULL)"
 
-# "Version-valid-for" and the library's version, informative only (sqlite.org/fileformat.html,
-# 1.3.14): zeroed, so that the index has the same bytes whichever SQLite Python comes with.
+# So that the index has the same bytes whichever SQLite Python comes with and however it was
+# compiled: what its builds choose differently is set (secure_delete: whether moved rows leave their
+# bytes behind), and "version-valid-for" with the library's version is zeroed, as before SQLite 3.7;
+# readers then take the size from the file (sqlite.org/fileformat.html, 1.3.7 and 1.3.14).
+_SAME_EVERYWHERE = ("page_size = 4096", "encoding = 'UTF-8'", "auto_vacuum = NONE",
+                    "secure_delete = ON")
 _SQLITE_VERSION_AT, _SQLITE_VERSION_BYTES = 92, 8
+# A shard is made durable as a whole, later.
+_UNSAFE_ALONE = ("journal_mode = OFF", "synchronous = OFF")
 
 
 class Written(NamedTuple):
@@ -44,18 +50,18 @@ class RecordWriter:
     """Writes ``data_file``, which must not exist, and ``<data_file>.db``.
 
     Args:
-        expected: the layout that the rows will have if they come as planned. The header, which
-            stands first, follows from it, so that the digest can be taken from the pages while
-            they are in memory. Rows that come otherwise cost reading the file again.
+        expected_header: of the layout that the rows will have if they come as planned. It stands
+            first in the file: known in advance, it lets the digest be taken from the pages while
+            they are in memory. After rows that come otherwise the file is read again, from disk.
     """
 
-    def __init__(self, data_file: Path, form: RecordFormat, expected: Layout) -> None:
+    def __init__(self, data_file: Path, form: RecordFormat, expected_header: bytes) -> None:
         self._path, self._form = data_file, form
         self._layout = Layout(data_file.name, form)
-        self._expected_header = expected.header()
+        self._expected_header = expected_header
         self._check_room(self._expected_header)
         self._digest = hashlib.sha256(self._expected_header.ljust(form.header_bytes, b"\0"))
-        with _errors_named(data_file):
+        with errors_named(data_file):
             self._file = DirectFile(data_file, form.header_bytes, self._digest)
 
     def append(self, row: Dict[str, Any]) -> None:
@@ -67,11 +73,11 @@ class RecordWriter:
         blob = row[self._form.blob_field]
         try:
             begins_page = self._layout.add(len(blob), row)
-        except ValueError as error:
-            fields = {name: row[name] for name in row.keys() - {self._form.blob_field}}
-            raise RequestError(f"{self._path}: {error} ({fields}); remove or shrink this picture"
-                               ) from error
-        with _errors_named(self._path):
+        except ValueError:
+            raise RequestError(f"{row[self._form.name_field]}: picture of {len(blob)} bytes as it "
+                               f"is to be stored, more than a page of {self._form.page_bytes} bytes"
+                               " takes; remove or shrink it") from None
+        with errors_named(self._path):
             if begins_page:
                 self._file.skip_to(self._place(self._layout.blob_pages - 1))
             self._file.write(length_of(blob))
@@ -85,7 +91,7 @@ class RecordWriter:
         """
         header = self._layout.header()
         self._check_room(header)
-        with _errors_named(self._path):
+        with errors_named(self._path):
             for page in self._layout.raw_pages():
                 self._file.skip_to(self._place(page.page_id))
                 self._file.write(page.content)
@@ -96,7 +102,8 @@ class RecordWriter:
 
     def close(self) -> None:
         """Let go of the file, finished or not."""
-        self._file.close()
+        with errors_named(self._path):
+            self._file.close()
 
     def _place(self, page_id: int) -> int:
         return self._form.header_bytes + self._form.page_bytes * page_id
@@ -113,8 +120,8 @@ def _write_index(data_file: Path, form: RecordFormat, layout: Layout) -> int:
     keys = "".join(f",INC_{k}" for k in range(len(form.indexed)))
     marks = ",".join("?" * (8 + 2 * len(form.indexed)))
     with contextlib.closing(sqlite3.connect(index_file, isolation_level=None)) as index:
-        index.execute("PRAGMA journal_mode = OFF")  # the shard is made durable as a whole, later
-        index.execute("PRAGMA synchronous = OFF")
+        for pragma in (*_SAME_EVERYWHERE, *_UNSAFE_ALONE):
+            index.execute(f"PRAGMA {pragma}")
         index.execute("BEGIN")
         index.execute(_CREATE_INDEX.format(columns=columns, keys=keys))
         index.execute(_CREATE_NAME)
@@ -129,8 +136,8 @@ def _write_index(data_file: Path, form: RecordFormat, layout: Layout) -> int:
 
 
 @contextlib.contextmanager
-def _errors_named(data_file: Path) -> Iterator[None]:
-    """Neither a full disk's OSError nor SQLite's tells which file it was."""
+def errors_named(data_file: Path) -> Iterator[None]:
+    """Neither a full disk's OSError nor SQLite's error tells which file it was."""
     try:
         yield
     except (OSError, sqlite3.Error) as error:

@@ -1,6 +1,5 @@
 """What is asked of a conversion, and everything that is known before a picture is read."""
 
-import importlib.metadata
 import os
 import sys
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from convert.listing import Listing
 from convert.naming import PICTURE_EXTENSIONS
 from convert.pictures import SHRUNK_JPEG_QUALITY, Treatment
 from convert.planning import ShardPlan, plan_shards
+from convert.record_layout import REVISION
 from convert.sources import list_source
 
 CHECKS = ("decode", "header")
@@ -87,7 +87,7 @@ def prepare(request: Request) -> Prepared:
         "blacklist_sha256": blacklist.sha256 if blacklist else None, "shards": len(plans),
         "seed": request.seed, "check": request.check, "short_side": request.short_side,
         "quality": request.quality if request.short_side else None,
-        "mindspore": importlib.metadata.version("mindspore"),
+        "writer": REVISION,
     }
     return Prepared(request, listing, blacklist, ilsvrc, plans, options)
 

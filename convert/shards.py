@@ -18,7 +18,7 @@ from convert.manifest import Remark, Shard
 from convert.pictures import BadPicture, check_picture
 from convert.planning import HEADER_BYTES, ShardPlan
 from convert.record_layout import Layout, RecordFormat
-from convert.record_writer import RecordWriter, Written
+from convert.record_writer import RecordWriter, Written, errors_named
 
 SCHEMA = {
     "image": {"type": "bytes"},
@@ -97,12 +97,10 @@ def unfinished_suffix() -> str:
 def _write(plan: ShardPlan, folder: Path) -> ShardReport:
     rows = _Rows(plan)
     data_file = folder / plan.file
-    form = RecordFormat(SCHEMA, "ImageNet pictures", ("label", "image_id"), HEADER_BYTES,
-                        plan.page_bytes)
-    expected = Layout(plan.file, form)
-    for entry in plan.entries:
-        expected.add(entry.size, rows.fields(entry))
-    with contextlib.closing(RecordWriter(data_file, form, expected)) as writer:
+    form = RecordFormat(SCHEMA, "ImageNet pictures", ("label", "image_id"), "file_name",
+                        HEADER_BYTES, plan.page_bytes)
+    with contextlib.closing(RecordWriter(data_file, form, _header_as_planned(plan, form)
+                                         )) as writer:
         for row in rows:
             writer.append(row)
         written = writer.finish()
@@ -111,6 +109,20 @@ def _write(plan: ShardPlan, folder: Path) -> ShardReport:
                            f" {rows.stored} were to be stored and {len(rows.bad)} left out")
     return ShardReport(_close_shard(data_file, written), rows.picture_bytes, rows.shrunk,
                        rows.bytes_saved, rows.repaired, rows.bad)
+
+
+def _header_as_planned(plan: ShardPlan, form: RecordFormat) -> bytes:
+    """Of the shard if each picture is stored as it is."""
+    layout = Layout(plan.file, form)
+    for entry in plan.entries:
+        layout.add(entry.size, _fields(plan, entry))
+    return layout.header()
+
+
+def _fields(plan: ShardPlan, entry: Entry) -> Dict[str, Any]:
+    """A row without its picture."""
+    return {"label": entry.label, "file_name": entry.file_name, "image_id": entry.image_id,
+            "blacklisted": int(entry.image_id in plan.blacklisted)}
 
 
 class _Rows:
@@ -142,18 +154,14 @@ class _Rows:
             self.bytes_saved += len(data) - len(picture.data)
         self.stored += 1
         self.picture_bytes += len(picture.data)
-        return {"image": picture.data, **self.fields(entry)}
-
-    def fields(self, entry: Entry) -> Dict[str, Any]:
-        """All but the picture."""
-        return {"label": entry.label, "file_name": entry.file_name, "image_id": entry.image_id,
-                "blacklisted": int(entry.image_id in self._plan.blacklisted)}
+        return {"image": picture.data, **_fields(self._plan, entry)}
 
 
 def _close_shard(data_file: Path, written: Written) -> Shard:
-    """Make data and index file durable and readable as umask says."""
+    """Make both files durable and of the mode that umask says, which SQLite does not heed."""
     index_file = data_file.with_name(f"{data_file.name}.db")
     for path in (data_file, index_file):
-        make_durable(path)
+        with errors_named(path):
+            make_durable(path)
     return Shard(data_file.name, written.rows, data_file.stat().st_size, written.sha256,
                  index_file.stat().st_size, sha256_of_file(index_file))

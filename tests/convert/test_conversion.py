@@ -1,5 +1,6 @@
 """Whole conversions: what is stored, that it is reproducible, and that nothing half-done stands."""
 
+import errno
 import os
 import shutil
 import signal
@@ -10,9 +11,13 @@ import pytest
 from PIL import Image
 
 from common import RequestError
-from convert import Request, convert, open_records
+from convert import Request, convert, open_records, verify
 from convert import engine as engine_module
+from convert.pictures import Treatment
+from convert.planning import plan_shards
 from convert.record_writer import RecordWriter
+from convert.request import list_request
+from convert.shards import build_shard
 from convert.workspace import BUILDING
 from reading import blacklist_of, digests, read_rows
 
@@ -163,6 +168,44 @@ def test_a_row_that_the_writer_drops_is_noticed(sample, tmp_path, monkeypatch):
                         lambda self, row: row["label"] and append(self, row))
     with pytest.raises(RuntimeError, match="rows; of [67] pictures [67] were to be stored"):
         convert(Request(sample, "train", tmp_path / "b", shards=3))
+
+
+def test_one_large_picture_makes_no_shard_unlike_the_others(source, tmp_path):
+    """MindSpore opens no files together whose pages differ in size."""
+    large = sorted(source.glob("train/*/*"))[0]
+    large.write_bytes(large.read_bytes() + bytes(5 << 20) + b"\xff\xd9")
+    convert(Request(source, "train", tmp_path / "b", shards=2))
+    records = open_records(tmp_path / "b")
+    assert records.stored_rows() == 20 == len(list(records.rows(["label"])))
+
+
+def test_a_shard_without_a_good_picture_is_read_with_the_others(source, tmp_path):
+    for picture in sorted(source.glob("train/*/*"))[1:]:
+        picture.write_bytes(picture.read_bytes()[:300])
+    manifest = convert(Request(source, "train", tmp_path / "b", shards=20, on_bad="skip"))
+    assert [shard.images for shard in manifest.shards].count(0) == 19
+    records = open_records(tmp_path / "b")
+    assert records.stored_rows() == 1 == len(list(records.rows(["label"])))
+    assert verify(tmp_path / "b").images == 1
+
+
+@pytest.mark.parametrize("umask", [0o002, 0o077])
+def test_files_are_of_the_mode_that_umask_says(sample, tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        convert(Request(sample, "train", tmp_path / "b", shards=2))
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "b").iterdir()} == {0o666 & ~umask}
+
+
+def test_an_error_at_making_durable_names_the_file(sample, tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RequestError, match="train-00000-of-00002.mindrecord could not be written"):
+        build_shard(plan_shards(list_request(Request(sample, "train", tmp_path / "b")), 2, 0,
+                                frozenset(), Treatment())[0], tmp_path, keep_bad=False)
 
 
 @pytest.mark.parametrize("options, words", [

@@ -78,6 +78,21 @@ def test_an_error_of_the_thread_reaches_the_caller(tmp_path, monkeypatch):
             file.finish(b"head")
 
 
+def test_an_error_amid_writing_stops_it(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(os, "pwrite", full)
+    with contextlib.closing(DirectFile(tmp_path / "a", BEGIN, hashlib.sha256())) as file:
+        with pytest.raises(OSError, match="No space left"):
+            file.write(bytes(3 * PIECE_BYTES))
+
+
+def test_a_place_that_no_disk_takes_directly_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no multiple"):
+        DirectFile(tmp_path / "a", 100, hashlib.sha256())
+    assert not (tmp_path / "a").exists()
+
+
 def test_writing_in_parts_goes_on_where_it_stopped(tmp_path, monkeypatch):
     pwrite = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda descriptor, data, place: pwrite(

@@ -1,26 +1,29 @@
 """Record files are, byte for byte, those of MindSpore's FileWriter."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import random
 import sqlite3
 
+import msgpack
 import pytest
 from mindspore.mindrecord import FileReader, FileWriter
 
 from common import RequestError
+from convert.direct_file import ALIGNMENT
 from convert.planning import HEADER_BYTES
-from convert.record_layout import Layout, RecordFormat
+from convert.record_layout import LENGTH_BYTES, Layout, RecordFormat
 from convert.record_writer import RecordWriter
 from convert.shards import SCHEMA
 
 INDEXED = ("label", "image_id")
-SMALL_PAGE = 1 << 15  # FileWriter allows none smaller
+SMALL_PAGE = max(1 << 15, ALIGNMENT)  # FileWriter allows none smaller
 
 
 def format_of(page_bytes, header_bytes=HEADER_BYTES):
-    return RecordFormat(SCHEMA, "pictures", INDEXED, header_bytes, page_bytes)
+    return RecordFormat(SCHEMA, "pictures", INDEXED, "file_name", header_bytes, page_bytes)
 
 
 def make_rows(count, largest, long_names=0):
@@ -36,7 +39,7 @@ def write(path, rows, form, expected_rows=None):
     expected = Layout(path.name, form)
     for row in rows if expected_rows is None else expected_rows:
         expected.add(len(row["image"]), row)
-    with contextlib.closing(RecordWriter(path, form, expected)) as writer:
+    with contextlib.closing(RecordWriter(path, form, expected.header())) as writer:
         for row in rows:
             writer.append(row)
         return writer.finish()
@@ -92,9 +95,63 @@ def test_rows_that_come_otherwise_than_planned_have_the_right_digest(tmp_path, e
     assert written.sha256 == hashlib.sha256(data).hexdigest()
 
 
-def test_the_index_tells_no_sqlite_version(tmp_path):
-    write(tmp_path / "a.mindrecord", make_rows(3, 10), format_of(SMALL_PAGE))
-    assert (tmp_path / "a.mindrecord.db").read_bytes()[92:100] == bytes(8)
+def fields_of(row):
+    return {name: value for name, value in row.items() if name != "image"}
+
+
+def raw_bytes(row):
+    return LENGTH_BYTES + len(msgpack.packb(fields_of(row)))
+
+
+def test_pages_that_rows_fill_to_the_last_byte(tmp_path):
+    rows, form = make_rows(40, 1), format_of(SMALL_PAGE)
+    for row in rows[:4]:  # two groups with a blob page each
+        row["image"] = bytes(SMALL_PAGE // 2 - LENGTH_BYTES)
+    for row in rows:  # their raw rows and those of the rest fill one raw page
+        row["file_name"] = "n" * 300
+    rest = SMALL_PAGE - sum(map(raw_bytes, rows))
+    rows += [{**rows[-1], "file_name": "n" * 300} for _ in range(rest // raw_bytes(rows[-1]) - 1)]
+    rows.append({**rows[-1], "file_name": ""})
+    rows[-1]["file_name"] = "n" * (SMALL_PAGE - sum(map(raw_bytes, rows)) - 2)  # 2: a longer length
+    (tmp_path / "theirs").mkdir()
+    layout = Layout("a.mindrecord", form)
+    for row in rows:
+        layout.add(len(row["image"]), row)
+    assert [len(page.content) for page in layout.raw_pages()] == [SMALL_PAGE]
+    write(tmp_path / "a.mindrecord", rows, form)
+    write_with_mindspore(tmp_path / "theirs" / "a.mindrecord", rows, form)
+    assert ((tmp_path / "a.mindrecord").read_bytes()
+            == (tmp_path / "theirs" / "a.mindrecord").read_bytes())
+
+
+def test_the_index_is_the_same_however_sqlite_was_compiled(tmp_path, monkeypatch):
+    connect, indexes = sqlite3.connect, set()
+    for secure in ("ON", "OFF"):
+        def compiled_otherwise(*arguments, **keywords):
+            connection = connect(*arguments, **keywords)
+            connection.execute(f"PRAGMA secure_delete = {secure}")
+            return connection
+        monkeypatch.setattr(sqlite3, "connect", compiled_otherwise)
+        folder = tmp_path / secure
+        folder.mkdir()
+        write(folder / "a.mindrecord", make_rows(2000, 10), format_of(SMALL_PAGE))
+        indexes.add((folder / "a.mindrecord.db").read_bytes())
+    index, = indexes
+    assert index[92:100] == bytes(8), "no version of SQLite"
+
+
+def test_an_error_at_closing_names_the_file(tmp_path, monkeypatch):
+    rows, form = make_rows(3, 10), format_of(SMALL_PAGE)
+    writer = RecordWriter(tmp_path / "a.mindrecord", form, b"")
+    writer.append(rows[0])
+    close = os.close
+
+    def full(descriptor):
+        close(descriptor)
+        raise OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(os, "close", full)
+    with pytest.raises(RequestError, match="a.mindrecord could not be written .No space left"):
+        writer.close()
 
 
 def test_a_row_larger_than_a_page_is_named(tmp_path):
