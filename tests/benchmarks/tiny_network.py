@@ -6,12 +6,11 @@ import sys
 from importlib import import_module
 
 from common import run_command
-from tests.train.tiny import TinyNetwork
+from tests.train.tiny import build_tiny_network
 
 if __name__ == "__main__":
     from train import trainer
-    trainer.build_network = lambda recipe, classes: TinyNetwork(
-        classes, recipe.batch_norm_decay, recipe.dropout_keep)
+    trainer.build_network = build_tiny_network
     with open(os.environ["CALLS"], "a", encoding="utf-8") as calls:
         calls.write(" ".join(sys.argv[1:]) + "\n")
     sys.exit(run_command(import_module(sys.argv.pop(1)).main))

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inceptionv4 import read_checkpoint
+
 ROOT = Path(__file__).parents[2]
 STEPS = ("--image-size", "75", "--batch-size", "4", "--steps-per-epoch", "2", "--epochs", "1",
          "--workers", "1", "--device", "CPU")
@@ -59,6 +61,13 @@ def test_the_records_verify(home):
                                                     "--deep")
 
 
+def test_the_averages_of_batch_norm_moved(checkpoint):
+    """They stand still when the network is not in training mode."""
+    state = read_checkpoint(checkpoint)[1]
+    averages = [value.asnumpy() for name, value in state.items() if name.endswith("moving_mean")]
+    assert len(averages) == 149 and all(average.any() for average in averages)
+
+
 @pytest.mark.parametrize("crops", [1, 144])
 def test_every_image_is_scored_once_on_both_sets(home, checkpoint, crops):
     out = evaluate(home, checkpoint, crops)
@@ -89,14 +98,3 @@ def test_a_checkpoint_of_other_classes_is_refused_in_one_line(home, checkpoint, 
     assert done.returncode == 2
     error, = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert "has 4 classes" in error and "has 3" in error
-
-
-def test_two_ranks_train_together(home):
-    shown = module("inceptionv4.launch", "--ranks", 2, "--log-dir", home / "log", "train",
-                   "--records", home / "records" / "train", "--run", home / "run-2", *STEPS,
-                   "--preset", "adsl-8p")
-    plan = json.loads((home / "run-2" / "plan.json").read_text())
-    line = json.loads((home / "run-2" / "history.jsonl").read_text())
-    assert (plan["global_batch"], plan["steps"], line["step"]) == (8, 2, 2)
-    assert len(list((home / "run-2" / "checkpoints").glob("*.ckpt"))) == 1
-    assert "epoch 1: loss" in shown

@@ -1,5 +1,5 @@
 """The boot file: the platform's arguments, paths and launcher; the trainer is a stand-in but in
-the last test."""
+the last test, where the network is one."""
 
 import json
 import os
@@ -15,6 +15,7 @@ from train.modelarts import default_local_dir, main, parse_job
 
 ROOT = Path(__file__).parents[2]
 BOOT_FILE = ROOT / "train" / "modelarts.py"
+TINY_BOOT_FILE = ROOT / "tests" / "train" / "tiny_modelarts.py"
 RANKS = 3
 
 # Found by Python at its start: what the boot file imports is then a trainer that trains nothing.
@@ -42,9 +43,10 @@ def call(monkeypatch, *arguments: object) -> int:
     return run_command(main)
 
 
-def start(folder: Path, *arguments: object, **environment: str) -> subprocess.Popen:
+def start(folder: Path, *arguments: object, program: Path = BOOT_FILE,
+          **environment: str) -> subprocess.Popen:
     """Start the boot file in that folder as the platform does."""
-    return subprocess.Popen([sys.executable, str(BOOT_FILE), *map(str, arguments)], cwd=folder,
+    return subprocess.Popen([sys.executable, str(program), *map(str, arguments)], cwd=folder,
                             text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                             env={**os.environ, "RANK_TABLE_FILE": "", **environment})
 
@@ -224,11 +226,12 @@ def test_a_wrong_argument_of_a_job_is_one_line_and_exit_code_2(tmp_path):
     assert error.startswith("error: --image-size 74")
 
 
-def test_a_job_trains_from_obs_to_obs(obs, data, tmp_path):
+def test_a_job_trains_from_obs_to_obs(obs, data, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ["PYTHONPATH"]]))
     job = start(tmp_path, f"--data_url={data}", "--train_url=obs://bucket/run", "--device=CPU",
                 f"--local_dir={tmp_path / 'host'}", "--epochs=1", "--batch_size=2",
                 "--steps_per_epoch=1", "--workers=1", "--keep=1", "--device_target=CPU",
-                RANK_ID="0", RANK_SIZE="1", DEVICE_ID="0")
+                program=TINY_BOOT_FILE, RANK_ID="0", RANK_SIZE="1", DEVICE_ID="0")
     out, err = job.communicate()
     assert job.returncode == 0, err
     run, = (tmp_path / "host" / "runs").glob("[!.]*")

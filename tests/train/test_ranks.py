@@ -48,11 +48,19 @@ def test_rank_0_scores_while_the_other_waits(undisturbed):
     assert all("full_top1_error" in line for line in lines)
 
 
+def test_two_ranks_share_a_step_and_one_of_them_saves(undisturbed):
+    plan = json.loads((undisturbed / "plan.json").read_text())
+    assert (plan["global_batch"], plan["steps_per_epoch"], plan["steps"]) == (6, 3, 6)
+    assert {path.name for path in (undisturbed / "checkpoints").glob("*.ckpt")} == {
+        "inceptionv4-1_3.ckpt", "inceptionv4-2_6.ckpt"}
+
+
 def test_killed_and_resumed_two_ranks_end_alike(records, undisturbed, tmp_path):
     killed = train(records, tmp_path / "run", "step:5")
     assert killed.returncode == 1 and "was killed by signal 9" in killed.stderr
     done = train(records, tmp_path / "run", "never", "--resume")
     assert done.returncode == 0, done.stderr
+    assert done.stdout.count("epoch 2: loss") == 1  # rank 0 is shown, and it alone
     one, other = state_of(tmp_path / "run"), state_of(undisturbed)
     assert [name for name in one
             if not np.array_equal(one[name].asnumpy(), other[name].asnumpy())] == []

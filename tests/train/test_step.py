@@ -14,11 +14,12 @@ from mindspore import nn
 
 from inceptionv4 import network_parameters
 from train.recipe import PRESETS
-from train.step import RowKeys, build_step
+from train.step import RowKeys, build_network, build_step
 from tiny import CHANNELS, TinyNetwork
 
 ROOT = Path(__file__).parents[2]
 RECIPE = replace(PRESETS["smoke"], batch_size=4, dropout_keep=0.5)
+SEED_RECIPE = replace(PRESETS["adsl-8p"], ranks=1, batch_size=4, image_size=75)
 RATES = np.full(3, 1e-3, np.float32)
 
 
@@ -66,11 +67,24 @@ def test_training_without_keys_is_refused():
         network(ms.Tensor(np.zeros((2, 3, 75, 75), np.float32)))
 
 
-def test_a_step_trains_all_weights_and_moves_the_averages():
+def test_one_seed_draws_the_same_first_weights():
+    drawn = []
+    for seed in (1, 1, 2):
+        ms.set_seed(seed)
+        parameters = network_parameters(build_network(RECIPE, 3))
+        drawn.append({name: value.asnumpy() for name, value in parameters.items()})
+    first, again, other = drawn
+    assert [name for name in first if not np.array_equal(first[name], again[name])] == []
+    weights = [name for name in first if name.endswith("weight")]
+    assert [name for name in weights if np.array_equal(first[name], other[name])] == []
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, SEED_RECIPE], ids=["smoke", "adsl-8p"])
+def test_a_step_trains_all_weights_and_moves_the_averages(recipe):
     """Where the step does not put the network into training mode, they stay at 0 and 1."""
-    network = TinyNetwork(3)
+    network = TinyNetwork(3, recipe.batch_norm_decay, recipe.dropout_keep)
     before = {name: value.asnumpy().copy() for name, value in network_parameters(network).items()}
-    step = build_step(RECIPE, network, RATES)
+    step = build_step(recipe, network, RATES)
     losses = [float(step(*batch())) for _ in range(3)]
     after = network_parameters(network)
     assert before.keys() == after.keys()

@@ -13,6 +13,7 @@ import mindspore as ms
 from mindspore import nn, ops
 
 from inceptionv4 import KeyedDropout
+from train.recipe import Recipe
 
 CHANNELS = 8
 
@@ -32,6 +33,11 @@ class TinyNetwork(nn.Cell):
         return self.classifier(self.dropout(pooled, keys))
 
 
+def build_tiny_network(recipe: Recipe, num_classes: int) -> TinyNetwork:
+    """In place of ``train.trainer.build_network``."""
+    return TinyNetwork(num_classes, recipe.batch_norm_decay, recipe.dropout_keep)
+
+
 def kill_before(holder: object, name: str, number: int) -> None:
     """Kill this process before the ``number``-th call of ``holder.name``."""
     calls, call = iter(range(1, 1_000_000)), getattr(holder, name)
@@ -44,18 +50,15 @@ def kill_before(holder: object, name: str, number: int) -> None:
 
 
 def main() -> None:
-    moment, _, number = sys.argv[1].partition(":")
+    moment, _, number = sys.argv.pop(1).partition(":")
     from train import trainer
-    from train.command import train
-    from train.options import checked_recipe, train_parser
-    trainer.build_network = lambda recipe, classes: TinyNetwork(
-        classes, recipe.batch_norm_decay, recipe.dropout_keep)
+    from train.__main__ import main as train
+    trainer.build_network = build_tiny_network
     if moment == "step":
         kill_before(trainer.Trainer, "_look", int(number))
     elif moment == "move":
         kill_before(os, "replace", int(number))
-    arguments = train_parser().parse_args(sys.argv[2:])
-    train(checked_recipe(arguments), arguments)
+    train()
 
 
 if __name__ == "__main__":
