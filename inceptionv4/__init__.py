@@ -14,7 +14,7 @@ _MODULE_OF = {
     "KeyedDropout": "dropout", "mix_bits": "dropout",
     "Preprocess": "preprocess", "INCEPTION_MEAN": "preprocess", "INCEPTION_STD": "preprocess",
     "Device": "device", "setup_device": "device", "meet_ranks": "device",
-    "same_on_all_ranks": "device",
+    "same_on_all_ranks": "device", "exact_rmsprop": "device",
     "DEVICE_TARGETS": "options", "add_device_option": "options",
     "CheckpointMeta": "meta", "read_meta": "meta",
     "load_checkpoint": "weights", "network_parameters": "weights", "read_checkpoint": "weights",
@@ -26,7 +26,8 @@ _MODULE_OF = {
 __all__ = sorted(_MODULE_OF)
 
 if TYPE_CHECKING:  # the same names again, for mypy, which runs nothing
-    from inceptionv4.device import Device, meet_ranks, same_on_all_ranks, setup_device
+    from inceptionv4.device import (Device, exact_rmsprop, meet_ranks, same_on_all_ranks,
+                                    setup_device)
     from inceptionv4.dropout import KeyedDropout, mix_bits
     from inceptionv4.export import export_checkpoint
     from inceptionv4.importer import Imported, import_checkpoint

@@ -9,7 +9,7 @@ from typing import Optional
 
 import mindspore as ms
 import numpy as np
-from mindspore import communication, ops
+from mindspore import communication, nn, ops
 
 from common import RequestError
 from inceptionv4.options import DEVICE_TARGETS
@@ -133,3 +133,28 @@ def same_on_all_ranks(device: Device, *numbers: int) -> bool:
     rows[device.rank] = numbers
     gathered = ops.AllReduce()(ms.Tensor(rows)).asnumpy()
     return bool((gathered == rows[device.rank]).all())
+
+
+def exact_rmsprop(optimizer: nn.RMSProp) -> nn.RMSProp:
+    """Return the optimiser, on CPU with the update that MindSpore documents.
+
+    MindSpore 2.10's own CPU kernel computes it for a few elements of each weight only; for the
+    others, in groups of eight, epsilon stands outside the root. Which ones those are changes from
+    step to step with the kernel's threads, so that not even two equal runs end alike.
+    """
+    if ms.get_context("device_target") == "CPU":
+        optimizer.opt = _RmspropUpdate()
+    return optimizer
+
+
+class _RmspropUpdate(nn.Cell):
+    """In place of ``ops.ApplyRMSProp``, whose arguments it takes: TensorFlow's RMSProp."""
+
+    def construct(self, weight: ms.Parameter, mean_square: ms.Parameter, moment: ms.Parameter,
+                  rate: ms.Tensor, gradient: ms.Tensor, decay: ms.Tensor, momentum: ms.Tensor,
+                  epsilon: ms.Tensor) -> ms.Tensor:
+        squares = ops.assign(mean_square,
+                             decay * mean_square + (1 - decay) * gradient * gradient)
+        change = ops.assign(moment,
+                            momentum * moment + rate * gradient * ops.rsqrt(squares + epsilon))
+        return ops.assign_sub(weight, change)

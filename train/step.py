@@ -4,7 +4,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
 
-from inceptionv4 import InceptionV4, Preprocess, mix_bits, network_parameters
+from inceptionv4 import (InceptionV4, Preprocess, exact_rmsprop, mix_bits,
+                         network_parameters)
 from train.loss import SmoothedCrossEntropy
 from train.recipe import Recipe
 
@@ -110,8 +111,8 @@ def _optimizer(recipe: Recipe, network: nn.Cell, rates: np.ndarray) -> nn.Optimi
     if recipe.optimizer == "adam":
         return nn.Adam(beta1=recipe.momentum, beta2=recipe.decay, eps=recipe.epsilon, **common)
     # MindSpore's RMSProp is TensorFlow's: epsilon inside the root, mean squares start at 1.
-    return nn.RMSProp(decay=recipe.decay, epsilon=recipe.epsilon, momentum=recipe.momentum,
-                      **common)
+    return exact_rmsprop(nn.RMSProp(decay=recipe.decay, epsilon=recipe.epsilon,
+                                    momentum=recipe.momentum, **common))
 
 
 def training_state(network: nn.Cell, optimizer: nn.Optimizer) -> dict[str, ms.Parameter]:

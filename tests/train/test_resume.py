@@ -79,6 +79,16 @@ def test_killed_and_resumed_it_ends_alike(records, undisturbed, tmp_path, kill):
     check_ends_alike(folder, undisturbed)
 
 
+def test_with_the_seeds_recipe_it_ends_alike_too(records, tmp_path):
+    """The runs above are of the preset smoke, whose optimiser is another one."""
+    recipe = ("--preset", "adsl-1p", "--image-size", 75)
+    assert tiny("never", records, tmp_path / "undisturbed", *recipe).returncode == 0
+    assert tiny("step:9", records, tmp_path / "run", *recipe).returncode == -signal.SIGKILL
+    done = tiny("never", records, tmp_path / "run", *recipe, "--resume")
+    assert done.returncode == 0, done.stderr
+    check_ends_alike(tmp_path / "run", tmp_path / "undisturbed")
+
+
 def test_resumed_when_all_is_done_it_changes_nothing(records, undisturbed, tmp_path):
     folder = shutil.copytree(undisturbed, tmp_path / "run")
     done = tiny("never", records, folder, "--resume")
