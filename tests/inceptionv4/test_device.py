@@ -78,26 +78,27 @@ def test_card_of_this_process(environment, variables, card):
 class OneWeight(nn.Cell):
     """A weight that an optimiser moves by the gradients it is given."""
 
-    def __init__(self, start: np.ndarray, rates: np.ndarray) -> None:
+    def __init__(self, start: np.ndarray, rates: np.ndarray, momentum: float) -> None:
         super().__init__()
         self.weight = ms.Parameter(start, name="weight")
         self.optimizer = exact_rmsprop(nn.RMSProp(
-            [self.weight], learning_rate=ms.Tensor(rates), decay=0.9, momentum=0.5, epsilon=1.0))
+            [self.weight], learning_rate=ms.Tensor(rates), decay=0.9, momentum=momentum, epsilon=1.0))
 
     def construct(self, gradient: ms.Tensor) -> ms.Tensor:
         return self.optimizer((gradient,))
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
 @pytest.mark.parametrize("size", [1, 9, 100_003])  # MindSpore's kernel took groups of eight
-def test_rmsprop_is_tensorflows_for_every_element(size):
+def test_rmsprop_is_tensorflows_for_every_element(size, momentum):
     drawn = np.random.default_rng(1)
     weight, square, moment = drawn.normal(size=size), np.ones(size), np.zeros(size)
     rates = np.array([0.5, 0.1, 0.1, 0.1], np.float32)
-    trained = OneWeight(weight.astype(np.float32), rates)
+    trained = OneWeight(weight.astype(np.float32), rates, momentum)
     for rate in rates[:3]:
         gradient = drawn.normal(size=size)
         trained(ms.Tensor(gradient.astype(np.float32)))
         square = 0.9 * square + 0.1 * gradient ** 2
-        moment = 0.5 * moment + rate * gradient / np.sqrt(square + 1)
+        moment = momentum * moment + rate * gradient / np.sqrt(square + 1)
         weight = weight - moment
     assert np.abs(trained.weight.asnumpy() - weight).max() < 1e-5
