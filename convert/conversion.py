@@ -11,6 +11,7 @@ from convert.engine import build_all
 from convert.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNote, ClassCount, Manifest,
                               Remark, RowsDigest, read_manifest)
 from convert.planning import ShardPlan
+from convert.records import open_records
 from convert.request import Prepared, Request, prepare
 from convert.shards import ShardReport
 from convert.workspace import (clear, describe_difference, finished_report, locked_workspace,
@@ -99,6 +100,7 @@ def _existing(out: Path, options: dict[str, Any]) -> Manifest:
         raise RequestError(f"{out} holds another record set "
                            f"({describe_difference(manifest.options, options)}); give another "
                            "--out or remove it")
+    open_records(out)  # its files may have been lost since
     clear(out)
     return manifest
 

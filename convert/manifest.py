@@ -86,24 +86,42 @@ def read_manifest(folder: Path) -> Manifest:
     """Read ``folder/manifest.json``.
 
     Raises:
-        RequestError: there is none, or it is not one of this format.
+        RequestError: there is none, it is not one of this format, or it contradicts itself.
     """
     path = folder / MANIFEST_NAME
+    remedy = f"remove {folder}, then convert again"
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RequestError(f"{folder} is not a record set: it has no {MANIFEST_NAME}; convert into "
                            "it first (python -m convert run)") from None
     except ValueError as error:
-        raise RequestError(f"{path} is damaged ({error}); convert again") from None
+        raise RequestError(f"{path} is damaged ({error}); {remedy}") from None
     version = fields.get("format_version") if isinstance(fields, dict) else None
     if version != FORMAT_VERSION:
         raise RequestError(f"{path} has format version {version}, this program reads "
-                           f"{FORMAT_VERSION}; convert again")
+                           f"{FORMAT_VERSION}; {remedy}")
     try:
-        return _from_fields(fields)
+        manifest = _from_fields(fields)
     except (TypeError, KeyError) as error:
-        raise RequestError(f"{path} is damaged ({error}); convert again") from None
+        raise RequestError(f"{path} is damaged ({error}); {remedy}") from None
+    contradiction = _contradiction(manifest)
+    if contradiction:
+        raise RequestError(f"{path} contradicts itself ({contradiction}); {remedy}")
+    return manifest
+
+
+def _contradiction(manifest: Manifest) -> str:
+    """Numbers that differ, or classes whose places are not their labels; empty if there is none."""
+    names = [item.name for item in manifest.classes]
+    if names != sorted(set(names)):
+        return "its classes are not sorted"
+    in_shards = sum(shard.images for shard in manifest.shards)
+    in_classes = sum(item.images for item in manifest.classes)
+    if not manifest.images == in_shards == in_classes:
+        return (f"{manifest.images} images in all, {in_shards} in its shards, {in_classes} in its "
+                "classes")
+    return ""
 
 
 def _from_fields(fields: Dict[str, Any]) -> Manifest:

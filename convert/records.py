@@ -103,6 +103,6 @@ def open_records(folder: Path) -> RecordSet:
             found = path.stat().st_size if path.exists() else None
             if found != size:
                 state = "is missing" if found is None else f"has {found} bytes instead of {size}"
-                raise RequestError(f"{path} {state}; convert again, or see what else is damaged "
-                                   f"with: python -m convert verify {folder}")
+                raise RequestError(f"{path} {state}; mend it with: python -m convert verify "
+                                   f"{folder} --repair SOURCE")
     return RecordSet(folder, manifest)

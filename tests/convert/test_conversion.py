@@ -189,6 +189,14 @@ def test_a_shard_without_a_good_picture_is_read_with_the_others(source, tmp_path
     assert verify(tmp_path / "b").images == 1
 
 
+def test_a_finished_set_that_lost_a_file_is_not_called_finished(sample, tmp_path):
+    request = Request(sample, "train", tmp_path / "b", shards=3)
+    convert(request)
+    (tmp_path / "b" / "train-00001-of-00003.mindrecord").unlink()
+    with pytest.raises(RequestError, match="00001-of-00003.mindrecord is missing.*--repair SOURCE"):
+        convert(request)
+
+
 @pytest.mark.parametrize("umask", [0o002, 0o077])
 def test_files_are_of_the_mode_that_umask_says(sample, tmp_path, umask):
     before = os.umask(umask)

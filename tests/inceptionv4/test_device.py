@@ -82,7 +82,8 @@ class OneWeight(nn.Cell):
         super().__init__()
         self.weight = ms.Parameter(start, name="weight")
         self.optimizer = exact_rmsprop(nn.RMSProp(
-            [self.weight], learning_rate=ms.Tensor(rates), decay=0.9, momentum=momentum, epsilon=1.0))
+            [self.weight], learning_rate=ms.Tensor(rates), decay=0.9, momentum=momentum,
+            epsilon=1.0))
 
     def construct(self, gradient: ms.Tensor) -> ms.Tensor:
         return self.optimizer((gradient,))
