@@ -17,7 +17,7 @@ SHARD_COUNT_STEP = 8  # so that 1, 2, 4 and 8 ranks read equally many files
 # shard is 5.3 % larger than its pictures. 1 MB lists the pages of a shard of 20 GB.
 HEADER_BYTES = 1 << 20
 PAGE_STEP_BYTES = 4 << 20
-MAX_PAGE_BYTES = 256 << 20  # FileWriter.set_page_size
+MAX_PAGE_BYTES = 256 << 20  # what MindSpore's FileWriter.set_page_size allows
 # A page must hold the largest picture, and a repaired one (CMYK, PNG) may grow.
 PAGE_BYTES_PER_PICTURE_BYTE = 2
 

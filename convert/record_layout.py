@@ -44,6 +44,11 @@ class _Group:
     blob_bytes: int
     raw_bytes: int
 
+    def has_room(self, blob_bytes: int, raw_bytes: int, page_bytes: int) -> bool:
+        """Whether a row of these sizes fits behind the others in both kinds of page."""
+        return (self.blob_bytes + blob_bytes <= page_bytes
+                and self.raw_bytes + raw_bytes <= page_bytes)
+
 
 class RawPage(NamedTuple):
     """The other fields of some row groups."""
@@ -85,11 +90,10 @@ class Layout:
         room = self._form.page_bytes
         if max(blob, len(raw)) > room:
             raise ValueError(f"a row of {blob} and {len(raw)} bytes in pages of {room} bytes")
-        last = self._groups[-1] if self._groups else None
-        begins = not last or last.blob_bytes + blob > room or last.raw_bytes + len(raw) > room
-        if last is None or begins:
-            last = _Group(len(self._raws), len(self._raws), 0, 0)
-            self._groups.append(last)
+        begins = not (self._groups and self._groups[-1].has_room(blob, len(raw), room))
+        if begins:
+            self._groups.append(_Group(len(self._raws), len(self._raws), 0, 0))
+        last = self._groups[-1]
         last.end_row += 1
         last.blob_bytes += blob
         last.raw_bytes += len(raw)

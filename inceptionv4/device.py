@@ -139,8 +139,8 @@ def exact_rmsprop(optimizer: nn.RMSProp) -> nn.RMSProp:
     """Return the optimiser, on CPU with the update that MindSpore documents.
 
     MindSpore 2.10's own CPU kernel computes it for a few elements of each weight only; for the
-    others, in groups of eight, epsilon stands outside the root. Which ones those are changes from
-    step to step with the kernel's threads, so that not even two equal runs end alike.
+    others, in groups of eight, epsilon stands outside the root. Which ones those are is not the
+    same in two equal runs, so that they do not end alike.
     """
     if ms.get_context("device_target") == "CPU":
         optimizer.opt = _RmspropUpdate(optimizer.momentum)
