@@ -1,9 +1,5 @@
-"""Timing the other rooms and their peers, in one run on one machine, in turns.
+"""Timing this project and its peers, in one run on one machine, in turns.
 
 Every benchmark writes the same two files: ``speed.json`` for programs, ``speed.md`` for people,
 with the machine that the figures belong to.
 """
-
-from benchmarks.tables import Row, Table, write_table
-
-__all__ = ["Row", "Table", "write_table"]

@@ -4,15 +4,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.conversion import benchmark_conversion
-from benchmarks.devices import find_device
-from benchmarks.feeds import FeedRequest, benchmark_feeds
-from benchmarks.step_request import TABLE, add_step_options, step_request
-from benchmarks.steps import benchmark_table, benchmark_trainer
-from benchmarks.tables import Table, write_table
-from common import ArgumentParser, positive_int, run_command
-from convert import available_cores
-from inceptionv4 import add_device_option
+from benchmarks.conversion.converters import benchmark_conversion
+from benchmarks.feed.measure import FeedRequest, benchmark_feeds
+from benchmarks.steps.devices import find_device
+from benchmarks.steps.request import TABLE, add_step_options, step_request
+from benchmarks.steps.step_table import benchmark_table, benchmark_trainer
+from benchmarks.table import SpeedTable, write_table
+from common.cli import ArgumentParser, positive_int, run_command
+from common.host import available_cores
+from inceptionv4.options import add_device_option
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
 
 def _add_common(parser: argparse.ArgumentParser, room: str, images: int) -> None:
     parser.add_argument("--out", type=Path, required=True, help="result folder; also where the "
-                        f"pictures are made and removed ({room} times their size is needed)")
+                        f"images are made and removed ({room} times their size is needed)")
     parser.add_argument("--images", type=positive_int, default=images,
                         help="how many JPEGs, of about 115 KB each")
     parser.add_argument("--repeats", type=positive_int, default=3,
@@ -49,7 +49,7 @@ def _convert(arguments: argparse.Namespace) -> None:
                                  arguments.workers), arguments.out)
 
 
-def _report(table: Table, out: Path) -> None:
+def _report(table: SpeedTable, out: Path) -> None:
     (out / "work").rmdir()
     print(write_table(table, out))
 
@@ -58,7 +58,7 @@ def _add_feed(commands) -> None:
     about = "time the training feed against the seed's way and other libraries' feeds"
     feed = commands.add_parser("feed", help=about, description=about)
     _add_common(feed, "four", 12_000)
-    feed.add_argument("--batch-size", type=positive_int, default=128, help="pictures a batch")
+    feed.add_argument("--batch-size", type=positive_int, default=128, help="images a batch")
     feed.add_argument("--image-size", type=positive_int, default=299,
                       help="pixels of a side of the crops")
     feed.add_argument("--skip", type=int, default=20, help="batches at either end not timed")
@@ -80,9 +80,9 @@ def _add_crops(commands) -> None:
     crops = commands.add_parser("crops", help=about, description=about)
     crops.add_argument("--out", type=Path, required=True, help="folder of two result folders")
     crops.add_argument("--images", type=positive_int, default=40,
-                       help="how many pictures the host cuts")
+                       help="how many images the host cuts")
     crops.add_argument("--run-images", type=positive_int, default=6,
-                       help="how many pictures the whole run evaluates")
+                       help="how many images the whole run evaluates")
     crops.add_argument("--repeats", type=positive_int, default=3,
                        help="times each row is run, in turns")
     crops.add_argument("--image-size", type=positive_int, default=75,
@@ -92,7 +92,8 @@ def _add_crops(commands) -> None:
 
 
 def _crops(arguments: argparse.Namespace) -> None:
-    from benchmarks.crops import benchmark_host, benchmark_run, project  # loads MindSpore
+    from benchmarks.crops import benchmark_host  # loads MindSpore
+    from benchmarks.crops import benchmark_run, project
     out, images, repeats = arguments.out, arguments.images, arguments.repeats
     host = benchmark_host(out / "work", images, repeats)
     run = benchmark_run(out / "work", arguments.run_images, repeats, arguments.image_size,

@@ -12,13 +12,19 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.machine import describe_machine
-from benchmarks.pictures import make_class_folders
-from benchmarks.tables import Row, Table
-from convert import RecordSet, Request, convert, open_records
-from evaluate import VIEWS_PER_STEP, Evaluator, Protocol, crop_boxes, protocol_of
-from evaluate.pictures import cut_squares, decode_rgb
-from evaluate.protocols import MULTI_SCALE, resized_size
-from inceptionv4 import INCEPTION_MEAN, INCEPTION_STD, InceptionV4, setup_device
+from benchmarks.synthetic import make_class_folders
+from benchmarks.table import SpeedRow, SpeedTable
+from convert.conversion import convert
+from convert.records.reader import RecordSet, open_records
+from convert.request import Request
+from evaluate.evaluator import Evaluator
+from evaluate.protocols import (MULTI_SCALE, Protocol, crop_boxes, protocol_of,
+                                resized_size)
+from evaluate.steps import VIEWS_PER_STEP
+from evaluate.views import cut_squares, decode_rgb
+from inceptionv4.device import setup_device
+from inceptionv4.network import InceptionV4
+from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 
 FULL_SIZE = 299  # pixels, of the host's rows
 VALIDATION_IMAGES = 50_000
@@ -29,33 +35,33 @@ NAIVE, OURS = "naive: decoded, resized, cut for each of 144 crops", "ours: decod
 BARE, WHOLE = "bare network, crops held in memory", "whole run, from records"
 
 
-def benchmark_host(work: Path, images: int, repeats: int) -> Table:
-    """Both ways on one thread over the same pictures of 500 x 375 pixels, in turns."""
+def benchmark_host(work: Path, images: int, repeats: int) -> SpeedTable:
+    """Both ways on one thread over the same images of 500 x 375 pixels, in turns."""
     work.mkdir(parents=True, exist_ok=True)
     make_class_folders(work / "source", images)
-    pictures = [path.read_bytes() for path in sorted(work.glob("source/train/*/*"))]
+    encoded = [path.read_bytes() for path in sorted(work.glob("source/train/*/*"))]
     shutil.rmtree(work / "source")
     protocol = protocol_of(MULTI_SCALE, FULL_SIZE)
-    cut_squares(decode_rgb(pictures[0]), protocol)  # compiles
+    cut_squares(decode_rgb(encoded[0]), protocol)  # compiles
     seconds = _in_turns(repeats, {
-        NAIVE: lambda: _each(pictures, lambda data: naive_views(data, protocol)),
-        OURS: lambda: _each(pictures, lambda data: cut_squares(decode_rgb(data), protocol)),
-        "of this, decoding": lambda: _each(pictures, decode_rgb)})
+        NAIVE: lambda: _each(encoded, lambda data: naive_views(data, protocol)),
+        OURS: lambda: _each(encoded, lambda data: cut_squares(decode_rgb(data), protocol)),
+        "of this, decoding": lambda: _each(encoded, decode_rgb)})
     naive, ours = statistics.median(seconds[NAIVE]), statistics.median(seconds[OURS])
-    rows = [Row(name, times) for name, times in seconds.items()]
-    rows[1] = Row(OURS, seconds[OURS], f"{naive / ours:.0f} x the naive way, "
-                  f"{1000 * ours / images:.1f} ms an image")
-    return Table("144 crops on the host, one core", images, "images", rows,
-                 describe_machine(work), {"repeats": repeats, "image size": FULL_SIZE})
+    rows = [SpeedRow(name, times) for name, times in seconds.items()]
+    rows[1] = SpeedRow(OURS, seconds[OURS], f"{naive / ours:.0f} x the naive way, "
+                       f"{1000 * ours / images:.1f} ms an image")
+    return SpeedTable("144 crops on the host, one core", images, "images", rows,
+                      describe_machine(work), {"repeats": repeats, "image size": FULL_SIZE})
 
 
 def naive_views(encoded: bytes, protocol: Protocol) -> np.ndarray:
-    """Each crop on its own from the bytes of the picture: float32 (crops, 3, S, S)."""
+    """Each crop on its own from the bytes of the image: float32 (crops, 3, S, S)."""
     views = []
     for crop in crop_boxes(protocol, *decode_rgb(encoded).size):
-        picture = decode_rgb(encoded)
-        view = picture.resize(resized_size(*picture.size, crop.scale),
-                              Image.Resampling.BICUBIC).crop(crop.box)
+        image = decode_rgb(encoded)
+        view = image.resize(resized_size(*image.size, crop.scale),
+                            Image.Resampling.BICUBIC).crop(crop.box)
         if view.width != protocol.image_size:
             view = view.resize((protocol.image_size,) * 2, Image.Resampling.BICUBIC)
         if crop.mirrored:
@@ -64,7 +70,8 @@ def naive_views(encoded: bytes, protocol: Protocol) -> np.ndarray:
     return np.stack(views)
 
 
-def benchmark_run(work: Path, images: int, repeats: int, image_size: int, device: str) -> Table:
+def benchmark_run(work: Path, images: int, repeats: int, image_size: int, device: str
+                  ) -> SpeedTable:
     """An evaluation with 144 crops of records made for it, against its network alone."""
     target = setup_device(device)
     print(target.describe(), flush=True)
@@ -81,10 +88,11 @@ def benchmark_run(work: Path, images: int, repeats: int, image_size: int, device
     bare, whole = statistics.median(seconds[BARE]), statistics.median(seconds[WHOLE])
     note = (f"{100 * (whole / bare - 1):+.1f} % against the bare network; waits for "
             f"data {100 * float(np.median(waiting)):.2f} % of the time")
-    return Table("144-crop evaluation, whole", images * MULTI_SCALE, "crops",
-                 [Row(BARE, seconds[BARE]), Row(WHOLE, seconds[WHOLE], note)],
-                 describe_machine(work.parent, target.name),
-                 {"repeats": repeats, "image size": image_size, "views per step": VIEWS_PER_STEP})
+    return SpeedTable("144-crop evaluation, whole", images * MULTI_SCALE, "crops",
+                      [SpeedRow(BARE, seconds[BARE]), SpeedRow(WHOLE, seconds[WHOLE], note)],
+                      describe_machine(work.parent, target.name),
+                      {"repeats": repeats, "image size": image_size,
+                       "views per step": VIEWS_PER_STEP})
 
 
 def _make_records(work: Path, images: int) -> RecordSet:
@@ -117,9 +125,9 @@ def project(images_per_second_per_core: float, cards: int) -> str:
             f"card{'s' * (cards > 1)}; cutting keeps {cores:.2f} host cores busy")
 
 
-def _each(pictures: Iterable[bytes], action: Callable[[bytes], object]) -> None:
-    for picture in pictures:
-        action(picture)
+def _each(images: Iterable[bytes], action: Callable[[bytes], object]) -> None:
+    for image in images:
+        action(image)
 
 
 def _in_turns(repeats: int, actions: dict[str, Callable[[], object]]) -> dict[str, List[float]]:

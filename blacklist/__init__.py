@@ -4,9 +4,3 @@ The ILSVRC2014/2015 devkit lists 1,762 of the 50,000 classification validation i
 bounding boxes are poor (their labels are not wrong). Papers that report on "48,238 images" leave
 them out. The list belongs to the devkit and is not shipped here.
 """
-
-from blacklist.ids import (ILSVRC_COUNT, ILSVRC_SHA256, ILSVRC_VALIDATION_IMAGES, Blacklist,
-                           load_blacklist)
-
-__all__ = ["ILSVRC_COUNT", "ILSVRC_SHA256", "ILSVRC_VALIDATION_IMAGES", "Blacklist",
-           "load_blacklist"]

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from blacklist import ILSVRC_VALIDATION_IMAGES, load_blacklist
-from common import ArgumentParser, run_command
+from blacklist.ids import ILSVRC_VALIDATION_IMAGES, load_blacklist
+from common.cli import ArgumentParser, run_command
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import FrozenSet, Iterable, Optional
 
-from common import RequestError
+from common.cli import RequestError
 
 # devkit/data/ILSVRC2015_clsloc_validation_blacklist.txt; digest of "%d\n" per id, ascending.
 ILSVRC_COUNT = 1762
@@ -64,10 +64,10 @@ def load_blacklist(path: Path, images: int = ILSVRC_VALIDATION_IMAGES) -> Blackl
     if not seen:
         raise RequestError(f"{path} lists no image ids; leave the blacklist out to score "
                            "only the full set")
-    return Blacklist(frozenset(seen), digest_of_ids(seen))
+    return Blacklist(frozenset(seen), sha256_of_lines(seen))
 
 
-def digest_of_ids(ids: Iterable[int]) -> str:
+def sha256_of_lines(ids: Iterable[int]) -> str:
     """The sha256 of the ids as ``"%d\\n"`` each, in ascending order."""
     text = "".join(f"{image_id}\n" for image_id in sorted(ids))
     return hashlib.sha256(text.encode("ascii")).hexdigest()

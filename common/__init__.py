@@ -1,19 +1,4 @@
-"""What every room needs: how a command ends, how a file is written, how progress is shown.
+"""What every package needs: how a command parses and ends, how files that matter are written.
 
-Imports nothing of ours and never MindSpore, so that every command can start quickly. Being the
-first of our packages that is imported, it sees to the JPEG decoder before MindSpore is loaded.
+Imports nothing else of the project and never MindSpore, so that every command starts quickly.
 """
-
-from common.command import (ArgumentParser, CheckFailed, HelpFormatter, RequestError, positive_int,
-                            run_command)
-from common.files import replaced_file, sha256_of_file, write_json, write_text
-from common.jpeg import prefer_pillows_libjpeg
-from common.progress import progress_bar
-
-prefer_pillows_libjpeg()
-
-__all__ = [
-    "ArgumentParser", "CheckFailed", "HelpFormatter", "RequestError", "positive_int", "run_command",
-    "replaced_file", "sha256_of_file", "write_json", "write_text",
-    "progress_bar",
-]

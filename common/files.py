@@ -1,4 +1,4 @@
-"""Writing files that matter: beside their place, fsynced, then moved."""
+"""Files that matter: written next to their place, fsynced, then moved; read or refused."""
 
 import contextlib
 import fcntl
@@ -7,16 +7,16 @@ import json
 import os
 import socket
 from pathlib import Path
-from typing import IO, Any, Iterable, Iterator, Union
+from typing import IO, Any, Iterable, Iterator, Mapping, Union
 
-from common.command import RequestError
+from common.cli import RequestError
 
 PathLike = Union[str, os.PathLike]
 
 
 @contextlib.contextmanager
 def replaced_file(path: PathLike, mode: str = "wb") -> Iterator[IO]:
-    """Open a temporary file beside ``path``; on leaving, fsync it and move it onto ``path``.
+    """Open a temporary file next to ``path``; on leaving, fsync it and move it onto ``path``.
 
     A reader sees the old file or the whole new one, never a part. On an exception the
     temporary file is removed and the old file stays.
@@ -69,6 +69,44 @@ def write_json(path: PathLike, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def read_json(path: PathLike, remedy: str) -> dict[str, Any]:
+    """Return the JSON object that the file holds.
+
+    Args:
+        remedy: what the user can do about a damaged file; ends the error.
+
+    Raises:
+        RequestError: the file is not a JSON object.
+    """
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RequestError(f"{path} is damaged ({error}); {remedy}") from None
+    if not isinstance(value, dict):
+        raise RequestError(f"{path} does not hold a JSON object; {remedy}")
+    return value
+
+
+def describe_difference(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Name the keys whose values differ: ``seed: was 0, now 7``; empty if none do."""
+    return ", ".join(f"{key}: was {earlier.get(key)}, now {now.get(key)}"
+                     for key in sorted(earlier.keys() | now.keys())
+                     if earlier.get(key) != now.get(key))
+
+
+def claim_folder(path: PathLike, request: Mapping[str, Any], whose: str, remedy: str) -> None:
+    """Write ``request`` to ``path``; a request written there before has to be the same.
+
+    Raises:
+        RequestError: it is another; the message has ``whose``, what differs and ``remedy``.
+    """
+    if not Path(path).exists():
+        write_json_once(path, request)
+    difference = describe_difference(read_json(path, f"remove {path}"), request)
+    if difference:
+        raise RequestError(f"{whose} ({difference}); {remedy}")
+
+
 def read_json_lines(path: PathLike) -> list[dict[str, Any]]:
     """An object for each line; a last line that a kill cut short is left out.
 
@@ -76,7 +114,7 @@ def read_json_lines(path: PathLike) -> list[dict[str, Any]]:
         RequestError: another line is no JSON object.
     """
     lines, objects = Path(path).read_bytes().split(b"\n"), []
-    for number, line in enumerate(lines[:-1], start=1):  # behind the last line feed stands nothing
+    for number, line in enumerate(lines[:-1], start=1):  # nothing follows the last line feed
         try:
             objects.append(dict(json.loads(line)))
         except (ValueError, TypeError):

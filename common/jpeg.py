@@ -1,4 +1,4 @@
-"""Which libjpeg decodes the pictures: Pillow's, which uses the processor's vector instructions.
+"""Which libjpeg decodes the images: Pillow's, which uses the processor's vector instructions.
 
 MindSpore 2.10's wheel for x86-64 holds a libjpeg-turbo that was built without them. Pillow's wheel
 holds one with them, of the same interface (version 62), which gives the same pixels to the bit in

@@ -5,23 +5,28 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from common import ArgumentParser, positive_int, run_command
-from convert import (SAMPLE_LAYOUTS, Manifest, Request, arrange_sample, available_cores, convert,
-                     convert_range, finish, make_sample, open_records, read_manifest, repair,
-                     verify)
+from common.cli import ArgumentParser, positive_int, run_command
+from common.host import available_cores
+from convert.conversion import convert, convert_range, finish
 from convert.engine import BACKENDS
-from convert.listing import Listing
-from convert.naming import PICTURE_EXTENSIONS
-from convert.pictures import SHRUNK_JPEG_QUALITY
-from convert.request import CHECKS, ON_BAD, list_request
+from convert.images import SHRUNK_JPEG_QUALITY
+from convert.records.manifest import Manifest, read_manifest
+from convert.records.reader import open_records
+from convert.repair import repair
+from convert.request import CHECKS, ON_BAD, Request, list_request
+from convert.sample.arrange import SAMPLE_LAYOUTS, arrange_sample
+from convert.sample.draw import make_sample
 from convert.shards import ShardReport
 from convert.show import contact_sheet, summary
-from convert.sources import LAYOUTS, SPLITS
+from convert.sources.layouts import LAYOUTS, SPLITS
+from convert.sources.listing import Listing
+from convert.sources.naming import IMAGE_EXTENSIONS
+from convert.verify import verify
 
 
 def main() -> None:
     parser = ArgumentParser(prog="python -m convert",
-                            description="Turn ImageNet pictures into sharded MindRecord files.")
+                            description="Turn ImageNet images into sharded MindRecord files.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=ArgumentParser)
     _add_sample(commands)
     _add_run(commands)
@@ -33,15 +38,15 @@ def main() -> None:
 
 
 def _add_sample(commands) -> None:
-    about = "draw a small ImageNet-like set of pictures, to try the rest on"
+    about = "draw a small ImageNet-like set of images, to try the rest on"
     sample = commands.add_parser("sample", help=about, description=about)
-    sample.add_argument("--out", type=Path, required=True, help="new folder for the pictures")
+    sample.add_argument("--out", type=Path, required=True, help="new folder for the images")
     sample.add_argument("--classes", type=int, default=10, help="number of classes, 2 to 1000")
-    sample.add_argument("--train", type=int, default=60, help="training pictures a class")
-    sample.add_argument("--val", type=int, default=10, help="validation pictures a class")
+    sample.add_argument("--train", type=int, default=60, help="training images a class")
+    sample.add_argument("--val", type=int, default=10, help="validation images a class")
     sample.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
     sample.add_argument("--layout", choices=SAMPLE_LAYOUTS, default="flat",
-                        help="how the pictures lie: flat is the official one, unpacked")
+                        help="how the images lie: flat is the official one, unpacked")
     sample.set_defaults(action=_sample)
 
 
@@ -71,25 +76,25 @@ def _add_finish(commands) -> None:
 
 def _add_request(parser: argparse.ArgumentParser) -> None:
     """What to convert, and all that decides the bytes."""
-    parser.add_argument("--source", type=Path, required=True, help="folder with the pictures of "
+    parser.add_argument("--source", type=Path, required=True, help="folder with the images of "
                         "both splits, e.g. with train/ and val/ in it")
-    parser.add_argument("--split", choices=SPLITS, required=True, help="which pictures of it")
+    parser.add_argument("--split", choices=SPLITS, required=True, help="which images of it")
     parser.add_argument("--out", type=Path, required=True, help="folder for the record set")
     _add_source_options(parser)
     parser.add_argument("--shards", type=int, help="number of record files (default: of about 1 GB "
                                                    "each, a multiple of 8)")
     parser.add_argument("--seed", type=int, default=0,
-                        help="of the order in which training pictures are written; the same seed "
+                        help="of the order in which training images are written; the same seed "
                              "gives the same bytes")
     parser.add_argument("--check", choices=CHECKS, default="decode",
-                        help="of each picture: decode every pixel, or read its header and end only")
+                        help="of each image: decode every pixel, or read its header and end only")
     parser.add_argument("--short-side", type=int, metavar="PIXELS",
-                        help="shrink pictures with a longer short side to this, for cheaper "
+                        help="shrink images with a longer short side to this, for cheaper "
                              "decoding")
     parser.add_argument("--quality", type=int, default=SHRUNK_JPEG_QUALITY,
-                        help="JPEG quality of the pictures that --short-side shrinks, 1 to 95")
+                        help="JPEG quality of the images that --short-side shrinks, 1 to 95")
     parser.add_argument("--on-bad", choices=ON_BAD, default="fail",
-                        help="stop at damaged pictures, or leave them out and list them in the "
+                        help="stop at damaged images, or leave them out and list them in the "
                              "manifest")
     parser.add_argument("--allow-other-labels", action="store_true",
                         help="convert although the labels of 50,000 images of ILSVRC's classes are "
@@ -103,10 +108,10 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ground-truth", type=Path,
                         help="the devkit's *_validation_ground_truth.txt, for a flat val folder "
                              "(default: looked for in the source)")
-    parser.add_argument("--layout", choices=LAYOUTS, help="how the pictures lie in the source "
+    parser.add_argument("--layout", choices=LAYOUTS, help="how the images lie in the source "
                         "(default: recognised by looking)")
-    parser.add_argument("--extensions", nargs="+", default=list(PICTURE_EXTENSIONS),
-                        help="endings of picture files in class folders, in lower case")
+    parser.add_argument("--extensions", nargs="+", default=list(IMAGE_EXTENSIONS),
+                        help="endings of image files in class folders, in lower case")
 
 
 def _add_engine(parser: argparse.ArgumentParser) -> None:
@@ -131,9 +136,9 @@ def _add_verify(commands) -> None:
     about = "compare every file and row of a record set with its manifest"
     check = commands.add_parser("verify", help=about, description=about)
     check.add_argument("records", type=Path, help="folder of the record set")
-    check.add_argument("--deep", action="store_true", help="also decode every picture")
+    check.add_argument("--deep", action="store_true", help="also decode every image")
     check.add_argument("--repair", type=Path, metavar="SOURCE",
-                       help="first build damaged shards again from the pictures in this folder; "
+                       help="first build damaged shards again from the images in this folder; "
                             "the options below are for that")
     _add_source_options(check)
     _add_engine(check)
@@ -145,8 +150,8 @@ def _add_show(commands) -> None:
     show = commands.add_parser("show", help=about, description=about)
     show.add_argument("records", type=Path, help="folder of the record set")
     show.add_argument("--out", type=Path, required=True, help="PNG file for the contact sheet")
-    show.add_argument("--pictures", type=int, default=40, help="pictures on the sheet")
-    show.add_argument("--seed", type=int, default=0, help="of the choice of pictures")
+    show.add_argument("--pictures", type=int, default=40, help="images on the sheet")
+    show.add_argument("--seed", type=int, default=0, help="of the choice of images")
     show.set_defaults(action=_show)
 
 
@@ -154,7 +159,7 @@ def _sample(arguments) -> None:
     make_sample(arguments.out, arguments.classes, arguments.train, arguments.val, arguments.seed)
     arrange_sample(arguments.out, arguments.layout)
     print(f"{arguments.out}: {arguments.classes} classes, {arguments.train} training and "
-          f"{arguments.val} validation pictures each")
+          f"{arguments.val} validation images each")
 
 
 def _run(arguments) -> None:
@@ -211,15 +216,15 @@ def _show(arguments) -> None:
 
 def _report(out: Path, manifest: Manifest) -> None:
     print(f"{out}: {manifest.images:,} images of {len(manifest.classes)} classes in "
-          f"{len(manifest.shards)} shards, {manifest.picture_bytes:,} bytes of pictures")
+          f"{len(manifest.shards)} shards, {manifest.picture_bytes:,} bytes of images")
     if manifest.shrunk:
-        print(f"shrunk: {manifest.shrunk:,} pictures, {manifest.bytes_saved:,} bytes saved")
+        print(f"shrunk: {manifest.shrunk:,} images, {manifest.bytes_saved:,} bytes saved")
     for kind in ("repaired", "rejected"):
         remarks = getattr(manifest, kind)
         if remarks:
             print(f"{kind}: {len(remarks)}, listed in {out / 'manifest.json'}")
     if manifest.ignored:
-        print(f"ignored {len(manifest.ignored)} files that are not pictures by their name, "
+        print(f"ignored {len(manifest.ignored)} files that are not images by their name, "
               f"e.g. {manifest.ignored[0]}")
     if manifest.ilsvrc is not None:
         print(f"This is {manifest.ilsvrc.describe()}.")

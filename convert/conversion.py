@@ -6,15 +6,17 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Iterable, Optional
 
-from common import RequestError
+from common.cli import RequestError
+from common.files import describe_difference
 from convert.engine import build_all
-from convert.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNote, ClassCount, Manifest,
-                              Remark, RowsDigest, read_manifest)
-from convert.planning import ShardPlan
-from convert.records import open_records
-from convert.request import Prepared, Request, prepare
+from convert.records.manifest import (FORMAT_VERSION, MANIFEST_NAME,
+                                      BlacklistNote, ClassCount, FileNote,
+                                      Manifest, RowsDigest, read_manifest)
+from convert.records.reader import open_records
+from convert.request import ConversionPlan, Request, prepare
+from convert.sharding import ShardPlan
 from convert.shards import ShardReport
-from convert.workspace import (clear, describe_difference, finished_report, locked_workspace,
+from convert.workspace import (clear, finished_report, locked_workspace,
                                publish, publish_manifest)
 
 BAD_FILES_SHOWN = 20
@@ -24,12 +26,12 @@ def convert(request: Request) -> Manifest:
     """Convert one split into a record set and return its manifest.
 
     The same source and options give the same bytes, whatever the number of workers and however
-    often it was interrupted, where Pillow, which encodes repaired and shrunk pictures, and
+    often it was interrupted, where Pillow, which encodes repaired and shrunk images, and
     MindSpore, whose version the manifest tells, are the same. Asked again for what is already
     there, it does nothing.
 
     Raises:
-        RequestError: see :func:`convert.request.prepare`, a bad picture, a source that changes, a
+        RequestError: see :func:`convert.request.prepare`, a bad image, a source that changes, a
             full disk, a killed worker; nothing stands under a final name then.
     """
     prepared = prepare(request)
@@ -85,7 +87,7 @@ def finish(request: Request) -> Manifest:
     return manifest
 
 
-def _conclude(prepared: Prepared, building: Path, reports: list[ShardReport]) -> Manifest:
+def _conclude(prepared: ConversionPlan, building: Path, reports: list[ShardReport]) -> Manifest:
     """Move the finished shards to their places and write the manifest, which says all is there."""
     _refuse_bad(prepared.request, reports)
     manifest = _manifest(prepared, reports)
@@ -105,7 +107,7 @@ def _existing(out: Path, options: dict[str, Any]) -> Manifest:
     return manifest
 
 
-def _build(prepared: Prepared, plans: list[ShardPlan], building: Path) -> list[ShardReport]:
+def _build(prepared: ConversionPlan, plans: list[ShardPlan], building: Path) -> list[ShardReport]:
     """The reports of those shards, in their order; what is finished already is not built again."""
     request = prepared.request
     reports: dict[int, Optional[ShardReport]] = {
@@ -127,14 +129,14 @@ def _refuse_bad(request: Request, reports: list[ShardReport]) -> None:
         return
     for remark in bad[:BAD_FILES_SHOWN]:
         print(f"bad: {remark.file_name}: {remark.reason}", file=sys.stderr)
-    raise RequestError(f"{len(bad)} bad pictures found so far in {request.source}, the first "
+    raise RequestError(f"{len(bad)} bad images found so far in {request.source}, the first "
                        f"'{bad[0].file_name}' ({bad[0].reason}); mend or remove them, or leave "
                        "them out with --on-bad skip")
 
 
-def _manifest(prepared: Prepared, reports: list[ShardReport]) -> Manifest:
+def _manifest(prepared: ConversionPlan, reports: list[ShardReport]) -> Manifest:
     listing, blacklist, options = prepared.listing, prepared.blacklist, prepared.options
-    rejected = _sorted_remarks(r for report in reports for r in report.bad)
+    rejected = _sorted_notes(r for report in reports for r in report.bad)
     left_out = {remark.file_name for remark in rejected}
     stored = [entry for entry in listing.entries if entry.file_name not in left_out]
     _check_total(len(stored), reports)
@@ -156,11 +158,11 @@ def _manifest(prepared: Prepared, reports: list[ShardReport]) -> Manifest:
         blacklist=BlacklistNote(blacklist.sha256, len(blacklist.ids), len(flagged),
                                 blacklist.is_ilsvrc) if blacklist else None,
         ilsvrc=prepared.ilsvrc, rejected=rejected,
-        repaired=_sorted_remarks(r for report in reports for r in report.repaired),
+        repaired=_sorted_notes(r for report in reports for r in report.repaired),
         ignored=sorted(listing.ignored), mindspore_version=importlib.metadata.version("mindspore"))
 
 
-def _sorted_remarks(remarks: Iterable[Remark]) -> list[Remark]:
+def _sorted_notes(remarks: Iterable[FileNote]) -> list[FileNote]:
     return sorted(remarks, key=lambda remark: remark.file_name)
 
 

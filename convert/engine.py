@@ -8,9 +8,9 @@ from typing import Iterator, Optional
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from common import RequestError, progress_bar
-from convert.planning import ShardPlan
+from common.cli import RequestError, progress_bar
 from convert.request import Request
+from convert.sharding import ShardPlan
 from convert.shards import ShardReport, build_shard
 
 BACKENDS = {"loky": None, "dask": "distributed", "ray": "ray"}  # and the package each one needs
@@ -31,7 +31,7 @@ def build_all(request: Request, plans: list[ShardPlan], building: Path, images_d
     """
     keep_bad = request.on_bad == "skip"
     images = {plan.index: len(plan.entries) for plan in plans}
-    with _backend(request, len(plans)), _dead_worker_named(request.out), \
+    with _backend(request, len(plans)), _reporting_dead_worker(request.out), \
             progress_bar(images_done + sum(images.values()), f"convert {request.split}",
                          "images") as bar:
         bar.update(images_done)
@@ -114,7 +114,7 @@ def _ray_session(address: Optional[str], jobs: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _dead_worker_named(out: Path) -> Iterator[None]:
+def _reporting_dead_worker(out: Path) -> Iterator[None]:
     try:
         yield
     except TerminatedWorkerError as error:

@@ -1,15 +1,16 @@
-"""Building the damaged shards of a record set again, and only these, from its pictures."""
+"""Building the damaged shards of a record set again, and only these, from its images."""
 
 from dataclasses import replace
 from pathlib import Path
 
-from common import CheckFailed, RequestError
+from common.cli import CheckFailed, RequestError
+from common.files import describe_difference
 from convert.engine import build_all
-from convert.manifest import Manifest, read_manifest
-from convert.request import Prepared, Request, prepare
+from convert.records.manifest import Manifest, read_manifest
+from convert.request import ConversionPlan, Request, prepare
 from convert.shards import ShardReport
 from convert.verify import damaged_shards
-from convert.workspace import (BUILDING, clear, describe_difference, finished_report,
+from convert.workspace import (BUILDING, clear, finished_report,
                                locked_workspace, publish)
 
 
@@ -44,7 +45,7 @@ def repair(request: Request) -> list[str]:
     return [manifest.shards[index].file for index in reports]
 
 
-def _prepare_as_before(request: Request, manifest: Manifest) -> Prepared:
+def _prepare_as_before(request: Request, manifest: Manifest) -> ConversionPlan:
     """Plan the shards of ``request`` as those of the manifest were planned."""
     then = manifest.options
     if (then["blacklist_sha256"] is None) != (request.blacklist is None):
@@ -64,7 +65,7 @@ def _prepare_as_before(request: Request, manifest: Manifest) -> Prepared:
     return prepared
 
 
-def _build(prepared: Prepared, indices: list[int], building: Path) -> dict[int, ShardReport]:
+def _build(prepared: ConversionPlan, indices: list[int], building: Path) -> dict[int, ShardReport]:
     request, plans = prepared.request, [prepared.plans[index] for index in indices]
     there = {plan.index: finished_report(request.out, building, plan) for plan in plans}
     reports = {index: report for index, report in there.items() if report is not None}
@@ -78,5 +79,5 @@ def _check_digests(manifest: Manifest, reports: dict[int, ShardReport]) -> None:
                  if report.shard != manifest.shards[index]]
     if different:
         raise CheckFailed(f"{', '.join(different)}: built again with other bytes than the manifest "
-                          "has (a picture changed without its size, or Pillow is another version);"
+                          "has (an image changed without its size, or Pillow is another version);"
                           " nothing was replaced; convert again")

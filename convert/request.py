@@ -1,4 +1,4 @@
-"""What is asked of a conversion, and everything that is known before a picture is read."""
+"""What is asked of a conversion, and everything that is known before an image is read."""
 
 import os
 import sys
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
-from blacklist import ILSVRC_VALIDATION_IMAGES, Blacklist, load_blacklist
-from common import RequestError
-from convert.ilsvrc import IlsvrcCheck, check_ilsvrc
-from convert.listing import Listing
-from convert.naming import PICTURE_EXTENSIONS
-from convert.pictures import SHRUNK_JPEG_QUALITY, Treatment
-from convert.planning import ShardPlan, plan_shards
-from convert.record_layout import REVISION
-from convert.sources import list_source
+from blacklist.ids import ILSVRC_VALIDATION_IMAGES, Blacklist, load_blacklist
+from common.cli import RequestError
+from convert.images import SHRUNK_JPEG_QUALITY, ImageChecks
+from convert.mindrecord.record_layout import REVISION
+from convert.sharding import ShardPlan, plan_shards
+from convert.sources.ilsvrc import IlsvrcCheck, check_ilsvrc
+from convert.sources.layouts import list_source
+from convert.sources.listing import Listing
+from convert.sources.naming import IMAGE_EXTENSIONS
 
 CHECKS = ("decode", "header")
 ON_BAD = ("fail", "skip")
@@ -23,7 +23,7 @@ ON_BAD = ("fail", "skip")
 @dataclass(frozen=True)
 class Request:
     """What to convert and how. ``on_bad`` and what follows it do not change the bytes of a good
-    picture's record."""
+    image's record."""
 
     source: Path
     split: str
@@ -31,7 +31,7 @@ class Request:
     blacklist: Optional[Path] = None
     ground_truth: Optional[Path] = None
     layout: Optional[str] = None
-    extensions: Sequence[str] = PICTURE_EXTENSIONS
+    extensions: Sequence[str] = IMAGE_EXTENSIONS
     shards: Optional[int] = None
     seed: int = 0
     check: str = "decode"
@@ -45,7 +45,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class ConversionPlan:
     """A request whose source has been listed and whose shards have been planned."""
 
     request: Request
@@ -71,17 +71,17 @@ def list_request(request: Request) -> Listing:
                        request.layout)
 
 
-def prepare(request: Request) -> Prepared:
+def prepare(request: Request) -> ConversionPlan:
     """List the source, read the blacklist and plan the shards; nothing is written.
 
     Raises:
-        RequestError: see :func:`convert.sources.list_source` and the options.
+        RequestError: see :func:`convert.sources.layouts.list_source` and the options.
     """
     listing = list_request(request)
     blacklist = _load_blacklist(request, listing)
     ilsvrc = check_ilsvrc(listing, blacklist, request.allow_other_labels)
     plans = plan_shards(listing, request.shards, request.seed,
-                        blacklist.ids if blacklist else frozenset(), _treatment(request))
+                        blacklist.ids if blacklist else frozenset(), _image_checks(request))
     options = {
         "split": request.split, "source_sha256": listing.sha256(), "images": len(listing.entries),
         "blacklist_sha256": blacklist.sha256 if blacklist else None, "shards": len(plans),
@@ -89,16 +89,16 @@ def prepare(request: Request) -> Prepared:
         "quality": request.quality if request.short_side else None,
         "writer": REVISION,
     }
-    return Prepared(request, listing, blacklist, ilsvrc, plans, options)
+    return ConversionPlan(request, listing, blacklist, ilsvrc, plans, options)
 
 
-def _treatment(request: Request) -> Treatment:
+def _image_checks(request: Request) -> ImageChecks:
     if request.short_side is None:
-        return Treatment(request.check == "decode")
+        return ImageChecks(request.check == "decode")
     if not (request.short_side >= 1 and 1 <= request.quality <= 95):
         raise RequestError(f"--short-side {request.short_side} --quality {request.quality}: the "
                            "short side is at least 1 pixel, the quality 1 to 95")
-    return Treatment(request.check == "decode", request.short_side, request.quality)
+    return ImageChecks(request.check == "decode", request.short_side, request.quality)
 
 
 def _load_blacklist(request: Request, listing: Listing) -> Optional[Blacklist]:

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
-from common import sha256_of_file, write_json
-from common.files import fsync_folder, make_durable
-from convert.listing import Entry, read_entry
-from convert.manifest import Remark, Shard
-from convert.pictures import BadPicture, check_picture
-from convert.planning import HEADER_BYTES, ShardPlan
-from convert.record_layout import Layout, RecordFormat
-from convert.record_writer import RecordWriter, Written, errors_named
+from common.files import fsync_folder, make_durable, sha256_of_file, write_json
+from convert.images import BadImage, check_image
+from convert.mindrecord.record_layout import RecordFormat, RecordLayout
+from convert.mindrecord.writer import RecordWriter, Written, naming_file
+from convert.records.manifest import FileNote, Shard
+from convert.sharding import HEADER_BYTES, ShardPlan
+from convert.sources.listing import Entry, read_entry
 
 SCHEMA = {
     "image": {"type": "bytes"},
@@ -28,34 +27,37 @@ SCHEMA = {
     "blacklisted": {"type": "int32"},
 }
 
+# Stands in the header of every data file: other words would change the digests of all record sets.
+DESCRIPTION = "ImageNet pictures"
+
 REPORT_NAME = "report.json"
 
 
 @dataclass(frozen=True)
 class ShardReport:
-    """What a finished shard holds. ``bad`` pictures are not in it."""
+    """What a finished shard holds. ``bad`` images are not in it."""
 
     shard: Shard
     picture_bytes: int
-    shrunk: int  # pictures
+    shrunk: int  # images
     bytes_saved: int  # by shrinking them
-    repaired: List[Remark]
-    bad: List[Remark]
+    repaired: List[FileNote]
+    bad: List[FileNote]
 
     @staticmethod
     def read(path: Path) -> "ShardReport":
         fields = json.loads(path.read_text(encoding="utf-8"))
         return ShardReport(
             shard=Shard(**fields.pop("shard")),
-            repaired=[Remark(**item) for item in fields.pop("repaired")],
-            bad=[Remark(**item) for item in fields.pop("bad")], **fields)
+            repaired=[FileNote(**item) for item in fields.pop("repaired")],
+            bad=[FileNote(**item) for item in fields.pop("bad")], **fields)
 
 
 def build_shard(plan: ShardPlan, building: Path, keep_bad: bool) -> ShardReport:
     """Build the shard of ``plan`` as folder ``building/<index>``, complete or not at all.
 
     Args:
-        keep_bad: finish the shard without its bad pictures; otherwise only report them.
+        keep_bad: finish the shard without its bad images; otherwise only report them.
 
     Raises:
         RequestError: the source changed, or a disk or permission error, naming the file.
@@ -97,7 +99,7 @@ def unfinished_suffix() -> str:
 def _write(plan: ShardPlan, folder: Path) -> ShardReport:
     rows = _Rows(plan)
     data_file = folder / plan.file
-    form = RecordFormat(SCHEMA, "ImageNet pictures", ("label", "image_id"), "file_name",
+    form = RecordFormat(SCHEMA, DESCRIPTION, ("label", "image_id"), "file_name",
                         HEADER_BYTES, plan.page_bytes)
     with contextlib.closing(RecordWriter(data_file, form, _header_as_planned(plan, form)
                                          )) as writer:
@@ -105,22 +107,22 @@ def _write(plan: ShardPlan, folder: Path) -> ShardReport:
             writer.append(row)
         written = writer.finish()
     if not written.rows == rows.stored == len(plan.entries) - len(rows.bad):
-        raise RuntimeError(f"{data_file} holds {written.rows} rows; of {len(plan.entries)} pictures"
+        raise RuntimeError(f"{data_file} holds {written.rows} rows; of {len(plan.entries)} images"
                            f" {rows.stored} were to be stored and {len(rows.bad)} left out")
     return ShardReport(_close_shard(data_file, written), rows.picture_bytes, rows.shrunk,
                        rows.bytes_saved, rows.repaired, rows.bad)
 
 
 def _header_as_planned(plan: ShardPlan, form: RecordFormat) -> bytes:
-    """Of the shard if each picture is stored as it is."""
-    layout = Layout(plan.file, form)
+    """Of the shard if each image is stored as it is."""
+    layout = RecordLayout(plan.file, form)
     for entry in plan.entries:
         layout.add(entry.size, _fields(plan, entry))
     return layout.header()
 
 
 def _fields(plan: ShardPlan, entry: Entry) -> Dict[str, Any]:
-    """A row without its picture."""
+    """A row without its image."""
     return {"label": entry.label, "file_name": entry.file_name, "image_id": entry.image_id,
             "blacklisted": int(entry.image_id in plan.blacklisted)}
 
@@ -134,34 +136,34 @@ class _Rows:
         self.picture_bytes = 0
         self.shrunk = 0
         self.bytes_saved = 0
-        self.repaired: List[Remark] = []
-        self.bad: List[Remark] = []
+        self.repaired: List[FileNote] = []
+        self.bad: List[FileNote] = []
 
     def __iter__(self) -> Iterator[Dict[str, Any]]:
         for entry in self._plan.entries:
             try:
                 yield self._row(entry)
-            except BadPicture as reason:
-                self.bad.append(Remark(entry.file_name, str(reason)))
+            except BadImage as reason:
+                self.bad.append(FileNote(entry.file_name, str(reason)))
 
     def _row(self, entry: Entry) -> Dict[str, Any]:
         data = read_entry(self._plan.root, entry)
-        picture = check_picture(data, self._plan.treatment)
-        if picture.repaired:
-            self.repaired.append(Remark(entry.file_name, picture.repaired))
-        if picture.shrunk:
+        image = check_image(data, self._plan.checks)
+        if image.repaired:
+            self.repaired.append(FileNote(entry.file_name, image.repaired))
+        if image.shrunk:
             self.shrunk += 1
-            self.bytes_saved += len(data) - len(picture.data)
+            self.bytes_saved += len(data) - len(image.data)
         self.stored += 1
-        self.picture_bytes += len(picture.data)
-        return {"image": picture.data, **_fields(self._plan, entry)}
+        self.picture_bytes += len(image.data)
+        return {"image": image.data, **_fields(self._plan, entry)}
 
 
 def _close_shard(data_file: Path, written: Written) -> Shard:
     """Make both files durable and of the mode that umask says, which SQLite does not heed."""
     index_file = data_file.with_name(f"{data_file.name}.db")
     for path in (data_file, index_file):
-        with errors_named(path):
+        with naming_file(path):
             make_durable(path)
     return Shard(data_file.name, written.rows, data_file.stat().st_size, written.sha256,
                  index_file.stat().st_size, sha256_of_file(index_file))

@@ -8,27 +8,28 @@ from typing import Dict, List
 
 from PIL import Image, ImageDraw
 
-from common import RequestError, replaced_file
-from convert.manifest import Manifest
-from convert.records import RecordSet
+from common.cli import RequestError
+from common.files import replaced_file
+from convert.records.manifest import Manifest
+from convert.records.reader import RecordSet
 
 COLUMNS = 8
-TILE = 160  # pixels, the side of the square that a picture is fitted into
+TILE = 160  # pixels, the side of the square that an image is fitted into
 CAPTION = 30  # pixels, two lines of text
 BLACKLIST_COLOUR = (200, 0, 0)
 
-SIZED_PICTURES = 1000  # picture sizes are taken from a sample of this many
+SIZED_IMAGES = 1000  # image sizes are taken from a sample of this many
 
 
-def contact_sheet(records: RecordSet, out: Path, pictures: int, seed: int) -> None:
+def contact_sheet(records: RecordSet, out: Path, images: int, seed: int) -> None:
     """Write a PNG of a random sample, each with class name, image id and blacklist mark.
 
     Raises:
-        RequestError: ``out`` is not a ``.png`` or ``pictures`` is below 1.
+        RequestError: ``out`` is not a ``.png`` or ``images`` is below 1.
     """
     if out.suffix.lower() != ".png":
         raise RequestError(f"--out {out}: the contact sheet is a PNG; give a name ending in .png")
-    rows = sample_rows(records, pictures, seed)
+    rows = sample_rows(records, images, seed)
     lines = -(-len(rows) // COLUMNS)
     sheet = Image.new("RGB", (min(len(rows), COLUMNS) * TILE, lines * (TILE + CAPTION)), "white")
     for position, row in enumerate(rows):
@@ -54,8 +55,8 @@ def sample_rows(records: RecordSet, count: int, seed: int) -> List[Dict]:
 
 def _draw(sheet: Image.Image, corner: tuple, row: Dict, class_names: List[str]) -> None:
     left, top = corner
-    with Image.open(io.BytesIO(row["image"].tobytes())) as picture:
-        small = picture.convert("RGB")
+    with Image.open(io.BytesIO(row["image"].tobytes())) as image:
+        small = image.convert("RGB")
     small.thumbnail((TILE - 8, TILE - 8))
     marked = bool(row["blacklisted"])
     pen = ImageDraw.Draw(sheet)
@@ -77,7 +78,7 @@ def summary(records: RecordSet, seed: int) -> str:
         f"- layout of the source: {manifest.layout}; record set {records.sha256}",
         f"- classes: {len(counts)}; images per class: min {counts[0]:,}, "
         f"median {statistics.median(counts):,g}, max {counts[-1]:,}",
-        f"- shards: {len(manifest.shards)}; bytes: {manifest.picture_bytes:,} of pictures in "
+        f"- shards: {len(manifest.shards)}; bytes: {manifest.picture_bytes:,} of images in "
         f"{file_bytes:,} of files",
         _sizes_line(records, seed),
     ]
@@ -89,12 +90,12 @@ def summary(records: RecordSet, seed: int) -> str:
 
 def _sizes_line(records: RecordSet, seed: int) -> str:
     sizes = []
-    for row in sample_rows(records, SIZED_PICTURES, seed):
-        with Image.open(io.BytesIO(row["image"].tobytes())) as picture:
-            sizes.append(picture.size)
+    for row in sample_rows(records, SIZED_IMAGES, seed):
+        with Image.open(io.BytesIO(row["image"].tobytes())) as image:
+            sizes.append(image.size)
     sides = [sorted(values) for values in zip(*sizes)]
     width, height = (f"{side[0]} / {side[len(side) // 2]} / {side[-1]}" for side in sides)
-    return f"- pixels, min / median / max of {len(sizes):,} pictures: {width} wide, {height} high"
+    return f"- pixels, min / median / max of {len(sizes):,} images: {width} wide, {height} high"
 
 
 def _remark_lines(manifest: Manifest) -> List[str]:

@@ -6,16 +6,17 @@ from typing import Iterator, List, Tuple
 
 from joblib import Parallel, delayed
 
-from common import CheckFailed, progress_bar, sha256_of_file
-from convert.manifest import Manifest, RowsDigest, Shard, read_manifest
-from convert.pictures import BadPicture, Treatment, check_picture
+from common.cli import CheckFailed, progress_bar
+from common.files import sha256_of_file
+from convert.images import BadImage, ImageChecks, check_image
+from convert.records.manifest import Manifest, RowsDigest, Shard, read_manifest
 
 
 def verify(folder: Path, deep: bool = False, workers: int = 1) -> Manifest:
     """Compare every file and every row with the manifest.
 
     Args:
-        deep: also decode every picture.
+        deep: also decode every image.
 
     Raises:
         CheckFailed: names every damaged shard and what is wrong with it.
@@ -23,13 +24,13 @@ def verify(folder: Path, deep: bool = False, workers: int = 1) -> Manifest:
     """
     manifest = read_manifest(folder)
     faults = [fault for found in damaged_shards(folder, manifest, workers).values()
-              for fault in found] + _strangers(folder, manifest)
+              for fault in found] + _unexpected_files(folder, manifest)
     if not faults:
         faults = list(_wrong_rows(folder, manifest))
     if not faults and deep:
         faults = _undecodable(folder, manifest, workers)
     if faults:
-        raise CheckFailed(f"{folder}: " + "; ".join(faults) + "; mend its shards from the pictures "
+        raise CheckFailed(f"{folder}: " + "; ".join(faults) + "; mend its shards from the images "
                           "with --repair SOURCE, or convert again")
     return manifest
 
@@ -48,7 +49,7 @@ def damaged_shards(folder: Path, manifest: Manifest, workers: int) -> dict[int, 
     return damaged
 
 
-def _strangers(folder: Path, manifest: Manifest) -> List[str]:
+def _unexpected_files(folder: Path, manifest: Manifest) -> List[str]:
     expected = {name for shard in manifest.shards for name in (shard.file, shard.index_file)}
     there = {path.name for path in folder.glob("*.mindrecord*")}
     return [f"{name} is not in the manifest (remove it)" for name in sorted(there - expected)]
@@ -106,7 +107,7 @@ def _undecodable(folder: Path, manifest: Manifest, workers: int) -> List[str]:
     checks = Parallel(n_jobs=workers, return_as="generator")(
         delayed(_undecodable_in)(folder / shard.file) for shard in manifest.shards)
     faults = []
-    with progress_bar(manifest.images, "verify pictures", "images") as bar:
+    with progress_bar(manifest.images, "verify images", "images") as bar:
         for shard, found in zip(manifest.shards, checks):
             faults += found
             bar.update(shard.images)
@@ -119,8 +120,8 @@ def _undecodable_in(data_file: Path) -> List[str]:
     faults = []
     for row in reader.get_next():
         try:
-            check_picture(bytes(row["image"]), Treatment())
-        except BadPicture as reason:
+            check_image(bytes(row["image"]), ImageChecks())
+        except BadImage as reason:
             faults.append(f"{data_file.name}: {row['file_name']}: {reason}")
     reader.close()
     return faults

@@ -10,16 +10,15 @@ Hosts that convert a range of shards each share the folder; all else has it alon
 """
 
 import contextlib
-import json
 import os
 import shutil
 from pathlib import Path
 from typing import Any, Dict, Iterator, Optional
 
-from common import RequestError
-from common.files import fsync_folder, locked_file, write_json_once
-from convert.manifest import MANIFEST_NAME, Manifest
-from convert.planning import ShardPlan
+from common.cli import RequestError
+from common.files import claim_folder, fsync_folder, locked_file
+from convert.records.manifest import MANIFEST_NAME, Manifest
+from convert.sharding import ShardPlan
 from convert.shards import REPORT_NAME, ShardReport, finished_folder
 
 BUILDING = ".building"
@@ -43,9 +42,9 @@ def locked_workspace(out: Path, request: Dict[str, Any], shared: bool = False) -
     building.mkdir(parents=True, exist_ok=True)
     refusal = f"{out}: another conversion is writing there; wait for it or give another --out"
     with locked_file(building / _LOCK, refusal, shared):
-        claim(building / _REQUEST, request,
-              f"{out} holds a half-done conversion of another request",
-              f"ask for the same, give another --out, or remove {building} to start over")
+        claim_folder(building / _REQUEST, request,
+                     f"{out} holds a half-done conversion of another request",
+                     f"ask for the same, give another --out, or remove {building} to start over")
         if not shared:
             _remove_unfinished(building)
         yield building
@@ -57,26 +56,6 @@ def _refuse_foreign_contents(out: Path) -> None:
     if not out.is_dir() or any(out.iterdir()):
         raise RequestError(f"{out} is not an empty folder and not a conversion under way; give "
                            "another --out or remove it")
-
-
-def claim(path: Path, request: Dict[str, Any], whose: str, remedy: str) -> None:
-    """Write ``request`` to ``path``; where one is written already it has to be the same.
-
-    Raises:
-        RequestError: it is another; the message says ``whose``, what differs and ``remedy``.
-    """
-    if not path.exists():
-        write_json_once(path, request)
-    earlier = json.loads(path.read_text(encoding="utf-8"))
-    if earlier != request:
-        raise RequestError(f"{whose} ({describe_difference(earlier, request)}); {remedy}")
-
-
-def describe_difference(earlier: Dict[str, Any], now: Dict[str, Any]) -> str:
-    """Spell out the keys in which two requests differ."""
-    return ", ".join(f"{key}: there {earlier.get(key)}, now {now.get(key)}"
-                     for key in sorted(earlier.keys() | now.keys())
-                     if earlier.get(key) != now.get(key))
 
 
 def _remove_unfinished(building: Path) -> None:

@@ -6,19 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from blacklist import Blacklist
-from common import RequestError
-from convert import RecordSet, available_cores, open_records
+from blacklist.ids import Blacklist
+from common.cli import RequestError
+from common.host import available_cores
+from convert.records.reader import RecordSet, open_records
 from evaluate.evaluator import Evaluator, check_rows
-from evaluate.marking import blacklist_for, mark
-from evaluate.parts import (PartWriter, missing_rows, opened_parts, read_parts, remove_parts,
-                            rows_of_rank, saved_rows, wait_for_all)
+from evaluate.filtered_set import blacklist_for, mark
+from evaluate.parts import (PartWriter, missing_rows, opened_parts, read_parts,
+                            remove_parts, rows_of_rank, saved_rows,
+                            wait_for_all)
 from evaluate.predictions import Part
 from evaluate.protocols import Protocol, protocol_of
 from evaluate.request import Request
 from evaluate.results import claim_folder, describe_protocol, write_results
-from inceptionv4 import (CheckpointMeta, Device, InceptionV4, load_checkpoint, meet_ranks,
-                         read_meta, setup_device)
+from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta
+from inceptionv4.device import Device, barrier, setup_device
+from inceptionv4.network import InceptionV4
 
 COMPUTED_BY = ("mindspore", "numpy", "pillow", "numba")  # decoding, resizing, the network, means
 
@@ -47,7 +50,7 @@ def evaluate_checkpoint(request: Request) -> bool:
     Raises:
         RequestError: records, checkpoint or folder cannot be used, or do not fit together.
     """
-    task = look_at(request)
+    task = check_request(request)
     device = setup_device(request.device)
     print(device.describe(), flush=True)
     evaluator = _build_evaluator(task, device)
@@ -58,7 +61,7 @@ def evaluate_checkpoint(request: Request) -> bool:
     return device.rank == 0
 
 
-def look_at(request: Request) -> Task:
+def check_request(request: Request) -> Task:
     """RequestError for what can be seen without loading the network."""
     records, meta = open_records(request.records), read_meta(request.checkpoint)
     check_same_classes(records, request.records, meta, request.checkpoint)
@@ -83,7 +86,7 @@ def _identity(task: Task, evaluator: Evaluator, device: Device) -> dict[str, Any
     """All that decides the bits of a row's prediction; parts that differ in it do not mix."""
     return {**describe_protocol(task.protocol), "checkpoint_sha256": task.meta.ckpt_sha256,
             "records_sha256": task.records.sha256, "views_per_step": evaluator.step.views,
-            "pictures_per_step": evaluator.step.pictures, "curve": evaluator.curve,
+            "images_per_step": evaluator.step.images, "curve": evaluator.curve,
             "mean": list(task.meta.mean), "std": list(task.meta.std),
             "device": device.name, **_versions()}
 
@@ -97,9 +100,9 @@ def _versions() -> dict[str, str]:
 def _classify_share(evaluator: Evaluator, records: RecordSet, folder: Path,
                     device: Device) -> None:
     """Classify what is missing of this rank's rows, into parts in ``folder``."""
-    rows = rows_of_rank(records.images, evaluator.step.pictures, device.rank, device.ranks)
+    rows = rows_of_rank(records.images, evaluator.step.images, device.rank, device.ranks)
     missing = missing_rows(saved_rows(folder), rows)
-    meet_ranks(device)  # all have looked before the first one can remove the parts
+    barrier(device)  # all have looked before the first one can remove the parts
     if sum(map(len, missing)) < len(rows):
         print(f"{len(rows) - sum(map(len, missing)):,} of {len(rows):,} images are in {folder}: "
               "going on from there", flush=True)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from common import RequestError
-from evaluate.page import markdown_table
+from common.cli import RequestError
 from evaluate.predictions import Predictions, load_predictions
+from evaluate.result_page import markdown_table
 from evaluate.results import JSON_NAME, PREDICTIONS_NAME, read_result
 from evaluate.scores import sets_of
 

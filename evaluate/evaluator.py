@@ -1,4 +1,4 @@
-"""A network over a record set: every picture once, its probabilities averaged over the crops."""
+"""A network over a record set: every image once, its probabilities averaged over the crops."""
 
 import time
 from itertools import islice
@@ -8,15 +8,16 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn
 
-from common import RequestError, progress_bar
-from convert import RecordSet, available_cores
-from convert.manifest import RowsDigest
+from common.cli import RequestError, progress_bar
+from common.host import available_cores
+from convert.records.manifest import RowsDigest
+from convert.records.reader import RecordSet
 from evaluate.graphs import Classifier, ViewCutter
-from evaluate.predictions import (Part, Predictions, gather_predictions, join_parts,
-                                  label_ranks)
+from evaluate.predictions import (Part, Predictions, gather_predictions,
+                                  join_parts, label_ranks)
 from evaluate.protocols import Protocol
-from evaluate.reading import Prepared, prepared_rows
 from evaluate.steps import VIEWS_PER_STEP, step_shape
+from evaluate.views import ImageViews, prepared_rows
 
 
 class Evaluator:
@@ -47,7 +48,7 @@ class Evaluator:
         """Predictions for every image of ``records``, with a progress bar.
 
         Raises:
-            RequestError: a picture that cannot be decoded, outputs that are not numbers, or rows
+            RequestError: an image that cannot be decoded, outputs that are not numbers, or rows
                 that differ from the manifest: missing, repeated or unknown ids.
         """
         groups = list(self.classify(records, [range(records.images)]))
@@ -58,11 +59,11 @@ class Evaluator:
     def classify(self, records: RecordSet, parts: Sequence[range]) -> Iterator[Part]:
         """The rows at the positions ``parts``, group by group, with a progress bar.
 
-        Where parts start at multiples of ``step.pictures``, the same rows form a group whatever
+        Where parts start at multiples of ``step.images``, the same rows form a group whatever
         is asked for, and so get the same probabilities to the bit.
 
         Raises:
-            RequestError: a picture that cannot be decoded, or outputs that are not numbers.
+            RequestError: an image that cannot be decoded, or outputs that are not numbers.
         """
         was_training = self.network.training
         self.classifier.set_train(False)
@@ -78,34 +79,34 @@ class Evaluator:
             self.network.set_train(was_training)
 
     def view_probabilities(self, squares: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
-        """float32 (pictures, crops, classes) of at most ``step.pictures`` pictures, each given
+        """float32 (images, crops, classes) of at most ``step.images`` images, each given
         by its squares (``cut_squares``); the network must not be in training mode."""
         steps = self.cutter(*self._fill_up(squares))
         views = np.concatenate([self.classifier(step).asnumpy() for step in steps])
-        return views.reshape(self.step.pictures, self.protocol.crops, -1)[:len(squares)]
+        return views.reshape(self.step.images, self.protocol.crops, -1)[:len(squares)]
 
     def _compile(self) -> None:
-        """Ahead, so that the first group's time is that of its pictures."""
-        size, squares = self.protocol.image_size, self.step.pictures * len(self.protocol.squares)
+        """Ahead, so that the first group's time is that of its images."""
+        size, squares = self.protocol.image_size, self.step.images * len(self.protocol.squares)
         self.cutter.compile(*(ms.Tensor(np.zeros((squares, scale, scale, 3), np.uint8))
                               for scale in self.protocol.scales))
         self.classifier.compile(ms.Tensor(np.zeros((self.step.views, size, size, 3), np.uint8)))
 
     def _classify_rows(self, records: RecordSet, rows: range) -> Iterator[Part]:
         prepared = prepared_rows(records, rows, self.protocol, self.workers,
-                                 ahead=self.step.pictures + self.workers)
-        for first in range(rows.start, rows.stop, self.step.pictures):
+                                 ahead=self.step.images + self.workers)
+        for first in range(rows.start, rows.stop, self.step.images):
             start = time.perf_counter()
-            pictures = list(islice(prepared, self.step.pictures))
+            images = list(islice(prepared, self.step.images))
             waiting = time.perf_counter() - start
-            predictions = self._predict(pictures)
-            yield Part(range(first, first + len(pictures)), predictions,
+            predictions = self._predict(images)
+            yield Part(range(first, first + len(images)), predictions,
                        time.perf_counter() - start, waiting)
 
-    def _predict(self, pictures: Sequence[Prepared]) -> Predictions:
-        rows = [picture.row for picture in pictures]
+    def _predict(self, images: Sequence[ImageViews]) -> Predictions:
+        rows = [image.row for image in images]
         ids, labels = [row.image_id for row in rows], [row.label for row in rows]
-        views = self.view_probabilities([picture.squares for picture in pictures])
+        views = self.view_probabilities([image.squares for image in images])
         check_finite(ids, views)
         return gather_predictions(
             ids, labels, [row.blacklisted for row in rows],
@@ -113,19 +114,19 @@ class Evaluator:
             curve_ranks(views, labels, self.protocol.curve) if self.curve else None)
 
     def _fill_up(self, squares: Sequence[Sequence[np.ndarray]]) -> list[ms.Tensor]:
-        """One tensor per scale; black pictures fill up the last group."""
-        empty = self.step.pictures - len(squares)
+        """One tensor per scale; black images fill up the last group."""
+        empty = self.step.images - len(squares)
         return [ms.Tensor(np.concatenate([*of_scale, *[np.zeros_like(of_scale[0])] * empty]))
                 for of_scale in zip(*squares)]
 
 
 def mean_of_views(views: np.ndarray, crops: int) -> np.ndarray:
-    """float32 (pictures, crops, classes) -> the mean over the first ``crops``, as float32."""
+    """float32 (images, crops, classes) -> the mean over the first ``crops``, as float32."""
     return views[:, :crops].mean(axis=1, dtype=np.float32)
 
 
 def curve_ranks(views: np.ndarray, labels: Sequence[int], points: Sequence[int]) -> np.ndarray:
-    """uint8 (pictures, points): ``label_ranks`` after the first ``points`` crops of ``views``."""
+    """uint8 (images, points): ``label_ranks`` after the first ``points`` crops of ``views``."""
     return np.stack([label_ranks(mean_of_views(views, crops), labels) for crops in points], axis=1)
 
 

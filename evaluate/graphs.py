@@ -8,7 +8,7 @@ from mindspore import nn, ops
 
 from evaluate.protocols import Protocol, view_boxes
 from evaluate.resampling import bicubic_matrix
-from inceptionv4 import Preprocess
+from inceptionv4.preprocess import Preprocess
 
 
 class Classifier(nn.Cell):
@@ -30,26 +30,26 @@ class Classifier(nn.Cell):
 
 
 class ViewCutter(nn.Cell):
-    """Squares of ``pictures`` pictures -> all their views, in steps of ``views_per_step``.
+    """Squares of ``images`` images -> all their views, in steps of ``views_per_step``.
 
-    Takes one uint8 tensor per scale, (pictures * squares, scale, scale, 3), and gives
-    uint8 tensors (views_per_step, image_size, image_size, 3). The views of a picture stand
+    Takes one uint8 tensor per scale, (images * squares, scale, scale, 3), and gives
+    uint8 tensors (views_per_step, image_size, image_size, 3). The views of an image stand
     together, in the order of ``crop_boxes``.
     """
 
-    def __init__(self, protocol: Protocol, pictures: int, views_per_step: int):
+    def __init__(self, protocol: Protocol, images: int, views_per_step: int):
         super().__init__()
-        self.pictures, self.image_size = pictures, protocol.image_size
+        self.images, self.image_size = images, protocol.image_size
         self.views_per_step = views_per_step
-        self.steps = pictures * protocol.crops // views_per_step
+        self.steps = images * protocol.crops // views_per_step
         self.cutters = nn.CellList([SquareCutter(protocol, scale) for scale in protocol.scales])
 
     def construct(self, *squares: ms.Tensor) -> tuple[ms.Tensor, ...]:
         size = self.image_size
         views = []
         for position, cutter in enumerate(self.cutters):
-            views.append(cutter(squares[position]).reshape(self.pictures, -1, size, size, 3))
-        views = ops.concat(views, axis=1).reshape(-1, size, size, 3)  # (pictures * crops, ...)
+            views.append(cutter(squares[position]).reshape(self.images, -1, size, size, 3))
+        views = ops.concat(views, axis=1).reshape(-1, size, size, 3)  # (images * crops, ...)
         return ops.split(views, self.views_per_step)
 
 

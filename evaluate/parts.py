@@ -19,14 +19,13 @@ from typing import Any, Iterator, Sequence
 
 import numpy as np
 
-from common import RequestError, replaced_file
-from common.files import locked_file
-from convert.workspace import claim
+from common.cli import RequestError
+from common.files import claim_folder, locked_file, replaced_file
 from evaluate.predictions import Part, join_parts, load_predictions
 
 PARTS, REQUEST, LOCK = "parts", "request.json", "lock"
 SECONDS_PER_PART = 60  # a killed run loses no more than this
-SECONDS_BETWEEN_LOOKS = 1  # at what other ranks have finished
+POLL_SECONDS = 1  # at what other ranks have finished
 
 _NAME = re.compile(r"rows-(\d{8})-(\d{8})\.npz")
 
@@ -46,8 +45,8 @@ def opened_parts(out: Path, request: dict[str, Any], alone: bool) -> Iterator[Pa
     folder.mkdir(parents=True, exist_ok=True)
     refusal = f"{out}: another evaluation is writing there; wait for it or give another --out"
     with locked_file(folder / LOCK, refusal) if alone else contextlib.nullcontext():
-        claim(folder / REQUEST, request, f"{folder} holds parts of another evaluation",
-              f"ask for the same, give another --out, or remove {folder} to start over")
+        claim_folder(folder / REQUEST, request, f"{folder} holds parts of another evaluation",
+                     f"ask for the same, give another --out, or remove {folder} to start over")
         yield folder
 
 
@@ -149,7 +148,7 @@ def wait_for_all(folder: Path, images: int) -> None:
     if missing_rows(saved_rows(folder), range(images)):
         print("waiting for the parts of the other ranks", flush=True)
     while missing_rows(saved_rows(folder), range(images)):
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+        time.sleep(POLL_SECONDS)
 
 
 def remove_parts(folder: Path) -> None:

@@ -1,41 +1,43 @@
-"""The best classes of single pictures, for a look at what a checkpoint says."""
+"""The best classes of single images, for a look at what a checkpoint says."""
 
 from pathlib import Path
 from typing import Optional, Sequence
 
 import numpy as np
 
-from common import RequestError
+from common.cli import RequestError
 from common.files import sha256_of_lines
-from convert import open_records
+from convert.records.reader import open_records
 from evaluate.evaluator import Evaluator, check_finite, mean_of_views
-from evaluate.pictures import UNDECODABLE, cut_squares, decode_rgb
 from evaluate.predictions import best_classes
 from evaluate.protocols import Scales, protocol_of
-from inceptionv4 import CheckpointMeta, InceptionV4, load_checkpoint, read_meta, setup_device
+from evaluate.views import UNDECODABLE, cut_squares, decode_rgb
+from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta
+from inceptionv4.device import setup_device
+from inceptionv4.network import InceptionV4
 
 
-def predict_pictures(checkpoint: Path, pictures: Sequence[Path], crops: int,
-                     scales: Optional[Scales], records: Optional[Path],
-                     classes: Optional[Path], device: str) -> str:
-    """The five most probable classes of each picture, as lines for the terminal.
+def predict_images(checkpoint: Path, images: Sequence[Path], crops: int,
+                   scales: Optional[Scales], records: Optional[Path],
+                   classes: Optional[Path], device: str) -> str:
+    """The five most probable classes of each image, as lines for the terminal.
 
     Raises:
-        RequestError: a file that is no picture, a checkpoint that cannot be used, or class names
+        RequestError: a file that is no image, a checkpoint that cannot be used, or class names
             that are not its own.
     """
     meta = read_meta(checkpoint)
     names = class_names(meta, records, classes)
     protocol = protocol_of(crops, meta.image_size, scales)
-    squares = [cut_squares(_decode(path), protocol) for path in pictures]
+    squares = [cut_squares(_decode(path), protocol) for path in images]
     setup_device(device)
     network = InceptionV4(meta.num_classes, meta.batch_norm_decay)
     load_checkpoint(checkpoint, network)
     evaluator = Evaluator(network, protocol, meta.mean, meta.std, views_per_step=crops)
     evaluator.classifier.set_train(False)
     views = np.concatenate([evaluator.view_probabilities([one]) for one in squares])
-    check_finite(pictures, views)
-    return _describe(pictures, mean_of_views(views, crops), names)
+    check_finite(images, views)
+    return _describe(images, mean_of_views(views, crops), names)
 
 
 def class_names(meta: CheckpointMeta, records: Optional[Path],
@@ -71,12 +73,12 @@ def _decode(path: Path):
     try:
         return decode_rgb(encoded)
     except UNDECODABLE as error:
-        raise RequestError(f"{path} cannot be decoded ({error}); give pictures") from error
+        raise RequestError(f"{path} cannot be decoded ({error}); give images") from error
 
 
-def _describe(pictures: Sequence[Path], probabilities: np.ndarray, names: Sequence[str]) -> str:
+def _describe(images: Sequence[Path], probabilities: np.ndarray, names: Sequence[str]) -> str:
     lines = []
-    for path, shares, best in zip(pictures, probabilities, best_classes(probabilities)):
+    for path, shares, best in zip(images, probabilities, best_classes(probabilities)):
         lines += [str(path), *(f"  {100 * shares[label]:6.2f} %  {names[label]}"
                                for label in best)]
     return "\n".join(lines)

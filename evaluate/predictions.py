@@ -17,8 +17,8 @@ from typing import Optional, Sequence
 
 import numpy as np
 
-from common import RequestError, replaced_file
-from common.files import PathLike
+from common.cli import RequestError
+from common.files import PathLike, replaced_file
 
 TOP = 5
 DTYPES = {"image_id": np.int32, "label": np.int32, "blacklisted": np.bool_,

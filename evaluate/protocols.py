@@ -1,15 +1,16 @@
-"""Crop protocols as plain data: which views of a picture are classified and averaged.
+"""Crop protocols as plain data: which views of an image are classified and averaged.
 
-A picture is resized, once per scale, until its shorter side has that many pixels. From the
-resized picture one or three squares are taken that span the shorter side, from each square one
+An image is resized, once per scale, until its shorter side has that many pixels. From the
+resized image one or three squares are taken that span the shorter side, from each square one
 or more views, and each view may be mirrored as well. Everything is whole pixels and exact: the
 first square, or corner, starts at pixel 0 and the last one ends with the last pixel.
 """
 
 from dataclasses import dataclass
-from typing import Callable, Final, Literal, NamedTuple, Optional, Sequence, Union
+from typing import (Callable, Final, Literal, NamedTuple, Optional, Sequence,
+                    Union)
 
-from common import RequestError
+from common.cli import RequestError
 
 # Where a square or a view lies in the room it has: offset = room * position // 2.
 START, CENTRE, END = 0, 1, 2
@@ -43,7 +44,7 @@ class Box(NamedTuple):
 
 
 class Crop(NamedTuple):
-    """One view: ``box`` of the picture resized to the shorter side ``scale``.
+    """One view: ``box`` of the image resized to the shorter side ``scale``.
 
     A box larger than the image size stands for a whole square that is resized to it.
     """
@@ -86,7 +87,7 @@ class Protocol:
 
 
 def single_crop(image_size: int) -> Protocol:
-    """The centre of the picture, shorter side ``image_size`` / 0.875."""
+    """The centre of the image, shorter side ``image_size`` / 0.875."""
     return Protocol(image_size, (centre_scale(image_size),), (CENTRE,), ((CENTRE, CENTRE),),
                     whole_square=False, mirrored=False)
 
@@ -177,7 +178,7 @@ def resized_size(width: int, height: int, scale: int) -> tuple[int, int]:
 
 
 def square_boxes(protocol: Protocol, width: int, height: int) -> list[Box]:
-    """The squares of a resized picture: left to right, or top to bottom in a portrait."""
+    """The squares of a resized image: left to right, or top to bottom in a portrait."""
     side = min(width, height)
     return [_square((width - side) * position // 2, (height - side) * position // 2, side)
             for position in protocol.squares]
@@ -192,7 +193,7 @@ def view_boxes(protocol: Protocol, side: int) -> list[Box]:
 
 
 def crop_boxes(protocol: Protocol, width: int, height: int) -> list[Crop]:
-    """Every crop of a picture of that size, in the order of the network's outputs."""
+    """Every crop of an image of that size, in the order of the network's outputs."""
     return [Crop(scale, _square(square.left + view.left, square.top + view.top, view.side), mirror)
             for scale in protocol.scales
             for square in square_boxes(protocol, *resized_size(width, height, scale))

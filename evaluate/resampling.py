@@ -11,7 +11,7 @@ from numba import njit
 
 BICUBIC_A = -0.5  # R. Keys, "Cubic convolution interpolation", IEEE Trans. ASSP 29 (1981)
 REACH = 2.0  # pixels on either side, before a kernel is widened for shrinking
-PRECISION_BITS = 22  # Pillow rounds the weights of 8-bit pictures to this fraction
+PRECISION_BITS = 22  # Pillow rounds the weights of 8-bit images to this fraction
 BLOCK = 16  # pixels
 _ONE, _HALF = 1 << PRECISION_BITS, 1 << (PRECISION_BITS - 1)
 

@@ -6,10 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Sequence
 
-from common import RequestError, write_json, write_text
-from evaluate.page import result_page
+from common.cli import RequestError
+from common.files import write_json, write_text
 from evaluate.predictions import Predictions, save_predictions
 from evaluate.protocols import Protocol
+from evaluate.result_page import result_page
 from evaluate.scores import curve_scores, score
 
 PREDICTIONS_NAME, JSON_NAME, PAGE_NAME = "predictions.npz", "result.json", "result.md"

@@ -6,7 +6,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from common import RequestError
+from common.cli import RequestError
 from evaluate.predictions import TOP, Predictions
 
 CONFIDENCE = 0.95

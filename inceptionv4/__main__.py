@@ -4,9 +4,9 @@ import argparse
 import sys
 from dataclasses import asdict
 
-from common import ArgumentParser, run_command
-from inceptionv4 import add_device_option
-from inceptionv4.foreign import ORIGINS
+from common.cli import ArgumentParser, run_command
+from inceptionv4.exchange.foreign import ORIGINS
+from inceptionv4.options import add_device_option
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def _add_import(commands: argparse._SubParsersAction) -> None:
 
 
 def _add_export(commands: argparse._SubParsersAction) -> None:
-    about = ("a checkpoint as one file that takes uint8 pictures (N, S, S, 3) in RGB, S the "
+    about = ("a checkpoint as one file that takes uint8 images (N, S, S, 3) in RGB, S the "
              "checkpoint's image_size, normalises them itself and gives float32 logits "
              "(N, classes); what was exported is run and compared before it is kept")
     export = commands.add_parser("export", help="a checkpoint as MindIR or ONNX",
@@ -50,7 +50,7 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
                         help="mindir: for MindSpore and MindSpore Lite; onnx: for others")
     export.add_argument("--out", required=True, help="file to write, .mindir or .onnx")
     export.add_argument("--batch-size", type=int, default=1,
-                        help="pictures a call, the N that is fixed in the file")
+                        help="images a call, the N that is fixed in the file")
     add_device_option(export)
 
 
@@ -58,7 +58,7 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
 
 
 def _show(arguments: argparse.Namespace) -> None:
-    from inceptionv4 import read_checkpoint
+    from inceptionv4.checkpoint import read_checkpoint
     meta, parameters = read_checkpoint(arguments.checkpoint)
     for name, value in asdict(meta).items():
         print(f"{name}: {value}")
@@ -67,7 +67,7 @@ def _show(arguments: argparse.Namespace) -> None:
 
 
 def _import(arguments: argparse.Namespace) -> None:
-    from inceptionv4 import import_checkpoint
+    from inceptionv4.exchange.importer import import_checkpoint
     done = import_checkpoint(arguments.file, arguments.origin, arguments.out)
     print(f"{arguments.out}: {done.arrays} arrays, {done.meta.num_classes} classes, "
           f"mean {done.meta.mean}, std {done.meta.std}")
@@ -78,7 +78,8 @@ def _import(arguments: argparse.Namespace) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from inceptionv4 import export_checkpoint, setup_device
+    from inceptionv4.device import setup_device
+    from inceptionv4.exchange.exporter import export_checkpoint
     print(setup_device(arguments.device).describe(), flush=True)
     difference = export_checkpoint(arguments.checkpoint, arguments.format, arguments.out,
                                    arguments.batch_size)

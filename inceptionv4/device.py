@@ -11,7 +11,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import communication, nn, ops
 
-from common import RequestError
+from common.cli import RequestError
 from inceptionv4.options import DEVICE_TARGETS
 
 # MindSpore 2.10's oneDNN has no AVX-512 kernel for convolutions wider than 1x1 in MindSpore's
@@ -112,7 +112,7 @@ def _join_ranks() -> tuple[int, int, int]:
     return rank, ranks, communication.get_local_rank_size()
 
 
-def meet_ranks(device: Device) -> None:
+def barrier(device: Device) -> None:
     """Return when every rank has come here. At once where there is but one.
 
     A sum over the ranks, since MindSpore's CPU library has no barrier. The launcher ends all
@@ -122,7 +122,7 @@ def meet_ranks(device: Device) -> None:
         ops.AllReduce()(ms.Tensor([1.0], ms.float32)).asnumpy()
 
 
-def same_on_all_ranks(device: Device, *numbers: int) -> bool:
+def ranks_agree(device: Device, *numbers: int) -> bool:
     """Whether every rank says the same numbers, from 0 and within 24 bits; all ranks have to ask.
     """
     if device.ranks == 1:

@@ -2,7 +2,7 @@
 
 MindSpore's own ``nn.Dropout`` keeps its random state inside the compiled kernel, where no seed
 brings a mask back. A run that is to be resumed to the bit needs a mask that depends on (seed,
-step, picture) alone, and one that is shared out over ranks needs it to be the same for a picture
+step, image) alone, and one that is shared out over ranks needs it to be the same for an image
 on whichever rank it is.
 """
 

@@ -7,6 +7,7 @@ of that rank's log and its exit code; rank 0's log is shown as it grows.
 """
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -21,9 +22,10 @@ from typing import Iterable, Iterator, Sequence
 
 import psutil
 
-from common import ArgumentParser, CheckFailed, RequestError, run_command
+from common.cli import (TYPED_COMMAND, ArgumentParser, CheckFailed,
+                        RequestError, run_command, typed_command)
 
-SECONDS_BETWEEN_LOOKS = 0.2
+POLL_SECONDS = 0.2
 LAST_LINES = 20  # of a dead rank's log
 SECONDS_TO_END = 10  # for what was asked to stop
 SECONDS_TO_LISTEN = 5  # to what msrun said before it ended
@@ -33,7 +35,7 @@ _DEAD_RANK = re.compile(r"Worker process (\d+) exit with exception. Error code: 
 
 
 @dataclass(frozen=True)
-class Job:
+class LaunchRequest:
     """What to start: ``ranks`` processes in all, ``local_ranks`` of them on this host."""
 
     module: str
@@ -65,11 +67,12 @@ def main() -> int:
     if given.ranks < 1 or not 0 <= given.host_rank < given.hosts:
         raise RequestError(f"--ranks {given.ranks} --hosts {given.hosts} --host-rank "
                            f"{given.host_rank}: at least 1 rank and host, hosts count from 0")
-    return launch(Job(given.module, given.arguments, given.ranks * given.hosts, given.ranks,
-                      given.master, given.port, given.host_rank, given.log_dir))
+    return launch(LaunchRequest(given.module, given.arguments, given.ranks * given.hosts,
+                                given.ranks,
+                                given.master, given.port, given.host_rank, given.log_dir))
 
 
-def launch(job: Job) -> int:
+def launch(job: LaunchRequest) -> int:
     """Run the job to its end; returns its exit code, that of the first rank that died if one did.
 
     Raises:
@@ -86,7 +89,7 @@ def launch(job: Job) -> int:
                                stderr=subprocess.PIPE, text=True, start_new_session=True)
     started = {psutil.Process(running.pid)}
     try:
-        with _shown(_log(job, _own_ranks(job)[0])):
+        with _tailing(_log(job, _own_ranks(job)[0])):
             return _watch(job, running, started)
     finally:
         for number in ENDING_SIGNALS:  # a second Ctrl-C would leave processes behind
@@ -95,7 +98,7 @@ def launch(job: Job) -> int:
         running.wait()
 
 
-def _check_port(job: Job) -> None:
+def _check_port(job: LaunchRequest) -> None:
     """Another job's scheduler would take these ranks for its own, or refuse them minutes later."""
     if job.host_rank > 0:
         return
@@ -109,7 +112,7 @@ def _check_port(job: Job) -> None:
                                "and an address of this host") from None
 
 
-def _msrun_command(job: Job) -> list[str]:
+def _msrun_command(job: LaunchRequest) -> list[str]:
     return [sys.executable, "-m", "mindspore.parallel.cluster.run",
             f"--worker_num={job.ranks}", f"--local_worker_num={job.local_ranks}",
             f"--master_addr={job.master}", f"--master_port={job.port}",
@@ -121,19 +124,19 @@ def _msrun_command(job: Job) -> list[str]:
 def _environment() -> dict[str, str]:
     """msrun starts the "python" of the PATH, whichever one runs it."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path}
+    return {**os.environ, "PATH": path, TYPED_COMMAND: json.dumps(typed_command())}
 
 
-def _own_ranks(job: Job) -> range:
+def _own_ranks(job: LaunchRequest) -> range:
     """Those on this host."""
     return range(job.host_rank * job.local_ranks, (job.host_rank + 1) * job.local_ranks)
 
 
-def _log(job: Job, rank: int) -> Path:
+def _log(job: LaunchRequest, rank: int) -> Path:
     return job.log_dir / f"worker_{rank}.log"
 
 
-def _watch(job: Job, running: subprocess.Popen, started: set[psutil.Process]) -> int:
+def _watch(job: LaunchRequest, running: subprocess.Popen, started: set[psutil.Process]) -> int:
     """Wait for the end of msrun, or of the first rank that dies; ``started`` gathers all that msrun
     starts, which may outlive it."""
     said: list[str] = []
@@ -150,7 +153,7 @@ def _watch(job: Job, running: subprocess.Popen, started: set[psutil.Process]) ->
             for rank in _ranks_of(process, rank_of, job):
                 _report_dead_rank(job, rank, code)
             return code if code > 0 else 1
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+        time.sleep(POLL_SECONDS)
     listener.join(SECONDS_TO_LISTEN)  # what outlives msrun may keep its pipe open
     if running.returncode != 0:
         raise CheckFailed(f"msrun ended with {running.returncode} ({''.join(said[-1:]).strip()}); "
@@ -175,14 +178,14 @@ def _ranks_by_process(children: Sequence[psutil.Process]) -> dict[int, int]:
     return ranks
 
 
-def _ranks_of(process: int, rank_of: dict[int, int], job: Job) -> list[int]:
+def _ranks_of(process: int, rank_of: dict[int, int], job: LaunchRequest) -> list[int]:
     """The rank of that process; if it died before it was seen, all ranks that never were."""
     if process in rank_of:
         return [rank_of[process]]
     return sorted({*_own_ranks(job)} - {*rank_of.values()})
 
 
-def _report_dead_rank(job: Job, rank: int, code: int) -> None:
+def _report_dead_rank(job: LaunchRequest, rank: int, code: int) -> None:
     log = _log(job, rank)
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
@@ -191,7 +194,7 @@ def _report_dead_rank(job: Job, rank: int, code: int) -> None:
 
 
 @contextlib.contextmanager
-def _shown(log: Path) -> Iterator[None]:
+def _tailing(log: Path) -> Iterator[None]:
     """Print what is written to ``log``, as it comes."""
     done = threading.Event()
     reader = threading.Thread(target=_show, args=(log, done))
@@ -215,7 +218,7 @@ def _show(log: Path, done: threading.Event) -> None:
             print(text, end="", flush=True)
         if last:
             return
-        done.wait(SECONDS_BETWEEN_LOOKS)
+        done.wait(POLL_SECONDS)
 
 
 def _end_all(started: Iterable[psutil.Process]) -> None:

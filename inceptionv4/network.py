@@ -137,7 +137,7 @@ def _inception_c(conv: ConvMaker) -> nn.Cell:
 class InceptionV4(nn.Cell):
     """Figure 9: (N, 3, H, W) float32, H and W >= 75 -> logits (N, num_classes) float32.
 
-    Pictures come in as x / 127.5 - 1 (see ``Preprocess``). 42,679,816 trainable parameters at
+    Images come in as x / 127.5 - 1 (see ``Preprocess``). 42,679,816 trainable parameters at
     1,000 classes. The softmax of the figure is left to the loss or to the evaluation.
 
     Args:
@@ -146,7 +146,7 @@ class InceptionV4(nn.Cell):
             the averages need thousands of steps; a short run wants about 0.9.
         dropout_keep: share of the features that dropout keeps in training, above 0 up to 1.
 
-    construct also takes ``keys``, int32 (N,): in training a picture's dropout mask follows from
+    construct also takes ``keys``, int32 (N,): in training an image's dropout mask follows from
     its key (see ``KeyedDropout``); evaluation needs none.
     """
 

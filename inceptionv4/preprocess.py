@@ -1,6 +1,6 @@
-"""From the bytes of pictures to what the network reads, as a part of the graph.
+"""From the bytes of images to what the network reads, as a part of the graph.
 
-Pictures cross from host to device as uint8, a quarter of the bytes of float32; normalising and
+Images cross from host to device as uint8, a quarter of the bytes of float32; normalising and
 changing the layout on the device also leaves the host's cores free for decoding.
 """
 

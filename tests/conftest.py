@@ -3,9 +3,12 @@ operation (the first one to run decides on the kernels of the process)."""
 
 import pytest
 
-from inceptionv4 import setup_device
+from common.jpeg import prefer_pillows_libjpeg
+
+prefer_pillows_libjpeg()  # before anything imports MindSpore, as every command does
 
 
 @pytest.fixture(scope="session", autouse=True)
 def cpu():
+    from inceptionv4.device import setup_device
     setup_device("CPU")

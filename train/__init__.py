@@ -2,7 +2,3 @@
 
 ``python -m train`` is the way in; ``train.recipe`` says what it does, in the seed report's numbers.
 """
-
-from train.recipe import PRESETS, Phase, Recipe, learning_rates
-
-__all__ = ["PRESETS", "Phase", "Recipe", "learning_rates"]

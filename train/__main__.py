@@ -2,14 +2,15 @@
 
 import sys
 
-from common import run_command
+from common.cli import run_command
 from train.options import checked_recipe, train_parser
 
 
 def main() -> None:
     arguments = train_parser().parse_args()
     recipe = checked_recipe(arguments)
-    from train.command import dry_run, train  # loads MindSpore, which takes seconds
+    from train.command import dry_run  # loads MindSpore, which takes seconds
+    from train.command import train
     (train if arguments.dry_run is None else dry_run)(recipe, arguments)
 
 

@@ -8,14 +8,15 @@ from typing import Mapping, NamedTuple, Optional
 
 import mindspore as ms
 
-from common import RequestError
-from inceptionv4 import CheckpointMeta, read_checkpoint, read_meta, save_checkpoint
+from common.cli import RequestError
+from inceptionv4.checkpoint import (CheckpointMeta, read_checkpoint, read_meta,
+                                    save_checkpoint)
 
 _PREFIX = "inceptionv4-"
 _NAME = re.compile(rf"{_PREFIX}\d+_(?P<step>\d+)\.ckpt")
 
 
-class Found(NamedTuple):
+class LoadedCheckpoint(NamedTuple):
     """A complete checkpoint."""
 
     path: Path
@@ -69,17 +70,17 @@ def _top1_error(path: Path) -> Optional[float]:
         return None
 
 
-def newest_complete(folder: Path) -> Optional[Found]:
+def newest_complete(folder: Path) -> Optional[LoadedCheckpoint]:
     """The last checkpoint that is whole; a warning names each one that is not."""
     for path in reversed(checkpoints(folder)):
         try:
-            return Found(path, *read_checkpoint(path))
+            return LoadedCheckpoint(path, *read_checkpoint(path))
         except RequestError as error:
             print(f"warning: left out for resuming: {error}", file=sys.stderr)
     return None
 
 
-def remove_later(folder: Path, epoch: int) -> None:
+def remove_after(folder: Path, epoch: int) -> None:
     """Remove the checkpoints behind ``epoch``: damaged ones, which would count as the last."""
     for path in checkpoints(folder):
         if int(path.stem.removeprefix(_PREFIX).split("_")[0]) > epoch:

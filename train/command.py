@@ -8,17 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-from common import RequestError
-from convert import RecordSet, open_records
-from inceptionv4 import CheckpointMeta, Device, same_on_all_ranks, setup_device
+from common.cli import RequestError
+from convert.records.reader import RecordSet, open_records
+from inceptionv4.checkpoint import CheckpointMeta
+from inceptionv4.device import Device, ranks_agree, setup_device
 from train.checkpoints import newest_complete
 from train.feed import workers_for
-from train.pictures import Source, open_class_folders
-from train.plan import Plan, check_disk, check_validation, describe_plan, make_plan
+from train.plan import (Plan, check_disk, check_validation, describe_plan,
+                        make_plan)
 from train.recipe import Recipe
-from train.run_folder import (CHECKPOINTS, check_same_run, check_unused, config_of, has_config,
-                              locked_run, resume_at, start_run, workers_of_run, write_plan)
-from train.trainer import Run, Trainer
+from train.run_folder import (CHECKPOINTS, check_same_run, check_unused,
+                              config_of, has_config, locked_run, resume_at,
+                              start_run, workers_of_run, write_plan)
+from train.source import Source, open_class_folders
+from train.trainer import RunOptions, Trainer
 
 
 def dry_run(recipe: Recipe, arguments: argparse.Namespace) -> None:
@@ -103,7 +106,7 @@ def _check_agreement(device: Device, done: Optional[CheckpointMeta]) -> None:
     weights would be averaged in silence."""
     step = done.step if done else 0
     digest = int(done.ckpt_sha256[:6], 16) if done else 0
-    if not same_on_all_ranks(device, step, digest):
+    if not ranks_agree(device, step, digest):
         raise RequestError("the ranks would go on from different checkpoints (this one from step "
                            f"{step}): all hosts have to see the same --run folder")
 
@@ -132,15 +135,15 @@ def _checked_plan(recipe: Recipe, arguments: argparse.Namespace, source: Source,
 
 
 def _run_options(arguments: argparse.Namespace, device: Device,
-                 after_save: Callable[[Path], None]) -> Run:
+                 after_save: Callable[[Path], None]) -> RunOptions:
     """Sink mode where the device has it, unless the user says otherwise."""
     if arguments.sink and not device.supports_sink:
         raise RequestError(f"--sink: {device.name} has no sink mode; leave it out")
     sink = device.supports_sink if arguments.sink is None else arguments.sink
-    return Run(arguments.run, arguments.keep, arguments.sink_size if sink else 0, after_save)
+    return RunOptions(arguments.run, arguments.keep, arguments.sink_size if sink else 0, after_save)
 
 
-def _describe_device(device: Device, run: Run) -> str:
+def _describe_device(device: Device, run: RunOptions) -> str:
     sink = (f"; sink mode, a look at the loss every {run.sink_size} steps" if run.sink_size else
             "; sink mode off" if device.supports_sink else "")  # else the device says it
     return device.describe() + sink

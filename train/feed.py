@@ -1,4 +1,4 @@
-"""The training feed: encoded pictures to batches of random crops.
+"""The training feed: encoded images to batches of random crops.
 
 By default uint8 and channels last: normalising and the change of layout are the network's, see
 ``inceptionv4.Preprocess``. On the host they cost a third of the speed and make a batch four times
@@ -12,13 +12,13 @@ import mindspore.dataset as ds
 import numpy as np
 from mindspore.dataset import vision
 
-from common import RequestError
-from convert.naming import PICTURE_EXTENSIONS
-from inceptionv4 import INCEPTION_MEAN, INCEPTION_STD
-from train.pictures import ClassFolders, Source
+from common.cli import RequestError
+from convert.sources.naming import IMAGE_EXTENSIONS
+from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train.recipe import Recipe
+from train.source import ClassFolders, Source
 
-# Of encoded pictures, 115 KB each in ImageNet: 235 MB for a rank. Records were shuffled once before
+# Of encoded images, 115 KB each in ImageNet: 235 MB for a rank. Records were shuffled once before
 # they were cut into shards, so neighbours in a file are a random lot; the buffer mixes the ends of
 # one file with the beginning of the next and makes other batches of them in each epoch.
 SHUFFLE_BUFFER = 2048
@@ -45,13 +45,13 @@ def training_feed(source: Source, recipe: Recipe, epoch: int, steps: int, rank: 
     """The batches of one epoch for one rank, in an order and with crops that depend on
     (recipe.seed, epoch) and the number of workers alone.
 
-    The order is one of all pictures, dealt out to the ranks one by one, so that step k takes the
-    same pictures whatever the number of ranks that share its global batch (with
+    The order is one of all images, dealt out to the ranks one by one, so that step k takes the
+    same images whatever the number of ranks that share its global batch (with
     ``recipe.shuffle`` "shard" only as far as the ranks' buffers mix alike).
 
     Args:
         epoch: from 1.
-        steps: batches to give; the pictures behind them are left out.
+        steps: batches to give; the images behind them are left out.
         rank: 0 to recipe.ranks - 1.
 
     Returns:
@@ -66,7 +66,7 @@ def training_feed(source: Source, recipe: Recipe, epoch: int, steps: int, rank: 
 
 def epoch_rows(source: Source, recipe: Recipe, epoch: int, rank: int = 0,
                columns: Sequence[str] = ("image", "label")) -> ds.Dataset:
-    """The rows of one rank in the order of the epoch, pictures still encoded.
+    """The rows of one rank in the order of the epoch, images still encoded.
 
     Args:
         columns: of the records; class folders have ``image`` and ``label`` alone.
@@ -82,16 +82,16 @@ def epoch_rows(source: Source, recipe: Recipe, epoch: int, rank: int = 0,
 
 
 def _folder_rows(source: ClassFolders, share: dict) -> ds.Dataset:
-    endings = [ending for lower in PICTURE_EXTENSIONS for ending in (lower, lower.upper())]
+    endings = [ending for lower in IMAGE_EXTENSIONS for ending in (lower, lower.upper())]
     rows = ds.ImageFolderDataset(
         str(source.folder), extensions=endings, shuffle=True,
         # By itself it numbers hidden and empty folders, too.
         class_indexing={name: label for label, name in enumerate(source.class_names)}, **share)
     there, expected = rows.get_dataset_size(), -(-source.images // share["num_shards"])
     if there != expected:
-        raise RequestError(f"{source.folder}: a rank's share is {there} pictures to MindSpore, "
-                           f"{expected} by the listing; give endings of pictures in lower or upper "
-                           "case only, and no pictures outside of class folders")
+        raise RequestError(f"{source.folder}: a rank's share is {there} images to MindSpore, "
+                           f"{expected} by the listing; give endings of images in lower or upper "
+                           "case only, and no images outside of class folders")
     return rows
 
 

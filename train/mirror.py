@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Optional
 
-from common import RequestError
+from common.cli import RequestError
 from train.obs import call_moxing, host_lock, join, list_names, replaced_folder
 from train.run_folder import CHECKPOINTS, CONFIG, HISTORY, PLAN
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 if not __package__:  # started as a script: the path has this folder, and needs the one above
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from common import ArgumentParser, RequestError, run_command
+from common.cli import ArgumentParser, RequestError, run_command
 from train.obs import bring_records, call_moxing, is_obs, join
 from train.options import checked_recipe, train_parser
 from train.recipe import Recipe
@@ -28,7 +28,7 @@ CACHE = Path("/cache")  # ModelArts' local disk
 GIVEN_BY_URLS = {"--records": "--data_url", "--val-records": "--data_url", "--run": "--train_url"}
 
 
-class Job(NamedTuple):
+class ModelArtsJob(NamedTuple):
     """What ModelArts asks for."""
 
     data_url: str  # folder of the record sets train/ and val/
@@ -64,7 +64,7 @@ def is_first_rank() -> bool:
     return os.environ.get("RANK_ID", "0") == "0"
 
 
-def parse_job(words: list[str]) -> Job:
+def parse_job(words: list[str]) -> ModelArtsJob:
     """Sort the platform's arguments into ours, the training's and those that nobody knows."""
     parser = ArgumentParser(prog="train/modelarts.py", description="Train on Huawei ModelArts.",
                             epilog="All other arguments are those of python -m train.")
@@ -78,7 +78,7 @@ def parse_job(words: list[str]) -> Job:
     for flag, url in GIVEN_BY_URLS.items():
         if any(word.split("=")[0] == flag for word in spelled):
             raise RequestError(f"{flag} is not an argument here: it follows from {url}")
-    job = Job(given.data_url, given.train_url, given.local_dir, argparse.Namespace(), [])
+    job = ModelArtsJob(given.data_url, given.train_url, given.local_dir, argparse.Namespace(), [])
     arguments, unknown = train_parser().parse_known_args(
         [*spelled, f"--records={job.records / 'train'}", f"--run={run_folder(job)}"])
     as_given = dict(zip(spelled, rest))
@@ -103,7 +103,7 @@ def as_flag(word: str) -> str:
     return f"--no-{name[2:]}" if value.lower() == "false" else name + equals + value
 
 
-def run_folder(job: Job) -> Path:
+def run_folder(job: ModelArtsJob) -> Path:
     """The run on this host: a folder of its own for each place on OBS."""
     if not is_obs(job.train_url):
         return Path(job.train_url)
@@ -111,7 +111,7 @@ def run_folder(job: Job) -> Path:
     return job.local_dir / "runs" / digest[:12]
 
 
-def train_on_obs(recipe: Recipe, job: Job) -> None:
+def train_on_obs(recipe: Recipe, job: ModelArtsJob) -> None:
     """Train in a run folder on this host that is mirrored on OBS."""
     from train.command import train
     from train.mirror import Mirror
@@ -130,19 +130,19 @@ def train_on_obs(recipe: Recipe, job: Job) -> None:
     mirror.finish()
 
 
-def train_here(recipe: Recipe, job: Job) -> None:
+def train_here(recipe: Recipe, job: ModelArtsJob) -> None:
     from train.command import train
     place_records(job)
     train(recipe, job.arguments, lambda run: None)
 
 
-def plan_only(recipe: Recipe, job: Job) -> None:
+def plan_only(recipe: Recipe, job: ModelArtsJob) -> None:
     from train.command import dry_run
     place_records(job)
     dry_run(recipe, job.arguments)
 
 
-def place_records(job: Job) -> None:
+def place_records(job: ModelArtsJob) -> None:
     """See that the record sets are on this host; ``val/`` may be missing."""
     has_val = (job.records / "val").exists()
     if is_obs(job.data_url):

@@ -17,10 +17,10 @@ import time
 from pathlib import Path
 from typing import Any, Iterator
 
-from common import RequestError
+from common.cli import RequestError
 from common.files import fsync_folder
-from convert import open_records, read_manifest
-from convert.manifest import MANIFEST_NAME
+from convert.records.manifest import MANIFEST_NAME, read_manifest
+from convert.records.reader import open_records
 
 SCHEME = "obs://"
 

@@ -6,8 +6,8 @@ from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from common import ArgumentParser, RequestError
-from inceptionv4 import add_device_option
+from common.cli import ArgumentParser, RequestError
+from inceptionv4.options import add_device_option
 from train.recipe import PRESETS, Phase, Recipe, check_recipe, with_epochs
 
 NOT_FLAGS = ("preset", "phases", "ranks")  # have flags of their own, or are the launcher's to say
@@ -19,7 +19,7 @@ def train_parser() -> ArgumentParser:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--records", type=Path, help="folder of the training record set")
     source.add_argument("--images", type=Path,
-                        help="folder of class folders with pictures instead, slow on slow storage")
+                        help="folder of class folders with images instead, slow on slow storage")
     parser.add_argument("--val-records", type=Path, help="folder of the validation record set, "
                         "scored with one crop after each epoch (default: no scores)")
     parser.add_argument("--run", type=Path, required=True, help="folder for the run, a new one "

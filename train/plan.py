@@ -7,10 +7,10 @@ from typing import Any, Optional
 
 import numpy as np
 
-from common import RequestError
-from convert import RecordSet
-from train.pictures import Source
+from common.cli import RequestError
+from convert.records.reader import RecordSet
 from train.recipe import Recipe, learning_rates
+from train.source import Source
 
 # Weights, and two more values per weight for Adam (one and a momentum for RMSProp), in float32.
 PARAMETERS_WITHOUT_CLASSIFIER = 41_142_816  # Inception-v4 (arXiv 1602.07261) up to the pooling
@@ -24,7 +24,7 @@ class Plan:
     """The run in numbers."""
 
     images: int
-    data_bytes: int  # of encoded pictures, with records also what stands around them
+    data_bytes: int  # of encoded images, with records also what stands around them
     steps_per_epoch: int
     left_out: int  # images of each epoch behind its last whole step; other ones in each epoch
     epochs: int

@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from common import RequestError
+from common.cli import RequestError
 
 SEED_GLOBAL_BATCH = 1024  # images a step, 8 x 128: the batch that the seed's rates belong to
 
@@ -73,7 +73,7 @@ class Recipe:
     dropout_keep: float = _value(0.8, "share of features dropout keeps", 1e-3, 1)  # figure 9
     image_size: int = _value(299, "pixels of a side of what the network sees", 75)  # figure 9
     # Random crops as in arXiv 1409.4842, section 6: 8 to 100 % of the area, aspect 3/4 to 4/3.
-    min_crop_area: float = _value(0.08, "smallest share of a picture's area in a crop", 1e-3, 1)
+    min_crop_area: float = _value(0.08, "smallest share of an image's area in a crop", 1e-3, 1)
     max_crop_aspect: float = _value(4 / 3, "largest ratio of a crop's sides, either way", 1)
     # The authors' training code, slim inception_preprocessing.py, distort_color; off as in the
     # seed report, which does not mention it.
@@ -102,7 +102,7 @@ PRESETS = {
     "adsl-8p": Recipe(),
     "adsl-1p": Recipe(preset="adsl-1p", ranks=1, batch_size=32),  # seed report, note 1
     # Ours. RMSProp with epsilon 1 and averages of 0.9997 need thousands of steps to show
-    # anything; this learns ten easy classes from 600 pictures within minutes on two cores.
+    # anything; this learns ten easy classes from 600 images within minutes on two cores.
     "smoke": Recipe(
         preset="smoke", phases=(Phase(5, 0, 1e-3, 1, 1), Phase(2, 0, 2e-4, 0.4, 1)), ranks=1,
         batch_size=16, scale_lr=False, optimizer="adam", decay=0.999, epsilon=1e-8, momentum=0.9,

@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 from typing import Any, ContextManager
 
-from common import RequestError, write_json, write_text
-from common.files import locked_file, read_json_lines
-from train.checkpoints import remove_later, remove_unfinished
+from common.cli import RequestError
+from common.files import locked_file, read_json_lines, write_json, write_text
+from train.checkpoints import remove_after, remove_unfinished
 from train.plan import Plan, plan_fields
 from train.recipe import Recipe
 
@@ -33,14 +33,14 @@ def check_unused(folder: Path) -> None:
     """RequestError when ``folder`` holds a run already, or something else."""
     if folder.exists() and not folder.is_dir():
         raise RequestError(f"--run {folder} is a file; give a folder")
-    strangers = sorted(path.name for path in folder.iterdir() if not _is_of_no_run(path)
+    strangers = sorted(path.name for path in folder.iterdir() if not _is_leftover(path)
                        ) if folder.exists() else []
     if strangers:
         raise RequestError(f"--run {folder} is in use (it holds {strangers[0]}); go on with it by "
                            "--resume, give another folder, or remove it")
 
 
-def _is_of_no_run(path: Path) -> bool:
+def _is_leftover(path: Path) -> bool:
     """What a dry run leaves, or a run that was killed before its config was written."""
     empty = path.name == CHECKPOINTS and not any(path.iterdir())
     return path.name in (PLAN, LOCK) or empty or path.match(_TEMPORARY)
@@ -106,7 +106,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 def resume_at(folder: Path, epoch: int) -> None:
     """Take back history and checkpoints behind the end of ``epoch``; those are not whole."""
-    remove_later(folder / CHECKPOINTS, epoch)
+    remove_after(folder / CHECKPOINTS, epoch)
     if (folder / HISTORY).exists():
         kept = [json.dumps(line) + "\n" for line in read_history(folder) if line["epoch"] <= epoch]
         write_text(folder / HISTORY, "".join(kept))

@@ -4,8 +4,11 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
 
-from inceptionv4 import (InceptionV4, Preprocess, exact_rmsprop, mix_bits,
-                         network_parameters)
+from inceptionv4.checkpoint import network_parameters
+from inceptionv4.device import exact_rmsprop
+from inceptionv4.dropout import mix_bits
+from inceptionv4.network import InceptionV4
+from inceptionv4.preprocess import Preprocess
 from train.loss import SmoothedCrossEntropy
 from train.recipe import Recipe
 
@@ -32,9 +35,9 @@ class Forward(nn.Cell):
 
 
 class RowKeys(nn.Cell):
-    """Number of the step, int32 (1,) -> int32 (batch_size,), one key for each picture of a rank.
+    """Number of the step, int32 (1,) -> int32 (batch_size,), one key for each image of a rank.
 
-    A picture's key follows from seed, step and its place in the global batch, of which rank r of
+    An image's key follows from seed, step and its place in the global batch, of which rank r of
     n has the rows r, r + n, r + 2n and so on, as the feed deals them out.
     """
 

@@ -11,23 +11,27 @@ from typing import Any, Callable, Iterator, NamedTuple, Optional
 import mindspore as ms
 import numpy as np
 
-from common import CheckFailed, RequestError, progress_bar
-from convert import RecordSet
-from evaluate import Evaluator, protocol_of, score
-from inceptionv4 import INCEPTION_MEAN, INCEPTION_STD, CheckpointMeta, Device
-from train.checkpoints import Found, add_checkpoint
+from common.cli import CheckFailed, RequestError, progress_bar
+from convert.records.reader import RecordSet
+from evaluate.evaluator import Evaluator
+from evaluate.protocols import protocol_of
+from evaluate.scores import score
+from inceptionv4.checkpoint import CheckpointMeta
+from inceptionv4.device import Device
+from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
+from train.checkpoints import LoadedCheckpoint, add_checkpoint
 from train.feed import training_feed
-from train.loop import Taken, host_steps, next_batch, sink_steps
-from train.pictures import Source
+from train.loop import StepResult, host_steps, next_batch, sink_steps
 from train.plan import Plan
 from train.recipe import Recipe
 from train.run_folder import CHECKPOINTS, TENSORBOARD, add_history
+from train.source import Source
 from train.step import build_network, build_step, training_state
 from train.watch import add_to_tensorboard, describe_epoch
 
 
 @dataclass(frozen=True)
-class Run:
+class RunOptions:
     """Where a run goes and how it is carried out; none of it changes the weights.
 
     Attributes:
@@ -61,7 +65,7 @@ class Trainer:
     """
 
     def __init__(self, recipe: Recipe, plan: Plan, source: Source,
-                 validation: Optional[RecordSet], device: Device, run: Run):
+                 validation: Optional[RecordSet], device: Device, run: RunOptions):
         self.recipe, self.plan, self.source, self.validation = recipe, plan, source, validation
         self.device, self.run_options = device, run
         self.steps_ended: Optional[float] = None  # when the last epoch's did, by perf_counter
@@ -71,7 +75,7 @@ class Trainer:
         self.evaluator = Evaluator(self.network, protocol_of(1, recipe.image_size),
                                    INCEPTION_MEAN, INCEPTION_STD, workers=recipe.workers)
 
-    def restore(self, found: Found) -> None:
+    def restore(self, found: LoadedCheckpoint) -> None:
         """Take over weights, averages and the number of steps, each by its name."""
         if self.state.keys() != found.state.keys():
             name = min(self.state.keys() ^ found.state.keys())
@@ -121,7 +125,7 @@ class Trainer:
                   np.zeros((self.recipe.batch_size, 3, size, size), np.float32))
         return ms.Tensor(images), ms.Tensor(np.zeros(self.recipe.batch_size, np.int32))
 
-    def _steps(self, epoch: int) -> Iterator[Taken]:
+    def _steps(self, epoch: int) -> Iterator[StepResult]:
         feed = training_feed(self.source, self.recipe, epoch, self.plan.steps_per_epoch,
                              self.device.rank)
         if self.run_options.sink_size:
@@ -133,7 +137,7 @@ class Trainer:
         ``sink_size`` steps) has been started, so that the device does not wait for the host."""
         first, behind = (epoch - 1) * self.plan.steps_per_epoch, max(self.run_options.sink_size, 1)
         losses: list[float] = []
-        waited: list[Any] = []  # seconds, or None where the device waits: see Taken
+        waited: list[Any] = []  # seconds, or None where the device waits: see StepResult
         pending: deque[ms.Tensor] = deque()
         start = time.perf_counter()
         with self._bar(epoch) as bar:

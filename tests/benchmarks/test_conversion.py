@@ -2,9 +2,9 @@
 
 import os
 
-from benchmarks.conversion import benchmark_conversion
-from benchmarks.decoders import DECODERS
-from benchmarks.peers import PEERS
+from benchmarks.conversion.converters import benchmark_conversion
+from benchmarks.conversion.decoders import DECODERS
+from benchmarks.conversion.packers import PEERS
 
 
 def test_every_row_is_timed_and_nothing_is_left(tmp_path):
@@ -17,5 +17,5 @@ def test_every_row_is_timed_and_nothing_is_left(tmp_path):
         "convert --check decode"]
     assert all(len(row.seconds) == 1 and row.seconds[0] > 0 for row in table.rows
                if "not installed" not in row.note)
-    assert 0.08 < table.settings["megabytes"] / 12 < 0.16  # about 115 KB a picture
+    assert 0.08 < table.settings["megabytes"] / 12 < 0.16  # about 115 KB an image
     assert os.listdir(tmp_path / "work") == []

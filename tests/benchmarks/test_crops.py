@@ -3,14 +3,15 @@
 import numpy as np
 from mindspore import nn
 
-from benchmarks.crops import benchmark_host, benchmark_run, naive_views, project
-from benchmarks.pictures import make_class_folders
-from evaluate.pictures import cut_squares, decode_rgb
+from benchmarks.crops import (benchmark_host, benchmark_run, naive_views,
+                              project)
+from benchmarks.synthetic import make_class_folders
 from evaluate.protocols import protocol_of
+from evaluate.views import cut_squares, decode_rgb
 
 
 def test_the_naive_way_makes_the_same_crops(tmp_path):
-    make_class_folders(tmp_path / "pictures", 1)
+    make_class_folders(tmp_path / "images", 1)
     path, = tmp_path.glob("*/train/*/*")
     protocol = protocol_of(144, 75)
     views = naive_views(path.read_bytes(), protocol)

@@ -1,35 +1,35 @@
-"""Each peer that is installed gives whole batches of crops; each crop lies in its picture."""
+"""Each peer that is installed gives whole batches of crops; each crop lies in its image."""
 
 import random
 
 import pytest
 
-from benchmarks.feed_job import Job
-from benchmarks.feed_peers import PEER_FEEDS, _crop_box
-from benchmarks.feed_row import run_row
-from benchmarks.pictures import make_class_folders
+from benchmarks.feed.job import FeedJob
+from benchmarks.feed.peer_feeds import PEER_FEEDS, _crop_box
+from benchmarks.feed.row import run_row
+from benchmarks.synthetic import make_class_folders
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "pictures"
+    folder = tmp_path_factory.mktemp("data") / "images"
     make_class_folders(folder, 12)
     return folder
 
 
 def job(row, data):
-    return Job(row, str(data), batch_size=4, image_size=32, min_area=0.08, max_aspect=4 / 3,
-               workers=1, images=12, skip=1)
+    return FeedJob(row, str(data), batch_size=4, image_size=32, min_area=0.08, max_aspect=4 / 3,
+                   workers=1, images=12, skip=1)
 
 
 @pytest.mark.parametrize("row", PEER_FEEDS)
 def test_a_peer_gives_the_batches_that_are_timed(row, data):
-    if obstacle := PEER_FEEDS[row].obstacle():
-        pytest.skip(obstacle)
+    if unavailable_reason := PEER_FEEDS[row].unavailable_reason():
+        pytest.skip(unavailable_reason)
     assert run_row(job(row, data)) > 0  # checks the shape of each batch
 
 
-def test_crops_lie_in_the_picture_and_vary():
+def test_crops_lie_in_the_image_and_vary():
     random.seed(0)
     boxes = {_crop_box(500, 375, job("", "data")) for _ in range(200)}
     assert len(boxes) > 150

@@ -7,19 +7,21 @@ import os
 import numpy as np
 import pytest
 
-from benchmarks import feed_job, feeds
-from benchmarks.feed_job import Job, steady_seconds
-from benchmarks.feed_mindspore import MINDSPORE_FEEDS, OURS, SEED
-from benchmarks.feed_peers import PEER_FEEDS, Peer
-from benchmarks.feed_row import obstacle_of
-from benchmarks.feeds import (COLD, SLOW, WARM, FeedRequest, Section, benchmark_feeds,
-                              cores_needed)
-from benchmarks.slow_mount import NoMount
-from benchmarks.tables import Row
-from common import CheckFailed, RequestError
+from benchmarks.feed import job as feed_job
+from benchmarks.feed import measure as feeds
+from benchmarks.feed.job import FeedJob, steady_seconds
+from benchmarks.feed.measure import (COLD, SLOW, WARM, FeedRequest,
+                                     FeedSection, benchmark_feeds,
+                                     cores_needed)
+from benchmarks.feed.mindspore_feeds import MINDSPORE_FEEDS, OURS, SEED
+from benchmarks.feed.peer_feeds import PEER_FEEDS, Peer
+from benchmarks.feed.row import unavailable_reason_of
+from benchmarks.feed.slow_mount import NoMount
+from benchmarks.table import SpeedRow
+from common.cli import CheckFailed, RequestError
 
-JOB = Job("a feed", "data", batch_size=2, image_size=4, min_area=0.1, max_aspect=1.3, workers=1,
-          images=10, skip=1)
+JOB = FeedJob("a feed", "data", batch_size=2, image_size=4, min_area=0.1, max_aspect=1.3, workers=1,
+              images=10, skip=1)
 BATCH = np.zeros((2, 4, 4, 3))
 
 
@@ -31,7 +33,7 @@ def request(tmp_path, **values):
 
 def test_every_mindspore_row_is_timed_and_nothing_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr(feeds, "PEER_FEEDS", {})
-    monkeypatch.setattr(feeds, "_obstacle_to_cold_cache", lambda: "not asked for")
+    monkeypatch.setattr(feeds, "_why_no_cold_cache", lambda: "not asked for")
     table = benchmark_feeds(request(tmp_path))
     assert table.items == 32 and os.listdir(tmp_path / "work") == []
     assert [(row.section, row.name) for row in table.rows] == [
@@ -67,25 +69,25 @@ def test_a_feed_that_gives_less_is_not_timed(batches, message):
 
 def test_a_missing_peer_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(PEER_FEEDS, "other", Peer(None, ("no_such_package.module",)))
-    section = Section("any", ["other"], contextlib.nullcontext)
+    section = FeedSection("any", ["other"], contextlib.nullcontext)
     row, = feeds._time_section(section, JOB, 1, bar=None)
     assert row.seconds == [] and "not installed" in row.note and "[bench]" in row.note
-    assert obstacle_of(SEED) == ""
+    assert unavailable_reason_of(SEED) == ""
 
 
 def test_without_root_or_fuse_rows_say_why(tmp_path, monkeypatch):
     monkeypatch.setattr(feeds, "DROP_CACHES", tmp_path / "missing")
-    assert "only root" in feeds._obstacle_to_cold_cache()
+    assert "only root" in feeds._why_no_cold_cache()
 
     def no_mount(*arguments):
         raise NoMount("no FUSE")
     monkeypatch.setattr(feeds, "slow_mount", no_mount)
-    assert feeds._obstacle_to_mount(tmp_path) == "no FUSE"
+    assert feeds._why_no_mount(tmp_path) == "no FUSE"
 
 
 def test_the_cores_that_feed_eight_cards():
-    rows = [Row(OURS, [2.0], section=WARM), Row(OURS, [9.0], section=COLD),
-            Row(SEED, [], "why", WARM), Row("tf.data", [1.0], section=WARM)]
+    rows = [SpeedRow(OURS, [2.0], section=WARM), SpeedRow(OURS, [9.0], section=COLD),
+            SpeedRow(SEED, [], "why", WARM), SpeedRow("tf.data", [1.0], section=WARM)]
     line, = cores_needed(rows, images=1000, workers=4)  # 500 images/s, 125 a core
     assert line.startswith(f"{OURS}: {math.ceil(4430 / 125)} such cores")
 
@@ -100,7 +102,7 @@ def test_a_value_out_of_range_is_refused_before_anything_is_made(tmp_path, value
     assert not (tmp_path / "work").exists()
 
 
-def test_pictures_of_a_broken_run_are_not_measured(tmp_path):
+def test_images_of_a_broken_run_are_not_measured(tmp_path):
     (tmp_path / "work" / "data").mkdir(parents=True)
     with pytest.raises(RequestError, match="broken off"):
         benchmark_feeds(request(tmp_path))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.mixing import mix_of
+from benchmarks.feed.mixing import mix_of
 
 
 def epoch(labels, ids):

@@ -4,8 +4,8 @@ import tarfile
 
 import pytest
 
-from benchmarks import conversion
-from benchmarks.peers import PEERS
+from benchmarks.conversion import converters as conversion
+from benchmarks.conversion.packers import PEERS
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def read_array_record(folder):
 @pytest.mark.parametrize("name, read", [
     ("webdataset", read_webdataset), ("TFRecord", read_tfrecord),
     ("MosaicML streaming", read_streaming), ("ArrayRecord", read_array_record)])
-def test_a_peer_stores_every_picture_with_its_label(train, tmp_path, name, read):
+def test_a_peer_stores_every_image_with_its_label(train, tmp_path, name, read):
     package, pack = PEERS[name]
     pytest.importorskip(package, reason="the bench extra is not installed")
     (tmp_path / "out").mkdir()
@@ -53,7 +53,7 @@ def test_a_peer_stores_every_picture_with_its_label(train, tmp_path, name, read)
 
 def test_a_peer_starts_a_new_file_when_one_is_full(train, tmp_path, monkeypatch):
     pytest.importorskip("tfrecord", reason="the bench extra is not installed")
-    monkeypatch.setattr("benchmarks.peers.SHARD_BYTES", 3)
+    monkeypatch.setattr("benchmarks.conversion.packers.SHARD_BYTES", 3)
     (tmp_path / "out").mkdir()
     assert PEERS["TFRecord"][1](train, tmp_path / "out") == 2
     assert len(list((tmp_path / "out").iterdir())) == 2

@@ -1,17 +1,17 @@
 import pytest
 
-from benchmarks.pictures import make_class_folders
-from common import RequestError
+from benchmarks.synthetic import make_class_folders
+from common.cli import RequestError
 
 
-def test_pictures_weigh_what_imagenets_do_on_average(tmp_path):
-    make_class_folders(tmp_path / "pictures", 40)
+def test_images_weigh_what_imagenets_do_on_average(tmp_path):
+    make_class_folders(tmp_path / "images", 40)
     sizes = [path.stat().st_size for path in tmp_path.glob("*/train/*/*.JPEG")]
     assert len(sizes) == 40
     assert 113_000 < sum(sizes) / len(sizes) < 117_000
 
 
-def test_pictures_that_a_broken_run_left_are_not_measured_with_the_new_ones(tmp_path):
-    make_class_folders(tmp_path / "pictures", 2)
-    with pytest.raises(RequestError, match="pictures is left from a run that was broken off"):
-        make_class_folders(tmp_path / "pictures", 1)
+def test_images_that_a_broken_run_left_are_not_measured_with_the_new_ones(tmp_path):
+    make_class_folders(tmp_path / "images", 2)
+    with pytest.raises(RequestError, match="images is left from a run that was broken off"):
+        make_class_folders(tmp_path / "images", 1)

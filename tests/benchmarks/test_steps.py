@@ -9,16 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import steps
 from benchmarks.__main__ import main
-from benchmarks.devices import Target, find_device
-from benchmarks.step_request import (DEFAULTS, TABLE, TRAINER, Sizes, StepsRequest,
-                                     add_step_options, step_request)
-from benchmarks.steps import WAYS, Data, benchmark_table, benchmark_trainer, obstacle, way_flags
-from benchmarks.tables import render
-from benchmarks.training_runs import (Epoch, Workload, command_of, measured_epochs, run_training,
-                                      train_flags)
-from common import ArgumentParser, CheckFailed, RequestError
+from benchmarks.steps import step_table as steps
+from benchmarks.steps.devices import Target, find_device
+from benchmarks.steps.request import (DEFAULTS, TABLE, TRAINER, Sizes,
+                                      StepsRequest, add_step_options,
+                                      step_request)
+from benchmarks.steps.step_table import (VARIANTS, Data, benchmark_table,
+                                         benchmark_trainer, unavailable_reason,
+                                         way_flags)
+from benchmarks.steps.training_runs import (Epoch, Workload, command_of,
+                                            measured_epochs, run_training,
+                                            train_flags)
+from benchmarks.table import render
+from common.cli import ArgumentParser, CheckFailed, RequestError
 from train.options import checked_recipe, train_parser
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +69,7 @@ def test_one_card_runs_the_trainer_and_several_the_launcher():
 
 
 @pytest.mark.parametrize("cards, preset", [(1, "adsl-1p"), (8, "adsl-8p")])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", VARIANTS)
 def test_the_trainer_understands_every_row(way, cards, preset):
     flags = [*train_flags(replace(WORKLOAD, cards=cards), Path("run")), *way_flags(way, DATA)]
     arguments = train_parser().parse_args([str(word) for word in flags])
@@ -78,21 +82,22 @@ def test_the_trainer_understands_every_row(way, cards, preset):
 
 
 def test_the_rows_are_the_seeds_and_end_with_our_default():
-    assert [(way.source, way.normalize_on, way.sink) for way in WAYS[:3]] == [
+    assert [(way.source, way.normalize_on, way.sink) for way in VARIANTS[:3]] == [
         ("images", "host", False), ("images", "host", True), ("records", "host", False)]
-    assert [(way.source, way.normalize_on, way.sink) for way in WAYS[3:]] == [
+    assert [(way.source, way.normalize_on, way.sink) for way in VARIANTS[3:]] == [
         ("records", "device", False), ("records", "device", True)]
-    assert [bool(way.environment) for way in WAYS] == [True, True, True, False, False]
+    assert [bool(way.environment) for way in VARIANTS] == [True, True, True, False, False]
 
 
 def test_what_cannot_run_says_why(tmp_path):
-    plain, sink, *_ = WAYS
+    plain, sink, *_ = VARIANTS
     two_cards = request(tmp_path, ASCEND._replace(cards=2))
-    assert obstacle(sink, 1, request(tmp_path), DATA) == "CPU has no sink mode"
-    assert obstacle(sink, 8, request(tmp_path, ASCEND), DATA) == ""
-    assert obstacle(plain, 8, two_cards, DATA) == "this machine has 2 Ascend cards"
-    assert obstacle(plain, 2, two_cards, DATA) == obstacle(plain, 99, request(tmp_path), DATA) == ""
-    assert obstacle(plain, 1, two_cards, Data(None, Path("r"))) == "give --images too"
+    assert unavailable_reason(sink, 1, request(tmp_path), DATA) == "CPU has no sink mode"
+    assert unavailable_reason(sink, 8, request(tmp_path, ASCEND), DATA) == ""
+    assert unavailable_reason(plain, 8, two_cards, DATA) == "this machine has 2 Ascend cards"
+    assert unavailable_reason(plain, 2, two_cards, DATA) == ""
+    assert unavailable_reason(plain, 99, request(tmp_path), DATA) == ""
+    assert unavailable_reason(plain, 1, two_cards, Data(None, Path("r"))) == "give --images too"
 
 
 def test_the_table_has_means_spreads_and_ratios_and_no_number_for_sink_mode(tmp_path, monkeypatch):
@@ -110,9 +115,9 @@ def test_the_table_has_means_spreads_and_ratios_and_no_number_for_sink_mode(tmp_
     assert alone.startswith("1 process, batch 8, 75 px on CPU: steps alone\n")
     assert saving.startswith("1 process, batch 8, 75 px on CPU: with a checkpoint after each epoch")
     note = "10.0% of the steps' time waiting for data |"
-    assert f"| {WAYS[0].name} | 600.0 | 400.0–800.0 | 13.3 | 1.00 | {note}" in alone
-    assert f"| {WAYS[3].name} | 300.0 | 200.0–400.0 | 26.7 | 2.00 | {note}" in alone
-    assert f"| {WAYS[0].name} | 1200.0 | 800.0–1600.0 | 6.7 | 1.00 | {note}" in saving
+    assert f"| {VARIANTS[0].name} | 600.0 | 400.0–800.0 | 13.3 | 1.00 | {note}" in alone
+    assert f"| {VARIANTS[3].name} | 300.0 | 200.0–400.0 | 26.7 | 2.00 | {note}" in alone
+    assert f"| {VARIANTS[0].name} | 1200.0 | 800.0–1600.0 | 6.7 | 1.00 | {note}" in saving
     assert page.count("– | – | – | – | CPU has no sink mode |") == 8
     assert page.count("2 processes, batch 4 each, 75 px on CPU") == 2
     assert "ms/step (mean)" in page and "device CPU" in page and "steps an epoch 10" in page
@@ -153,7 +158,7 @@ def test_a_wrong_request_is_refused_before_anything_is_made(tmp_path, flags, mes
 
 
 def test_a_broken_run_and_too_few_images_are_named(tmp_path):
-    folder = tmp_path / "pictures" / "cat"
+    folder = tmp_path / "images" / "cat"
     folder.mkdir(parents=True)
     (folder / "1.jpeg").write_bytes(b"x")
     with pytest.raises(RequestError, match="has 1 images, an epoch of the largest run needs 80"):
@@ -176,8 +181,8 @@ def calls(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
     stand_in = "tests.benchmarks.tiny_network"
-    monkeypatch.setattr("benchmarks.training_runs.TRAIN", (stand_in, "train.__main__"))
-    monkeypatch.setattr(steps, "BARE_LOOP", (stand_in, "benchmarks.bare_loop"))
+    monkeypatch.setattr("benchmarks.steps.training_runs.TRAIN", (stand_in, "train.__main__"))
+    monkeypatch.setattr(steps, "BARE_LOOP", (stand_in, "benchmarks.steps.bare_loop"))
     return tmp_path / "calls"
 
 
@@ -188,7 +193,7 @@ def test_the_whole_way_from_the_command_to_the_figures(calls, tmp_path, monkeypa
         "--out", str(tmp_path / "out")])
     main()
     assert [call.split()[0] for call in calls.read_text().splitlines()] == [
-        "benchmarks.bare_loop", "train.__main__"]
+        "benchmarks.steps.bare_loop", "train.__main__"]
     assert sorted(os.listdir(tmp_path / "out")) == ["speed.json", "speed.md"]
     fields = json.loads((tmp_path / "out" / "speed.json").read_text())
     assert [len(row["seconds"]) for row in fields["rows"]] == [2, 2, 2]

@@ -2,12 +2,12 @@
 
 import json
 
-from benchmarks import Row, Table, write_table
-from benchmarks.tables import render
+from benchmarks.table import SpeedRow, SpeedTable, render, write_table
 
-TABLE = Table("Copying", 600, "images", [Row("cp", [2.0, 1.0, 9.0]), Row("ours", [4.0]),
-                                         Row("Ascend", [], "needs an Ascend card")],
-              {"cores": 2}, {"repeats": 3})
+TABLE = SpeedTable("Copying", 600, "images", [SpeedRow("cp", [2.0, 1.0, 9.0]),
+                                              SpeedRow("ours", [4.0]),
+                                              SpeedRow("Ascend", [], "needs an Ascend card")],
+                   {"cores": 2}, {"repeats": 3})
 
 
 def test_medians_rates_and_ratios_stand_in_the_page(tmp_path):
@@ -25,9 +25,9 @@ def test_the_json_holds_every_repeat(tmp_path):
 
 
 def test_sections_have_ratios_of_their_own_and_the_closing_lines_follow():
-    rows = [Row("theirs", [2.0], section="warm"), Row("ours", [1.0], section="warm"),
-            Row("theirs", [8.0], section="cold"), Row("ours", [2.0], section="cold")]
-    page = render(Table("Feed", 10, "images", rows, {}, {}, "rate", ["enough for 3 cards"]))
+    rows = [SpeedRow("theirs", [2.0], section="warm"), SpeedRow("ours", [1.0], section="warm"),
+            SpeedRow("theirs", [8.0], section="cold"), SpeedRow("ours", [2.0], section="cold")]
+    page = render(SpeedTable("Feed", 10, "images", rows, {}, {}, "rate", ["enough for 3 cards"]))
     warm, cold = page.split("## cold")
     assert "rate, x first row" in page and "- enough for 3 cards" in page
     assert "| ours | 1.0 | 1.0–1.0 | 10.0 | 2.00 |" in warm.split("## warm")[1]

@@ -5,7 +5,7 @@ import os
 import sys
 from importlib import import_module
 
-from common import run_command
+from common.cli import run_command
 from tests.train.tiny import build_tiny_network
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from blacklist import ILSVRC_SHA256, Blacklist, load_blacklist
-from blacklist.ids import digest_of_ids
-from common import RequestError
+from blacklist.ids import (ILSVRC_SHA256, Blacklist, load_blacklist,
+                           sha256_of_lines)
+from common.cli import RequestError
 
 
 def write(tmp_path, text):
@@ -27,7 +27,7 @@ def test_ids_names_comments_and_blank_lines_give_the_same_list(tmp_path):
 
 
 def test_digest_is_of_ascending_decimal_lines():
-    assert digest_of_ids([50, 36]) == hashlib.sha256(b"36\n50\n").hexdigest()
+    assert sha256_of_lines([50, 36]) == hashlib.sha256(b"36\n50\n").hexdigest()
 
 
 def test_only_the_ilsvrc_digest_counts_as_ilsvrc(tmp_path):
@@ -68,7 +68,7 @@ def run_check(*arguments):
 def test_check_says_count_digest_and_verdict(tmp_path):
     done = run_check(write(tmp_path, "36\n50\n"))
     assert done.returncode == 0
-    assert "2 ids" in done.stdout and digest_of_ids([36, 50]) in done.stdout
+    assert "2 ids" in done.stdout and sha256_of_lines([36, 50]) in done.stdout
     assert "not the ILSVRC list of 1,762 ids" in done.stdout
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from common import ArgumentParser, CheckFailed, RequestError, positive_int, run_command
+from common.cli import (ArgumentParser, CheckFailed, RequestError,
+                        positive_int, run_command)
 
 
 def raising(error):

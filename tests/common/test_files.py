@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from common import replaced_file, sha256_of_file, write_json
+from common.files import replaced_file, sha256_of_file, write_json
 
 
 def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path):

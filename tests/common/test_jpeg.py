@@ -7,14 +7,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-# Decodes a picture; prints the digest of its pixels, and whether a libjpeg is there for all to use.
+# Decodes an image; prints the digest of its pixels, and whether a libjpeg is there for all to use.
 DECODE = """
-import hashlib, io, inceptionv4, numpy as np
+import hashlib, io, numpy as np
+from common.jpeg import prefer_pillows_libjpeg
+prefer_pillows_libjpeg()
 from PIL import Image
 from mindspore.dataset import vision
-picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8))
+image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8))
 encoded = io.BytesIO()
-picture.save(encoded, "JPEG", quality=90)
+image.save(encoded, "JPEG", quality=90)
 data = np.frombuffer(encoded.getvalue(), np.uint8)
 print(hashlib.sha256(vision.Decode()(data).tobytes()).hexdigest())
 import ctypes

@@ -1,6 +1,6 @@
 """Progress in a log file: lines, none of which is written over."""
 
-from common import progress_bar
+from common.cli import progress_bar
 
 
 def test_a_log_file_gets_lines(capsys):

@@ -4,12 +4,12 @@ import shutil
 
 import pytest
 
-from convert import make_sample
+from convert.sample.draw import make_sample
 
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory):
-    """Four classes, 5 training and 3 validation pictures each, in the official layout."""
+    """Four classes, 5 training and 3 validation images each, in the official layout."""
     folder = tmp_path_factory.mktemp("sample") / "imagenet"
     make_sample(folder, classes=4, train=5, val=3, seed=1)
     return folder

@@ -9,17 +9,19 @@ import sys
 
 import pytest
 from PIL import Image
-
-from common import RequestError
-from convert import Request, convert, open_records, verify
-from convert import engine as engine_module
-from convert.pictures import Treatment
-from convert.planning import plan_shards
-from convert.record_writer import RecordWriter
-from convert.request import list_request
-from convert.shards import build_shard
-from convert.workspace import BUILDING
 from reading import blacklist_of, digests, read_rows
+
+from common.cli import RequestError
+from convert import engine as engine_module
+from convert.conversion import convert
+from convert.images import ImageChecks
+from convert.mindrecord.writer import RecordWriter
+from convert.records.reader import open_records
+from convert.request import Request, list_request
+from convert.sharding import plan_shards
+from convert.shards import build_shard
+from convert.verify import verify
+from convert.workspace import BUILDING
 
 
 class Killed(BaseException):
@@ -27,8 +29,8 @@ class Killed(BaseException):
 
 
 def readers_can_take_as_it_is(path):
-    with Image.open(path) as picture:
-        return picture.format == "JPEG" and picture.mode in ("RGB", "L")
+    with Image.open(path) as image:
+        return image.format == "JPEG" and image.mode in ("RGB", "L")
 
 
 @pytest.fixture(scope="module")
@@ -147,11 +149,11 @@ def test_an_output_that_holds_something_else_is_refused(sample, train, val, tmp_
         convert(Request(sample, "train", tmp_path / "mine"))
 
 
-def test_bad_pictures_stop_it_with_nothing_under_a_final_name(source, tmp_path, capfd):
+def test_bad_images_stop_it_with_nothing_under_a_final_name(source, tmp_path, capfd):
     victim = sorted(source.glob("train/*/*"))[3]
     victim.write_bytes(victim.read_bytes()[:500])
     name = f"{victim.parent.name}/{victim.name}"
-    with pytest.raises(RequestError, match=f"1 bad pictures found so far .*{name}.*--on-bad skip"):
+    with pytest.raises(RequestError, match=f"1 bad images found so far .*{name}.*--on-bad skip"):
         convert(Request(source, "train", tmp_path / "b", shards=3))
     assert f"bad: {name}: undecodable" in capfd.readouterr().err
     assert os.listdir(tmp_path / "b") == [BUILDING]
@@ -166,11 +168,11 @@ def test_a_row_that_the_writer_drops_is_noticed(sample, tmp_path, monkeypatch):
     append = RecordWriter.append
     monkeypatch.setattr(RecordWriter, "append",
                         lambda self, row: row["label"] and append(self, row))
-    with pytest.raises(RuntimeError, match="rows; of [67] pictures [67] were to be stored"):
+    with pytest.raises(RuntimeError, match="rows; of [67] images [67] were to be stored"):
         convert(Request(sample, "train", tmp_path / "b", shards=3))
 
 
-def test_one_large_picture_makes_no_shard_unlike_the_others(source, tmp_path):
+def test_one_large_image_makes_no_shard_unlike_the_others(source, tmp_path):
     """MindSpore opens no files together whose pages differ in size."""
     large = sorted(source.glob("train/*/*"))[0]
     large.write_bytes(large.read_bytes() + bytes(5 << 20) + b"\xff\xd9")
@@ -179,9 +181,9 @@ def test_one_large_picture_makes_no_shard_unlike_the_others(source, tmp_path):
     assert records.stored_rows() == 20 == len(list(records.rows(["label"])))
 
 
-def test_a_shard_without_a_good_picture_is_read_with_the_others(source, tmp_path):
-    for picture in sorted(source.glob("train/*/*"))[1:]:
-        picture.write_bytes(picture.read_bytes()[:300])
+def test_a_shard_without_a_good_image_is_read_with_the_others(source, tmp_path):
+    for image in sorted(source.glob("train/*/*"))[1:]:
+        image.write_bytes(image.read_bytes()[:300])
     manifest = convert(Request(source, "train", tmp_path / "b", shards=20, on_bad="skip"))
     assert [shard.images for shard in manifest.shards].count(0) == 19
     records = open_records(tmp_path / "b")
@@ -213,12 +215,12 @@ def test_an_error_at_making_durable_names_the_file(sample, tmp_path, monkeypatch
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(RequestError, match="train-00000-of-00002.mindrecord could not be written"):
         build_shard(plan_shards(list_request(Request(sample, "train", tmp_path / "b")), 2, 0,
-                                frozenset(), Treatment())[0], tmp_path, keep_bad=False)
+                                frozenset(), ImageChecks())[0], tmp_path, keep_bad=False)
 
 
 @pytest.mark.parametrize("options, words", [
     ({"split": "train", "blacklist": "LIST"}, "belongs to the validation set"),
-    ({"split": "train", "shards": 21}, "--shards 21: 20 pictures can be cut into 1 to 20"),
+    ({"split": "train", "shards": 21}, "--shards 21: 20 images can be cut into 1 to 20"),
     ({"split": "train", "shards": 0}, "--shards 0"),
 ])
 def test_wrong_options_are_refused(sample, tmp_path, options, words):

@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from convert.direct_file import ALIGNMENT, PIECE_BYTES, DirectFile
+from convert.mindrecord.direct_file import ALIGNMENT, PIECE_BYTES, DirectFile
 
 BEGIN = 16 * ALIGNMENT
 PARTS = [bytes(1), random.Random(1).randbytes(2 * PIECE_BYTES + 5), b"", b"tail"]

@@ -7,10 +7,11 @@ import subprocess
 import sys
 
 import pytest
-
-from convert import Request, convert
-from convert.workspace import BUILDING
 from reading import digests
+
+from convert.conversion import convert
+from convert.request import Request
+from convert.workspace import BUILDING
 
 SHARDS = 2
 MAY_MOUNT = subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"],
@@ -51,7 +52,7 @@ def test_a_shard_that_cannot_be_written_loses_nothing(sample, tmp_path):
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("size", [
     "16k",  # nothing but what stands before the shards
-    "80k", "116k",  # the first shard's pictures, or those but not its index
+    "80k", "116k",  # the first shard's images, or those but not its index
     "200k"])  # one of the two shards
 def test_a_full_disk_loses_nothing(sample, tmp_path, size, workers):
     """Once on a disk of that size, then again after it was enlarged."""

@@ -3,12 +3,13 @@
 import importlib.util
 
 import pytest
-
-from common import RequestError
-from convert import Request, convert
-from convert import engine as engine_module
-from convert.workspace import BUILDING
 from reading import digests
+
+from common.cli import RequestError
+from convert import engine as engine_module
+from convert.conversion import convert
+from convert.request import Request
+from convert.workspace import BUILDING
 
 
 @pytest.fixture(scope="module")

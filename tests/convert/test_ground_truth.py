@@ -2,8 +2,8 @@
 
 import pytest
 
-from common import RequestError
-from convert.ground_truth import find_ground_truth, read_ground_truth
+from common.cli import RequestError
+from convert.sources.labels import find_ground_truth, read_ground_truth
 
 
 def devkit(folder, truth, class_map):

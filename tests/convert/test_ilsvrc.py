@@ -1,15 +1,15 @@
-"""The self-check against ILSVRC's digests, on a stand-in of its size without pictures."""
+"""The self-check against ILSVRC's digests, on a stand-in of its size without images."""
 
 import hashlib
 from pathlib import Path
 
 import pytest
 
-from blacklist import ILSVRC_SHA256, Blacklist
-from common import RequestError
-from convert import ilsvrc
-from convert.ilsvrc import check_ilsvrc
-from convert.listing import Entry, Listing
+from blacklist.ids import ILSVRC_SHA256, Blacklist
+from common.cli import RequestError
+from convert.sources import ilsvrc
+from convert.sources.ilsvrc import check_ilsvrc
+from convert.sources.listing import Entry, Listing
 
 NAMES = [f"n{k:08d}" for k in range(1000)]
 

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 
-from convert import Request, convert
-from convert.manifest import MANIFEST_NAME
-from convert.workspace import BUILDING
 from reading import digests
+
+from convert.conversion import convert
+from convert.records.manifest import MANIFEST_NAME
+from convert.request import Request
+from convert.workspace import BUILDING
 
 KILLS = 20
 SHARDS = 10

@@ -1,4 +1,4 @@
-"""The same pictures give the same records, digest for digest, however they lie on the disk."""
+"""The same images give the same records, digest for digest, however they lie on the disk."""
 
 import io
 import shutil
@@ -6,10 +6,13 @@ import tarfile
 
 import pytest
 
-from common import RequestError
-from convert import SAMPLE_LAYOUTS, Request, arrange_sample, convert, open_records
-from convert.listing import read_entry
-from convert.sources import list_source
+from common.cli import RequestError
+from convert.conversion import convert
+from convert.records.reader import open_records
+from convert.request import Request
+from convert.sample.arrange import SAMPLE_LAYOUTS, arrange_sample
+from convert.sources.layouts import list_source
+from convert.sources.listing import read_entry
 
 
 @pytest.fixture(scope="module")
@@ -62,18 +65,18 @@ def test_unsafe_archive_members_are_refused_by_name(tmp_path, member, words):
     assert member.name.lstrip("/") in str(error.value)
 
 
-def inner_tar(name, *pictures):
+def inner_tar(name, *images):
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as tar:
-        for picture in pictures:
-            tar.addfile(tarfile.TarInfo(picture))
+        for image in images:
+            tar.addfile(tarfile.TarInfo(image))
     return tarfile.TarInfo(name), data.getvalue()
 
 
 @pytest.mark.parametrize("members, words", [
     ([inner_tar("n01440764.JPEG")], "'n01440764.JPEG' in .* is not a class tar"),
     ([inner_tar("n01440764.tar", "a.JPEG")] * 2, "'n01440764.tar' is twice"),
-    ([inner_tar("n01440764.tar", "a.txt")], "'n01440764.tar' in .* holds no pictures"),
+    ([inner_tar("n01440764.tar", "a.txt")], "'n01440764.tar' in .* holds no images"),
 ])
 def test_a_tar_that_is_not_the_training_archive_is_refused(tmp_path, members, words):
     tar_with(tmp_path / "ILSVRC2012_img_train.tar", members)

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
-from common import RequestError
-from convert import Request, convert, read_manifest
+from common.cli import RequestError
+from convert.conversion import convert
+from convert.records.manifest import read_manifest
+from convert.request import Request
 
 
 @pytest.mark.parametrize("change, words", [

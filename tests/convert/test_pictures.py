@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convert.pictures import BadPicture, Treatment, check_picture
+from convert.images import BadImage, ImageChecks, check_image
 
 
 def encoded(mode="RGB", file_format="JPEG", size=(40, 30), **options):
@@ -20,28 +20,28 @@ def encoded(mode="RGB", file_format="JPEG", size=(40, 30), **options):
 @pytest.mark.parametrize("decode", [True, False])
 def test_good_jpeg_is_kept_byte_for_byte(mode, decode):
     data = encoded(mode)
-    assert check_picture(data, Treatment(decode)) == (data, None, False)
+    assert check_image(data, ImageChecks(decode)) == (data, None, False)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 300), (9, 7)])
-def test_tiny_pictures_are_kept(size):
+def test_tiny_images_are_kept(size):
     data = encoded(size=size)
-    assert check_picture(data, Treatment()).data == data
+    assert check_image(data, ImageChecks()).data == data
 
 
 @pytest.mark.parametrize("mode, file_format", [("CMYK", "JPEG"), ("RGB", "PNG"), ("RGBA", "PNG"),
                                                ("P", "PNG")])
 def test_cmyk_and_png_become_rgb_jpeg(mode, file_format):
-    data, repaired, _ = check_picture(encoded(mode, file_format), Treatment(decode=False))
-    with Image.open(io.BytesIO(data)) as picture:
-        assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", (40, 30))
+    data, repaired, _ = check_image(encoded(mode, file_format), ImageChecks(decode=False))
+    with Image.open(io.BytesIO(data)) as image:
+        assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (40, 30))
     assert "stored as RGB JPEG" in repaired
 
 
 def test_exif_orientation_is_ignored():
     exif = Image.Exif()
     exif[0x0112] = 6  # rotate by 90 degrees
-    data = check_picture(encoded(exif=exif, size=(40, 30)), Treatment()).data
+    data = check_image(encoded(exif=exif, size=(40, 30)), ImageChecks()).data
     assert data == encoded(exif=exif, size=(40, 30))
 
 
@@ -55,33 +55,33 @@ def test_exif_orientation_is_ignored():
     (encoded("RGB", "PNG")[:-300], False, "undecodable"),
 ])
 def test_bad_bytes_are_refused_with_a_reason(data, decode, words):
-    with pytest.raises(BadPicture, match=words):
-        check_picture(data, Treatment(decode))
+    with pytest.raises(BadImage, match=words):
+        check_image(data, ImageChecks(decode))
 
 
 def test_absurd_sizes_are_refused_before_decoding():
     data = bytearray(encoded())
     frame = data.index(b"\xff\xc0")  # start of frame: length 2, precision 1, height 2, width 2
     data[frame + 5:frame + 9] = b"\xff\xff\xff\xff"
-    with pytest.raises(BadPicture, match="65535 x 65535 pixels"):
-        check_picture(bytes(data), Treatment())
+    with pytest.raises(BadImage, match="65535 x 65535 pixels"):
+        check_image(bytes(data), ImageChecks())
 
 
 @pytest.mark.parametrize("mode, stored", [("RGB", "RGB"), ("L", "L"), ("CMYK", "RGB")])
-def test_larger_pictures_are_shrunk_to_the_short_side(mode, stored):
+def test_larger_images_are_shrunk_to_the_short_side(mode, stored):
     original = encoded(mode, size=(100, 60))
-    data, _, shrunk = check_picture(original, Treatment(True, short_side=30, quality=80))
-    with Image.open(io.BytesIO(data)) as picture:
-        assert (picture.size, picture.mode) == ((50, 30), stored)
+    data, _, shrunk = check_image(original, ImageChecks(True, short_side=30, quality=80))
+    with Image.open(io.BytesIO(data)) as image:
+        assert (image.size, image.mode) == ((50, 30), stored)
     assert shrunk and len(data) < len(original)
 
 
-def test_smaller_pictures_are_not_touched_by_shrinking():
+def test_smaller_images_are_not_touched_by_shrinking():
     data = encoded(size=(100, 60))
-    assert check_picture(data, Treatment(True, short_side=60, quality=80)) == (data, None, False)
+    assert check_image(data, ImageChecks(True, short_side=60, quality=80)) == (data, None, False)
 
 
-def test_mutated_pictures_are_stored_decodable_or_refused():
+def test_mutated_images_are_stored_decodable_or_refused():
     """1,000 JPEGs with a few bytes changed, cut or inserted: never accepted and undecodable."""
     rng = np.random.default_rng(1)
     original = encoded(size=(64, 48), quality=90)
@@ -93,11 +93,11 @@ def test_mutated_pictures_are_stored_decodable_or_refused():
         if rng.random() < 0.3:
             del data[rng.integers(1, len(data)):]
         try:
-            stored = check_picture(bytes(data), Treatment()).data
-        except BadPicture as reason:
+            stored = check_image(bytes(data), ImageChecks()).data
+        except BadImage as reason:
             assert str(reason)
             refused += 1
             continue
-        with Image.open(io.BytesIO(stored)) as picture:
-            picture.load()
+        with Image.open(io.BytesIO(stored)) as image:
+            image.load()
     assert 300 < refused < 1000

@@ -6,13 +6,14 @@ import sys
 import threading
 
 import pytest
+from reading import digests
 
-from common import RequestError
-from convert import Request, convert, convert_range, finish
+from common.cli import RequestError
 from convert import engine as engine_module
+from convert.conversion import convert, convert_range, finish
+from convert.request import Request
 from convert.shards import build_shard
 from convert.workspace import BUILDING
-from reading import digests
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,12 @@ import msgpack
 import pytest
 from mindspore.mindrecord import FileReader, FileWriter
 
-from common import RequestError
-from convert.direct_file import ALIGNMENT
-from convert.planning import HEADER_BYTES
-from convert.record_layout import LENGTH_BYTES, Layout, RecordFormat
-from convert.record_writer import RecordWriter
+from common.cli import RequestError
+from convert.mindrecord.direct_file import ALIGNMENT
+from convert.mindrecord.record_layout import (LENGTH_BYTES, RecordFormat,
+                                              RecordLayout)
+from convert.mindrecord.writer import RecordWriter
+from convert.sharding import HEADER_BYTES
 from convert.shards import SCHEMA
 
 INDEXED = ("label", "image_id")
@@ -23,7 +24,7 @@ SMALL_PAGE = max(1 << 15, ALIGNMENT)  # FileWriter allows none smaller
 
 
 def format_of(page_bytes, header_bytes=HEADER_BYTES):
-    return RecordFormat(SCHEMA, "pictures", INDEXED, "file_name", header_bytes, page_bytes)
+    return RecordFormat(SCHEMA, "images", INDEXED, "file_name", header_bytes, page_bytes)
 
 
 def make_rows(count, largest, long_names=0):
@@ -36,7 +37,7 @@ def make_rows(count, largest, long_names=0):
 
 
 def write(path, rows, form, expected_rows=None):
-    expected = Layout(path.name, form)
+    expected = RecordLayout(path.name, form)
     for row in rows if expected_rows is None else expected_rows:
         expected.add(len(row["image"]), row)
     with contextlib.closing(RecordWriter(path, form, expected.header())) as writer:
@@ -65,7 +66,7 @@ def index_of(data_file):
     (300, 115_000, 100, 4 << 20),  # blob pages fill first
     (2000, 40, 150, SMALL_PAGE),  # raw pages fill first
     (3000, 3000, 150, SMALL_PAGE),  # many row groups in each of several raw pages
-    (40, 9 << 20, 0, 16 << 20),  # pages and pictures larger than what is written at once
+    (40, 9 << 20, 0, 16 << 20),  # pages and images larger than what is written at once
 ])
 def test_the_files_are_those_of_filewriter(tmp_path, count, largest, long_names, page_bytes):
     rows, form = make_rows(count, largest, long_names), format_of(page_bytes)
@@ -114,7 +115,7 @@ def test_pages_that_rows_fill_to_the_last_byte(tmp_path):
     rows.append({**rows[-1], "file_name": ""})
     rows[-1]["file_name"] = "n" * (SMALL_PAGE - sum(map(raw_bytes, rows)) - 2)  # 2: a longer length
     (tmp_path / "theirs").mkdir()
-    layout = Layout("a.mindrecord", form)
+    layout = RecordLayout("a.mindrecord", form)
     for row in rows:
         layout.add(len(row["image"]), row)
     assert [len(page.content) for page in layout.raw_pages()] == [SMALL_PAGE]

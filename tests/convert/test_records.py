@@ -4,8 +4,10 @@ import shutil
 
 import pytest
 
-from common import RequestError
-from convert import Request, convert, open_records
+from common.cli import RequestError
+from convert.conversion import convert
+from convert.records.reader import open_records
+from convert.request import Request
 
 
 @pytest.fixture

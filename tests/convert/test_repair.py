@@ -1,4 +1,4 @@
-"""Damaged shards are built again to the same bytes, from the right pictures only."""
+"""Damaged shards are built again to the same bytes, from the right images only."""
 
 import shutil
 import subprocess
@@ -6,11 +6,15 @@ import sys
 
 import pytest
 from PIL import Image
-
-from common import CheckFailed, RequestError
-from convert import Request, arrange_sample, convert, repair, verify
-from convert.workspace import BUILDING
 from reading import blacklist_of, digests
+
+from common.cli import CheckFailed, RequestError
+from convert.conversion import convert
+from convert.repair import repair
+from convert.request import Request
+from convert.sample.arrange import arrange_sample
+from convert.verify import verify
+from convert.workspace import BUILDING
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +59,7 @@ def test_damaged_shards_alone_are_built_again(sample, whole, records):
     verify(records, deep=True)
 
 
-def test_another_layout_of_the_same_pictures_will_do(sample, whole, records, tmp_path):
+def test_another_layout_of_the_same_images_will_do(sample, whole, records, tmp_path):
     tars = shutil.copytree(sample, tmp_path / "tars")
     arrange_sample(tars, "archives")
     (records / "val-00000-of-00003.mindrecord").unlink()
@@ -80,7 +84,7 @@ def test_another_source_is_refused(sample, records, tmp_path):
     assert digests(records) == before
 
 
-def test_a_picture_that_changed_without_its_size_replaces_nothing(sample, records, tmp_path):
+def test_a_image_that_changed_without_its_size_replaces_nothing(sample, records, tmp_path):
     other = shutil.copytree(sample, tmp_path / "other")
     victim = sorted((other / "val").iterdir())[0]
     data = bytearray(victim.read_bytes())

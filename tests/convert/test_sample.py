@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common import RequestError
-from convert import make_sample
-from convert import sample as sample_module
+from common.cli import RequestError
+from convert.sample import draw as sample_module
+from convert.sample.draw import make_sample
 
 CLASSES, TRAIN, VAL = 10, 12, 5
 
@@ -45,7 +45,7 @@ def blacklist_of(sample):
 
 
 def labels_of(sample):
-    """Right labels of the validation pictures: devkit id -> wnid -> place among sorted wnids."""
+    """Right labels of the validation images: devkit id -> wnid -> place among sorted wnids."""
     wnids = wnids_of(sample)
     wnid_of_id = {int(line.split()[1]): line.split()[0]
                   for line in lines_of(sample, "map_clsloc.txt")}
@@ -58,9 +58,9 @@ def digests(folder):
 
 
 def kind_of(path):
-    with Image.open(path) as picture:
-        picture.load()
-        return picture.format, picture.mode
+    with Image.open(path) as image:
+        image.load()
+        return image.format, image.mode
 
 
 def odd_kinds(folder):
@@ -68,7 +68,7 @@ def odd_kinds(folder):
     return {path: kind for path, kind in kinds.items() if kind != ("JPEG", "RGB")}
 
 
-def test_training_pictures_lie_in_wnid_folders_under_irregular_numbers(ten_classes):
+def test_training_images_lie_in_wnid_folders_under_irregular_numbers(ten_classes):
     wnids = wnids_of(ten_classes)
     assert len(wnids) == CLASSES
     assert all(re.fullmatch(r"n\d{8}", wnid) for wnid in wnids)
@@ -82,12 +82,12 @@ def test_training_pictures_lie_in_wnid_folders_under_irregular_numbers(ten_class
     assert len(widths) > 1
 
 
-def test_validation_pictures_are_flat_and_numbered_from_one(ten_classes):
+def test_validation_images_are_flat_and_numbered_from_one(ten_classes):
     assert sorted(path.name for path in (ten_classes / "val").iterdir()) == [
         f"ILSVRC2012_val_{number:08d}.JPEG" for number in range(1, CLASSES * VAL + 1)]
 
 
-def test_every_class_has_its_share_of_validation_pictures_in_shuffled_order(ten_classes):
+def test_every_class_has_its_share_of_validation_images_in_shuffled_order(ten_classes):
     labels = labels_of(ten_classes)
     assert np.bincount(labels).tolist() == [VAL] * CLASSES
     assert labels != sorted(labels)
@@ -136,12 +136,12 @@ def test_sizes_vary_portrait_and_landscape(ten_classes):
 
 
 def crop_colours(paths):
-    """Mean colour of a quarter of each picture, (N, 3): knows nothing of place or mirroring."""
+    """Mean colour of a quarter of each image, (N, 3): knows nothing of place or mirroring."""
     colours = []
     for path in paths:
-        with Image.open(path) as picture:
-            width, height = picture.size
-            crop = picture.convert("RGB").crop((0, 0, width // 2, height // 2))
+        with Image.open(path) as image:
+            width, height = image.size
+            crop = image.convert("RGB").crop((0, 0, width // 2, height // 2))
         colours.append(np.asarray(crop, dtype=float).mean((0, 1)))
     return np.array(colours)
 
@@ -155,7 +155,7 @@ def test_classes_are_told_apart_by_a_crop_and_not_with_labels_in_devkit_order(te
     assert (guesses == np.array(truth_of(ten_classes)) - 1).mean() <= 0.2
 
 
-def test_pictures_of_a_class_differ(ten_classes):
+def test_images_of_a_class_differ(ten_classes):
     found = list(digests(ten_classes / "train").values()) + list(
         digests(ten_classes / "val").values())
     assert len(set(found)) == len(found)
@@ -175,9 +175,9 @@ def test_same_arguments_same_bytes_whatever_numpy_drew_before(tmp_path):
     make_sample(tmp_path / "b", classes=3, train=2, val=6, seed=5)
     make_sample(tmp_path / "c", classes=3, train=2, val=6, seed=6)
     assert digests(tmp_path / "a") == digests(tmp_path / "b")
-    pictures = [{path.read_bytes() for path in (tmp_path / name).rglob("*.JPEG")}
-                for name in ("a", "c")]
-    assert pictures[0].isdisjoint(pictures[1])
+    images = [{path.read_bytes() for path in (tmp_path / name).rglob("*.JPEG")}
+              for name in ("a", "c")]
+    assert images[0].isdisjoint(images[1])
 
 
 def test_an_empty_folder_is_taken_and_parents_are_made(tmp_path, quick_drawing):

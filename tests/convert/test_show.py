@@ -3,9 +3,12 @@
 import pytest
 from PIL import Image
 
-from common import RequestError
-from convert import Request, convert, open_records
-from convert.show import BLACKLIST_COLOUR, CAPTION, TILE, contact_sheet, sample_rows, summary
+from common.cli import RequestError
+from convert.conversion import convert
+from convert.records.reader import open_records
+from convert.request import Request
+from convert.show import (BLACKLIST_COLOUR, CAPTION, TILE, contact_sheet,
+                          sample_rows, summary)
 
 
 @pytest.fixture(scope="module")
@@ -16,8 +19,8 @@ def records(sample, tmp_path_factory):
     return open_records(out)
 
 
-def test_the_sheet_shows_every_picture_and_marks_the_blacklisted(records, tmp_path):
-    contact_sheet(records, tmp_path / "sheet.png", pictures=100, seed=0)
+def test_the_sheet_shows_every_image_and_marks_the_blacklisted(records, tmp_path):
+    contact_sheet(records, tmp_path / "sheet.png", images=100, seed=0)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size == (8 * TILE, 2 * (TILE + CAPTION))
         marked = [k for k in range(12)
@@ -41,7 +44,7 @@ def test_the_summary_counts_classes_and_repairs(records):
         assert f"repaired: {remark.file_name}" in text
 
 
-@pytest.mark.parametrize("name, pictures", [("sheet.jpg", 3), ("sheet.png", 0)])
-def test_wrong_requests_are_refused(records, tmp_path, name, pictures):
+@pytest.mark.parametrize("name, images", [("sheet.jpg", 3), ("sheet.png", 0)])
+def test_wrong_requests_are_refused(records, tmp_path, name, images):
     with pytest.raises(RequestError):
-        contact_sheet(records, tmp_path / name, pictures, 0)
+        contact_sheet(records, tmp_path / name, images, 0)

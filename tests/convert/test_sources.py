@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from common import RequestError
-from convert.ground_truth import find_ground_truth, read_ground_truth
-from convert.listing import read_entry
-from convert.sources import list_source
+from common.cli import RequestError
+from convert.sources.labels import find_ground_truth, read_ground_truth
+from convert.sources.layouts import list_source
+from convert.sources.listing import read_entry
 
 
 def class_of_val(source):
@@ -58,7 +58,7 @@ def test_validation_in_class_folders_lists_the_same(source):
     assert folders.sha256() == flat.sha256()
 
 
-def test_files_that_are_not_pictures_are_told_not_hidden(source):
+def test_files_that_are_not_images_are_told_not_hidden(source):
     wnid = sorted(os.listdir(source / "train"))[0]
     (source / "train" / wnid / "notes.txt").write_text("x")
     assert list_source(source, "train").ignored == [f"{wnid}/notes.txt"]
@@ -75,9 +75,9 @@ def spoil_empty(source):
     return "fits no layout of a train set; known layouts"
 
 
-def spoil_class_without_pictures(source):
+def spoil_class_without_images(source):
     (source / "train" / "n99999999").mkdir()
-    return "n99999999 holds no pictures"
+    return "n99999999 holds no images"
 
 
 def spoil_nested(source):
@@ -98,7 +98,7 @@ def spoil_loop_upwards(source):
     return "up is a folder inside a class folder"
 
 
-@pytest.mark.parametrize("spoil", [spoil_missing, spoil_empty, spoil_class_without_pictures,
+@pytest.mark.parametrize("spoil", [spoil_missing, spoil_empty, spoil_class_without_images,
                                    spoil_nested, spoil_name, spoil_loop_upwards])
 def test_a_bad_training_source_is_refused(source, spoil):
     words = spoil(source)
@@ -106,7 +106,7 @@ def test_a_bad_training_source_is_refused(source, spoil):
         list_source(source, "train")
 
 
-@pytest.mark.parametrize("place", ["a_class", "a_picture.JPEG"])
+@pytest.mark.parametrize("place", ["a_class", "a_image.JPEG"])
 def test_a_symlink_to_itself_is_refused_by_name(source, tmp_path, place):
     wnid = sorted(os.listdir(source / "train"))[0]
     loop = source / "train" / (place if place == "a_class" else f"{wnid}/{place}")
@@ -118,7 +118,7 @@ def test_a_symlink_to_itself_is_refused_by_name(source, tmp_path, place):
     assert str(loop) in done.stderr
 
 
-def test_a_picture_that_grows_while_it_is_converted_is_named(source):
+def test_a_image_that_grows_while_it_is_converted_is_named(source):
     listing = list_source(source, "train")
     entry = listing.entries[0]
     with open(listing.root / entry.container, "ab") as file:
@@ -147,7 +147,7 @@ def test_a_flat_folder_needs_a_ground_truth(source):
 def test_one_id_twice_is_refused(source):
     into_class_folders(source)
     first, second = sorted(path for path in (source / "val").iterdir())[:2]
-    twin = next(first.iterdir())
-    shutil.copy(twin, second / twin.name)
+    markdown_copy = next(first.iterdir())
+    shutil.copy(markdown_copy, second / markdown_copy.name)
     with pytest.raises(RequestError, match="both have image id"):
         list_source(source, "val")

@@ -5,9 +5,12 @@ import shutil
 
 import pytest
 
-from common import CheckFailed, RequestError
-from convert import Request, convert, open_records, verify
-from convert.manifest import MANIFEST_NAME
+from common.cli import CheckFailed, RequestError
+from convert.conversion import convert
+from convert.records.manifest import MANIFEST_NAME
+from convert.records.reader import open_records
+from convert.request import Request
+from convert.verify import verify
 
 
 @pytest.fixture(scope="module")

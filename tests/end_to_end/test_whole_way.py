@@ -1,4 +1,4 @@
-"""Pictures in, accuracy report out, through the command lines that the Makefile calls."""
+"""Images in, accuracy report out, through the command lines that the Makefile calls."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inceptionv4 import read_checkpoint
+from inceptionv4.checkpoint import read_checkpoint
 
 ROOT = Path(__file__).parents[2]
 STEPS = ("--image-size", "75", "--batch-size", "4", "--steps-per-epoch", "2", "--epochs", "1",
@@ -24,7 +24,7 @@ def module(name, *words) -> str:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
-    """imagenet/ and records/ of four classes, 20 training and 8 validation pictures."""
+    """imagenet/ and records/ of four classes, 20 training and 8 validation images."""
     home = tmp_path_factory.mktemp("home")
     module("convert", "sample", "--out", home / "imagenet", "--classes", 4, "--train", 5,
            "--val", 2)

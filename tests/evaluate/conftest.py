@@ -1,4 +1,4 @@
-"""Small pictures, a record set made of them by the converter, a small network, the slow way."""
+"""Small images, a record set made of them by the converter, a small network, the slow way."""
 
 import io
 import os
@@ -15,43 +15,46 @@ from PIL import Image
 
 import evaluate.command
 import evaluate.predict
-from common import run_command
-from convert import Request, convert, open_records
+from common.cli import run_command
+from convert.conversion import convert
+from convert.records.reader import open_records
+from convert.request import Request
 from evaluate.__main__ import main
 from evaluate.protocols import Protocol, crop_boxes
-from inceptionv4 import CheckpointMeta, network_parameters, save_checkpoint
+from inceptionv4.checkpoint import (CheckpointMeta, network_parameters,
+                                    save_checkpoint)
 
 HERE = Path(__file__).parent
 
 # (width, height, mode): landscape, portrait, square, odd sizes, grayscale, CMYK, tiny, long.
-PICTURES = [(120, 90, "RGB"), (91, 133, "RGB"), (77, 77, "RGB"), (131, 97, "L"),
-            (90, 80, "CMYK"), (9, 5, "RGB"), (300, 60, "RGB")]
+IMAGES = [(120, 90, "RGB"), (91, 133, "RGB"), (77, 77, "RGB"), (131, 97, "L"),
+          (90, 80, "CMYK"), (9, 5, "RGB"), (300, 60, "RGB")]
 HUGE = [(2000, 1500, "RGB"), (900, 1400, "L")]
 CLASSES = 3
 BLACKLISTED_IDS = (2, 5)
 
 
-def draw_picture(width: int, height: int, mode: str = "RGB", seed: int = 0) -> Image.Image:
-    """A smooth picture without symmetry, so that a wrong crop or mirror shows."""
+def draw_image(width: int, height: int, mode: str = "RGB", seed: int = 0) -> Image.Image:
+    """A smooth image without symmetry, so that a wrong crop or mirror shows."""
     random = np.random.default_rng([seed, width, height])
     coarse = random.integers(0, 256, (max(2, height // 8), max(2, width // 8), 3), dtype=np.uint8)
-    picture = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
-    return picture.convert(mode)
+    image = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+    return image.convert(mode)
 
 
-def encode_picture(picture: Image.Image, picture_format: str = "JPEG", **options) -> bytes:
+def encode_image(image: Image.Image, image_format: str = "JPEG", **options) -> bytes:
     file = io.BytesIO()
-    picture.save(file, picture_format, **options)
+    image.save(file, image_format, **options)
     return file.getvalue()
 
 
-def cut_one_by_one(picture: Image.Image, protocol: Protocol) -> np.ndarray:
+def cut_one_by_one(image: Image.Image, protocol: Protocol) -> np.ndarray:
     """The obvious way, each crop on its own: uint8 (crops, S, S, 3)."""
     views = []
-    for scale, box, mirrored in crop_boxes(protocol, *picture.size):
-        share = scale / min(picture.size)
-        view = picture.resize([round(side * share) for side in picture.size],
-                              Image.Resampling.BICUBIC).crop(box)
+    for scale, box, mirrored in crop_boxes(protocol, *image.size):
+        share = scale / min(image.size)
+        view = image.resize([round(side * share) for side in image.size],
+                            Image.Resampling.BICUBIC).crop(box)
         if view.width != protocol.image_size:
             view = view.resize((protocol.image_size,) * 2, Image.Resampling.BICUBIC)
         if mirrored:
@@ -60,16 +63,16 @@ def cut_one_by_one(picture: Image.Image, protocol: Protocol) -> np.ndarray:
     return np.stack(views)
 
 
-def write_source(folder: Path, pictures=PICTURES) -> None:
-    """Flat validation pictures, ILSVRC's names, with a devkit beside them."""
+def write_source(folder: Path, images=IMAGES) -> None:
+    """Flat validation images, ILSVRC's names, with a devkit beside them."""
     (folder / "val").mkdir(parents=True)
-    for number, (width, height, mode) in enumerate(pictures, start=1):
-        picture = encode_picture(draw_picture(width, height, mode, seed=number), quality=95)
-        (folder / "val" / f"ILSVRC2012_val_{number:08}.JPEG").write_bytes(picture)
+    for number, (width, height, mode) in enumerate(images, start=1):
+        image = encode_image(draw_image(width, height, mode, seed=number), quality=95)
+        (folder / "val" / f"ILSVRC2012_val_{number:08}.JPEG").write_bytes(image)
     devkit = folder / "devkit" / "data"
     devkit.mkdir(parents=True)
     (devkit / "ILSVRC2012_validation_ground_truth.txt").write_text(
-        "".join(f"{number % CLASSES + 1}\n" for number in range(len(pictures))))
+        "".join(f"{number % CLASSES + 1}\n" for number in range(len(images))))
     (devkit / "map_clsloc.txt").write_text(
         "".join(f"n0000000{label} {label} class_{label}\n" for label in range(1, CLASSES + 1)))
     (folder / "blacklist.txt").write_text("".join(f"{number}\n" for number in BLACKLISTED_IDS))
@@ -77,12 +80,12 @@ def write_source(folder: Path, pictures=PICTURES) -> None:
 
 @pytest.fixture(scope="session")
 def draw():
-    return draw_picture
+    return draw_image
 
 
 @pytest.fixture(scope="session")
 def encode():
-    return encode_picture
+    return encode_image
 
 
 @pytest.fixture(scope="session")
@@ -109,16 +112,16 @@ def convert_source():
 
 @pytest.fixture(scope="session")
 def records(source, tmp_path_factory):
-    """Seven pictures of three classes in two shards, two of them blacklisted."""
+    """Seven images of three classes in two shards, two of them blacklisted."""
     return converted(source, tmp_path_factory.mktemp("records") / "val", shards=2,
                      blacklist=source / "blacklist.txt")
 
 
 @pytest.fixture(scope="session")
 def every_kind(tmp_path_factory):
-    """The seven pictures and two huge ones."""
+    """The seven images and two huge ones."""
     folder = tmp_path_factory.mktemp("every_kind")
-    write_source(folder, PICTURES + HUGE)
+    write_source(folder, IMAGES + HUGE)
     return converted(folder, folder / "records", shards=1)
 
 

@@ -12,7 +12,7 @@ import conftest
 
 import evaluate.command
 import evaluate.predict
-from common import run_command
+from common.cli import run_command
 from evaluate import parts
 from evaluate.__main__ import main
 

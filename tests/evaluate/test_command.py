@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 import evaluate.command
-from evaluate import Evaluator, load_predictions, protocol_of
 from evaluate.__main__ import main
-from inceptionv4 import CheckpointMeta, network_parameters, save_checkpoint
+from evaluate.evaluator import Evaluator
+from evaluate.predictions import load_predictions
+from evaluate.protocols import protocol_of
+from inceptionv4.checkpoint import (CheckpointMeta, network_parameters,
+                                    save_checkpoint)
 
 
 def test_a_result_folder_is_written_and_its_table_printed(

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from common import RequestError
+from common.cli import RequestError
 from evaluate.compare import Difference, compare_results, differences
 from evaluate.predictions import Predictions, save_predictions
 

@@ -1,4 +1,4 @@
-"""A network over a record set: the same as crop by crop, and every picture exactly once."""
+"""A network over a record set: the same as crop by crop, and every image exactly once."""
 
 from dataclasses import replace
 
@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 from mindspore import nn, ops
 
-from common import RequestError
+from common.cli import RequestError
 from evaluate.evaluator import Evaluator, check_finite, check_rows
-from evaluate.pictures import decode_rgb
 from evaluate.predictions import gather_predictions
 from evaluate.protocols import protocol_of
-from evaluate.reading import read_rows
 from evaluate.scores import score
+from evaluate.views import decode_rgb, read_rows
 
 MEAN = STD = (127.5, 127.5, 127.5)
 
@@ -24,7 +23,7 @@ def evaluator_of(network, crops, views_per_step=72):
 
 @pytest.fixture(scope="module")
 def single(network):
-    """Steps of four pictures: the last group of the seven holds three."""
+    """Steps of four images: the last group of the seven holds three."""
     return evaluator_of(network, crops=1, views_per_step=4)
 
 
@@ -52,8 +51,8 @@ def test_probabilities_are_those_of_the_slow_way(network, every_kind, slow_views
         assert best[0] == expected.argmax()
 
 
-def test_crops_of_a_picture_differ_so_that_the_comparison_means_something(network, slow_views,
-                                                                          draw):
+def test_crops_of_a_image_differ_so_that_the_comparison_means_something(network, slow_views,
+                                                                        draw):
     views = slow_views(draw(120, 90), protocol_of(144, 75))
     each = [probabilities_one_by_one(network, view[None]) for view in views[:12]]
     assert np.std(each, axis=0).max() > 0.01
@@ -112,7 +111,7 @@ def test_between_training_steps_nothing_is_compiled_again_and_weights_are_shared
         assert len(cell.compile_cache) == 1
 
 
-def test_a_picture_that_cannot_be_decoded_is_named(single, source, tmp_path, convert_source):
+def test_a_image_that_cannot_be_decoded_is_named(single, source, tmp_path, convert_source):
     damaged = convert_source(source, tmp_path / "val", shards=1)
     path = damaged.folder / damaged.manifest.shards[0].file
     third = (source / "val" / "ILSVRC2012_val_00000003.JPEG").read_bytes()
@@ -161,7 +160,7 @@ def test_a_part_of_the_rows_is_read_in_file_order(records, part):
 
 
 def test_outputs_that_are_not_numbers_are_named_by_image_id():
-    views = np.full((3, 2, 2), .5, np.float32)  # 3 pictures of 2 crops
+    views = np.full((3, 2, 2), .5, np.float32)  # 3 images of 2 crops
     check_finite([30, 10, 20], views)
     views[1, 0, 0], views[2, 1, 1] = np.nan, np.inf
     with pytest.raises(RequestError, match=r"not numbers for image id 10, 20:"):

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from evaluate.graphs import Classifier, ViewCutter
-from evaluate.pictures import cut_squares
 from evaluate.protocols import protocol_of
 from evaluate.resampling import bicubic_matrix
+from evaluate.views import cut_squares
 
 SIZES = [(120, 90), (91, 133), (77, 77), (9, 5), (300, 60), (640, 481)]
 # Pillow computes with whole numbers, a device in float32, whose sums are off by up to some 1e-5
@@ -26,21 +26,21 @@ def assert_same_pixels(found, expected):
 @pytest.mark.parametrize("crops, views_per_step", [(144, 48), (12, 36), (10, 60), (1, 2)])
 def test_views_are_those_cut_one_by_one(draw, slow_views, crops, views_per_step):
     protocol = protocol_of(crops, 75)
-    pictures = [draw(*size) for size in SIZES]
-    squares = zip(*(cut_squares(picture, protocol) for picture in pictures))
-    cutter = ViewCutter(protocol, len(pictures), views_per_step)
+    images = [draw(*size) for size in SIZES]
+    squares = zip(*(cut_squares(image, protocol) for image in images))
+    cutter = ViewCutter(protocol, len(images), views_per_step)
     steps = cutter(*(ms.Tensor(np.concatenate(of_scale)) for of_scale in squares))
     assert [step.shape[0] for step in steps] == [views_per_step] * (6 * crops // views_per_step)
     assert_same_pixels(np.concatenate([step.asnumpy() for step in steps]),
-                       np.concatenate([slow_views(picture, protocol) for picture in pictures]))
+                       np.concatenate([slow_views(image, protocol) for image in images]))
 
 
 @pytest.mark.parametrize("side, size", [(86, 75), (112, 75), (448, 299), (75, 75), (60, 75)])
 def test_the_matrix_resizes_as_pillow_does(draw, side, size):
-    picture, matrix = draw(side, side, "L"), bicubic_matrix(side, size).astype(np.float64)
-    rows = np.clip(np.floor(np.asarray(picture) @ matrix.T + 0.5), 0, 255)
+    image, matrix = draw(side, side, "L"), bicubic_matrix(side, size).astype(np.float64)
+    rows = np.clip(np.floor(np.asarray(image) @ matrix.T + 0.5), 0, 255)
     found = np.clip(np.floor(matrix @ rows + 0.5), 0, 255).astype(np.uint8)
-    assert_same_pixels(found, np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC)))
+    assert_same_pixels(found, np.asarray(image.resize((size, size), Image.Resampling.BICUBIC)))
 
 
 def test_the_classifier_normalises_and_gives_probabilities(network):

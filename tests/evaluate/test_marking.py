@@ -5,16 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from common import RequestError
-from convert import Request, convert, open_records
-from convert.manifest import Remark
-from evaluate.marking import blacklist_for, mark
+from common.cli import RequestError
+from convert.conversion import convert
+from convert.records.manifest import FileNote
+from convert.records.reader import open_records
+from convert.request import Request
+from evaluate.filtered_set import blacklist_for, mark
 from evaluate.predictions import gather_predictions
 
 
 @pytest.fixture(scope="module")
 def plain(source, tmp_path_factory, convert_source):
-    """The seven pictures, converted without a blacklist."""
+    """The seven images, converted without a blacklist."""
     return convert_source(source, tmp_path_factory.mktemp("plain") / "val", shards=2)
 
 
@@ -56,7 +58,7 @@ def test_a_list_that_does_not_belong_to_the_records_is_refused(plain, tmp_path, 
 
 @pytest.fixture(scope="module")
 def gap(source, tmp_path_factory):
-    """Records of which picture 2 was rejected, since it is damaged."""
+    """Records of which image 2 was rejected, since it is damaged."""
     home = tmp_path_factory.mktemp("gap")
     (home / "val").mkdir()
     for path in (source / "val").iterdir():
@@ -67,13 +69,13 @@ def gap(source, tmp_path_factory):
     return open_records(home / "out")
 
 
-def test_an_id_whose_picture_was_rejected_at_conversion_may_be_listed(gap, source):
+def test_an_id_whose_image_was_rejected_at_conversion_may_be_listed(gap, source):
     assert gap.images == 6
     assert blacklist_for(gap, source / "blacklist.txt").ids == {2, 5}
 
 
 def test_an_id_that_is_missing_from_the_records_is_named(gap, source):
-    other = replace(gap, manifest=replace(gap.manifest, rejected=[Remark("other", "bad")]))
+    other = replace(gap, manifest=replace(gap.manifest, rejected=[FileNote("other", "bad")]))
     with pytest.raises(RequestError, match="lists image id 2, which is not in"):
         blacklist_for(other, source / "blacklist.txt")
 

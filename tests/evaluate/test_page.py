@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from evaluate.page import accuracy_table, notes, published_part, result_page
 from evaluate.predictions import gather_predictions
-from evaluate.published import FILTERED, FULL, MODEL_ZOO_IMAGES, PUBLISHED, published_for
+from evaluate.published import (FILTERED, FULL, MODEL_ZOO_IMAGES, PUBLISHED,
+                                published_for)
+from evaluate.result_page import (accuracy_table, notes, published_part,
+                                  result_page)
 from evaluate.scores import Score, score
 
 RESULT = {"crops": 144, "image_size": 75, "scales": [80, 88, 96, 112], "checkpoint": "a.ckpt",

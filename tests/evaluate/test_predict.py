@@ -1,57 +1,57 @@
-"""The five best classes of single pictures."""
+"""The five best classes of single images."""
 
 import numpy as np
 import pytest
 
-from evaluate import load_predictions
+from evaluate.predictions import load_predictions
 
 
 @pytest.fixture
-def picture(source):
+def image(source):
     return source / "val" / "ILSVRC2012_val_00000003.JPEG"
 
 
 @pytest.mark.parametrize("crops", [1, 144])
-def test_a_picture_gets_the_classes_and_shares_that_its_record_gets(
-        call, options, records, checkpoint, picture, tmp_path, crops):
+def test_a_image_gets_the_classes_and_shares_that_its_record_gets(
+        call, options, records, checkpoint, image, tmp_path, crops):
     assert call(*options(records, checkpoint, tmp_path / "out", {"crops": crops}))[0] == 0
     predictions = load_predictions(tmp_path / "out" / "predictions.npz")
-    code, printed, errors = call("predict", checkpoint, picture, "--records", records.folder,
+    code, printed, errors = call("predict", checkpoint, image, "--records", records.folder,
                                  "--crops", crops, "--device", "CPU")
     assert (code, errors) == (0, [])
     name, *lines = printed.splitlines()[-4:]
-    assert name == str(picture)
+    assert name == str(image)
     assert [line.split("%")[1].strip() for line in lines] == [
         records.class_names[label] for label in predictions.top5[2]]
     shares = [float(line.split("%")[0]) / 100 for line in lines]
     assert np.allclose(shares, predictions.top5_prob[2], atol=1e-4)
 
 
-def test_without_names_labels_are_numbered_and_every_picture_has_its_lines(
-        call, checkpoint, source, picture):
+def test_without_names_labels_are_numbered_and_every_image_has_its_lines(
+        call, checkpoint, source, image):
     other = source / "val" / "ILSVRC2012_val_00000001.JPEG"
-    code, printed, _ = call("predict", checkpoint, picture, other, "--device", "CPU")
+    code, printed, _ = call("predict", checkpoint, image, other, "--device", "CPU")
     lines = printed.splitlines()
-    assert code == 0 and [str(picture), str(other)] == lines[0::4]
+    assert code == 0 and [str(image), str(other)] == lines[0::4]
     assert {line.split("%")[1].strip() for line in lines[1:4]} == {"label 0", "label 1", "label 2"}
 
 
-def test_names_come_from_a_file_and_must_be_the_checkpoints(call, checkpoint, records, picture,
+def test_names_come_from_a_file_and_must_be_the_checkpoints(call, checkpoint, records, image,
                                                             tmp_path):
     names = tmp_path / "names.txt"
     names.write_text("".join(f"{name}\n" for name in records.class_names))
-    assert records.class_names[0] in call("predict", checkpoint, picture, "--classes", names,
+    assert records.class_names[0] in call("predict", checkpoint, image, "--classes", names,
                                           "--device", "CPU")[1]
     names.write_text("ant\nbee\ncat\n")
-    code, _, errors = call("predict", checkpoint, picture, "--classes", names, "--device", "CPU")
+    code, _, errors = call("predict", checkpoint, image, "--classes", names, "--device", "CPU")
     assert code == 2 and str(names) in errors[0] and "not those" in errors[0]
 
 
-@pytest.mark.parametrize("content, said", [(b"no picture", "cannot be decoded"),
+@pytest.mark.parametrize("content, said", [(b"no image", "cannot be decoded"),
                                            (None, "No such file")])
-def test_a_file_that_is_no_picture_is_named(call, checkpoint, picture, tmp_path, content, said):
+def test_a_file_that_is_no_image_is_named(call, checkpoint, image, tmp_path, content, said):
     other = tmp_path / "other.jpg"
     if content:
         other.write_bytes(content)
-    code, printed, errors = call("predict", checkpoint, picture, other, "--device", "CPU")
+    code, printed, errors = call("predict", checkpoint, image, other, "--device", "CPU")
     assert (code, printed) == (2, "") and said in errors[0] and str(other) in errors[0]

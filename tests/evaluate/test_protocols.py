@@ -2,9 +2,10 @@
 
 import pytest
 
-from common import RequestError
-from evaluate.protocols import (PROTOCOLS, Box, Crop, crop_boxes, multi_scale_crops, protocol_of,
-                                resized_size, single_crop)
+from common.cli import RequestError
+from evaluate.protocols import (PROTOCOLS, Box, Crop, crop_boxes,
+                                multi_scale_crops, protocol_of, resized_size,
+                                single_crop)
 
 LANDSCAPE, PORTRAIT, SQUARE = (500, 375), (333, 501), (247, 247)
 
@@ -27,45 +28,45 @@ def expected_144(width, height, size, scales):
     return crops
 
 
-@pytest.mark.parametrize("picture", [LANDSCAPE, PORTRAIT, SQUARE, (1, 3), (4000, 2999)])
+@pytest.mark.parametrize("image", [LANDSCAPE, PORTRAIT, SQUARE, (1, 3), (4000, 2999)])
 @pytest.mark.parametrize("size, scales", [(299, (320, 352, 384, 448)), (75, (80, 88, 96, 112))])
-def test_all_144_boxes(picture, size, scales):
+def test_all_144_boxes(image, size, scales):
     protocol = multi_scale_crops(size)
     assert protocol.scales == scales
     assert protocol.crops == 144
-    assert crop_boxes(protocol, *picture) == expected_144(*picture, size, scales)
+    assert crop_boxes(protocol, *image) == expected_144(*image, size, scales)
 
 
-@pytest.mark.parametrize("picture, first, last", [
+@pytest.mark.parametrize("image, first, last", [
     (LANDSCAPE, Box(0, 0, 299, 299), Box(149, 0, 597, 448)),    # 500 x 375 -> 597 x 448
     (PORTRAIT, Box(0, 0, 299, 299), Box(0, 226, 448, 674)),     # 333 x 501 -> 448 x 674
     (SQUARE, Box(0, 0, 299, 299), Box(0, 0, 448, 448))])
-def test_first_and_last_box_worked_out_by_hand(picture, first, last):
-    crops = crop_boxes(multi_scale_crops(299), *picture)
+def test_first_and_last_box_worked_out_by_hand(image, first, last):
+    crops = crop_boxes(multi_scale_crops(299), *image)
     assert crops[0] == Crop(320, first, False)
     assert crops[-1] == Crop(448, last, True)
 
 
 @pytest.mark.parametrize("crops", PROTOCOLS)
-@pytest.mark.parametrize("picture", [LANDSCAPE, PORTRAIT, SQUARE, (17, 2000)])
-def test_boxes_lie_within_the_resized_picture(crops, picture):
+@pytest.mark.parametrize("image", [LANDSCAPE, PORTRAIT, SQUARE, (17, 2000)])
+def test_boxes_lie_within_the_resized_image(crops, image):
     protocol = protocol_of(crops, 299)
-    boxes = crop_boxes(protocol, *picture)
+    boxes = crop_boxes(protocol, *image)
     assert len(boxes) == protocol.crops == crops
     for scale, box, _ in boxes:
-        width, height = resized_size(*picture, scale)
+        width, height = resized_size(*image, scale)
         assert 0 <= box.left < box.right <= width and 0 <= box.top < box.bottom <= height
         assert box.bottom - box.top == box.right - box.left >= 299
 
 
-@pytest.mark.parametrize("picture", [LANDSCAPE, PORTRAIT, SQUARE])
-def test_crops_reach_every_edge_of_the_picture(picture):
+@pytest.mark.parametrize("image", [LANDSCAPE, PORTRAIT, SQUARE])
+def test_crops_reach_every_edge_of_the_image(image):
     for scale in multi_scale_crops(75).scales:
-        boxes = [crop.box for crop in crop_boxes(multi_scale_crops(75), *picture)
+        boxes = [crop.box for crop in crop_boxes(multi_scale_crops(75), *image)
                  if crop.scale == scale]
         assert (min(box.left for box in boxes), min(box.top for box in boxes)) == (0, 0)
         assert (max(box.right for box in boxes), max(box.bottom for box in boxes)) == \
-            resized_size(*picture, scale)
+            resized_size(*image, scale)
 
 
 def test_single_crop_is_the_centre_of_the_shorter_side_divided_by_0_875():
@@ -81,11 +82,11 @@ def test_ten_and_twelve_crops_differ_by_the_whole_square():
     assert twelve[10] == Crop(256, Box(22, 0, 278, 256), False)
 
 
-@pytest.mark.parametrize("picture, scale, expected", [
+@pytest.mark.parametrize("image, scale, expected", [
     ((500, 375), 320, (427, 320)), ((375, 500), 320, (320, 427)), ((10, 10), 80, (80, 80)),
     ((3, 2), 80, (120, 80)), ((501, 333), 448, (674, 448))])
-def test_the_aspect_ratio_is_kept(picture, scale, expected):
-    assert resized_size(*picture, scale) == expected
+def test_the_aspect_ratio_is_kept(image, scale, expected):
+    assert resized_size(*image, scale) == expected
 
 
 def test_an_unknown_number_of_crops_is_named():

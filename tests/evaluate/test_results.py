@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from common import RequestError
+from common.cli import RequestError
 from evaluate.predictions import gather_predictions, load_predictions
 from evaluate.protocols import multi_scale_crops
-from evaluate.results import claim_folder, describe_protocol, read_result, write_results
+from evaluate.results import (claim_folder, describe_protocol, read_result,
+                              write_results)
 from evaluate.scores import score
 
 ABOUT = {**describe_protocol(multi_scale_crops(75)), "checkpoint": "a.ckpt",

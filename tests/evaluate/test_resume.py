@@ -10,7 +10,7 @@ import pytest
 from evaluate.evaluator import Evaluator
 from evaluate.parts import saved_rows
 
-# Seven pictures in groups of two: four groups, the last one with one picture.
+# Seven images in groups of two: four groups, the last one with one image.
 CHOICE = {"crops": 12, "views_per_step": 24}
 
 
@@ -48,11 +48,11 @@ def interrupted(call, words, monkeypatch, tmp_path):
     predict = Evaluator._predict
     done = []
 
-    def stop_at_the_second(self, pictures):
+    def stop_at_the_second(self, images):
         if done:
             raise KeyboardInterrupt
-        done.append(pictures)
-        return predict(self, pictures)
+        done.append(images)
+        return predict(self, images)
     with monkeypatch.context() as patched:
         patched.setattr(Evaluator, "_predict", stop_at_the_second)
         assert call(*words("out"))[0] == 130
@@ -69,7 +69,7 @@ def test_an_interrupted_evaluation_keeps_what_was_finished(call, words, interrup
 
 @pytest.mark.parametrize("change, said", [
     ({"crops": 10, "views_per_step": 20}, "crops: there 12, now 10"),
-    ({"views_per_step": 12}, "pictures_per_step: there 2, now 1")])
+    ({"views_per_step": 12}, "images_per_step: there 2, now 1")])
 def test_parts_of_another_protocol_are_refused_and_kept(call, words, interrupted, change, said):
     code, _, errors = call(*words("out", **change))
     assert code == 2 and len(errors) == 1 and said in errors[0] and str(interrupted) in errors[0]

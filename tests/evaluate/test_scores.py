@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from common import RequestError
+from common.cli import RequestError
 from evaluate.predictions import Predictions
 from evaluate.scores import score, score_subset, wilson_interval
 

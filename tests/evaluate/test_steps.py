@@ -1,8 +1,8 @@
-"""Crops of pictures are dealt out to steps of one size, of which none stays empty."""
+"""Crops of images are dealt out to steps of one size, of which none stays empty."""
 
 import pytest
 
-from common import RequestError
+from common.cli import RequestError
 from evaluate.steps import step_shape
 
 

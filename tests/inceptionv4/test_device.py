@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-from common import RequestError
-from inceptionv4 import Device, exact_rmsprop, setup_device
-from inceptionv4.device import _card_from_platform, _started_by_launcher
+from common.cli import RequestError
+from inceptionv4.device import (Device, _card_from_platform,
+                                _started_by_launcher, exact_rmsprop,
+                                setup_device)
 
 LAUNCHER_VARIABLES = ("MS_ROLE", "RANK_SIZE", "DEVICE_ID")
 

@@ -6,10 +6,14 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from common import CheckFailed, RequestError, run_command
-from inceptionv4 import (CheckpointMeta, InceptionV4, Preprocess, __main__, export,
-                         export_checkpoint, network_parameters, save_checkpoint)
-from inceptionv4.network import ConvBlock
+from common.cli import CheckFailed, RequestError, run_command
+from inceptionv4 import __main__
+from inceptionv4.checkpoint import (CheckpointMeta, network_parameters,
+                                    save_checkpoint)
+from inceptionv4.exchange import exporter as export
+from inceptionv4.exchange.exporter import export_checkpoint
+from inceptionv4.network import ConvBlock, InceptionV4
+from inceptionv4.preprocess import Preprocess
 
 MEAN, STD = (10.0, 120.0, 200.0), (30.0, 60.0, 90.0)  # not the network's usual ones
 NEEDED = "needs onnxruntime: pip install -e '.[onnx]'"
@@ -35,7 +39,7 @@ def save(path, network, size: int):
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):
-    """A checkpoint of the stand-in, for pictures of 8 pixels."""
+    """A checkpoint of the stand-in, for images of 8 pixels."""
     monkeypatch.setattr(export, "InceptionV4", Small)
     return save(tmp_path / "a.ckpt", Small(5, 0.9), 8)
 
@@ -52,11 +56,11 @@ def test_mindir_takes_bytes_and_normalises_them(tmp_path, small):
     assert names(folder) == {"a.mindir"}
     network = Small(5, 0.9)
     ms.load_param_into_net(network, ms.load_checkpoint(str(small)), strict_load=True)
-    pictures = np.random.default_rng(3).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
-    expected = network.set_train(False)(Preprocess(MEAN, STD)(ms.Tensor(pictures))).asnumpy()
+    images = np.random.default_rng(3).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    expected = network.set_train(False)(Preprocess(MEAN, STD)(ms.Tensor(images))).asnumpy()
     copy = tmp_path / "copy.mindir"  # MindSpore would not load it from that folder either
     copy.write_bytes((folder / "a.mindir").read_bytes())
-    found = ms.nn.GraphCell(ms.load(str(copy)))(ms.Tensor(pictures)).asnumpy()
+    found = ms.nn.GraphCell(ms.load(str(copy)))(ms.Tensor(images)).asnumpy()
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
@@ -66,9 +70,9 @@ def test_whole_network_as_onnx(tmp_path):
     assert export_checkpoint(tmp_path / "a.ckpt", "onnx", tmp_path / "a.onnx", 1) <= 1e-5
     session = onnxruntime.InferenceSession(str(tmp_path / "a.onnx"),
                                            providers=["CPUExecutionProvider"])
-    (pictures,), (logits,) = session.get_inputs(), session.get_outputs()
-    assert (pictures.name, pictures.type, pictures.shape) == (
-        "pictures", "tensor(uint8)", [1, 75, 75, 3])
+    (images,), (logits,) = session.get_inputs(), session.get_outputs()
+    assert (images.name, images.type, images.shape) == (
+        "images", "tensor(uint8)", [1, 75, 75, 3])
     assert (logits.name, logits.type, logits.shape) == ("logits", "tensor(float)", [1, 5])
 
 
@@ -79,9 +83,9 @@ def test_export_that_computes_something_else_is_not_kept(tmp_path, small, monkey
         pytest.importorskip("onnxruntime", reason=NEEDED)
     write = export._WRITE[file_format]
 
-    def write_other(cell, pictures, path):
+    def write_other(cell, images, path):
         other = CheckpointMeta(5, 8, MEAN, MEAN, 0.9, "", 1, 2)  # another spread
-        write(export.PicturesToLogits(cell.network, other).set_train(False), pictures, path)
+        write(export.ImagesToLogits(cell.network, other).set_train(False), images, path)
 
     monkeypatch.setitem(export._WRITE, file_format, write_other)
     before = names(tmp_path)

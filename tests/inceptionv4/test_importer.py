@@ -10,11 +10,13 @@ import pytest
 from mindspore.train.checkpoint_pb2 import Checkpoint
 from safetensors.numpy import save_file
 
-from common import RequestError, run_command
-from inceptionv4 import (InceptionV4, __main__, import_checkpoint, importer, network_parameters,
-                         read_checkpoint)
-from inceptionv4.foreign import MINDCV, TIMM, foreign_name
-from inceptionv4.network import ConvBlock
+from common.cli import RequestError, run_command
+from inceptionv4 import __main__
+from inceptionv4.checkpoint import network_parameters, read_checkpoint
+from inceptionv4.exchange import importer
+from inceptionv4.exchange.foreign import MINDCV, TIMM, foreign_name
+from inceptionv4.exchange.importer import import_checkpoint
+from inceptionv4.network import ConvBlock, InceptionV4
 
 CLASSES = 3
 COUNTER = "features.0.bn.num_batches_tracked"

@@ -6,10 +6,10 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from inceptionv4 import (InceptionV4, load_checkpoint, network_parameters, save_checkpoint,
-                         setup_device)
-from inceptionv4.meta import CheckpointMeta
-from inceptionv4.network import Branches, ConvBlock, _average_pool
+from inceptionv4.checkpoint import (CheckpointMeta, load_checkpoint,
+                                    network_parameters, save_checkpoint)
+from inceptionv4.device import setup_device
+from inceptionv4.network import Branches, ConvBlock, InceptionV4, _average_pool
 
 PAPER_PARAMETERS = 42_679_816  # trainable, at 1,000 classes
 CLASSES = 7
@@ -34,7 +34,7 @@ def network():
     return InceptionV4(CLASSES, batch_norm_decay=DECAY).set_train(False)
 
 
-def pictures(side: int, count: int = 1) -> ms.Tensor:
+def images(side: int, count: int = 1) -> ms.Tensor:
     random = np.random.default_rng(side)
     return ms.Tensor(random.uniform(-1, 1, (count, 3, side, side)).astype(np.float32))
 
@@ -57,7 +57,7 @@ def test_parameters_and_decay_by_default():
 
 
 def test_shapes_of_every_stage_at_299(network, pynative):
-    x = network.stem(pictures(299))
+    x = network.stem(images(299))
     assert x.shape == (1, 384, 35, 35)
     assert network.inception_a[0](x).shape == (1, 384, 35, 35)
     x = network.reduction_a(x)
@@ -69,8 +69,8 @@ def test_shapes_of_every_stage_at_299(network, pynative):
 
 
 @pytest.mark.parametrize("height, width, side", [(75, 75, (1, 1)), (76, 139, (1, 3))])
-def test_small_and_oblong_pictures(network, pynative, height, width, side):
-    x = pictures(139)[:, :, :height, :width]
+def test_small_and_oblong_images(network, pynative, height, width, side):
+    x = images(139)[:, :, :height, :width]
     assert network.features(x).shape == (1, 1536, *side)
     assert network(x).shape == (1, CLASSES)
 
@@ -155,7 +155,7 @@ def test_average_pool_leaves_the_padding_out(pynative):
 @pytest.mark.parametrize("decay", [0.9, 0.9997])
 def test_batch_norm_decay_is_the_share_that_stays(pynative, decay):
     block = ConvBlock(decay, 2, 3, 1).set_train(True)
-    x = pictures(8, count=4)[:, :2]
+    x = images(8, count=4)[:, :2]
     convolved = block.conv(x).asnumpy()
     block(x)
     mean = convolved.mean((0, 2, 3))
@@ -195,7 +195,7 @@ def test_initial_weights_keep_the_signal(network):
 
 def test_graph_equals_pynative_and_reads_loaded_weights(network, tmp_path, pynative):
     """One compilation: the compiled graph has to see parameters that are loaded later."""
-    x = pictures(75, count=2)
+    x = images(75, count=2)
     before = network(x).asnumpy()
     values = dict(network_parameters(network))
     values["classifier.bias"] = ms.Tensor(np.arange(CLASSES, dtype=np.float32))

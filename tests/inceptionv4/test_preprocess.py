@@ -4,7 +4,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from inceptionv4 import Preprocess
+from inceptionv4.preprocess import Preprocess
 
 
 @pytest.fixture(scope="module")

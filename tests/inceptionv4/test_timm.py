@@ -1,11 +1,13 @@
-"""An imported network against timm itself: the same pictures, the same logits."""
+"""An imported network against timm itself: the same images, the same logits."""
 
 import mindspore as ms
 import numpy as np
 import pytest
 
-from inceptionv4 import InceptionV4, import_checkpoint, load_checkpoint
-from inceptionv4.export import PicturesToLogits
+from inceptionv4.checkpoint import load_checkpoint
+from inceptionv4.exchange.exporter import ImagesToLogits
+from inceptionv4.exchange.importer import import_checkpoint
+from inceptionv4.network import InceptionV4
 
 NEEDED = "needs timm and torch: pip install -e '.[bench]'"
 
@@ -50,10 +52,10 @@ def test_same_logits_as_timm(tmp_path, theirs, torch, pynative):
 
     ours = InceptionV4(1000)
     load_checkpoint(tmp_path / "x.ckpt", ours)
-    pictures = np.random.default_rng(0).integers(0, 256, (2, 299, 299, 3), dtype=np.uint8)
-    planes = torch.from_numpy(pictures).permute(0, 3, 1, 2) / 127.5 - 1
+    images = np.random.default_rng(0).integers(0, 256, (2, 299, 299, 3), dtype=np.uint8)
+    planes = torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1
     with torch.no_grad():
         expected = theirs(planes).numpy()
-    found = PicturesToLogits(ours, done.meta).set_train(False)(ms.Tensor(pictures)).asnumpy()
-    assert np.abs(expected[0] - expected[1]).max() > 0.1  # the pictures matter
+    found = ImagesToLogits(ours, done.meta).set_train(False)(ms.Tensor(images)).asnumpy()
+    assert np.abs(expected[0] - expected[1]).max() > 0.1  # the images matter
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)

@@ -9,10 +9,12 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from common import RequestError, sha256_of_file
-from inceptionv4 import (CheckpointMeta, load_checkpoint, network_parameters, read_checkpoint,
-                         read_meta, save_checkpoint, weights)
-from inceptionv4.meta import write_meta
+from common.cli import RequestError
+from common.files import sha256_of_file
+from inceptionv4 import checkpoint as weights
+from inceptionv4.checkpoint import (CheckpointMeta, load_checkpoint,
+                                    network_parameters, read_checkpoint,
+                                    read_meta, save_checkpoint, write_meta)
 
 META = CheckpointMeta(num_classes=3, image_size=75, mean=(127.5, 127.5, 127.5),
                       std=(127.5, 127.5, 127.5), batch_norm_decay=0.9,

@@ -8,15 +8,18 @@ from typing import Iterator
 
 import pytest
 
-from convert import RecordSet, Request, convert, make_sample, open_records
+from convert.conversion import convert
+from convert.records.reader import RecordSet, open_records
+from convert.request import Request
+from convert.sample.draw import make_sample
 
-CLASSES, TRAIN, VAL = 3, 7, 2  # 21 and 6 pictures
+CLASSES, TRAIN, VAL = 3, 7, 2  # 21 and 6 images
 
 
 def make_records(folder: Path, classes: int, seed: int) -> dict[str, RecordSet]:
-    make_sample(folder / "pictures", classes, TRAIN, VAL, seed)
+    make_sample(folder / "images", classes, TRAIN, VAL, seed)
     for split in ("train", "val"):
-        convert(Request(folder / "pictures", split, folder / split, shards=2))
+        convert(Request(folder / "images", split, folder / split, shards=2))
     return {split: open_records(folder / split) for split in ("train", "val")}
 
 

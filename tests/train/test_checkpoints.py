@@ -3,9 +3,11 @@
 import mindspore as ms
 import pytest
 
-from inceptionv4 import INCEPTION_MEAN, INCEPTION_STD, CheckpointMeta
-from train.checkpoints import (add_checkpoint, best_checkpoint, checkpoints, newest_complete,
-                               remove_later, remove_unfinished)
+from inceptionv4.checkpoint import CheckpointMeta
+from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
+from train.checkpoints import (add_checkpoint, best_checkpoint, checkpoints,
+                               newest_complete, remove_after,
+                               remove_unfinished)
 
 
 def add(folder, epoch, error=None, keep=2):
@@ -57,7 +59,7 @@ def test_a_file_of_another_name_is_none_of_the_runs(tmp_path):
 def test_damaged_ones_behind_the_resumed_epoch_do_not_count_as_the_last(tmp_path):
     for epoch in (1, 2, 3):
         add(tmp_path, epoch, keep=3)
-    remove_later(tmp_path, 1)
+    remove_after(tmp_path, 1)
     add(tmp_path, 2, keep=2)
     assert epochs(tmp_path) == [1, 2]
 

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common import RequestError
-from convert import Request, convert, open_records
+from common.cli import RequestError
+from convert.conversion import convert
+from convert.records.reader import open_records
+from convert.request import Request
 from train.feed import seed_of_epoch, training_feed, workers_for
-from train.pictures import open_class_folders
 from train.recipe import PRESETS
+from train.source import open_class_folders
 
 RECIPE = replace(PRESETS["smoke"], batch_size=4, workers=2)
 STEPS = 5  # 20 of the 21 images
@@ -53,20 +55,20 @@ def test_a_steps_limit_takes_the_first_batches(records):
 
 @pytest.fixture(scope="module")
 def gradients(tmp_path_factory):
-    """Pictures that tell where a crop was taken: red runs from 0 to 255 along x, green along y."""
+    """Images that tell where a crop was taken: red runs from 0 to 255 along x, green along y."""
     home = tmp_path_factory.mktemp("gradients")
     x, y = np.meshgrid(np.linspace(0, 255, GRADIENT), np.linspace(0, 255, GRADIENT))
-    picture = Image.fromarray(np.stack([x, y, 0 * x], axis=-1).astype(np.uint8))
+    image = Image.fromarray(np.stack([x, y, 0 * x], axis=-1).astype(np.uint8))
     for name in ("a", "b"):
         (home / "train" / name).mkdir(parents=True)
         for number in range(20):
-            picture.save(home / "train" / name / f"{number}.jpeg", quality=100)
+            image.save(home / "train" / name / f"{number}.jpeg", quality=100)
     convert(Request(home, "train", home / "records", shards=2))
     return {"train": open_records(home / "records")}
 
 
 def crops_of(records, **changes) -> np.ndarray:
-    """Of 200 crops: width (below 0 where mirrored) and height as shares of the picture."""
+    """Of 200 crops: width (below 0 where mirrored) and height as shares of the image."""
     recipe = replace(RECIPE, batch_size=40, **changes)
     images = np.concatenate([images for epoch in range(1, 6)
                              for images, _ in epoch_of(records, recipe, epoch, steps=1)])
@@ -125,11 +127,11 @@ ORDERS = {"global": RECIPE, "shard": replace(RECIPE, shuffle="shard")}
 
 @pytest.fixture(scope="module")
 def folders(records):
-    """The pictures that ``records`` were made of, as class folders."""
-    return {"train": open_class_folders(records["train"].folder.parent / "pictures")}
+    """The images that ``records`` were made of, as class folders."""
+    return {"train": open_class_folders(records["train"].folder.parent / "images")}
 
 
-def test_class_folders_give_the_same_pictures(records, folders):
+def test_class_folders_give_the_same_images(records, folders):
     assert folders["train"].class_names == records["train"].class_names
     assert folders["train"].class_names_sha256 == records["train"].class_names_sha256
     batches = epoch_of(folders, replace(RECIPE, batch_size=21), steps=1)
@@ -144,11 +146,11 @@ def test_hidden_and_empty_folders_shift_no_label(folders, tmp_path):
     assert same(epoch_of({"train": open_class_folders(tmp_path)}), epoch_of(folders))
 
 
-def test_pictures_that_mindspore_would_pass_over_are_noticed(folders, tmp_path):
+def test_images_that_mindspore_would_pass_over_are_noticed(folders, tmp_path):
     shutil.copytree(folders["train"].folder, tmp_path / "train")
-    picture = next((tmp_path / "train").glob("*/*.JPEG"))
-    picture.rename(picture.with_suffix(".Jpeg"))
-    with pytest.raises(RequestError, match="share is 20 pictures to MindSpore, 21 by the listing"):
+    image = next((tmp_path / "train").glob("*/*.JPEG"))
+    image.rename(image.with_suffix(".Jpeg"))
+    with pytest.raises(RequestError, match="share is 20 images to MindSpore, 21 by the listing"):
         epoch_of({"train": open_class_folders(tmp_path)})
 
 

@@ -6,21 +6,21 @@ from unittest.mock import Mock
 import mindspore as ms
 import numpy as np
 import pytest
-
-from common import CheckFailed, RequestError
-from inceptionv4 import Device
 from tiny import TinyNetwork
+
+from common.cli import CheckFailed, RequestError
+from inceptionv4.device import Device
 from train import trainer as trainer_module
 from train.feed import training_feed
-from train.loop import Taken, next_batch
-from train.pictures import open_class_folders
+from train.loop import StepResult, next_batch
 from train.plan import make_plan
 from train.recipe import PRESETS, with_epochs
 from train.run_folder import read_history, start_run
-from train.trainer import Run, Trainer
+from train.source import open_class_folders
+from train.trainer import RunOptions, Trainer
 
 RECIPE = replace(with_epochs(PRESETS["smoke"], 2), batch_size=3, workers=1)
-STEPS = 7  # an epoch of 21 pictures
+STEPS = 7  # an epoch of 21 images
 
 
 def stand_in(queues: list, transfers: list):
@@ -49,7 +49,7 @@ def train_in(folder, records, sink_size, monkeypatch, after_save=lambda _: None,
     ms.set_seed(3)
     plan = make_plan(RECIPE, records["train"], 1)
     start_run(folder, {}, plan)
-    run = Run(folder, 1, sink_size, after_save)
+    run = RunOptions(folder, 1, sink_size, after_save)
     Trainer(RECIPE, plan, records["train"], validation, Device("CPU", False, 0, 1), run).run()
     return read_history(folder)
 
@@ -82,7 +82,7 @@ def test_a_loss_that_is_no_number_names_its_step(records, tmp_path, monkeypatch,
     bad = ms.Tensor(np.float32("nan"))
     for name in ("host_steps", "sink_steps"):
         monkeypatch.setattr(trainer_module, name, lambda step, *_: (
-            Taken(bad if number == 4 else ms.Tensor(1.0), 0.0) for number in range(STEPS)))
+            StepResult(bad if number == 4 else ms.Tensor(1.0), 0.0) for number in range(STEPS)))
     with pytest.raises(CheckFailed, match="nan at step 5: the checkpoints of earlier epochs"):
         train_in(tmp_path / "run", records, sink_size, monkeypatch)
     assert not (tmp_path / "run" / "history.jsonl").exists()
@@ -126,12 +126,12 @@ def test_an_epoch_that_cannot_be_scored_is_saved(records, tmp_path, monkeypatch,
     assert "warning: this epoch has no score: image id 7" in capfd.readouterr().err
 
 
-def test_a_picture_that_cannot_be_read_is_one_error(records, tmp_path, monkeypatch):
+def test_a_image_that_cannot_be_read_is_one_error(records, tmp_path, monkeypatch):
     (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "1.jpeg").write_bytes(b"no picture")
+    (tmp_path / "a" / "1.jpeg").write_bytes(b"no image")
     recipe = replace(RECIPE, batch_size=1)
     feed = training_feed(open_class_folders(tmp_path), recipe, 1, 1)
-    with pytest.raises(RequestError, match="feed of training pictures failed.*verify --deep"):
+    with pytest.raises(RequestError, match="feed of training images failed.*verify --deep"):
         next_batch(feed.create_tuple_iterator(num_epochs=1))
 
 

@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from common import RequestError
 from reading import digests
+
+from common.cli import RequestError
 from train.mirror import Mirror
 
 TARGET = "obs://bucket/run"

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from common import CheckFailed, RequestError, run_command
 from reading import digests
+
+from common.cli import CheckFailed, RequestError, run_command
 from train.modelarts import default_local_dir, main, parse_job
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ import os, sys, types
 from pathlib import Path
 
 def train(recipe, arguments, after_save):
-    from convert import open_records
+    from convert.records.reader import open_records
     print("trains on", open_records(arguments.records).images, recipe.preset, recipe.batch_size,
           "and", open_records(arguments.val_records).images, "card", os.environ["DEVICE_ID"])
     if os.environ["RANK_ID"] == "0":

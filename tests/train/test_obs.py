@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from common import RequestError
-from convert import open_records
+from common.cli import RequestError
+from convert.records.reader import open_records
 from train.obs import bring_records, call_moxing, replaced_folder
 
 ROOT = Path(__file__).parents[2]

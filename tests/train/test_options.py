@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from common import ArgumentParser, RequestError
+from common.cli import ArgumentParser, RequestError
 from train.options import NOT_FLAGS, add_recipe_options, recipe_from_arguments
 from train.recipe import PRESETS, Phase, Recipe
 

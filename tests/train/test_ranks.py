@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inceptionv4 import read_checkpoint
+from inceptionv4.checkpoint import read_checkpoint
 from train.checkpoints import checkpoints
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +74,7 @@ def test_ranks_that_find_different_checkpoints_are_refused(undisturbed, tmp_path
     (tmp_path / "apart.py").write_text(
         "import os, sys, tiny\n"
         "sys.argv[sys.argv.index('--run') + 1] += os.environ['RANK_ID']\n"
-        "from common import run_command\n"
+        "from common.cli import run_command\n"
         "sys.exit(run_command(tiny.main))\n")
     done = subprocess.run(
         [sys.executable, "-m", "inceptionv4.launch", "--ranks", "2", "--log-dir",

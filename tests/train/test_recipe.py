@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import inceptionv4
-from common import RequestError
-from train.recipe import PRESETS, Phase, check_recipe, learning_rates, with_epochs
+from common.cli import RequestError
+from train.recipe import (PRESETS, Phase, check_recipe, learning_rates,
+                          with_epochs)
 
 STEPS = 1251  # 1,281,167 images at 1,024 a step
 SEED = PRESETS["adsl-8p"]
@@ -89,12 +89,12 @@ def test_values_of_the_seed_report():
 
 
 def test_the_defaults_are_those_of_the_network():
-    from inceptionv4 import network  # the recipe repeats them so that --help needs no MindSpore
+    from inceptionv4 import network  # the recipe repeats them: --help needs no MindSpore
     assert SEED.batch_norm_decay == network.BATCH_NORM_DECAY
     assert SEED.dropout_keep == network.DROPOUT_KEEP
-    check_recipe(replace(SEED, image_size=inceptionv4.SMALLEST_IMAGE))
+    check_recipe(replace(SEED, image_size=network.SMALLEST_IMAGE))
     with pytest.raises(RequestError, match="--image-size"):
-        check_recipe(replace(SEED, image_size=inceptionv4.SMALLEST_IMAGE - 1))
+        check_recipe(replace(SEED, image_size=network.SMALLEST_IMAGE - 1))
 
 
 @pytest.mark.parametrize("name, value", [

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inceptionv4 import read_checkpoint
+from inceptionv4.checkpoint import read_checkpoint
 from train.checkpoints import checkpoints
 from train.run_folder import locked_run
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from common import CheckFailed, RequestError
-from inceptionv4 import load_checkpoint, read_checkpoint
 from tiny import TinyNetwork, build_tiny_network
-from train.command import train
+
+from common.cli import CheckFailed, RequestError
+from inceptionv4.checkpoint import load_checkpoint, read_checkpoint
 from train.checkpoints import checkpoints
+from train.command import train
 from train.options import checked_recipe, train_parser
 from train.run_folder import check_unused
-from train.trainer import Run, Trainer
+from train.trainer import RunOptions, Trainer
 
 ROOT = Path(__file__).parents[2]
 FLAGS = ("--epochs", "2", "--batch-size", "4", "--steps-per-epoch", "2", "--workers", "1")
@@ -119,7 +119,7 @@ def test_a_dry_run_plans_for_the_ranks_that_it_is_told(records, tmp_path):
 
 
 def test_class_folders_train_without_records(records, tmp_path):
-    images = records["train"].folder.parent / "pictures"
+    images = records["train"].folder.parent / "images"
     done = command("--images", images, "--run", tmp_path / "d", "--device", "CPU", "--dry-run",
                    *FLAGS, "--normalize-on", "host")
     assert done.returncode == 0, done.stderr
@@ -127,13 +127,13 @@ def test_class_folders_train_without_records(records, tmp_path):
 
 
 def test_what_a_dry_run_reads_has_to_be_readable(records, tmp_path):
-    """The first batch is read: a picture that cannot be decoded fails now."""
+    """The first batch is read: an image that cannot be decoded fails now."""
     (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "1.jpeg").write_bytes(b"no picture")
+    (tmp_path / "a" / "1.jpeg").write_bytes(b"no image")
     done = command("--images", tmp_path, "--run", tmp_path / "run", "--device", "CPU",
                    "--dry-run", "--batch-size", "1")
     assert done.returncode == 2 and not (tmp_path / "run").exists()
-    assert "error: the feed of training pictures failed" in done.stderr
+    assert "error: the feed of training images failed" in done.stderr
 
 
 def test_sink_mode_is_refused_where_there_is_none(records, tmp_path):
@@ -167,7 +167,7 @@ def test_weights_that_are_no_numbers_are_not_saved(tmp_path):
     import mindspore as ms
     from mindspore import nn
     trainer = Trainer.__new__(Trainer)
-    trainer.run_options, trainer.network = Run(tmp_path, 1, 0, print), nn.Dense(2, 2)
+    trainer.run_options, trainer.network = RunOptions(tmp_path, 1, 0, print), nn.Dense(2, 2)
     trainer._check_weights(3)
     trainer.network.bias.set_data(ms.Tensor([0.0, float("nan")]))
     with pytest.raises(CheckFailed, match="bias is not finite after epoch 3"):

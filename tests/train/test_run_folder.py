@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from common import RequestError
+from common.cli import RequestError
 from train.recipe import PRESETS
-from train.run_folder import CONFIG, HISTORY, check_same_run, config_of, read_history
+from train.run_folder import (CONFIG, HISTORY, check_same_run, config_of,
+                              read_history)
 
 
 @pytest.mark.parametrize("text, words", [

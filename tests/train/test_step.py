@@ -11,11 +11,11 @@ import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import nn
+from tiny import CHANNELS, TinyNetwork
 
-from inceptionv4 import network_parameters
+from inceptionv4.checkpoint import network_parameters
 from train.recipe import PRESETS
 from train.step import RowKeys, build_network, build_step
-from tiny import CHANNELS, TinyNetwork
 
 ROOT = Path(__file__).parents[2]
 RECIPE = replace(PRESETS["smoke"], batch_size=4, dropout_keep=0.5)
@@ -93,7 +93,7 @@ def test_a_step_trains_all_weights_and_moves_the_averages(recipe):
     assert losses[-1] != losses[0]
 
 
-def test_pictures_normalised_on_the_host_give_the_same_step():
+def test_images_normalised_on_the_host_give_the_same_step():
     images, labels = batch()
     planes = (images.asnumpy().transpose(0, 3, 1, 2).astype(np.float32) - 127.5) / 127.5
     losses = []
@@ -115,7 +115,7 @@ def test_mixed_precision_multiplies_in_float16_and_keeps_float32_weights():
 
 
 def train_on_fixed_batches(rank: int, ranks: int) -> list[float]:
-    """Losses of ten steps whose global batches of 8 pictures are the same for any ``ranks``.
+    """Losses of ten steps whose global batches of 8 images are the same for any ``ranks``.
 
     Batch norm is frozen, since its statistics are those of a rank's share.
     """
@@ -148,7 +148,7 @@ def test_two_ranks_give_the_losses_of_one_process(tmp_path):
 
 def main() -> None:
     """One rank of the test above."""
-    from inceptionv4 import setup_device
+    from inceptionv4.device import setup_device
     device = setup_device("CPU")
     losses = train_on_fixed_batches(device.rank, device.ranks)
     Path(sys.argv[1], f"{device.rank}.json").write_text(json.dumps(losses))

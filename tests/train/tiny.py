@@ -12,7 +12,7 @@ import sys
 import mindspore as ms
 from mindspore import nn, ops
 
-from inceptionv4 import KeyedDropout
+from inceptionv4.dropout import KeyedDropout
 from train.recipe import Recipe
 
 CHANNELS = 8
@@ -62,5 +62,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from common import run_command
+    from common.cli import run_command
     sys.exit(run_command(main))

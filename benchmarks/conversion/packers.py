@@ -1,0 +1,117 @@
+"""Other tools that pack images into few files, for ``python -m benchmarks convert``.
+
+``python -m benchmarks.conversion.packers NAME TRAIN OUT`` packs the class folders of TRAIN
+into OUT: a process of its own, so that start-up counts for every row.
+Each uses its own defaults but for files of
+1 GB, as ours; none checks an image, shuffles, or writes with more than one process.
+"""
+
+import sys
+from pathlib import Path
+from typing import Callable, Iterator, NamedTuple
+
+from common.cli import CheckFailed
+
+SHARD_BYTES = 1 << 30  # as ours
+
+
+class EncodedImage(NamedTuple):
+    """One image of the source, encoded."""
+
+    name: str
+    label: int
+    data: bytes
+
+
+def _images(train: Path) -> Iterator[EncodedImage]:
+    """Classes and names sorted."""
+    for label, folder in enumerate(sorted(train.iterdir())):
+        for path in sorted(folder.iterdir()):
+            yield EncodedImage(path.stem, label, path.read_bytes())
+
+
+def _shards(train: Path) -> Iterator[tuple[int, Iterator[EncodedImage]]]:
+    """(number, images) of shards that are full at SHARD_BYTES."""
+    images = _images(train)
+
+    def shard(first: EncodedImage) -> Iterator[EncodedImage]:
+        size = len(first.data)
+        yield first
+        while size < SHARD_BYTES and (image := next(images, None)):
+            size += len(image.data)
+            yield image
+
+    number = 0
+    while first := next(images, None):
+        yield number, shard(first)
+        number += 1
+
+
+def pack_webdataset(train: Path, out: Path) -> int:
+    """Tars of ``<name>.jpg`` and ``<name>.cls``."""
+    from webdataset import ShardWriter
+    with ShardWriter(str(out / "train-%05d.tar"), maxcount=sys.maxsize, maxsize=SHARD_BYTES,
+                     verbose=0) as writer:
+        for name, label, data in _images(train):
+            writer.write({"__key__": name, "jpg": data, "cls": label})
+        return writer.total
+
+
+def pack_tfrecord(train: Path, out: Path) -> int:
+    """TFRecord files of tf.train.Example, without TensorFlow."""
+    from tfrecord.writer import TFRecordWriter
+    stored = 0
+    for number, images in _shards(train):
+        writer = TFRecordWriter(str(out / f"train-{number:05d}.tfrecord"))
+        for _, label, data in images:
+            writer.write({"image": (data, "byte"), "label": (label, "int")})
+            stored += 1
+        writer.close()
+    return stored
+
+
+def pack_streaming(train: Path, out: Path) -> int:
+    """MosaicML streaming's MDS shards."""
+    from streaming import MDSWriter
+    stored = 0
+    with MDSWriter(out=str(out), columns={"image": "bytes", "label": "int"},
+                   size_limit=SHARD_BYTES) as writer:
+        for _, label, data in _images(train):
+            writer.write({"image": data, "label": label})
+            stored += 1
+    return stored
+
+
+def pack_array_record(train: Path, out: Path) -> int:
+    """ArrayRecord files for random access, a record a group; four bytes of label, then the JPEG."""
+    from array_record.python.array_record_module import ArrayRecordWriter
+    stored = 0
+    for number, images in _shards(train):
+        writer = ArrayRecordWriter(str(out / f"train-{number:05d}.array_record"), "group_size:1")
+        for _, label, data in images:
+            writer.write(label.to_bytes(4, "little") + data)
+            stored += 1
+        writer.close()
+    return stored
+
+
+# SpeedRow -> the module that it needs, of the ``bench`` extra, and what packs.
+PEERS: dict[str, tuple[str, Callable[[Path, Path], int]]] = {
+    "webdataset": ("webdataset", pack_webdataset),
+    "TFRecord": ("tfrecord", pack_tfrecord),
+    "MosaicML streaming": ("streaming", pack_streaming),
+    "ArrayRecord": ("array_record", pack_array_record),
+}
+
+
+def main() -> None:
+    name, train, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    out.mkdir()
+    stored = PEERS[name][1](train, out)
+    there = sum(1 for _ in train.glob("*/*"))
+    if stored != there:
+        raise CheckFailed(f"{name} stored {stored} of {there} images")
+
+
+if __name__ == "__main__":
+    main()

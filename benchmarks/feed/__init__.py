@@ -1,0 +1,1 @@
+"""Making training batches: this project's feed against the original way and other libraries."""

@@ -1,0 +1,55 @@
+"""Images to measure with: JPEGs of ImageNet's average size in class folders."""
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.timing import run_process
+from common.cli import RequestError, progress_bar
+
+DISTINCT = 200  # encoded once each, then written again under other names
+IMAGES_PER_CLASS = 300
+SIZE = (500, 375)  # pixels, the commonest size in ImageNet
+QUALITY, GRAIN = 95, 12  # together they give about 115 KB, ImageNet's mean (a test weighs it)
+
+
+def make_class_folders(root: Path, images: int, seed: int = 0) -> None:
+    """Write ``images`` JPEGs of about 115 KB each as ``root/train/<class>/<image>``.
+
+    Raises:
+        RequestError: ``root`` is there already: others would be timed with them.
+    """
+    if root.exists():
+        raise RequestError(f"{root} is left from a run that was broken off: remove it")
+    encoded = [_encode(np.random.default_rng([seed, k])) for k in range(DISTINCT)]
+    with progress_bar(images, "make images", "images") as bar:
+        for k in range(images):
+            folder = root / "train" / f"n{k // IMAGES_PER_CLASS:08d}"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{folder.name}_{k}.JPEG").write_bytes(encoded[k % DISTINCT])
+            bar.update(1)
+
+
+def make_folders_and_records(root: Path, images: int, workers: int) -> None:
+    """The same images twice: ``root/train/<class>/<image>``, and ``root/records``.
+
+    Raises:
+        RequestError: ``root`` is there already.
+    """
+    make_class_folders(root, images)
+    run_process(sys.executable, "-m", "convert", "run", "--source", root, "--split", "train",
+                "--out", root / "records", "--workers", workers)
+
+
+def _encode(rng: np.random.Generator) -> bytes:
+    """Smooth shapes with grain: compresses like a photograph."""
+    width, height = SIZE
+    coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8))
+    pixels = np.asarray(coarse.resize(SIZE, Image.Resampling.BICUBIC), np.float32)
+    pixels += rng.normal(0, GRAIN, (height, width, 1)).astype(np.float32)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=QUALITY)
+    return buffer.getvalue()

@@ -1,0 +1,47 @@
+"""Timing rows: in turns, so that a drifting machine is fair to all, each in a process of its own
+where its framework or its start-up would matter to the others."""
+
+import os
+import subprocess
+import time
+from typing import Callable, Hashable, Mapping, TypeVar
+
+from common.cli import CheckFailed, progress_bar
+
+Name = TypeVar("Name", bound=Hashable)
+T = TypeVar("T")
+
+
+def in_turns(actions: Mapping[Name, Callable[[], T]], repeats: int, description: str
+             ) -> dict[Name, list[T]]:
+    """Run every action ``repeats`` times, A B A B …, and return each one's results."""
+    results: dict[Name, list[T]] = {name: [] for name in actions}
+    with progress_bar(len(actions) * repeats, description, "runs") as bar:
+        for _ in range(repeats):
+            for name, action in actions.items():
+                results[name].append(action())
+                bar.update(1)
+    return results
+
+
+def timed(action: Callable[[], object]) -> float:
+    """Return the seconds that the action took."""
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def run_process(*command: object, environment: Mapping[str, str] = {}) -> str:
+    """Run the command to its end and return what it printed.
+
+    Args:
+        environment: variables that replace this process's own.
+
+    Raises:
+        CheckFailed: it ended with an error; the message holds the end of what it printed.
+    """
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True,
+                          env={**os.environ, **environment})
+    if done.returncode != 0:
+        raise CheckFailed(f"{command[0]} ended with {done.returncode}: {done.stderr[-300:]}")
+    return done.stdout

@@ -1,0 +1,110 @@
+"""How a command parses its arguments, shows progress and ends.
+
+Exit codes: 0 done; 1 a check said no; 2 the request was wrong; 130 interrupted, state kept.
+"""
+
+import argparse
+import json
+import os
+import sys
+from typing import Callable, NoReturn, Optional
+
+from tqdm import tqdm
+
+from common.jpeg import prefer_pillows_libjpeg
+
+EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_REQUEST, EXIT_INTERRUPTED = 0, 1, 2, 130
+SECONDS_BETWEEN_LOG_LINES = 30
+TYPED_COMMAND = "TYPED_COMMAND"  # environment: what a launcher passes on to its ranks, as JSON
+
+
+class RequestError(Exception):
+    """The request cannot be carried out; the message names the file or value and what to do."""
+
+
+class CheckFailed(Exception):
+    """A check ran to its end and said no; the message names what is damaged."""
+
+
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows every default that tells the user something, so not None and not a switch that is off.
+    """
+
+    def _get_help_string(self, action: argparse.Action) -> Optional[str]:
+        if action.default is None or action.default is False:
+            return action.help
+        return super()._get_help_string(action)
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """An argparse parser whose errors end as one ``error:`` line, see ``run_command``."""
+
+    def __init__(self, *args, **kwargs):
+        kwargs.setdefault("formatter_class", HelpFormatter)
+        kwargs.setdefault("allow_abbrev", False)
+        super().__init__(*args, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        raise RequestError(f"{message} (see: {self.prog} --help)")
+
+
+def positive_int(text: str) -> int:
+    """The ``type`` of arguments that count something."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
+    return int(text)
+
+
+def run_command(main: Callable[[], Optional[int]]) -> int:
+    """Call ``main`` and return its exit code; failures a user can cause end as one line.
+
+    Pillow's JPEG decoder is loaded first, before anything imports MindSpore (see ``common.jpeg``).
+    An exception of any other kind is a defect of the program and keeps its traceback.
+    """
+    prefer_pillows_libjpeg()
+    try:
+        return main() or EXIT_DONE
+    except CheckFailed as failure:
+        return _end("failed", failure, EXIT_CHECK_FAILED)
+    except RequestError as error:
+        return _end("error", error, EXIT_BAD_REQUEST)
+    except OSError as error:
+        place = f" '{error.filename}'" if error.filename else ""
+        return _end("error", f"{error.strerror or error}:{place} (check that the path exists, may "
+                             "be read or written, and that the disk has room)", EXIT_BAD_REQUEST)
+    except KeyboardInterrupt:
+        return _end("interrupted", "what was finished is kept", EXIT_INTERRUPTED)
+
+
+def typed_command() -> list[str]:
+    """Return the command that started this process as it was typed, without the interpreter's
+    path: ``["python", "-m", "train", …]``; under ``inceptionv4.launch``, that of the launcher."""
+    launched = os.environ.get(TYPED_COMMAND)
+    return json.loads(launched) if launched else ["python", *sys.orig_argv[1:]]
+
+
+def _end(kind: str, message: object, exit_code: int) -> int:
+    one_line = " ".join(str(message).split())
+    print(f"{kind}: {one_line}", file=sys.stderr, flush=True)
+    return exit_code
+
+
+class _LogLines:
+    """Stands in for stderr where that is a file: each state of the bar becomes a line of its own,
+    where tqdm would write over the last one."""
+
+    def write(self, text: str) -> None:
+        state = text.strip()
+        if state:
+            sys.stderr.write(f"{state}\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def progress_bar(total: int, description: str, unit: str) -> tqdm:
+    """Return a tqdm bar of ``total`` units on stderr, to be used as a context manager."""
+    if sys.stderr.isatty():
+        return tqdm(total=total, desc=description, unit=f" {unit}", dynamic_ncols=True)
+    return tqdm(total=total, desc=description, unit=f" {unit}", file=_LogLines(),
+                mininterval=SECONDS_BETWEEN_LOG_LINES)

@@ -1,0 +1,134 @@
+"""Data forms that one package writes and the report, further to the left, reads: a line of a run's
+``history.jsonl`` and a benchmark's ``speed.json``."""
+
+import dataclasses
+import itertools
+import statistics
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Mapping, Optional
+
+
+@dataclass(frozen=True)
+class HistoryLine:
+    """One finished epoch of a training run, a line of ``history.jsonl``.
+
+    Attributes:
+        step: steps finished since the beginning of the run.
+        loss: mean over the epoch's steps.
+        learning_rate: of its last step.
+        images_per_second: of all ranks together, the steps alone.
+        waiting_for_data: share of the steps' time, 0 to 1; None where the device waits.
+        seconds_since_last_epoch: between the last epoch's steps and these; None after a start.
+        full_top1_error, …: percent, single crop; None where nothing was scored.
+    """
+
+    epoch: int
+    step: int
+    loss: float
+    learning_rate: float
+    ms_per_step: float
+    images_per_second: float
+    waiting_for_data: Optional[float] = None
+    seconds_since_last_epoch: Optional[float] = None
+    full_top1_error: Optional[float] = None
+    full_top5_error: Optional[float] = None
+    filtered_top1_error: Optional[float] = None
+    filtered_top5_error: Optional[float] = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the line's fields; errors that were not measured are left out."""
+        return {name: value for name, value in dataclasses.asdict(self).items()
+                if value is not None or not name.endswith("_error")}
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> "HistoryLine":
+        """Return the line; keys of other versions are passed over.
+
+        Raises:
+            TypeError: a key is missing.
+        """
+        return HistoryLine(**_known(HistoryLine, values))
+
+
+@dataclass(frozen=True)
+class SpeedRow:
+    """One way of doing the work: its times, or why there are none.
+
+    Attributes:
+        seconds: one per repeat, or per epoch of each repeat.
+        section: heading of the rows that belong together; empty: one table.
+        items: done in each of ``seconds``; None: the table's number.
+        average_seconds, items_per_second, ratio_to_first: see ``with_figures``; None without times.
+    """
+
+    name: str
+    seconds: list[float]
+    note: str = ""
+    section: str = ""
+    items: Optional[int] = None
+    average_seconds: Optional[float] = None
+    items_per_second: Optional[float] = None
+    ratio_to_first: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class SpeedTable:
+    """Rows that did the same work in turns, the content of ``speed.json``.
+
+    Attributes:
+        items: done in each of a row's ``seconds``; None: the rows say it.
+        unit: of items, plural.
+        ratio: whether ratios are of times ("time") or of rates ("rate").
+        closing: sentences that follow from the figures.
+        average: "median" or "mean".
+        per_step: ``seconds`` are those of a training step, shown in ms.
+    """
+
+    title: str
+    items: Optional[int]
+    unit: str
+    rows: list[SpeedRow]
+    machine: dict[str, Any]
+    settings: dict[str, Any]
+    ratio: str = "time"
+    closing: list[str] = field(default_factory=list)
+    average: str = "median"
+    per_step: bool = False
+
+    def with_figures(self) -> "SpeedTable":
+        """Return the table with each row's average, rate and ratio to the first of its section."""
+        rows: list[SpeedRow] = []
+        for _, group in itertools.groupby(self.rows, key=lambda row: row.section):
+            averaged = [self._averaged(row) for row in group]
+            rows += [self._compared(row, averaged[0]) for row in averaged]
+        return replace(self, rows=rows)
+
+    def _averaged(self, row: SpeedRow) -> SpeedRow:
+        if not row.seconds:
+            return row
+        items = self.items if row.items is None else row.items
+        assert items is not None, f"neither the table nor the row {row.name} says how much was done"
+        average = (statistics.median if self.average == "median" else statistics.mean)(row.seconds)
+        return replace(row, average_seconds=average, items_per_second=items / average)
+
+    def _compared(self, row: SpeedRow, first: SpeedRow) -> SpeedRow:
+        if row.average_seconds is None or first.average_seconds is None:
+            return row
+        times = row.average_seconds / first.average_seconds
+        return replace(row, ratio_to_first=times if self.ratio == "time" else 1 / times)
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> "SpeedTable":
+        """Return the table; the figures that files of older versions lack are worked out.
+
+        Raises:
+            TypeError, KeyError: the values are not those of a speed table.
+        """
+        rows = [SpeedRow(**_known(SpeedRow, row)) for row in values["rows"]]
+        table = SpeedTable(**{**_known(SpeedTable, values), "rows": rows})
+        return table if any(row.average_seconds for row in rows) else table.with_figures()
+
+
+def _known(form: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    names = {item.name for item in fields(form)}
+    return {name: value for name, value in values.items() if name in names}

@@ -1,0 +1,165 @@
+"""One way from a frozen dataclass to command-line flags and back.
+
+A request dataclass says everything about an option once, on its field::
+
+    @dataclass(frozen=True)
+    class Request:
+        source: Path = option(help="folder with the images")               # --source, required
+        shards: Optional[int] = option(None, "number of files", low=1)     # --shards
+        deep: bool = option(False, "also decode every image")              # --deep
+        records: Path = option(help="a record set", positional=True)       # RECORDS
+
+        def __post_init__(self) -> None:
+            check_values(self)
+
+``add_options`` makes the flags, ``from_arguments`` the request. The ranges are checked when the
+dataclass is built, so that a caller from Python gets the same errors as the command line.
+"""
+
+import argparse
+import dataclasses
+import math
+import types
+import typing
+from dataclasses import MISSING, Field
+from typing import Any, Callable, Iterable, Optional, Sequence, TypeVar, Union
+
+from common.cli import RequestError
+
+T = TypeVar("T")
+
+
+def option(default: Any = MISSING, help: str = "", *, low: Optional[float] = None,
+           high: Optional[float] = None, choices: Optional[Iterable[Any]] = None,
+           metavar: Optional[str] = None, parse: Optional[Callable[[str], Any]] = None,
+           flag: str = "", aliases: Sequence[str] = (), positional: bool = False,
+           negatable: bool = False) -> Any:
+    """Return a dataclass field that ``add_options`` can turn into a flag.
+
+    Args:
+        default: value without the flag; a field without a default is a required flag.
+        low, high: ends of the range, both allowed. Floats must also be finite.
+        choices: the values allowed, checked by ``check_values``, too.
+        parse: from the text to the value; by default what the field's type says: int, float, str,
+            Path, bool, Optional of these, or ``tuple[X, ...]`` for a flag with several values.
+        flag: the flag's name, by default that of the field; aliases: further names of it.
+        positional: no flag but an argument by position.
+        negatable: a bool that has ``--no-NAME`` as well.
+    """
+    return dataclasses.field(default=default, metadata=dict(
+        help=help, low=low, high=high, choices=tuple(choices) if choices else None,
+        metavar=metavar, parse=parse, flag=flag, aliases=tuple(aliases), positional=positional,
+        negatable=negatable))
+
+
+def flag_of(item: Field) -> str:
+    """Return how the field is spelled on the command line, as errors name it."""
+    if item.metadata.get("positional"):
+        return item.name
+    return item.metadata.get("flag") or "--" + item.name.replace("_", "-")
+
+
+def add_options(parser: Any, cls: type, *, only: Optional[Iterable[str]] = None,
+                leave_out: Iterable[str] = (), suppress_defaults: bool = False,
+                describe: Optional[Callable[[Field], str]] = None) -> None:
+    """Add a flag for every field of ``cls`` that was made by ``option``.
+
+    Args:
+        parser: an ``ArgumentParser`` or one of its groups.
+        only, leave_out: names of the fields to take or not to take.
+        suppress_defaults: flags that were not given are not in the parsed arguments, so that
+            defaults that depend on other flags can be filled in later.
+        describe: makes the help text of a field, by default its ``help``.
+    """
+    left_out = set(leave_out)
+    chosen = None if only is None else set(only)
+    types_of = typing.get_type_hints(cls)
+    for item in dataclasses.fields(cls):
+        if ("help" not in item.metadata or item.name in left_out
+                or (chosen is not None and item.name not in chosen)):
+            continue
+        settings = _settings(item, types_of[item.name])
+        settings["help"] = (describe(item) if describe else item.metadata["help"]).replace(
+            "%", "%%")
+        if item.metadata["positional"]:
+            parser.add_argument(item.name, **settings)
+            continue
+        settings["required"] = item.default is MISSING and not suppress_defaults
+        settings["default"] = argparse.SUPPRESS if suppress_defaults else (
+            None if item.default is MISSING else item.default)
+        parser.add_argument(flag_of(item), *item.metadata["aliases"], dest=item.name, **settings)
+
+
+def _settings(item: Field, annotation: Any) -> dict[str, Any]:
+    """Return what argparse needs to know about the value: its type, and how many there are."""
+    base = _without_none(annotation)
+    if base is bool:
+        return {"action": argparse.BooleanOptionalAction if item.metadata["negatable"] else
+                "store_true"}
+    settings: dict[str, Any] = {"metavar": item.metadata["metavar"]}
+    several = typing.get_origin(base) is tuple
+    if several:
+        settings["nargs"] = "+"
+        base = typing.get_args(base)[0]
+    if item.metadata["choices"]:
+        settings["choices"] = item.metadata["choices"]
+    settings["type"] = item.metadata["parse"] or _parser_of(base)
+    return settings
+
+
+def _without_none(annotation: Any) -> Any:
+    """Return X for ``Optional[X]``."""
+    if typing.get_origin(annotation) in (Union, types.UnionType):
+        left = [part for part in typing.get_args(annotation) if part is not type(None)]
+        return left[0] if len(left) == 1 else annotation
+    return annotation
+
+
+def _parser_of(base: type) -> Callable[[str], Any]:
+    if base is not int:
+        return base
+
+    def whole_number(text: str) -> int:
+        try:
+            return int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"'{text}' is not a whole number") from None
+    return whole_number
+
+
+def from_arguments(cls: type[T], arguments: argparse.Namespace, **changes: Any) -> T:
+    """Return a ``cls`` with the parsed values of its fields; ``changes`` come on top."""
+    given = vars(arguments)
+    values = {item.name: given[item.name] for item in dataclasses.fields(cls)  # type: ignore
+              if item.name in given}
+    values = {name: tuple(value) if isinstance(value, list) else value
+              for name, value in values.items()}
+    return cls(**{**values, **changes})
+
+
+def check_values(request: Any) -> None:
+    """Compare every value of a dataclass with the range and the choices of its field.
+
+    Raises:
+        RequestError: the first value that is outside, or a float that is not finite.
+    """
+    for item in dataclasses.fields(request):
+        value = getattr(request, item.name)
+        for each in value if isinstance(value, tuple) else (value,):
+            if each is not None and "help" in item.metadata:
+                _check_value(item, each)
+
+
+def _check_value(item: Field, value: Any) -> None:
+    low, high, choices = (item.metadata[name] for name in ("low", "high", "choices"))
+    if choices and value not in choices:
+        raise RequestError(f"{flag_of(item)} {value}: choose one of "
+                           f"{', '.join(map(str, choices))}")
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return
+    if not math.isfinite(value):
+        raise RequestError(f"{flag_of(item)} {value}: give a finite number")
+    if (low is not None and value < low) or (high is not None and value > high):
+        wanted = (f"at most {high}" if low is None else f"at least {low}" if high is None else
+                  f"a value from {low} to {high}")
+        raise RequestError(f"{flag_of(item)} {value}: give {wanted}")

@@ -1,0 +1,1 @@
+"""MindSpore's file format, alone: where the rows of a file lie, and writing one."""

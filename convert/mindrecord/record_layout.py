@@ -1,0 +1,161 @@
+"""Where the rows of a MindRecord file lie: its pages, its header, and the rows of its index.
+
+Format 3.0, laid out as MindSpore's ``FileWriter`` does it for all rows in one call. A data file is
+a header (8 bytes of length, then JSON, in a fixed room) and pages of one fixed room each. Blob
+pages hold the images, each behind 8 bytes of length; the rows of one blob page are a row group.
+Raw pages, behind all blob pages, hold the other fields of whole row groups, as msgpack, each behind
+8 bytes of length. The index is a SQLite file with the place of each row and its indexed fields.
+(MindSpore: mindspore/ccsrc/minddata/mindrecord/io/shard_writer.cc, shard_index_generator.cc.)
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
+
+import msgpack
+
+VERSION = "3.0"
+REVISION = 1  # of this project's writer; another one may write other bytes for the same images
+LENGTH_BYTES = 8  # before the header, a blob and a raw row; little endian
+
+
+@dataclass(frozen=True)
+class RecordFormat:
+    """What a row holds and how much room the file's parts have."""
+
+    schema: Dict[str, Dict[str, str]]  # field -> {"type": "bytes"|"string"|"int32"}, one is bytes
+    description: str
+    indexed: Tuple[str, ...]  # fields that MindSpore can pick rows by
+    name_field: str  # that tells people which row it is
+    header_bytes: int  # about 200 bytes a page are needed
+    page_bytes: int  # the largest row must fit in
+
+    @property
+    def blob_field(self) -> str:
+        return next(name for name, field in self.schema.items() if field["type"] == "bytes")
+
+
+@dataclass
+class _Group:
+    """The rows whose blobs share a page; its number is that of the page."""
+
+    start_row: int
+    end_row: int
+    blob_bytes: int
+    raw_bytes: int
+
+    def has_room(self, blob_bytes: int, raw_bytes: int, page_bytes: int) -> bool:
+        """Whether a row of these sizes fits behind the others in both kinds of page."""
+        return (self.blob_bytes + blob_bytes <= page_bytes
+                and self.raw_bytes + raw_bytes <= page_bytes)
+
+
+class RawPage(NamedTuple):
+    """The other fields of some row groups."""
+
+    page_id: int
+    type_id: int
+    groups: Dict[int, int]  # number of the group -> begin of its rows in this page
+    content: bytes
+
+
+class RecordLayout:
+    """Grows row by row; what it tells is right for the rows so far.
+
+    Args:
+        file_name: of the data file, which header and index hold.
+    """
+
+    def __init__(self, file_name: str, form: RecordFormat) -> None:
+        self._file_name, self._form = file_name, form
+        self._raw_fields = sorted(form.schema.keys() - {form.blob_field})
+        self._groups: List[_Group] = []
+        self._blobs: List[int] = []  # bytes of each row's blob and its length
+        self._raws: List[bytes] = []
+        self._indexed: List[Tuple[int, ...]] = []
+
+    @property
+    def blob_pages(self) -> int:
+        return len(self._groups)
+
+    def add(self, blob_bytes: int, fields: Dict[str, Any]) -> bool:
+        """Add a row by its blob's size and its other fields; True if it begins a blob page.
+
+        Raises:
+            ValueError: the row does not fit in a page.
+        """
+        packed = msgpack.packb({name: fields[name] for name in self._raw_fields})
+        raw = length_of(packed) + packed
+        blob = LENGTH_BYTES + blob_bytes
+        room = self._form.page_bytes
+        if max(blob, len(raw)) > room:
+            raise ValueError(f"a row of {blob} and {len(raw)} bytes in pages of {room} bytes")
+        begins = not (self._groups and self._groups[-1].has_room(blob, len(raw), room))
+        if begins:
+            self._groups.append(_Group(len(self._raws), len(self._raws), 0, 0))
+        last = self._groups[-1]
+        last.end_row += 1
+        last.blob_bytes += blob
+        last.raw_bytes += len(raw)
+        self._blobs.append(blob)
+        self._raws.append(raw)
+        self._indexed.append(tuple(fields[name] for name in self._form.indexed))
+        return begins
+
+    def raw_pages(self) -> Iterator[RawPage]:
+        first = 0  # group
+        page_id, type_id = self.blob_pages, 0
+        while first < len(self._groups):
+            groups, size, group = {}, 0, first
+            while (group < len(self._groups)
+                   and size + self._groups[group].raw_bytes <= self._form.page_bytes):
+                groups[group] = size
+                size += self._groups[group].raw_bytes
+                group += 1
+            rows = slice(self._groups[first].start_row, self._groups[group - 1].end_row)
+            yield RawPage(page_id, type_id, groups, b"".join(self._raws[rows]))
+            first = group
+            # FileWriter numbers a raw page among its kind by the id of the one before.
+            page_id, type_id = page_id + 1, page_id + 1
+
+    def header(self) -> bytes:
+        """With its length, without the zeros up to the first page."""
+        form = self._form
+        pages = [_page(number, number, "BLOB_DATA", group.blob_bytes, {0: 0}, group.start_row,
+                       group.end_row) for number, group in enumerate(self._groups)]
+        pages += [_page(page.page_id, page.type_id, "RAW_DATA", len(page.content), page.groups)
+                  for page in self.raw_pages()]
+        header = json.dumps({
+            "header_size": form.header_bytes,
+            "index_fields": [{"index_field": name, "schema_id": 0} for name in form.indexed],
+            "page": pages, "page_size": form.page_bytes, "compression_size": 0,
+            "schema": [{"blob_fields": [form.blob_field], "desc": form.description,
+                        "schema": dict(sorted(form.schema.items()))}],
+            "shard_addresses": [self._file_name], "shard_id": 0, "statistics": None,
+            "version": VERSION}, separators=(",", ":")).encode()
+        return length_of(header) + header
+
+    def index_rows(self) -> Iterator[Tuple[int, ...]]:
+        """Of table INDEXES: row, raw page and place, group, blob page and place, then for each
+        indexed field a 0 and its value."""
+        for page in self.raw_pages():
+            for number, raw_end in page.groups.items():
+                group, blob_end = self._groups[number], 0
+                for row in range(group.start_row, group.end_row):
+                    raw_begin, raw_end = raw_end, raw_end + len(self._raws[row])
+                    blob_begin, blob_end = blob_end, blob_end + self._blobs[row]
+                    values = (part for value in self._indexed[row] for part in (0, value))
+                    yield (row, page.page_id, raw_begin, raw_end, number,
+                           number, blob_begin, blob_end, *values)
+
+
+def length_of(data: bytes) -> bytes:
+    return len(data).to_bytes(LENGTH_BYTES, "little")
+
+
+def _page(page_id: int, type_id: int, kind: str, size: int, groups: Dict[int, int],
+          start_row: int = 0, end_row: int = 0) -> Dict[str, Any]:
+    return {"end_row_id": end_row, "page_id": page_id, "page_size": size, "page_type": kind,
+            "page_type_id": type_id,
+            "row_group_ids": [{"id": number, "offset": begin} for number, begin in groups.items()],
+            "shard_id": 0, "start_row_id": start_row}

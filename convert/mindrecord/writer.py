@@ -1,0 +1,149 @@
+"""Writing one MindRecord file and its index from front to back.
+
+Written here and not by MindSpore's ``FileWriter``, whose bytes it makes (tests/convert/
+test_record_writer.py compares them): that one copies each image several times and costs every
+worker a second of import (``python -m benchmarks convert``).
+"""
+
+import contextlib
+import hashlib
+import sqlite3
+from pathlib import Path
+from typing import Any, Dict, Iterator, NamedTuple
+
+from common.cli import RequestError
+from common.files import sha256_of_file
+from convert.mindrecord.direct_file import DirectFile
+from convert.mindrecord.record_layout import (RecordFormat, RecordLayout,
+                                              length_of)
+
+_CREATE_INDEX = """\
+CREATE TABLE INDEXES(\
+  ROW_ID               INT  NOT NULL,\
+ PAGE_ID_RAW          INT  NOT NULL,\
+ PAGE_OFFSET_RAW      INT  NOT NULL,\
+ PAGE_OFFSET_RAW_END  INT  NOT NULL,\
+ ROW_GROUP_ID         INT  NOT NULL,\
+ PAGE_ID_BLOB         INT  NOT NULL,\
+ PAGE_OFFSET_BLOB     INT  NOT NULL,\
+ PAGE_OFFSET_BLOB_END INT  NOT NULL,{columns}\
+ PRIMARY KEY(ROW_ID{keys}))"""
+_CREATE_NAME = "CREATE TABLE SHARD_NAME(NAME TEXT NOT NULL)"
+
+# So that the index has the same bytes whichever SQLite Python comes with and however it was
+# compiled: what its builds choose differently is set (secure_delete: whether moved rows leave their
+# bytes behind), and "version-valid-for" with the library's version is zeroed, as before SQLite 3.7;
+# readers then take the size from the file (sqlite.org/fileformat.html, 1.3.7 and 1.3.14).
+_SAME_EVERYWHERE = ("page_size = 4096", "encoding = 'UTF-8'", "auto_vacuum = NONE",
+                    "secure_delete = ON")
+_SQLITE_VERSION_AT, _SQLITE_VERSION_BYTES = 92, 8
+# A shard is made durable as a whole, later.
+_UNSAFE_ALONE = ("journal_mode = OFF", "synchronous = OFF")
+
+
+class Written(NamedTuple):
+    """A finished file."""
+
+    rows: int  # counted in the index
+    sha256: str  # of the data file
+
+
+class RecordWriter:
+    """Writes ``data_file``, which must not exist, and ``<data_file>.db``.
+
+    Args:
+        expected_header: of the layout that the rows will have if they come as planned. It stands
+            first in the file: known in advance, it lets the digest be taken from the pages while
+            they are in memory. After rows that come otherwise the file is read again, from disk.
+    """
+
+    def __init__(self, data_file: Path, form: RecordFormat, expected_header: bytes) -> None:
+        self._path, self._form = data_file, form
+        self._layout = RecordLayout(data_file.name, form)
+        self._expected_header = expected_header
+        self._check_room(self._expected_header)
+        self._digest = hashlib.sha256(self._expected_header.ljust(form.header_bytes, b"\0"))
+        with naming_file(data_file):
+            self._file = DirectFile(data_file, form.header_bytes, self._digest)
+
+    def append(self, row: Dict[str, Any]) -> None:
+        """Add a row with all fields of the schema.
+
+        Raises:
+            RequestError: the row is larger than a page, or the disk does not take it.
+        """
+        blob = row[self._form.blob_field]
+        try:
+            begins_page = self._layout.add(len(blob), row)
+        except ValueError:
+            raise RequestError(f"{row[self._form.name_field]}: image of {len(blob)} bytes as it "
+                               f"is to be stored, more than a page of {self._form.page_bytes} bytes"
+                               " takes; remove or shrink it") from None
+        with naming_file(self._path):
+            if begins_page:
+                self._file.skip_to(self._place(self._layout.blob_pages - 1))
+            self._file.write(length_of(blob))
+            self._file.write(blob)
+
+    def finish(self) -> Written:
+        """Write what is left, the header and the index.
+
+        Raises:
+            RequestError: the disk does not take it, or there are too many pages for the header.
+        """
+        header = self._layout.header()
+        self._check_room(header)
+        with naming_file(self._path):
+            for page in self._layout.raw_pages():
+                self._file.skip_to(self._place(page.page_id))
+                self._file.write(page.content)
+            self._file.finish(header)
+            rows = _write_index(self._path, self._form, self._layout)
+            return Written(rows, self._digest.hexdigest() if header == self._expected_header
+                           else sha256_of_file(self._path))
+
+    def close(self) -> None:
+        """Let go of the file, finished or not."""
+        with naming_file(self._path):
+            self._file.close()
+
+    def _place(self, page_id: int) -> int:
+        return self._form.header_bytes + self._form.page_bytes * page_id
+
+    def _check_room(self, header: bytes) -> None:
+        if len(header) > self._form.header_bytes:
+            raise RequestError(f"{self._path} has too many pages for a header of "
+                               f"{self._form.header_bytes} bytes; give more --shards")
+
+
+def _write_index(data_file: Path, form: RecordFormat, layout: RecordLayout) -> int:
+    index_file = data_file.with_name(f"{data_file.name}.db")
+    columns = "".join(f"INC_{k} INT, {name}_0 INTEGER," for k, name in enumerate(form.indexed))
+    keys = "".join(f",INC_{k}" for k in range(len(form.indexed)))
+    marks = ",".join("?" * (8 + 2 * len(form.indexed)))
+    with contextlib.closing(sqlite3.connect(index_file, isolation_level=None)) as index:
+        for pragma in (*_SAME_EVERYWHERE, *_UNSAFE_ALONE):
+            index.execute(f"PRAGMA {pragma}")
+        index.execute("BEGIN")
+        index.execute(_CREATE_INDEX.format(columns=columns, keys=keys))
+        index.execute(_CREATE_NAME)
+        index.execute("INSERT INTO SHARD_NAME VALUES(?)", (data_file.name,))
+        index.executemany(f"INSERT INTO INDEXES VALUES({marks})", layout.index_rows())
+        index.execute("COMMIT")
+        rows, = index.execute("SELECT COUNT(*) FROM INDEXES").fetchone()
+    with open(index_file, "r+b") as file:
+        file.seek(_SQLITE_VERSION_AT)
+        file.write(bytes(_SQLITE_VERSION_BYTES))
+    return rows
+
+
+@contextlib.contextmanager
+def naming_file(data_file: Path) -> Iterator[None]:
+    """Neither a full disk's OSError nor SQLite's error tells which file it was."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        cause = getattr(error, "strerror", None) or error
+        raise RequestError(f"{data_file} could not be written ({cause}); check the room and the "
+                           "permissions of the output disk, then run the same command again"
+                           ) from error

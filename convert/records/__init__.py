@@ -1,0 +1,1 @@
+"""The record set, the public form: its manifest, and reading its rows."""

@@ -1,0 +1,153 @@
+"""The manifest of a record set: what it holds, how it was made, the digest of every file."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+from common.cli import RequestError
+from common.files import write_json
+from convert.sources.ilsvrc import IlsvrcCheck
+
+FORMAT_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One data file and the index beside it (``<file>.db``)."""
+
+    file: str
+    images: int
+    bytes: int
+    sha256: str
+    index_bytes: int
+    index_sha256: str
+
+    @property
+    def index_file(self) -> str:
+        return f"{self.file}.db"
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    name: str
+    images: int
+
+
+@dataclass(frozen=True)
+class BlacklistNote:
+    """Which list the ``blacklisted`` column came from, and how many stored images it marks."""
+
+    sha256: str
+    ids: int
+    images: int
+    is_ilsvrc: bool
+
+
+@dataclass(frozen=True)
+class FileNote:
+    """An image that was repaired or rejected, and why."""
+
+    file_name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """See DESIGN: the first data form. ``options`` are those that decide the bytes."""
+
+    format_version: int
+    split: str
+    layout: str
+    options: Dict[str, Any]
+    seed: int
+    images: int
+    picture_bytes: int  # stored in the records
+    shrunk: int  # images, see options short_side and quality
+    bytes_saved: int  # by shrinking them
+    source_sha256: str  # of names, sizes, labels and ids as listed
+    rows_sha256: str  # of "image_id label blacklisted\n" of every stored row, in image-id order
+    classes: List[ClassCount]
+    shards: List[Shard]
+    blacklist: Optional[BlacklistNote]
+    ilsvrc: Optional[IlsvrcCheck]  # None unless the numbers of images and classes are ILSVRC's
+    repaired: List[FileNote]
+    rejected: List[FileNote]
+    ignored: List[str]  # files of the source that are not images by their name
+    mindspore_version: str
+
+    def write(self, folder: Path) -> None:
+        write_json(folder / MANIFEST_NAME, dataclasses.asdict(self))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read ``folder/manifest.json``.
+
+    Raises:
+        RequestError: there is none, it is not one of this format, or it contradicts itself.
+    """
+    path = folder / MANIFEST_NAME
+    remedy = f"remove {folder}, then convert again"
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RequestError(f"{folder} is not a record set: it has no {MANIFEST_NAME}; convert into "
+                           "it first (python -m convert run)") from None
+    except ValueError as error:
+        raise RequestError(f"{path} is damaged ({error}); {remedy}") from None
+    version = fields.get("format_version") if isinstance(fields, dict) else None
+    if version != FORMAT_VERSION:
+        raise RequestError(f"{path} has format version {version}, this program reads "
+                           f"{FORMAT_VERSION}; {remedy}")
+    try:
+        manifest = _from_fields(fields)
+    except (TypeError, KeyError) as error:
+        raise RequestError(f"{path} is damaged ({error}); {remedy}") from None
+    contradiction = _contradiction(manifest)
+    if contradiction:
+        raise RequestError(f"{path} contradicts itself ({contradiction}); {remedy}")
+    return manifest
+
+
+def _contradiction(manifest: Manifest) -> str:
+    """Numbers that differ, or classes whose places are not their labels; empty if there is none."""
+    names = [item.name for item in manifest.classes]
+    if names != sorted(set(names)):
+        return "its classes are not sorted"
+    in_shards = sum(shard.images for shard in manifest.shards)
+    in_classes = sum(item.images for item in manifest.classes)
+    if not manifest.images == in_shards == in_classes:
+        return (f"{manifest.images} images in all, {in_shards} in its shards, {in_classes} in its "
+                "classes")
+    return ""
+
+
+def _from_fields(fields: Dict[str, Any]) -> Manifest:
+    blacklist, ilsvrc = fields.pop("blacklist"), fields.pop("ilsvrc")
+    return Manifest(
+        classes=[ClassCount(**item) for item in fields.pop("classes")],
+        shards=[Shard(**item) for item in fields.pop("shards")],
+        blacklist=BlacklistNote(**blacklist) if blacklist else None,
+        ilsvrc=IlsvrcCheck(**ilsvrc) if ilsvrc else None,
+        repaired=[FileNote(**item) for item in fields.pop("repaired")],
+        rejected=[FileNote(**item) for item in fields.pop("rejected")],
+        **fields)
+
+
+class RowsDigest:
+    """Digest of (image_id, label, blacklisted) rows, whatever order they are added in."""
+
+    def __init__(self) -> None:
+        self._rows: List[tuple] = []
+
+    def add(self, image_id: int, label: int, blacklisted: int) -> None:
+        self._rows.append((image_id, label, blacklisted))
+
+    def sha256(self) -> str:
+        digest = hashlib.sha256()
+        for row in sorted(self._rows):
+            digest.update(b"%d %d %d\n" % row)
+        return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Weights from other libraries (timm, mindcv) and to other programs (MindIR, ONNX)."""

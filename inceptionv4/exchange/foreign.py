@@ -1,0 +1,124 @@
+"""The same network in other libraries: what they call its parameters and how they feed it.
+
+Both took the network over from the authors' published weights, as ``network.py`` did, so that
+the shapes and the order within every chain of convolutions agree; the names alone differ.
+Needs no MindSpore, so that a command can list the libraries before the framework is loaded.
+"""
+
+from dataclasses import dataclass
+from typing import Iterable, Mapping
+
+IMAGE_SIZE = 299  # pixels, what both libraries trained at
+
+# Every block after the stem, in order: both libraries number stem and blocks through.
+BLOCKS = (*(f"inception_a.{i}" for i in range(4)), "reduction_a",
+          *(f"inception_b.{i}" for i in range(7)), "reduction_b",
+          *(f"inception_c.{i}" for i in range(3)))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A library that has an Inception-v4.
+
+    Attributes:
+        title: how an error names its files.
+        stem: of each convolution, what follows ``stem.`` here and ``features.`` there.
+        first_block: number of the first Inception-A block among their ``features``.
+        branch: what stands before the number of a branch.
+        inception_c: of the convolutions around the forks of an Inception-C block, what follows
+            the block here and there; the others are named as in every block.
+        classifier: name of the last layer.
+        batch_norm: what they call MindSpore's gamma, beta and moving averages.
+        mean, std: per channel (red, green, blue), in 0..255 units; images were fed to it as
+            (x - mean) / std.
+    """
+
+    title: str
+    stem: Mapping[str, str]
+    first_block: int
+    branch: str
+    inception_c: Mapping[str, str]
+    classifier: str
+    batch_norm: Mapping[str, str]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+def _pixels(red: float, green: float, blue: float) -> tuple[float, float, float]:
+    """Statistics of values from 0 to 1 as statistics of values from 0 to 255."""
+    return red * 255, green * 255, blue * 255
+
+
+def _stem_mixed_4a(prefix: str) -> dict[str, str]:
+    """The two branches of the second fork, of two and of four convolutions."""
+    return {f"4.branches.{branch}.{conv}": f"{prefix}{branch}.{conv}"
+            for branch, convs in ((0, 2), (1, 4)) for conv in range(convs)}
+
+
+# timm 1.0, timm/models/inception_v4.py: module names; default_cfgs for the statistics.
+TIMM = Origin(
+    title="timm's inception_v4",
+    stem={"0": "0", "1": "1", "2": "2", "3.branches.1": "3.conv", "5.branches.0": "5.conv",
+          **_stem_mixed_4a("4.branch")},
+    first_block=6, branch="branch",
+    inception_c={"branches.1.0": "branch1_0", "branches.1.1.branches.0": "branch1_1a",
+                 "branches.1.1.branches.1": "branch1_1b", "branches.2.0": "branch2_0",
+                 "branches.2.1": "branch2_1", "branches.2.2": "branch2_2",
+                 "branches.2.3.branches.0": "branch2_3a", "branches.2.3.branches.1": "branch2_3b"},
+    classifier="last_linear",
+    batch_norm={"gamma": "weight", "beta": "bias",
+                "moving_mean": "running_mean", "moving_variance": "running_var"},
+    mean=_pixels(0.5, 0.5, 0.5), std=_pixels(0.5, 0.5, 0.5))
+
+# mindcv, mindcv/models/inceptionv4.py: cell names. Its recipe, configs/inceptionv4/
+# inception_v4_ascend.yaml, sets no statistics, and so ImageNet's hold, the default of config.py.
+# It resizes images bilinearly, which no checkpoint says and the evaluation does not do.
+MINDCV = Origin(
+    title="mindcv's inception_v4",
+    stem={"0": "0.conv2d_1a_3x3", "1": "0.conv2d_2a_3x3", "2": "0.conv2d_2b_3x3",
+          "3.branches.1": "0.mixed_3a_branch_1", "5.branches.0": "0.mixed_5a_branch_0",
+          **_stem_mixed_4a("0.mixed_4a_branch_")},
+    first_block=1, branch="branch_",
+    inception_c={"branches.1.0": "branch_1", "branches.1.1.branches.0": "branch_1_1",
+                 "branches.1.1.branches.1": "branch_1_2",
+                 "branches.2.3.branches.0": "branch_2_1", "branches.2.3.branches.1": "branch_2_2"},
+    classifier="classifier", batch_norm={},
+    mean=_pixels(0.485, 0.456, 0.406), std=_pixels(0.229, 0.224, 0.225))
+
+ORIGINS = {"timm": TIMM, "mindcv": MINDCV}
+
+
+def foreign_name(name: str, origin: Origin) -> str:
+    """What ``origin`` calls the parameter that the network here calls ``name``.
+
+    ``inception_a.0.branches.1.0.bn.gamma`` is ``features.6.branch1.0.bn.weight`` to timm.
+    """
+    module, leaf = name.rsplit(".", 1)
+    leaf = origin.batch_norm.get(leaf, leaf)
+    if module == "classifier":
+        return f"{origin.classifier}.{leaf}"
+    convolution, part = module.rsplit(".", 1)  # part: conv or bn
+    return f"features.{_foreign_convolution(convolution, origin)}.{part}.{leaf}"
+
+
+def training_counters(names: Iterable[str]) -> set[str]:
+    """PyTorch's ``num_batches_tracked`` of each batch norm among the foreign ``names``.
+
+    It counts training steps and has no part in what the network computes.
+    """
+    ending = ".running_mean"
+    return {f"{name.removesuffix(ending)}.num_batches_tracked"
+            for name in names if name.endswith(ending)}
+
+
+def _foreign_convolution(convolution: str, origin: Origin) -> str:
+    if convolution.startswith("stem."):
+        return origin.stem[convolution.removeprefix("stem.")]
+    position, block = next((position, block) for position, block in enumerate(BLOCKS)
+                           if convolution.startswith(f"{block}."))
+    inner = convolution.removeprefix(f"{block}.")
+    if block.startswith("inception_c.") and inner in origin.inception_c:
+        inner = origin.inception_c[inner]
+    else:
+        inner = origin.branch + inner.removeprefix("branches.")
+    return f"{origin.first_block + position}.{inner}"

@@ -1,0 +1,91 @@
+"""A folder with all that a report can be made from: two results with mistakes, a run, a benchmark.
+"""
+
+import json
+
+import numpy as np
+import pytest
+
+from evaluate.predictions import Predictions
+from evaluate.report.page import ReportRequest, write_report
+from evaluate.results import write_results
+
+LABELS = [0, 1, 2, 0, 1, 2, 0]  # of the seven images of ``records``
+FIRST = [0, 2, 2, 2, 1, 0, 0]  # images 2, 4 and 6 are wrong
+SURE = [.9, .6, .9, .8, .9, .7, .9]
+
+ABOUT = {"image_size": 75, "scales": [86], "checkpoint": "run/a.ckpt",
+         "checkpoint_sha256": "c" * 64, "split": "val", "classes": 3, "has_blacklist": True,
+         "is_ilsvrc": False, "blacklist_is_ilsvrc": False, "blacklist_sha256": "b" * 64,
+         "device": "CPU", "versions": {"mindspore": "2.10.0"},
+         "speed": {"ranks": 2, "images_per_second_per_rank": 4.0, "waiting_for_data": 0.25}}
+
+HISTORY = [{"epoch": epoch, "step": 10 * epoch, "loss": 2.154 / epoch, "learning_rate": 0.1,
+            "ms_per_step": 500.0, "images_per_second": 32.0, "waiting_for_data": None,
+            "full_top1_error": 40.0 / epoch, "full_top5_error": 0.0,
+            "filtered_top1_error": 38.5 / epoch, "filtered_top5_error": 0.0}
+           for epoch in (1, 2, 3)]
+CONFIG = {"preset": "smoke", "phases": [{"epochs": 2}, {"epochs": 1}], "ranks": 1,
+          "batch_size": 16, "optimizer": "adam", "device": "CPU"}
+PLAN = {"epochs": 3, "steps_per_epoch": 10, "learning_rates": [0.1] * 20 + [0.02] * 10}
+SPEED = {"title": "Feeding", "items": 100, "unit": "images", "ratio": "rate",
+         "machine": {"cores": 2}, "settings": {"repeats": 2}, "closing": ["It is so."],
+         "rows": [{"name": "theirs", "seconds": [2.0, 4.0, 2.0], "note": "", "section": "warm"},
+                  {"name": "ours", "seconds": [1.0], "note": "good", "section": "warm"},
+                  {"name": "none", "seconds": [], "note": "not installed", "section": "cold"}]}
+
+
+def predictions(label_rank=None) -> Predictions:
+    first, labels = np.array(FIRST), np.array(LABELS)
+    second = np.where(first == labels, (labels + 1) % 3, labels)
+    top5 = np.stack([first, second, 3 - first - second], axis=1).astype(np.int32)
+    sure = np.float32(SURE)
+    shares = np.stack([sure, (1 - sure) * .75, (1 - sure) * .25], axis=1)
+    return Predictions(np.arange(1, 8, dtype=np.int32), labels.astype(np.int32),
+                       np.isin(np.arange(1, 8), (2, 5)), top5, shares, label_rank)
+
+
+@pytest.fixture(scope="session")
+def made_predictions():
+    return predictions
+
+
+@pytest.fixture
+def result(records):
+    """Writes a result folder of the made-up predictions."""
+    def write(folder, label_rank=None, **changes):
+        folder.mkdir(parents=True)
+        about = {**ABOUT, "records": str(records.folder), "records_sha256": records.sha256,
+                 "curve_crops": [6, 12], **changes}
+        write_results(folder, about, predictions(label_rank))
+        return folder
+    return write
+
+
+@pytest.fixture
+def trial(tmp_path, result):
+    """``results/`` with a-1 and deep/a-12, ``results/bench/speed.json`` and ``run/``."""
+    result(tmp_path / "results" / "a-1", crops=1)
+    ranks = np.uint8([[0, 0]] * 6 + [[5, 0]])
+    result(tmp_path / "results" / "deep" / "a-12", ranks, crops=12)
+    (tmp_path / "results" / "bench").mkdir()
+    (tmp_path / "results" / "bench" / "speed.json").write_text(json.dumps(SPEED))
+    (tmp_path / "run").mkdir()
+    lines = "".join(json.dumps(line) + "\n" for line in HISTORY)
+    (tmp_path / "run" / "history.jsonl").write_text(lines)
+    (tmp_path / "run" / "config.json").write_text(json.dumps(CONFIG))
+    (tmp_path / "run" / "plan.json").write_text(json.dumps(PLAN))
+    return tmp_path
+
+
+@pytest.fixture
+def write():
+    """Writes the report of a trial folder: the HTML, the Markdown, what is printed."""
+    def written(trial, run="run", results="results", **others):
+        request = ReportRequest(trial / run if run else None, trial / results,
+                                trial / "report.html", **others)
+        table = write_report(request)
+        return (request.out.read_text(encoding="utf-8"),
+                request.markdown_copy.read_text(encoding="utf-8"),
+                table)
+    return written

@@ -1,0 +1,40 @@
+"""The images of the mistakes are those of the records."""
+
+import io
+
+import pytest
+from PIL import Image
+
+from common.cli import CheckFailed
+from evaluate.report.content import Gallery
+from evaluate.report.gallery import SIDE, gallery_section, read_images, shrink
+from evaluate.report.inputs import read_inputs
+from evaluate.report.texts import speaker
+from evaluate.views import read_rows
+
+
+def test_images_are_found_by_their_image_ids(records):
+    stored = {row.image_id: row.image for row in read_rows(records)}
+    assert read_images(records, [6, 2]) == {2: stored[2], 6: stored[6]}
+
+
+def test_an_image_that_is_not_there_fails(records):
+    with pytest.raises(CheckFailed, match="image id 99"):
+        read_images(records, [1, 99])
+
+
+def test_thumbnails_are_small_jpegs_of_any_image(draw, encode):
+    small = Image.open(io.BytesIO(shrink(encode(draw(600, 300, "CMYK")))))
+    assert (small.format, small.mode, small.size) == ("JPEG", "RGB", (SIDE, SIDE // 2))
+
+
+def test_the_surest_mistake_comes_first_with_its_classes_and_mark(trial, records):
+    inputs = read_inputs(None, trial / "results", [])
+    section = gallery_section(inputs, speaker("en"))
+    gallery, = [block for block in section.blocks if isinstance(block, Gallery)]
+    names = records.class_names
+    assert [image.title for image in gallery.thumbnails] == [
+        f"80.0 %: {names[2]}", f"70.0 %: {names[0]}", f"60.0 %: {names[2]}"]
+    assert gallery.thumbnails[2].lines == [f"true: {names[1]}", "image 2, blacklisted"]
+    stored = {row.image_id: row.image for row in read_rows(records)}
+    assert gallery.thumbnails[0].jpeg == shrink(stored[4])

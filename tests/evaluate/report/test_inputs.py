@@ -1,0 +1,90 @@
+"""Which files a report is made from, and what is said of those it cannot use."""
+
+import json
+import shutil
+
+import pytest
+
+from common.cli import RequestError
+from evaluate.report.inputs import read_inputs
+
+
+def read(trial, records=()):
+    return read_inputs(trial / "run", trial / "results", records)
+
+
+def test_results_at_any_depth_are_told_from_tables_and_named_by_their_folders(trial, records):
+    (trial / "results" / "bench" / "old").mkdir()
+    shutil.copy(trial / "results" / "bench" / "speed.json",
+                trial / "results" / "bench" / "old" / "result.json")
+    inputs = read(trial)
+    assert [item.name for item in inputs.evaluations] == ["results/a-1", "results/deep/a-12"]
+    assert [item.name for item in inputs.speed_tables] == ["results/bench", "results/bench/old"]
+    assert inputs.main.name == "results/deep/a-12" and not inputs.notes
+    assert inputs.records_of(inputs.main).folder == records.folder
+
+
+def test_a_file_of_another_kind_is_named(trial):
+    (trial / "results" / "other").mkdir()
+    (trial / "results" / "other" / "result.json").write_text('{"a": 1}')
+    note, = read(trial).notes
+    assert note.key == "note.stranger" and "other" in str(note.values["path"])
+
+
+def test_a_damaged_file_is_refused(trial):
+    (trial / "results" / "bench" / "speed.json").write_text('{"title": ')
+    with pytest.raises(RequestError, match="speed.json is damaged"):
+        read(trial)
+
+
+def test_predictions_of_another_result_are_refused(trial):
+    path = trial / "results" / "a-1" / "result.json"
+    about = json.loads(path.read_text())
+    about["sets"]["full"]["top1_correct"] += 1
+    path.write_text(json.dumps(about))
+    with pytest.raises(RequestError, match="do not belong together"):
+        read(trial)
+
+
+def test_the_result_with_the_most_crops_that_has_predictions_is_looked_at(trial):
+    (trial / "results" / "deep" / "a-12" / "predictions.npz").unlink()
+    assert read(trial).main.name == "results/a-1"
+
+
+@pytest.mark.parametrize("change", [{"records": "/nowhere"}, {"records_sha256": "0" * 64}])
+def test_records_that_moved_or_changed_are_not_used(trial, change, records):
+    for path in (trial / "results").glob("**/result.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    inputs = read(trial)
+    assert [note.key for note in inputs.notes] == ["note.records_gone"]
+    assert not inputs.record_sets and inputs.records_of(inputs.main) is None
+
+
+def test_records_that_moved_are_found_where_they_are_given(trial, records):
+    for path in (trial / "results").glob("**/result.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "records": "/nowhere"}))
+    inputs = read(trial, [records.folder])
+    assert not inputs.notes and inputs.records_of(inputs.main).folder == records.folder
+
+
+def test_records_with_a_missing_shard_are_told_of_but_refused_where_they_are_given(
+        trial, records, tmp_path):
+    copy = shutil.copytree(records.folder, tmp_path / "copy")
+    next(copy.glob("*.mindrecord")).unlink()
+    for path in (trial / "results").glob("**/result.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "records": str(copy)}))
+    note, = read(trial).notes
+    assert note.key == "note.records_bad" and "is missing" in str(note.values["error"])
+    with pytest.raises(RequestError, match="is missing"):
+        read(trial, [copy])
+
+
+def test_a_history_line_that_a_kill_cut_short_is_left_out(trial):
+    with open(trial / "run" / "history.jsonl", "a", encoding="utf-8") as file:
+        file.write('{"epoch": 4, "lo')
+    assert [line["epoch"] for line in read(trial).run.history] == [1, 2, 3]
+
+
+def test_nothing_to_report_is_refused(tmp_path):
+    with pytest.raises(RequestError, match="train or evaluate first"):
+        read_inputs(tmp_path / "run", tmp_path / "results", [])
