@@ -103,6 +103,9 @@ def test_with_the_seeds_recipe_it_ends_alike_too(records, call, tmp_path):
 
 def test_resumed_when_all_is_done_it_changes_nothing(records, undisturbed, call, run, capfd):
     """And it keeps the command that the run was started with."""
+    before = files_of(run)
+    assert call(*words_of(records, run, "--resume", "--dry-run")) == 0
+    assert files_of(run) == before
     first = json.loads((run / "config.json").read_text())["argv"]
     assert first == ["python", str(ROOT / "tests" / "train" / "tiny.py"), "never",
                      *map(str, words_of(records, undisturbed))]

@@ -37,10 +37,15 @@ def test_place_device_workers_and_command_may_differ(tmp_path):
     check_same_run(tmp_path, config_of(PRESETS["smoke"], {"data": "c", "device": "Ascend"}))
 
 
-def test_the_first_command_stays(tmp_path, records):
+def test_the_first_command_stays_and_what_a_kill_left_is_removed(tmp_path, records):
     plan = make_plan(PRESETS["smoke"], records["train"], 1)
+    (tmp_path / "checkpoints").mkdir()
+    leftovers = (tmp_path / ".plan.json.7.tmp", tmp_path / "checkpoints" / "inceptionv4-1_9.meta")
     for command in (["first"], ["second"]):
+        for path in leftovers:
+            path.write_text("")
         start_run(tmp_path, {"seed": 1, "argv": command}, plan)
+        assert not any(path.exists() for path in leftovers)
     assert json.loads((tmp_path / CONFIG).read_text()) == {"seed": 1, "argv": ["first"]}
 
 
