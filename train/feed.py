@@ -13,7 +13,7 @@ import numpy as np
 from mindspore.dataset import vision
 
 from common.cli import RequestError
-from convert.sources.naming import IMAGE_EXTENSIONS
+from convert.sources.listing import IMAGE_EXTENSIONS
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train.recipe import Recipe
 from train.source import ClassFolders, Source
