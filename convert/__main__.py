@@ -15,7 +15,7 @@ from convert.records.reader import open_records
 from convert.repair import repair
 from convert.request import CHECKS, ON_BAD, Request, list_request
 from convert.sample.arrange import SAMPLE_LAYOUTS, arrange_sample
-from convert.sample.draw import make_sample
+from convert.sample.official import make_sample
 from convert.shards import ShardReport
 from convert.show import contact_sheet, summary
 from convert.sources.layouts import LAYOUT_NAMES, SPLITS

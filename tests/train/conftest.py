@@ -11,7 +11,7 @@ import pytest
 from convert.conversion import convert
 from convert.records.reader import RecordSet, open_records
 from convert.request import Request
-from convert.sample.draw import make_sample
+from convert.sample.official import make_sample
 
 CLASSES, TRAIN, VAL = 3, 7, 2  # 21 and 6 images
 
