@@ -15,7 +15,7 @@ from mindspore.dataset import vision
 
 from common.cli import RequestError
 from common.host import available_cores
-from convert.sources.naming import IMAGE_EXTENSIONS
+from convert.sources.listing import IMAGE_EXTENSIONS
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train.recipe import Recipe
 from train.source import ClassFolders, Source

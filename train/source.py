@@ -10,7 +10,7 @@ from typing import Union
 from common.files import sha256_of_lines
 from convert.records.reader import RecordSet
 from convert.sources.layouts import list_source
-from convert.sources.naming import IMAGE_EXTENSIONS
+from convert.sources.listing import IMAGE_EXTENSIONS
 
 
 @dataclass(frozen=True)
