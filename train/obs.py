@@ -279,7 +279,7 @@ class RunOnObs:
 
 def _whole_checkpoints(names: list[str]) -> list[str]:
     """Return the checkpoints that have their ``.meta``, oldest first."""
-    return sorted((name for name in names if name.endswith(".ckpt") and _meta(name) in names),
+    return sorted([name for name in names if name.endswith(".ckpt") and _meta(name) in names],
                   key=_step)
 
 

@@ -16,7 +16,7 @@ from train.recipe import Recipe
 
 CONFIG, PLAN, HISTORY, CHECKPOINTS = "config.json", "plan.json", "history.jsonl", "checkpoints"
 TENSORBOARD = "tensorboard"
-LOCK = ".lock"  # held by rank 0 for as long as the run goes on
+LOCK = ".lock"  # held by rank 0 for as long as it trains
 _TEMPORARY = ".*.tmp"  # of common.files.replaced_file
 
 # What a run reads, next to its recipe: these too have to be the same when it is resumed.

@@ -35,7 +35,7 @@ def records(tmp_path_factory) -> dict[str, RecordSet]:
 
 @pytest.fixture(scope="session")
 def other_records(tmp_path_factory) -> dict[str, RecordSet]:
-    """Of two classes, and so none that a run on ``records`` may be validated with."""
+    """Two classes, so that a run on ``records`` must not be validated with them."""
     return make_records(tmp_path_factory.mktemp("other"), 2, seed=1)
 
 

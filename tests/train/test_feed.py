@@ -68,7 +68,7 @@ def gradients(tmp_path_factory):
 
 
 def crops_of(records, **changes) -> np.ndarray:
-    """Of 200 crops: width (below 0 where mirrored) and height as shares of the image."""
+    """Return, for 200 crops, width (below 0 where mirrored) and height as shares of the image."""
     recipe = replace(RECIPE, batch_size=40, **changes)
     images = np.concatenate([images for epoch in range(1, 6)
                              for images, _ in epoch_of(records, recipe, epoch, steps=1)])

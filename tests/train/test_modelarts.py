@@ -145,7 +145,7 @@ def test_a_run_in_use_is_refused_before_anything_is_copied(monkeypatch, trained,
     assert not trained and not obs.calls("copy_parallel")
 
 
-def test_a_run_goes_on_from_what_obs_holds(monkeypatch, trained, obs, data, tmp_path):
+def test_a_run_resumes_from_what_obs_has(monkeypatch, trained, obs, data, tmp_path):
     folder = obs.bucket / "run" / "checkpoints"
     folder.mkdir(parents=True)
     for name in ("inceptionv4-1_9.ckpt", "inceptionv4-1_9.meta"):
@@ -171,8 +171,8 @@ def test_a_run_that_could_not_be_copied_ends_with_exit_code_2(monkeypatch, train
     assert (request.run / "config.json").exists()
 
 
-def test_what_ended_the_training_is_told_and_the_run_copied(monkeypatch, obs, data, tmp_path,
-                                                            capsys):
+def test_what_ended_the_training_is_the_error_and_the_run_is_copied(monkeypatch, obs, data,
+                                                                    tmp_path, capsys):
     def train(request, recipe, after_save):
         request.run.mkdir(parents=True)
         (request.run / "config.json").write_text("{}")
@@ -193,7 +193,7 @@ def test_a_dry_run_trains_nothing(monkeypatch, trained, data, tmp_path, capsys):
     assert json.loads((tmp_path / "run" / "plan.json").read_text())["global_batch"] == 16
 
 
-def test_the_platforms_launcher_starts_it_once_a_card(obs, data, tmp_path, monkeypatch):
+def test_the_platforms_launcher_starts_it_once_per_card(obs, data, tmp_path, monkeypatch):
     """As a script, in a folder of its own, all at once; the records are copied once."""
     (tmp_path / "sitecustomize.py").write_text(STAND_IN_TRAINER)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]]))

@@ -70,7 +70,7 @@ def test_a_shortened_run_has_the_rates_of_its_epochs(epochs):
     np.testing.assert_array_equal(learning_rates(shortened, 3), by_epoch(SEED, 3)[:epochs].ravel())
 
 
-def test_a_prolonged_run_goes_on_down_the_last_staircase():
+def test_a_prolonged_run_continues_down_the_last_staircase():
     longer = by_epoch(with_epochs(SEED, 97), 3)
     np.testing.assert_array_equal(longer[:95], by_epoch(SEED, 3))
     np.testing.assert_allclose(longer[96], 0.002 * 0.95 ** 19, rtol=1e-6)

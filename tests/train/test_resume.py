@@ -164,7 +164,7 @@ def test_a_run_without_resume_names_the_flag(records, undisturbed, call, capfd):
     assert "is in use" in error and "--resume" in error
 
 
-def test_a_run_that_goes_on_elsewhere_is_left_alone(records, call, run, capfd):
+def test_a_run_that_another_process_trains_is_left_alone(records, call, run, capfd):
     with locked_run(run):
         assert call(*words_of(records, run, "--resume")) == 2
     assert "another process trains there" in capfd.readouterr().err

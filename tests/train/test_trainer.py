@@ -149,7 +149,7 @@ def test_a_line_of_history_has_the_epochs_own_figures(records, tmp_path, monkeyp
 
 
 def predictions() -> Predictions:
-    """Of eight images, two of them blacklisted: top-1 wrong for 5 (filtered: 3 of 6), top-5 wrong
+    """Eight images, two of them blacklisted: top-1 wrong for 5 (filtered: 3 of 6), top-5 wrong
     for 2 (filtered: 1 of 6)."""
     top5 = np.array([[0, 1, 2, 3, 4]] * 8, np.int32)
     label = np.array([0, 0, 0, 1, 2, 9, 1, 9], np.int32)
