@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
-
 from tiny import build_tiny_network
 
 from common.cli import run_command

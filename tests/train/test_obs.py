@@ -12,7 +12,7 @@ import pytest
 
 from common.cli import RequestError
 from convert.records.reader import open_records
-from train.obs import fetch_records, call_moxing, replaced_folder
+from train.obs import call_moxing, fetch_records, replaced_folder
 
 ROOT = Path(__file__).parents[2]
 FETCH = ("import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); "
