@@ -99,19 +99,18 @@ def test_uploads_run_while_training_continues_and_one_at_a_time(obs, run, monkey
 
 def test_what_is_written_after_the_save_waits_for_the_next(obs, run, monkeypatch):
     """Neither is a newer checkpoint uploaded in part, nor the last whole one removed for it."""
-    train(run, 0, 2)
-    started = threading.Thread.start
+    from train import obs as obs_module
+    real = obs_module.call_moxing
 
-    def start(thread):
-        save(run.folder, 4)  # removes epoch 2, and the third epoch's upload has not begun
-        started(thread)
-    save(run.folder, 3)
-    monkeypatch.setattr(threading.Thread, "start", start)
-    run.start_upload()
-    run._wait()
+    def copy_then_save(operation, *paths):
+        real(operation, *paths)
+        if paths[0].endswith("inceptionv4-3_27.meta"):
+            save(run.folder, 4)  # which removes epoch 2 here
+    train(run, 0, 2)
+    monkeypatch.setattr(obs_module, "call_moxing", copy_then_save)
+    train(run, 3, 3)
     names = {path.name for path in (obs.bucket / "run" / "checkpoints").glob("*.ckpt")}
-    assert "inceptionv4-2_18.ckpt" in names and "inceptionv4-4_36.ckpt" not in names
-    monkeypatch.undo()
+    assert names == {"inceptionv4-2_18.ckpt", "inceptionv4-3_27.ckpt"}
 
 
 def test_an_old_checkpoint_goes_only_when_the_new_one_is_there(obs, run):
