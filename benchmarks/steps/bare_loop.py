@@ -1,7 +1,7 @@
 """The training step alone: called in a loop on one batch, with no feed, no log, no checkpoint.
 
-``python -m benchmarks.bare_loop`` takes the arguments of ``python -m train``, so that both have the
-same recipe, and prints the seconds a step of each epoch as JSON.
+``python -m benchmarks.steps.bare_loop`` takes the arguments of ``python -m train``, so that both
+have the same recipe, and prints the seconds per step of each epoch as JSON.
 """
 
 import json
@@ -20,8 +20,8 @@ def main() -> None:
 
 
 def time_step(request: TrainRequest, recipe: Recipe) -> List[float]:
-    """Seconds a step of the trainer's own step, for as many epochs of as many steps as it would
-    run."""
+    """Return the seconds per step of the trainer's own step, for as many epochs of as many steps
+    as it would run."""
     from inceptionv4.device import setup_device
     device = setup_device(request.device, recipe.seed)
     trainer = _trainer(request, replace(recipe, ranks=1), device)
@@ -44,7 +44,7 @@ def _trainer(request: TrainRequest, recipe: Recipe, device: Any) -> Any:
 
 
 def _seconds_per_step(step: Any, batch: Any, steps: int) -> float:
-    """Each loss is fetched when the next step has been started, as the trainer does."""
+    """Fetch each loss when the next step has been started, as the trainer does."""
     start = time.perf_counter()
     loss = step(*batch)
     for _ in range(steps - 1):
