@@ -4,10 +4,11 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import List, Mapping, NamedTuple, Optional, Sequence
 
 from benchmarks.timing import run_process
 from common.cli import CheckFailed
+from common.forms import HistoryLine
 
 TRAIN = ("train",)  # the module, and what stands before its arguments
 
@@ -81,15 +82,15 @@ def command_of(workload: Workload, flags: Sequence[object], log: Path) -> List[o
             *TRAIN, *flags]
 
 
-def measured_epochs(history: Sequence[Dict[str, Any]], workload: Workload) -> List[Epoch]:
+def measured_epochs(history: Sequence[HistoryLine], workload: Workload) -> List[Epoch]:
     """The epochs behind the warm-up; CheckFailed unless the history has each one."""
     asked = workload.warmup_epochs + workload.epochs
-    if [line["epoch"] for line in history] != list(range(1, asked + 1)):
+    if [line.epoch for line in history] != list(range(1, asked + 1)):
         raise CheckFailed(f"the history of a run of {asked} epochs has {len(history)} lines")
     return [_epoch(line, workload.steps_per_epoch) for line in history[workload.warmup_epochs:]]
 
 
-def _epoch(line: Dict[str, Any], steps: int) -> Epoch:
-    seconds = line["ms_per_step"] / 1000
-    return Epoch(seconds, seconds + line["seconds_since_last_epoch"] / steps,
-                 line["waiting_for_data"])
+def _epoch(line: HistoryLine, steps: int) -> Epoch:
+    seconds = line.ms_per_step / 1000
+    return Epoch(seconds, seconds + (line.seconds_since_last_epoch or 0) / steps,
+                 line.waiting_for_data)

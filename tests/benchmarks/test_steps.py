@@ -23,7 +23,8 @@ from benchmarks.steps.training_runs import (Epoch, Workload, command_of,
                                             train_flags)
 from benchmarks.table import render
 from common.cli import ArgumentParser, CheckFailed, RequestError
-from train.options import checked_recipe, train_parser
+from common.forms import HistoryLine
+from train.options import parse
 
 ROOT = Path(__file__).parents[2]
 CPU, ASCEND = Target("CPU", False, None), Target("Ascend", True, 8)
@@ -43,8 +44,7 @@ def asked(tmp_path, *flags, target=CPU) -> StepsRequest:
 
 
 def line(epoch, ms, seconds_since, waiting=0.25):
-    return {"epoch": epoch, "ms_per_step": ms, "seconds_since_last_epoch": seconds_since,
-            "waiting_for_data": waiting}
+    return HistoryLine(epoch, 10 * epoch, 1.0, 0.1, ms, 16.0, waiting, seconds_since)
 
 
 def test_the_warm_up_is_dropped_and_the_checkpoint_is_shared_out_to_the_steps():
@@ -72,13 +72,12 @@ def test_one_card_runs_the_trainer_and_several_the_launcher():
 @pytest.mark.parametrize("way", VARIANTS)
 def test_the_trainer_understands_every_row(way, cards, preset):
     flags = [*train_flags(replace(WORKLOAD, cards=cards), Path("run")), *way_flags(way, DATA)]
-    arguments = train_parser().parse_args([str(word) for word in flags])
-    recipe = checked_recipe(arguments)
+    request, recipe = parse([str(word) for word in flags])
     assert (recipe.preset, recipe.batch_size, recipe.image_size, recipe.steps_per_epoch,
             recipe.epochs) == (preset, 8, 75, 10, 3)
-    assert (arguments.images, arguments.records) == (
+    assert (request.images, request.records) == (
         (DATA.images, None) if way.source == "images" else (None, DATA.records))
-    assert arguments.sink is way.sink and recipe.normalize_on == way.normalize_on
+    assert request.sink is way.sink and recipe.normalize_on == way.normalize_on
 
 
 def test_the_rows_are_the_seeds_and_end_with_our_default():
