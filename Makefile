@@ -26,10 +26,10 @@ DONE := $(VENV)/.installed
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint convert verify train-1p train-8p eval-1 eval-144 bench report clean
 
-# Goals one after the other: `make convert verify` verifies what was converted.
+# Goals run one after the other: `make convert verify` verifies what was converted.
 .NOTPARALLEL:
 
-# Asked for before .venv is built: a forgotten variable is answered at once.
+# Checked before .venv is built, so that a forgotten variable is reported at once.
 need-IMAGENET: EXAMPLE = /data/imagenet
 need-CKPT: EXAMPLE = runs/adsl/checkpoints/inceptionv4-95_118845.ckpt
 need-%:
@@ -48,9 +48,9 @@ help: ## list the targets and variables
 	@echo "  NODES       hosts with as many cards, all seeing RECORDS       [$(NODES)]"
 	@echo "  MASTER      address of host 0                                  [$(MASTER)]"
 	@echo "  NODE_RANK   number of this host, from 0                        [$(NODE_RANK)]"
-	@echo "  PORT        free on MASTER, where the ranks meet               [$(PORT)]"
+	@echo "  PORT        free on MASTER, where the ranks join               [$(PORT)]"
 	@echo "  DEVICE      auto, Ascend or CPU                                [$(DEVICE)]"
-	@echo "  ARGS        more arguments for the command behind the target"
+	@echo "  ARGS        more arguments for the target's command"
 	@echo "  PYTHON      a Python 3.10 to 3.12                              [$(PYTHON)]"
 
 setup: $(DONE) ## build .venv; again only when setup.cfg changes
@@ -63,7 +63,7 @@ $(DONE): setup.cfg
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev,report]'
 	@touch $@
 
-demo: $(DONE) ## sample, convert, train, evaluate: the whole way in minutes, on CPU
+demo: $(DONE) ## sample, convert, train, evaluate: end to end in minutes, on CPU
 	rm -rf $(DEMO)
 	$(PY) -m convert sample --out $(DEMO)/imagenet
 	$(PY) -m convert run --source $(DEMO)/imagenet --split train --out $(DEMO)/records/train
@@ -86,7 +86,7 @@ lint: $(DONE) ## flake8 and mypy
 test: lint ## flake8, mypy and the tests; fails below 90 % of lines run
 	$(PY) -m pytest --cov
 
-# The small split first: a wrong label or blacklist file is told within minutes.
+# The small split first: a wrong label or blacklist file is reported within minutes.
 convert: need-IMAGENET $(DONE) ## JPEGs of IMAGENET into RECORDS/train and RECORDS/val
 	$(PY) -m convert run --source $(IMAGENET) --split val --out $(RECORDS)/val \
 		$(if $(BLACKLIST),--blacklist $(BLACKLIST)) $(ARGS)
@@ -104,14 +104,14 @@ train-1p: $(DONE) ## train on one card into RUN
 LAUNCH = $(PY) -m inceptionv4.launch --ranks $(CARDS) --hosts $(NODES) --master $(MASTER) \
 	--host-rank $(NODE_RANK) --port $(PORT)
 
-# A wrong request is answered here, once, before CARDS processes are started that would each say it.
+# A wrong request is reported here, once, before CARDS processes start that would each report it.
 train-8p: $(DONE) ## train on CARDS cards of each of NODES hosts (msrun) into RUN
 	$(PY) -m train $(TRAIN) --preset adsl-8p $(ARGS) --dry-run $$(( $(CARDS) * $(NODES) ))
 ifeq ($(findstring --dry-run,$(ARGS)),)
 	$(LAUNCH) --log-dir $(RUN)-log train $(TRAIN) --preset adsl-8p $(ARGS)
 endif
 
-# An evaluation takes one card, or those that CARDS says on the command line.
+# An evaluation takes one card, or as many as CARDS says on the command line.
 EVALUATE = $(if $(filter command,$(firstword $(origin CARDS))),$(LAUNCH) --log-dir results/$@-log \
 	evaluate,$(PY) -m evaluate) --records $(RECORDS)/val --checkpoint $(CKPT) --device $(DEVICE)
 
@@ -121,7 +121,7 @@ eval-1: need-CKPT $(DONE) ## single-crop accuracy of CKPT on both validation set
 eval-144: need-CKPT $(DONE) ## 144-crop accuracy of CKPT on both validation sets
 	$(EVALUATE) --crops 144 --out results/crops-144 $(ARGS)
 
-bench: $(DONE) ## the seed report's speed table on this machine, into results/bench
+bench: $(DONE) ## the original report's speed table on this machine, into results/bench
 	$(PY) -m benchmarks steps --rows table --device $(DEVICE) --out results/bench $(ARGS)
 
 report: $(DONE) ## one HTML page, report.html, from RUN and results/ (ARGS='--lang zh': Chinese)

@@ -11,15 +11,13 @@ import mindspore as ms
 import numpy as np
 from PIL import Image
 
-from benchmarks.machine import describe_machine
 from benchmarks.synthetic import make_class_folders
-from benchmarks.table import SpeedRow, SpeedTable
+from benchmarks.table import SpeedRow, SpeedTable, describe_machine
 from convert.conversion import convert
 from convert.records.reader import RecordSet, open_records
 from convert.request import Request
 from evaluate.evaluator import Evaluator
-from evaluate.protocols import (MULTI_SCALE, Protocol, crop_boxes, protocol_of,
-                                resized_size)
+from evaluate.protocols import MULTI_SCALE, Protocol, crop_boxes, protocol_of, resized_size
 from evaluate.steps import VIEWS_PER_STEP
 from evaluate.views import cut_squares, decode_rgb
 from inceptionv4.device import setup_device

@@ -9,8 +9,9 @@ from common.cli import RequestError
 from common.host import available_cores
 from common.options import check_values, option
 from convert.images import SHRUNK_JPEG_QUALITY
-from convert.sources.layouts import LAYOUTS, SPLITS
-from convert.sources.naming import IMAGE_EXTENSIONS
+from convert.sample.arrange import SAMPLE_LAYOUTS
+from convert.sources.layouts import LAYOUT_NAMES, SPLITS
+from convert.sources.listing import IMAGE_EXTENSIONS
 
 BACKENDS = ("loky", "dask", "ray")
 ENGINE_OPTIONS = ("workers", "backend", "scheduler")
@@ -37,7 +38,7 @@ class Request:
               "searched for in the source)")
     layout: Optional[str] = option(
         None, "how the images lie in the source (default: recognised from what is there)",
-        choices=LAYOUTS)
+        choices=LAYOUT_NAMES)
     extensions: tuple[str, ...] = option(
         IMAGE_EXTENSIONS, "endings of image files in class folders, in lower case")
     shards: Optional[int] = option(
@@ -116,7 +117,7 @@ class SampleRequest:
     val: int = option(10, "validation images per class")
     seed: int = option(0, "the same seed gives the same bytes")
     layout: str = option("flat", "how the images lie: flat is the official layout, unpacked",
-                         choices=LAYOUTS)
+                         choices=SAMPLE_LAYOUTS)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,7 @@
 import numpy as np
 from mindspore import nn
 
-from benchmarks.crops import (benchmark_host, benchmark_run, naive_views,
-                              project)
+from benchmarks.crops import benchmark_host, benchmark_run, naive_views, project
 from benchmarks.synthetic import make_class_folders
 from evaluate.protocols import protocol_of
 from evaluate.views import cut_squares, decode_rgb
