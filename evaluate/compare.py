@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
@@ -10,7 +9,7 @@ from scipy.stats import binomtest
 from common.cli import RequestError
 from evaluate.predictions import Predictions, load_predictions
 from evaluate.result_page import markdown_table
-from evaluate.results import JSON_NAME, PREDICTIONS_NAME, read_result
+from evaluate.results import JSON_NAME, PREDICTIONS_NAME, Result, read_result
 from evaluate.scores import sets_of
 
 
@@ -43,25 +42,25 @@ def compare_results(a: Path, b: Path) -> str:
     Raises:
         RequestError: a folder without a result, or results of different images.
     """
-    about_a, predictions_a = _load(a)
-    about_b, predictions_b = _load(b)
+    result_a, predictions_a = _load(a)
+    result_b, predictions_b = _load(b)
     check_same_images(predictions_a, predictions_b, a, b)
-    lines = [f"A: {a}, {_describe(about_a)}", f"B: {b}, {_describe(about_b)}", "",
+    lines = [f"A: {a}, {_describe(result_a)}", f"B: {b}, {_describe(result_b)}", "",
              markdown_table(_rows(predictions_a, predictions_b)), "",
              "Errors in percent; B - A in points; p: exact two-sided McNemar test."]
     return "\n".join(lines)
 
 
-def _load(folder: Path) -> tuple[dict[str, Any], Predictions]:
+def _load(folder: Path) -> tuple[Result, Predictions]:
     for name in (JSON_NAME, PREDICTIONS_NAME):
         if not (folder / name).exists():
             raise RequestError(f"{folder} is not the result of an evaluation: it has no {name}")
     return read_result(folder / JSON_NAME), load_predictions(folder / PREDICTIONS_NAME)
 
 
-def _describe(about: dict[str, Any]) -> str:
-    return (f"{about['crops']} crop{'s' * (about['crops'] > 1)} of {about['image_size']} px, "
-            f"checkpoint {about['checkpoint_sha256'][:12]}")
+def _describe(result: Result) -> str:
+    crops = f"{result.crops} crops" if result.crops > 1 else "1 crop"
+    return f"{crops} of {result.image_size} px, checkpoint {result.checkpoint_sha256[:12]}"
 
 
 def check_same_images(a: Predictions, b: Predictions, name_a: Path, name_b: Path) -> None:

@@ -21,6 +21,7 @@ from convert.records.reader import open_records
 from convert.request import Request
 from evaluate.__main__ import main
 from evaluate.protocols import Protocol, crop_boxes
+from evaluate.results import EvaluationSpeed, Result
 from inceptionv4.checkpoint import (CheckpointMeta, network_parameters,
                                     save_checkpoint)
 
@@ -153,6 +154,16 @@ def network():
 
 
 MEAN, STD = (120.0, 110.0, 100.0), (60.0, 50.0, 70.0)
+
+
+@pytest.fixture(scope="session")
+def planned():
+    """A result before anything was scored: 144 crops, two ranks."""
+    return Result(crops=144, image_size=75, scales=[80, 88, 96, 112], curve_crops=[1, 2],
+                  checkpoint="a.ckpt", checkpoint_sha256="c" * 64, mean=[127.5] * 3,
+                  std=[127.5] * 3, records="records/val", records_sha256="d" * 64, split="val",
+                  classes=6, has_blacklist=True, blacklist_sha256="b" * 64, sets={},
+                  argv=["python", "-m", "evaluate"], speed=EvaluationSpeed(2, 4.0, 0.25, 0.5))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,10 @@ from common.cli import RequestError
 from evaluate.compare import Difference, compare_results, differences
 from evaluate.predictions import Predictions, save_predictions
 
-ABOUT = {"crops": 1, "image_size": 75, "checkpoint_sha256": "c" * 64, "sets": {}}
+# The keys without which a file is no result.
+ABOUT = {"crops": 1, "image_size": 75, "scales": [86], "checkpoint": "a.ckpt",
+         "checkpoint_sha256": "c" * 64, "records": "val", "records_sha256": "d" * 64,
+         "classes": 10, "has_blacklist": False, "sets": {}}
 
 
 def predictions_of(best, blacklisted=None, ids=None):
