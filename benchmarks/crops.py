@@ -18,10 +18,10 @@ from convert.conversion import convert
 from convert.records.reader import RecordSet, open_records
 from convert.request import Request
 from evaluate.evaluator import Evaluator
-from evaluate.protocols import (MULTI_SCALE, Protocol, crop_boxes, protocol_of,
+from evaluate.protocols import (MULTI_SCALE, VIEWS_PER_STEP, Protocol, crop_boxes, protocol_of,
                                 resized_size)
-from evaluate.steps import VIEWS_PER_STEP
-from evaluate.views import cut_squares, decode_rgb
+
+from evaluate.views import cut_views, decode_rgb
 from inceptionv4.device import setup_device
 from inceptionv4.network import InceptionV4
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
@@ -42,10 +42,10 @@ def benchmark_host(work: Path, images: int, repeats: int) -> SpeedTable:
     encoded = [path.read_bytes() for path in sorted(work.glob("source/train/*/*"))]
     shutil.rmtree(work / "source")
     protocol = protocol_of(MULTI_SCALE, FULL_SIZE)
-    cut_squares(decode_rgb(encoded[0]), protocol)  # compiles
+    cut_views(decode_rgb(encoded[0]), protocol)  # compiles
     seconds = _in_turns(repeats, {
         NAIVE: lambda: _each(encoded, lambda data: naive_views(data, protocol)),
-        OURS: lambda: _each(encoded, lambda data: cut_squares(decode_rgb(data), protocol)),
+        OURS: lambda: _each(encoded, lambda data: cut_views(decode_rgb(data), protocol)),
         "of this, decoding": lambda: _each(encoded, decode_rgb)})
     naive, ours = statistics.median(seconds[NAIVE]), statistics.median(seconds[OURS])
     rows = [SpeedRow(name, times) for name, times in seconds.items()]

@@ -11,7 +11,7 @@ from evaluate.protocols import PAPER, PROTOCOLS, Scales
 from evaluate.report.texts import LANGUAGES
 from evaluate.request import Request
 from evaluate.results import JSON_NAME, PAGE_NAME, PREDICTIONS_NAME
-from evaluate.steps import VIEWS_PER_STEP
+from evaluate.protocols import VIEWS_PER_STEP
 from inceptionv4.options import add_device_option
 
 

@@ -11,7 +11,7 @@ from convert.records.reader import open_records
 from evaluate.evaluator import Evaluator, check_finite, mean_of_views
 from evaluate.predictions import best_classes
 from evaluate.protocols import Scales, protocol_of
-from evaluate.views import UNDECODABLE, cut_squares, decode_rgb
+from evaluate.views import UNDECODABLE, cut_views, decode_rgb
 from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta
 from inceptionv4.device import setup_device
 from inceptionv4.network import InceptionV4
@@ -29,13 +29,13 @@ def predict_images(checkpoint: Path, images: Sequence[Path], crops: int,
     meta = read_meta(checkpoint)
     names = class_names(meta, records, classes)
     protocol = protocol_of(crops, meta.image_size, scales)
-    squares = [cut_squares(_decode(path), protocol) for path in images]
+    cut = [cut_views(_decode(path), protocol) for path in images]
     setup_device(device)
     network = InceptionV4(meta.num_classes, meta.batch_norm_decay)
     load_checkpoint(checkpoint, network)
     evaluator = Evaluator(network, protocol, meta.mean, meta.std, views_per_step=crops)
     evaluator.classifier.set_train(False)
-    views = np.concatenate([evaluator.view_probabilities([one]) for one in squares])
+    views = np.concatenate([evaluator.view_probabilities([one]) for one in cut])
     check_finite(images, views)
     return _describe(images, mean_of_views(views, crops), names)
 

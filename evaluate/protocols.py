@@ -25,6 +25,8 @@ PAPER_SCALES = (256, 288, 320, 352)
 PAPER: Final = "paper"  # instead of scales: the paper's, for crops of another size
 Scales = Union[Literal["paper"], Sequence[int]]
 
+VIEWS_PER_STEP = 72  # crops on the device at a time, by default
+
 # Share of the shorter side that a single centre crop covers: the evaluation of the Inception
 # networks by their authors (TensorFlow models, slim, inception_preprocessing.py).
 CENTRE_FRACTION = 0.875
@@ -70,8 +72,13 @@ class Protocol:
     mirrored: bool
 
     @property
+    def mirrors(self) -> int:
+        """2 if each view is classified plain and mirrored, else 1."""
+        return 2 if self.mirrored else 1
+
+    @property
     def crops_per_square(self) -> int:
-        return (len(self.views) + self.whole_square) * (1 + self.mirrored)
+        return (len(self.views) + self.whole_square) * self.mirrors
 
     @property
     def crops(self) -> int:
@@ -82,7 +89,7 @@ class Protocol:
         """Numbers of crops, in the order of ``crop_boxes``, after which a curve has a point: each
         square, or each view where there is but one square."""
         several = self.crops > self.crops_per_square
-        step = self.crops_per_square if several else 1 + self.mirrored
+        step = self.crops_per_square if several else self.mirrors
         return tuple(range(step, self.crops + 1, step))
 
 
@@ -189,7 +196,7 @@ def view_boxes(protocol: Protocol, side: int) -> list[Box]:
     size = protocol.image_size
     views = [_square((side - size) * horizontal // 2, (side - size) * vertical // 2, size)
              for vertical, horizontal in protocol.views]
-    return views + [_square(0, 0, side)] * protocol.whole_square
+    return [*views, _square(0, 0, side)] if protocol.whole_square else views
 
 
 def crop_boxes(protocol: Protocol, width: int, height: int) -> list[Crop]:
@@ -198,7 +205,7 @@ def crop_boxes(protocol: Protocol, width: int, height: int) -> list[Crop]:
             for scale in protocol.scales
             for square in square_boxes(protocol, *resized_size(width, height, scale))
             for view in view_boxes(protocol, square.side)
-            for mirror in (False, True)[:1 + protocol.mirrored]]
+            for mirror in (False, True)[:protocol.mirrors]]
 
 
 def _square(left: int, top: int, side: int) -> Box:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Optional
 
 from evaluate.protocols import Scales
-from evaluate.steps import VIEWS_PER_STEP
+from evaluate.protocols import VIEWS_PER_STEP
 
 
 @dataclass(frozen=True)

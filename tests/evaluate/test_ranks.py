@@ -16,7 +16,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE.parents[1]),
 
 def test_two_ranks_go_on_from_one_ranks_parts_and_end_with_the_same_bits(
         call, options, records, checkpoint, stand_in, tmp_path):
-    choice = {"crops": 12, "views_per_step": 24}  # four groups: of images 1 and 2, ... and of 7
+    choice = {"crops": 12, "views_per_step": 12}  # four groups: of images 1 and 2, ... and of 7
     assert call(*options(records, checkpoint, tmp_path / "one", choice))[0] == 0
     words = options(records, checkpoint, tmp_path / "two", choice)
     assert stand_in(words, GROUPS_TO_LIVE="1").returncode < 0
