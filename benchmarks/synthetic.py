@@ -20,10 +20,10 @@ def make_class_folders(root: Path, images: int, seed: int = 0) -> None:
     """Write ``images`` JPEGs of about 115 KB each as ``root/train/<class>/<image>``.
 
     Raises:
-        RequestError: ``root`` is there already: others would be timed with them.
+        RequestError: ``root`` exists: its images would be timed with the new ones.
     """
     if root.exists():
-        raise RequestError(f"{root} is left from a run that was broken off: remove it")
+        raise RequestError(f"{root} is left from an interrupted run: remove it")
     encoded = [_encode(np.random.default_rng([seed, k])) for k in range(DISTINCT)]
     with progress_bar(images, "make images", "images") as bar:
         for k in range(images):
@@ -34,10 +34,10 @@ def make_class_folders(root: Path, images: int, seed: int = 0) -> None:
 
 
 def make_folders_and_records(root: Path, images: int, workers: int) -> None:
-    """The same images twice: ``root/train/<class>/<image>``, and ``root/records``.
+    """Write the same images twice: ``root/train/<class>/<image>``, and ``root/records``.
 
     Raises:
-        RequestError: ``root`` is there already.
+        RequestError: ``root`` exists.
     """
     make_class_folders(root, images)
     run_process(sys.executable, "-m", "convert", "run", "--source", root, "--split", "train",

@@ -1,52 +1,27 @@
-"""The form that every benchmark's figures have, and the one renderer."""
+"""What every benchmark writes: ``speed.json`` for programs, ``speed.md`` for people, in both the
+machine that the figures belong to."""
 
 import dataclasses
+import importlib.metadata
 import itertools
-import statistics
-from dataclasses import dataclass, field
+import os
+import platform
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List
 
 from common.files import write_json, write_text
+from common.forms import SpeedRow, SpeedTable
+from common.host import available_cores
+from evaluate.result_page import markdown_table
 
-
-@dataclass(frozen=True)
-class SpeedRow:
-    """One way of doing the work: its times, or why there are none."""
-
-    name: str
-    seconds: List[float]  # one per repeat, or per epoch of each repeat
-    note: str = ""
-    section: str = ""  # heading of the rows that stand together; none: one table
-    items: Optional[int] = None  # done in each of ``seconds``; None: the table's
-
-    @property
-    def median(self) -> Optional[float]:
-        return statistics.median(self.seconds) if self.seconds else None
-
-
-@dataclass(frozen=True)
-class SpeedTable:
-    """Rows that did the same amount of work in turns; ratios are to the first of a section."""
-
-    title: str
-    items: Optional[int]  # done in each of ``seconds``; None: the rows say it
-    unit: str  # of items, plural
-    rows: List[SpeedRow]
-    machine: Dict[str, Any]
-    settings: Dict[str, Any]
-    ratio: str = "time"  # what the ratios are of: "time" or "rate"
-    closing: List[str] = field(default_factory=list)  # what follows from the figures
-    average: str = "median"  # or "mean"
-    per_step: bool = False  # ``seconds`` are those of a step, shown in ms
-
-    def average_of(self, row: SpeedRow) -> Optional[float]:
-        return getattr(statistics, self.average)(row.seconds) if row.seconds else None
+GIB = 1 << 30
+HOST_ONLY = "none, the host only"
 
 
 def write_table(table: SpeedTable, out: Path) -> str:
     """Write ``out/speed.json`` and ``out/speed.md``; return the Markdown."""
     out.mkdir(parents=True, exist_ok=True)
+    table = table.with_figures()
     page = render(table)
     write_json(out / "speed.json", dataclasses.asdict(table))
     write_text(out / "speed.md", page)
@@ -54,43 +29,83 @@ def write_table(table: SpeedTable, out: Path) -> str:
 
 
 def render(table: SpeedTable) -> str:
-    """The table as Markdown."""
-    lines = [f"# {table.title}"]
+    """Return the table, whose figures are worked out, as Markdown."""
+    parts = [f"# {table.title}"]
     for section, rows in itertools.groupby(table.rows, key=lambda row: row.section):
-        lines += ["", f"## {section}"] if section else []
-        lines += _section(table, list(rows))
-    lines += ["", *(f"- {line}" for line in table.closing)] if table.closing else []
-    lines += ["", f"Settings: {_pairs(table.settings)}{_items(table)}.",
-              "Machine: " + _pairs(table.machine) + "."]
-    return "\n".join(lines) + "\n"
+        if section:
+            parts.append(f"## {section}")
+        parts.append(_section(table, list(rows)))
+    if table.closing:
+        parts.append("\n".join(f"- {line}" for line in table.closing))
+    items = f"; {table.items:,} {table.unit}" if table.items else ""
+    parts.append(f"Settings: {_pairs(table.settings)}{items}.\nMachine: {_pairs(table.machine)}.")
+    return "\n\n".join(parts) + "\n"
 
 
-def _items(table: SpeedTable) -> str:
-    return f"; {table.items:,} {table.unit}" if table.items else ""
-
-
-def _section(table: SpeedTable, rows: List[SpeedRow]) -> List[str]:
+def _section(table: SpeedTable, rows: List[SpeedRow]) -> str:
     time = "ms/step" if table.per_step else "seconds"
-    head = ["", f"| row | {time} ({table.average}) | spread | {table.unit}/s | {table.ratio}, "
-            "x first row | note |", "|---|---|---|---|---|---|"]
-    return head + [_line(row, table, table.average_of(rows[0])) for row in rows]
+    heads = ["row", f"{time} ({table.average})", "spread", f"{table.unit}/s",
+             f"{table.ratio}, x first row", "note"]
+    return markdown_table([heads, *(_cells(row, table.per_step) for row in rows)], left=(0, 5))
 
 
-def _line(row: SpeedRow, table: SpeedTable, first: Optional[float]) -> str:
-    average = table.average_of(row)
-    if average is None:
-        return f"| {row.name} | – | – | – | – | {row.note} |"
-    shown, low, high = (f"{seconds * (1000 if table.per_step else 1):.1f}"
-                        for seconds in (average, min(row.seconds), max(row.seconds)))
-    ratio = "–"
-    if first:
-        ratio = f"{average / first if table.ratio == 'time' else first / average:.2f}"
-    items = table.items if row.items is None else row.items
-    assert items is not None, f"neither the table nor the row {row.name} says how much was done"
-    rate = items / average
-    return (f"| {row.name} | {shown} | {low}–{high} | {rate:,.{0 if rate >= 100 else 1}f} | "
-            f"{ratio} | {row.note} |")
+def _cells(row: SpeedRow, per_step: bool) -> List[str]:
+    if row.average_seconds is None or row.items_per_second is None:
+        return [row.name, "–", "–", "–", "–", row.note]
+    scale = 1000 if per_step else 1
+    digits = 0 if row.items_per_second >= 100 else 1
+    return [row.name, f"{scale * row.average_seconds:.1f}",
+            f"{scale * min(row.seconds):.1f}–{scale * max(row.seconds):.1f}",
+            f"{row.items_per_second:,.{digits}f}",
+            "–" if row.ratio_to_first is None else f"{row.ratio_to_first:.2f}", row.note]
 
 
 def _pairs(values: Dict[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items())
+
+
+def describe_machine(folder: Path, device: str = HOST_ONLY) -> Dict[str, Any]:
+    """Return processor, usable cores, memory, disk and file system of ``folder``, device, versions.
+
+    Args:
+        device: on which networks ran.
+    """
+    return {
+        "processor": _processor(),
+        "cores": available_cores(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB, 1),
+        "disk": _disk(folder),
+        "file_system": _file_system(folder.resolve()),
+        "device": device,
+        "python": platform.python_version(),
+        "mindspore": importlib.metadata.version("mindspore"),
+    }
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def _disk(folder: Path) -> str:
+    """Return the kernel's name of the block device and its model, if known; a network or a layered
+    file system has none."""
+    number = folder.stat().st_dev
+    device = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}").resolve()
+    if not device.exists():
+        return "no block device"
+    models = (holder / "device" / "model" for holder in (device, device.parent))  # of a partition
+    return " ".join([device.name, *(model.read_text(encoding="utf-8").strip() for model in models
+                                    if model.exists())])
+
+
+def _file_system(folder: Path) -> str:
+    """Return the type of the mount that holds ``folder``: the longest mount point above it."""
+    best, kind = "", "unknown"
+    for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines():
+        _, point, found, *_ = line.split()
+        if folder.is_relative_to(point) and len(point) >= len(best):
+            best, kind = point, found
+    return kind

@@ -15,12 +15,11 @@ from convert.records.reader import open_records
 from convert.repair import repair
 from convert.request import CHECKS, ON_BAD, Request, list_request
 from convert.sample.arrange import SAMPLE_LAYOUTS, arrange_sample
-from convert.sample.draw import make_sample
+from convert.sample.official import make_sample
 from convert.shards import ShardReport
 from convert.show import contact_sheet, summary
-from convert.sources.layouts import LAYOUTS, SPLITS
-from convert.sources.listing import Listing
-from convert.sources.naming import IMAGE_EXTENSIONS
+from convert.sources.layouts import LAYOUT_NAMES, SPLITS
+from convert.sources.listing import IMAGE_EXTENSIONS, Listing
 from convert.verify import verify
 
 
@@ -108,7 +107,7 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ground-truth", type=Path,
                         help="the devkit's *_validation_ground_truth.txt, for a flat val folder "
                              "(default: looked for in the source)")
-    parser.add_argument("--layout", choices=LAYOUTS, help="how the images lie in the source "
+    parser.add_argument("--layout", choices=LAYOUT_NAMES, help="how the images lie in the source "
                         "(default: recognised by looking)")
     parser.add_argument("--extensions", nargs="+", default=list(IMAGE_EXTENSIONS),
                         help="endings of image files in class folders, in lower case")

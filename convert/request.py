@@ -13,8 +13,7 @@ from convert.mindrecord.record_layout import REVISION
 from convert.sharding import ShardPlan, plan_shards
 from convert.sources.ilsvrc import IlsvrcCheck, check_ilsvrc
 from convert.sources.layouts import list_source
-from convert.sources.listing import Listing
-from convert.sources.naming import IMAGE_EXTENSIONS
+from convert.sources.listing import IMAGE_EXTENSIONS, Listing
 
 CHECKS = ("decode", "header")
 ON_BAD = ("fail", "skip")

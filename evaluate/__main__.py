@@ -7,11 +7,10 @@ import sys
 from pathlib import Path
 
 from common.cli import ArgumentParser, HelpFormatter, positive_int, run_command
-from evaluate.protocols import PAPER, PROTOCOLS, Scales
+from evaluate.protocols import PAPER, PROTOCOLS, VIEWS_PER_STEP, Scales
 from evaluate.report.texts import LANGUAGES
 from evaluate.request import Request
 from evaluate.results import JSON_NAME, PAGE_NAME, PREDICTIONS_NAME
-from evaluate.protocols import VIEWS_PER_STEP
 from inceptionv4.options import add_device_option
 
 

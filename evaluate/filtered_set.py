@@ -9,7 +9,7 @@ import numpy as np
 from blacklist.ids import Blacklist, load_blacklist
 from common.cli import RequestError
 from convert.records.reader import RecordSet
-from convert.sources.naming import validation_id
+from convert.sources.listing import validation_id
 from evaluate.predictions import Predictions
 
 

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from evaluate.protocols import Scales
-from evaluate.protocols import VIEWS_PER_STEP
+from evaluate.protocols import VIEWS_PER_STEP, Scales
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,14 @@
 import sys
 
 from common.cli import run_command
-from train.options import checked_recipe, train_parser
+from train.options import parse
 
 
 def main() -> None:
-    arguments = train_parser().parse_args()
-    recipe = checked_recipe(arguments)
-    from train.command import dry_run  # loads MindSpore, which takes seconds
-    from train.command import train
-    (train if arguments.dry_run is None else dry_run)(recipe, arguments)
+    request, recipe = parse()
+    # Only now, since it loads MindSpore, which takes seconds.
+    from train.command import dry_run, train
+    (train if request.dry_run is None else dry_run)(request, recipe)
 
 
 if __name__ == "__main__":

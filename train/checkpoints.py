@@ -1,4 +1,4 @@
-"""The checkpoints of a run: which ones stay, and which one to go on from."""
+"""The checkpoints of a run: which ones stay, and which one to resume from."""
 
 import re
 import shutil
@@ -26,37 +26,35 @@ class LoadedCheckpoint(NamedTuple):
 
 def add_checkpoint(folder: Path, state: Mapping[str, ms.Tensor], meta: CheckpointMeta,
                    keep: int) -> Path:
-    """Save ``inceptionv4-<epoch>_<step>.ckpt``; of the others only the last ones, ``keep`` with the
-    new one, and the one of the lowest error stay.
+    """Save ``inceptionv4-<epoch>_<step>.ckpt``; only the last ``keep``, the new one included, and
+    the one with the lowest error stay.
 
     Raises:
         OSError: the folder cannot be written or the disk is full; the older ones all stay.
     """
     path = folder / f"{_PREFIX}{meta.epoch}_{meta.step}.ckpt"
     save_checkpoint(path, state, meta)
-    _remove_all_but(folder, keep)
+    saved = checkpoints(folder)
+    for old in set(saved) - {*saved[-keep:], best_checkpoint(folder)}:
+        _remove(old)
     return path
 
 
-def _remove_all_but(folder: Path, keep: int) -> None:
-    there = checkpoints(folder)
-    staying = {*there[-keep:], best_checkpoint(folder)}
-    for path in there:
-        if path not in staying:
-            path.unlink()
-            path.with_suffix(".meta").unlink(missing_ok=True)
+def _remove(path: Path) -> None:
+    path.unlink()
+    path.with_suffix(".meta").unlink(missing_ok=True)
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """The run's checkpoints, oldest first, complete or not."""
+    """Return the run's checkpoints, oldest first, complete or not."""
     numbered = [(int(match["step"]), path) for path in folder.glob(f"{_PREFIX}*.ckpt")
                 if (match := _NAME.fullmatch(path.name))]
     return [path for _, path in sorted(numbered)]
 
 
 def best_checkpoint(folder: Path) -> Optional[Path]:
-    """The one with the lowest top-1 error, the first of equal ones; None where none was measured.
-    """
+    """Return the checkpoint with the lowest top-1 error, the first of equal ones; None where no
+    error was measured."""
     errors = [(_top1_error(path), path) for path in checkpoints(folder)]
     measured = [(error, path) for error, path in errors if error is not None]
     return min(measured, key=lambda pair: pair[0])[1] if measured else None
@@ -65,27 +63,26 @@ def best_checkpoint(folder: Path) -> Optional[Path]:
 def _top1_error(path: Path) -> Optional[float]:
     try:
         return read_meta(path).top1_error
-    except RequestError as error:  # torn: no reason to end the run that is under way
+    except RequestError as error:  # torn: no reason to end the run
         print(f"warning: {error}", file=sys.stderr)
         return None
 
 
 def newest_complete(folder: Path) -> Optional[LoadedCheckpoint]:
-    """The last checkpoint that is whole; a warning names each one that is not."""
+    """Return the last checkpoint that is whole; a warning names each later one that is not."""
     for path in reversed(checkpoints(folder)):
         try:
             return LoadedCheckpoint(path, *read_checkpoint(path))
         except RequestError as error:
-            print(f"warning: left out for resuming: {error}", file=sys.stderr)
+            print(f"warning: not used for resuming: {error}", file=sys.stderr)
     return None
 
 
 def remove_after(folder: Path, epoch: int) -> None:
-    """Remove the checkpoints behind ``epoch``: damaged ones, which would count as the last."""
+    """Remove the checkpoints after ``epoch``: damaged ones, which would count as the last."""
     for path in checkpoints(folder):
         if int(path.stem.removeprefix(_PREFIX).split("_")[0]) > epoch:
-            path.unlink()
-            path.with_suffix(".meta").unlink(missing_ok=True)
+            _remove(path)
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """What ``python -m train`` does: record sets to a run folder."""
 
-import argparse
 import contextlib
 import os
 import sys
@@ -13,140 +12,123 @@ from convert.records.reader import RecordSet, open_records
 from inceptionv4.checkpoint import CheckpointMeta
 from inceptionv4.device import Device, ranks_agree, setup_device
 from train.checkpoints import newest_complete
-from train.feed import workers_for
+from train.feed import TrainingFeed, next_batch, workers_for
+from train.options import TrainRequest
 from train.plan import (Plan, check_disk, check_validation, describe_plan,
                         make_plan)
 from train.recipe import Recipe
 from train.run_folder import (CHECKPOINTS, check_same_run, check_unused,
-                              config_of, has_config, locked_run, resume_at,
-                              start_run, workers_of_run, write_plan)
+                              config_of, has_config, locked_run, read_config,
+                              resume_at, start_run, write_plan)
 from train.source import Source, open_class_folders
-from train.trainer import RunOptions, Trainer
+from train.trainer import Trainer
 
 
-def dry_run(recipe: Recipe, arguments: argparse.Namespace) -> None:
+def dry_run(request: TrainRequest, recipe: Recipe) -> None:
     """Check everything that can be checked, print the plan, write ``plan.json``, train nothing.
 
     Network, step and feed are built and one batch is read: what can go wrong there goes wrong now.
     With ``--resume`` the run's own plan stays.
     """
-    source, validation = _open(arguments)
-    recipe = replace(recipe, ranks=arguments.dry_run or recipe.ranks)
-    plan = _checked_plan(recipe, arguments, source, validation)
-    device = setup_device(arguments.device, recipe.seed)
-    resuming = _is_resuming(arguments)
+    source, validation = open_data(request)
+    recipe = replace(recipe, ranks=request.dry_run or recipe.ranks)
+    plan = _checked_plan(request, recipe, source, validation)
+    device = setup_device(request.device, recipe.seed)
+    resuming = _is_resuming(request)
     if resuming:
-        check_same_run(arguments.run, config_of(recipe, _about(source, validation, device)))
-    run = _run_options(arguments, device, lambda _: None)
-    print(_describe_device(device, run))
-    print(describe_plan(plan, recipe))
+        check_same_run(request.run, config_of(recipe, _about(source, validation, device)))
     alone = replace(recipe, ranks=1, workers=workers_for(recipe))
-    Trainer(alone, plan, source, validation, device, run).first_batch()
+    feed = TrainingFeed(source, alone, steps=1)
+    trainer = Trainer(request, alone, plan, feed, validation, device)
+    print(_describe(trainer, recipe))
+    next_batch(feed.epoch(1).create_tuple_iterator(num_epochs=1))
     if not resuming:
-        write_plan(arguments.run, plan)
-    print(f"plan: {arguments.run / 'plan.json'}")
+        write_plan(request.run, plan)
+    print(f"plan: {request.run / 'plan.json'}")
 
 
-def train(recipe: Recipe, arguments: argparse.Namespace,
-          after_save: Callable[[Path], None] = lambda _: None) -> None:
-    """Train from the start, or go on; the number of ranks is the launcher's.
+def train(request: TrainRequest, recipe: Recipe,
+          after_save: Callable[[], None] = lambda: None) -> None:
+    """Train from the start, or resume; the number of ranks is the launcher's.
 
     Args:
-        after_save: called by rank 0 with the run folder when the run has started and whenever an
-            epoch's files are written.
+        after_save: called by rank 0 when the run has started and whenever an epoch's files are
+            written.
     """
-    source, validation = _open(arguments)
-    resuming = _is_resuming(arguments)  # on every rank, before one of them writes
-    device = setup_device(arguments.device, recipe.seed)
+    source, validation = open_data(request)
+    resuming = _is_resuming(request)  # on every rank, before one of them writes
+    device = setup_device(request.device, recipe.seed)
     preset_ranks = recipe.ranks
     recipe = replace(recipe, ranks=device.ranks)
-    recipe = replace(recipe, workers=_workers(recipe, arguments.run, device, resuming))
-    plan = _checked_plan(recipe, arguments, source, validation)
-    run = _run_options(arguments, device, after_save)
+    recipe = replace(recipe, workers=_workers(recipe, request.run, device, resuming))
+    plan = _checked_plan(request, recipe, source, validation)
     config = config_of(recipe, _about(source, validation, device))
-    trainer = Trainer(recipe, plan, source, validation, device, run)
-    with locked_run(arguments.run) if device.rank == 0 else contextlib.nullcontext():
+    feed = TrainingFeed(source, recipe, plan.steps_per_epoch, device.rank)
+    trainer = Trainer(request, recipe, plan, feed, validation, device, after_save)
+    with locked_run(request.run) if device.rank == 0 else contextlib.nullcontext():
         done = _restore(trainer, config) if resuming else None
         _check_agreement(device, done)
         if device.rank == 0:
-            _warn_of_other_ranks(recipe, preset_ranks)
-            print(_describe_device(device, run))
-            print(describe_plan(plan, recipe), flush=True)
-            _prepare_folder(arguments.run, config, plan, done, resuming)
-            after_save(arguments.run)
+            if preset_ranks != recipe.ranks:
+                print(f"warning: preset {recipe.preset} is made for {preset_ranks} ranks, this run "
+                      f"has {recipe.ranks}", file=sys.stderr)
+            print(_describe(trainer, recipe), flush=True)
+            _prepare_folder(request.run, config, plan, done, resuming)
+            after_save()
         last = trainer.run(done.epoch + 1 if done else 1)
     if last is not None:
         print(f"checkpoint: {last}", flush=True)
 
 
-def _is_resuming(arguments: argparse.Namespace) -> bool:
-    """Whether there is a run to go on with; RequestError for a folder in use without --resume."""
-    if arguments.resume and has_config(arguments.run):
-        return True
-    check_unused(arguments.run)
-    return False
-
-
-def _workers(recipe: Recipe, folder: Path, device: Device, resuming: bool) -> int:
-    """As many as before where a run is resumed, since the crops depend on their number."""
-    own = workers_for(recipe, device.local_ranks)
-    if not resuming:
-        return own
-    earlier = workers_of_run(folder)
-    if not recipe.workers and 0 < earlier <= (os.cpu_count() or 1):
-        return earlier
-    if own != earlier and device.rank == 0:
-        print(f"warning: {earlier} workers decoded for each rank before, now {own}: the crops "
-              "differ from here on from those of an undisturbed run", file=sys.stderr)
-    return own
-
-
-def _check_agreement(device: Device, done: Optional[CheckpointMeta]) -> None:
-    """RequestError unless all ranks start from the same checkpoint: gradients of different
-    weights would be averaged in silence."""
-    step = done.step if done else 0
-    digest = int(done.ckpt_sha256[:6], 16) if done else 0
-    if not ranks_agree(device, step, digest):
-        raise RequestError("the ranks would go on from different checkpoints (this one from step "
-                           f"{step}): all hosts have to see the same --run folder")
-
-
-def _open(arguments: argparse.Namespace) -> tuple[Source, Optional[RecordSet]]:
-    source: Source = (open_class_folders(arguments.images) if arguments.images else
-                      _of_split(open_records(arguments.records), "train", "--records"))
-    if arguments.val_records is None:
+def open_data(request: TrainRequest) -> tuple[Source, Optional[RecordSet]]:
+    """Return the training set and the validation set, None if none was given."""
+    source: Source
+    if request.images is not None:
+        source = open_class_folders(request.images)
+    else:
+        assert request.records is not None, "the parser asks for one of both"
+        source = _open_split(request.records, "train", "--records")
+    if request.val_records is None:
         return source, None
-    return source, _of_split(open_records(arguments.val_records), "val", "--val-records")
+    return source, _open_split(request.val_records, "val", "--val-records")
 
 
-def _of_split(records: RecordSet, split: str, flag: str) -> RecordSet:
+def _open_split(folder: Path, split: str, flag: str) -> RecordSet:
+    records = open_records(folder)
     if records.split != split:
         raise RequestError(f"{flag} {records.folder} holds the {records.split} set; give the "
                            f"record set of the {split} split")
     return records
 
 
-def _checked_plan(recipe: Recipe, arguments: argparse.Namespace, source: Source,
+def _checked_plan(request: TrainRequest, recipe: Recipe, source: Source,
                   validation: Optional[RecordSet]) -> Plan:
     check_validation(source, validation)
-    plan = make_plan(recipe, source, arguments.keep)
-    check_disk(arguments.run, plan)
+    plan = make_plan(recipe, source, request.keep)
+    check_disk(request.run, plan)
     return plan
 
 
-def _run_options(arguments: argparse.Namespace, device: Device,
-                 after_save: Callable[[Path], None]) -> RunOptions:
-    """Sink mode where the device has it, unless the user says otherwise."""
-    if arguments.sink and not device.supports_sink:
-        raise RequestError(f"--sink: {device.name} has no sink mode; leave it out")
-    sink = device.supports_sink if arguments.sink is None else arguments.sink
-    return RunOptions(arguments.run, arguments.keep, arguments.sink_size if sink else 0, after_save)
+def _is_resuming(request: TrainRequest) -> bool:
+    """Whether there is a run to resume; RequestError for a folder in use without --resume."""
+    if request.resume and has_config(request.run):
+        return True
+    check_unused(request.run)
+    return False
 
 
-def _describe_device(device: Device, run: RunOptions) -> str:
-    sink = (f"; sink mode, a look at the loss every {run.sink_size} steps" if run.sink_size else
-            "; sink mode off" if device.supports_sink else "")  # else the device says it
-    return device.describe() + sink
+def _workers(recipe: Recipe, folder: Path, device: Device, resuming: bool) -> int:
+    """Return as many as before where a run is resumed, since the crops depend on their number."""
+    workers = workers_for(recipe, device.local_ranks)
+    if not resuming:
+        return workers
+    earlier = int(read_config(folder).get("workers", 0))
+    if not recipe.workers and 0 < earlier <= (os.cpu_count() or 1):
+        return earlier
+    if workers != earlier and device.rank == 0:
+        print(f"warning: {earlier} workers decoded for each rank before, now {workers}: the crops "
+              "differ from here on from those of an undisturbed run", file=sys.stderr)
+    return workers
 
 
 def _about(source: Source, validation: Optional[RecordSet], device: Device) -> dict[str, Any]:
@@ -156,22 +138,34 @@ def _about(source: Source, validation: Optional[RecordSet], device: Device) -> d
             "device": device.name}
 
 
-def _warn_of_other_ranks(recipe: Recipe, preset_ranks: int) -> None:
-    if preset_ranks != recipe.ranks:
-        print(f"warning: preset {recipe.preset} is made for {preset_ranks} ranks, this run has "
-              f"{recipe.ranks}", file=sys.stderr)
+def _describe(trainer: Trainer, recipe: Recipe) -> str:
+    sink = ""  # where there is none, the device says so
+    if trainer.device.supports_sink:
+        sink = (f"; sink mode, the loss is checked every {trainer.sink_size} steps"
+                if trainer.sink_size else "; sink mode off")
+    return f"{trainer.device.describe()}{sink}\n{describe_plan(trainer.plan, recipe)}"
 
 
 def _restore(trainer: Trainer, config: dict[str, Any]) -> Optional[CheckpointMeta]:
-    """Put the newest complete checkpoint of the same run into the trainer; its meta, if there is
-    one."""
-    folder = trainer.run_options.folder
+    """Put the newest complete checkpoint of the same run into the trainer; return its meta, None
+    if there is no checkpoint."""
+    folder = trainer.folder
     check_same_run(folder, config)
     found = newest_complete(folder / CHECKPOINTS)
     if found is None:
         return None
     trainer.restore(found)
     return found.meta
+
+
+def _check_agreement(device: Device, done: Optional[CheckpointMeta]) -> None:
+    """Raise RequestError unless all ranks start from the same checkpoint: gradients of different
+    weights would be averaged in silence."""
+    step = done.step if done else 0
+    digest = int(done.ckpt_sha256[:6], 16) if done else 0
+    if not ranks_agree(device, step, digest):
+        raise RequestError("the ranks would resume from different checkpoints (this one from step "
+                           f"{step}): all hosts have to see the same --run folder")
 
 
 def _prepare_folder(folder: Path, config: dict[str, Any], plan: Plan,

@@ -1,26 +1,28 @@
 """The training feed: encoded images to batches of random crops.
 
 By default uint8 and channels last: normalising and the change of layout are the network's, see
-``inceptionv4.Preprocess``. On the host they cost a third of the speed and make a batch four times
+``inceptionv4.preprocess``. On the host they cost a third of the speed and make a batch four times
 larger.
 """
 
-import os
-from typing import Sequence
+from dataclasses import dataclass
+from typing import Iterator, Optional, Sequence
 
+import mindspore as ms
 import mindspore.dataset as ds
 import numpy as np
 from mindspore.dataset import vision
 
 from common.cli import RequestError
-from convert.sources.naming import IMAGE_EXTENSIONS
+from common.host import available_cores
+from convert.sources.listing import IMAGE_EXTENSIONS
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train.recipe import Recipe
 from train.source import ClassFolders, Source
 
-# Of encoded images, 115 KB each in ImageNet: 235 MB for a rank. Records were shuffled once before
-# they were cut into shards, so neighbours in a file are a random lot; the buffer mixes the ends of
-# one file with the beginning of the next and makes other batches of them in each epoch.
+# Encoded images, 115 KB each in ImageNet: 235 MB per rank. Records were shuffled once before
+# they were divided into shards, so neighbours in a file are a random lot; the buffer mixes the
+# end of one file with the beginning of the next and makes other batches in each epoch.
 SHUFFLE_BUFFER = 2048
 
 # slim inception_preprocessing.py, distort_color: brightness by up to 32 of 255 levels, contrast and
@@ -30,48 +32,74 @@ BRIGHTNESS, CONTRAST, SATURATION, HUE = 32 / 255, 0.5, 0.5, 0.2
 
 
 def workers_for(recipe: Recipe, local_ranks: int = 1) -> int:
-    """Threads that decode for one rank: those asked for, or this host's cores shared out among
-    its ranks."""
-    return recipe.workers or max(1, len(os.sched_getaffinity(0)) // local_ranks)
+    """Return the number of threads that decode for one rank: those asked for, or this host's
+    cores divided by its ranks."""
+    return recipe.workers or max(1, available_cores() // local_ranks)
 
 
-def seed_of_epoch(seed: int, epoch: int) -> int:
-    """A 32-bit seed for that epoch; epochs of runs with neighbouring seeds do not coincide."""
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+@dataclass(frozen=True)
+class TrainingFeed:
+    """The batches of one rank.
 
-
-def training_feed(source: Source, recipe: Recipe, epoch: int, steps: int, rank: int = 0
-                  ) -> ds.Dataset:
-    """The batches of one epoch for one rank, in an order and with crops that depend on
-    (recipe.seed, epoch) and the number of workers alone.
-
-    The order is one of all images, dealt out to the ranks one by one, so that step k takes the
+    Order and crops of an epoch depend on (recipe.seed, epoch) and the number of workers alone.
+    The order is one of all images, distributed to the ranks one by one, so that step k takes the
     same images whatever the number of ranks that share its global batch (with
     ``recipe.shuffle`` "shard" only as far as the ranks' buffers mix alike).
 
-    Args:
-        epoch: from 1.
-        steps: batches to give; the images behind them are left out.
+    Attributes:
+        steps: batches per epoch; the images after them are left out.
         rank: 0 to recipe.ranks - 1.
-
-    Returns:
-        A dataset of (image, label int32 (batch_size,)); images are uint8 (batch_size, S, S, 3), or
-        float32 (batch_size, 3, S, S) where ``recipe.normalize_on`` is "host".
     """
-    workers = workers_for(recipe)
-    feed = epoch_rows(source, recipe, epoch, rank)
-    feed = feed.map(_transforms(recipe), input_columns="image", num_parallel_workers=workers)
-    return feed.batch(recipe.batch_size, drop_remainder=True).take(steps)
+
+    source: Source
+    recipe: Recipe
+    steps: int
+    rank: int = 0
+
+    def epoch(self, number: int) -> ds.Dataset:
+        """Return the batches of that epoch, counted from 1.
+
+        Returns:
+            A dataset of (image, label int32 (batch_size,)); images are uint8 (batch_size, S, S, 3),
+            or float32 (batch_size, 3, S, S) where ``recipe.normalize_on`` is "host".
+        """
+        rows = epoch_rows(self.source, self.recipe, number, self.rank)
+        rows = rows.map(_transforms(self.recipe), input_columns="image",
+                        num_parallel_workers=workers_for(self.recipe))
+        return rows.batch(self.recipe.batch_size, drop_remainder=True).take(self.steps)
+
+    def empty_batch(self) -> tuple[ms.Tensor, ms.Tensor]:
+        """Return zeros of the shapes and types that ``epoch`` gives, to compile for."""
+        batch, size = self.recipe.batch_size, self.recipe.image_size
+        images = (np.zeros((batch, size, size, 3), np.uint8)
+                  if self.recipe.normalize_on == "device" else
+                  np.zeros((batch, 3, size, size), np.float32))
+        return ms.Tensor(images), ms.Tensor(np.zeros(batch, np.int32))
+
+
+def next_batch(batches: Iterator) -> Optional[tuple[ms.Tensor, ms.Tensor]]:
+    """Return the next images and labels of an epoch's iterator, or None at the end.
+
+    Raises:
+        RequestError: an image cannot be read.
+    """
+    try:
+        return next(batches, None)
+    except RuntimeError as error:
+        reason = " ".join(line for line in str(error).splitlines() if line.strip(" -"))
+        raise RequestError(f"the feed of training images failed ({reason[:300]}); find what is "
+                           "damaged with: python -m convert verify --deep RECORDS") from error
 
 
 def epoch_rows(source: Source, recipe: Recipe, epoch: int, rank: int = 0,
                columns: Sequence[str] = ("image", "label")) -> ds.Dataset:
-    """The rows of one rank in the order of the epoch, images still encoded.
+    """Return the rows of one rank in the order of the epoch, images still encoded.
 
     Args:
-        columns: of the records; class folders have ``image`` and ``label`` alone.
+        columns: fields of the records; class folders have ``image`` and ``label`` alone.
     """
-    ds.config.set_seed(seed_of_epoch(recipe.seed, epoch))
+    # Other epochs, and runs with neighbouring seeds, have other seeds.
+    ds.config.set_seed(int(np.random.SeedSequence([recipe.seed, epoch]).generate_state(1)[0]))
     share = dict(num_shards=recipe.ranks, shard_id=rank, num_parallel_workers=workers_for(recipe))
     if isinstance(source, ClassFolders):
         return _folder_rows(source, share)
@@ -85,13 +113,13 @@ def _folder_rows(source: ClassFolders, share: dict) -> ds.Dataset:
     endings = [ending for lower in IMAGE_EXTENSIONS for ending in (lower, lower.upper())]
     rows = ds.ImageFolderDataset(
         str(source.folder), extensions=endings, shuffle=True,
-        # By itself it numbers hidden and empty folders, too.
+        # Without it, hidden and empty folders get a number, too.
         class_indexing={name: label for label, name in enumerate(source.class_names)}, **share)
-    there, expected = rows.get_dataset_size(), -(-source.images // share["num_shards"])
-    if there != expected:
-        raise RequestError(f"{source.folder}: a rank's share is {there} images to MindSpore, "
-                           f"{expected} by the listing; give endings of images in lower or upper "
-                           "case only, and no images outside of class folders")
+    found, expected = rows.get_dataset_size(), -(-source.images // share["num_shards"])
+    if found != expected:
+        raise RequestError(f"{source.folder}: MindSpore finds {found} images for each rank, the "
+                           f"listing {expected}; give endings of images in lower or upper case "
+                           "only, and no images outside of class folders")
     return rows
 
 

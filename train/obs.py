@@ -1,4 +1,5 @@
-"""Files on OBS, Huawei Cloud's object storage, and their copies on the disk of this host.
+"""Files on OBS, Huawei Cloud's object storage, and their copies on this host: the record sets, and
+the run folder, which is fetched before a run resumes and uploaded after each epoch.
 
 OBS is reached through ``moxing``, which is installed on ModelArts only; nothing imports it unless
 a path begins with ``obs://``.
@@ -6,21 +7,24 @@ a path begins with ``obs://``.
 Several processes of a host want the same files at the same time. One copies, the others wait for
 a lock that the kernel takes from a process that dies. It is a lock of the process (POSIX), not of
 the open file (flock): moxing starts processes of its own, and one that outlived a killed copier
-would go on holding an flock and keep all others waiting.
+would keep an flock and all others waiting.
 """
 
 import contextlib
 import fcntl
 import os
 import shutil
+import sys
+import threading
 import time
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, Optional
 
 from common.cli import RequestError
 from common.files import fsync_folder
 from convert.records.manifest import MANIFEST_NAME, read_manifest
 from convert.records.reader import open_records
+from train.run_folder import CHECKPOINTS, CONFIG, HISTORY, PLAN
 
 SCHEME = "obs://"
 
@@ -43,7 +47,7 @@ def call_moxing(operation: str, *paths: str) -> Any:
     try:
         import moxing
     except ImportError:
-        raise RequestError(f"{paths[0]}: paths on OBS need the package moxing, which is there on "
+        raise RequestError(f"{paths[0]}: paths on OBS need the package moxing, which exists on "
                            "ModelArts only; give a local path") from None
     try:
         return getattr(moxing.file, operation)(*paths)
@@ -54,7 +58,7 @@ def call_moxing(operation: str, *paths: str) -> Any:
 
 
 def list_names(folder: str) -> list[str]:
-    """Names in a folder on OBS, sorted; none when there is no such folder."""
+    """Return the names in a folder on OBS, sorted; none if there is no such folder."""
     if not call_moxing("exists", folder):
         return []
     return sorted(name.rstrip("/") for name in call_moxing("list_directory", folder))
@@ -62,7 +66,7 @@ def list_names(folder: str) -> list[str]:
 
 @contextlib.contextmanager
 def host_lock(place: Path) -> Iterator[None]:
-    """Have ``place``, a path on this host's disk, to oneself among the host's processes."""
+    """Keep other processes of this host from ``place``, a path on its disk."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with open(place.with_name(f".{place.name}.lock"), "w", encoding="utf-8") as file:
         fcntl.lockf(file, fcntl.LOCK_EX)
@@ -71,9 +75,9 @@ def host_lock(place: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replaced_folder(place: Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``place`` and move it there on leaving; needs its lock.
+    """Yield an empty folder next to ``place`` and move it there on leaving; needs its lock.
 
-    What earlier copiers left half-done is removed. The folder bears the process's number, since
+    What earlier copiers left half-done is removed. The folder has the process's number, since
     helpers of a killed copier may still be writing into that one's folder.
     """
     for leftover in place.parent.glob(f".{place.name}.*.copying"):
@@ -94,19 +98,21 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def bring_records(source: str, place: Path) -> None:
-    """See that ``place`` holds the record set ``source`` on OBS; one process of the host copies.
+def fetch_records(source: str, place: Path) -> None:
+    """Copy the record set ``source`` on OBS to ``place`` unless it is there; one process of the
+    host copies.
 
-    A copy that is there already is known by its manifest, which names the digest of every shard
-    and so differs between any two sets, and by the sizes of its files; any other is replaced.
+    An existing copy is recognised by its manifest, which names the digest of every shard and so
+    differs between any two sets, and by the sizes of its files; any other is replaced.
 
     Raises:
-        RequestError: no record set there, no room for it here, or a copy that is not whole.
+        RequestError: ``source`` is no record set, there is no room for it, or the copy is not
+            whole.
     """
     with host_lock(place), _fetched_manifest(source, place) as manifest:
         if _is_copy(place, manifest):
             return
-        _remove(place)  # of no use to this job, and there may be no room for both
+        _remove(place)  # useless for this job, and there may be no room for both
         _check_room(source, place, manifest.parent)
         _copy_records(source, place, manifest)
 
@@ -152,14 +158,134 @@ def _copy_records(source: str, place: Path, manifest: Path) -> None:
     print(f"copying {source} to {place}", flush=True)
     with replaced_folder(place) as folder:
         call_moxing("copy_parallel", source, str(folder))
-        _check_copy(source, folder, manifest)
+        try:
+            open_records(folder)
+        except RequestError as error:
+            raise RequestError(f"the copy of {source} is not whole: {error}") from None
+        if (folder / MANIFEST_NAME).read_bytes() != manifest.read_bytes():
+            raise RequestError(f"{source} was changed while it was copied; start again")
     print(f"copied {source} in {time.perf_counter() - start:.0f} s", flush=True)
 
 
-def _check_copy(source: str, folder: Path, manifest: Path) -> None:
-    try:
-        if open_records(folder) and (folder / MANIFEST_NAME).read_bytes() == manifest.read_bytes():
+class RunOnObs:
+    """The run folder ``folder`` on this host and its copy on OBS, ``url``.
+
+    A checkpoint on OBS counts once its ``.meta`` is there. History is uploaded before it, as the
+    trainer writes it: resuming removes lines after the last checkpoint, but adds none.
+    """
+
+    def __init__(self, folder: Path, url: str):
+        self.folder, self.url = folder, url
+        self._failure: Optional[str] = None  # of the last upload; None if all is on OBS
+        self._thread = threading.Thread()
+        self._uploaded: dict[str, int] = {}  # file -> its time of change, in ns, when uploaded
+
+    def check_unused(self) -> None:
+        """Raise RequestError if OBS holds a run already; a plan alone is none."""
+        used = {CONFIG, HISTORY, CHECKPOINTS}.intersection(list_names(self.url))
+        if used:
+            raise RequestError(f"--train_url {self.url} is in use (it holds {min(used)}); give "
+                               "--resume to resume that run, or another --train_url")
+
+    def fetch(self) -> None:
+        """Copy the run to this host as of its newest whole epoch, unless the folder here has that
+        epoch or, after uploads that failed, a later one.
+
+        Raises:
+            RequestError: the folder holds another run.
+        """
+        with host_lock(self.folder):
+            theirs = _whole_checkpoints(list_names(join(self.url, CHECKPOINTS)))
+            if not theirs:
+                return
+            self._check_same_run()
+            pairs = [f"{CHECKPOINTS}/{name}" for ckpt in theirs for name in (ckpt, _meta(ckpt))]
+            ours = _whole_checkpoints([path.name for path in self.folder.glob("checkpoints/*")])
+            if not ours or _step(ours[-1]) < _step(theirs[-1]):
+                self._copy_from_obs(pairs)
+            for path in filter(Path.exists, map(self.folder.joinpath, pairs)):
+                self._uploaded[path.relative_to(self.folder).as_posix()] = path.stat().st_mtime_ns
+
+    def _copy_from_obs(self, checkpoints: list[str]) -> None:
+        print(f"copying the run {self.url} to {self.folder}", flush=True)
+        others = sorted({CONFIG, PLAN, HISTORY}.intersection(list_names(self.url)))
+        with replaced_folder(self.folder) as folder:
+            (folder / CHECKPOINTS).mkdir()
+            for name in [*checkpoints, *others]:
+                call_moxing("copy", join(self.url, name), str(folder / name))
+
+    def _check_same_run(self) -> None:
+        """Raise RequestError unless one history is the beginning of the other."""
+        if not (self.folder / HISTORY).exists() or HISTORY not in list_names(self.url):
             return
-    except RequestError as error:
-        raise RequestError(f"the copy of {source} is not whole: {error}") from None
-    raise RequestError(f"{source} was changed while it was copied; start again")
+        copy = self.folder.with_name(f".{self.folder.name}.{HISTORY}")
+        call_moxing("copy", join(self.url, HISTORY), str(copy))
+        theirs, ours = copy.read_bytes(), (self.folder / HISTORY).read_bytes()
+        copy.unlink()
+        if not ours.startswith(theirs) and not theirs.startswith(ours):
+            raise RequestError(f"{self.folder} holds another run than {self.url}; remove it or "
+                               "give another --local_dir")
+
+    def start_upload(self) -> None:
+        """Upload what is new in a thread, once the last upload has ended."""
+        self._wait()
+        # Listed here and now: while the thread copies, the trainer may be writing the next epoch.
+        self._thread = threading.Thread(target=self._upload, args=[self._files()])
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Wait for the last upload; repeat it once if it failed.
+
+        Raises:
+            RequestError: it failed again.
+        """
+        self._wait()
+        if self._failure is not None:
+            self._upload(self._files())
+        if self._failure is not None:
+            raise RequestError(f"the run is kept in {self.folder} but {self.url} lacks its last "
+                               f"files ({self._failure}); copy that folder there")
+
+    def _wait(self) -> None:
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _files(self) -> list[Path]:
+        """Return what belongs on OBS in the order of uploading; hidden files are unfinished."""
+        files = [path for path in self.folder.rglob("*") if path.is_file() and not any(
+            part.startswith(".") for part in path.relative_to(self.folder).parts)]
+        last = {".ckpt": 1, ".meta": 2}
+        return sorted(files, key=lambda path: (last.get(path.suffix, 0), path))
+
+    def _upload(self, files: list[Path]) -> None:
+        """Upload what is new of ``files`` and remove from OBS the checkpoints that are no longer
+        among them; a failure is a warning, so that it does not end the training."""
+        names = [path.relative_to(self.folder).as_posix() for path in files]
+        try:
+            for name, path in zip(names, files):
+                changed = path.stat().st_mtime_ns
+                if self._uploaded.get(name) != changed:
+                    call_moxing("copy", str(path), join(self.url, name))
+                    self._uploaded[name] = changed
+            for name in [name for name in self._uploaded if name not in names]:
+                call_moxing("remove", join(self.url, name))
+                del self._uploaded[name]
+            self._failure = None
+        except Exception as error:  # whatever it is: the files are safe here, and it is reported
+            self._failure = f"{type(error).__name__}: {error}"
+            print(f"warning: {self.folder} could not be copied to {self.url}, which is tried again "
+                  f"after the next save: {error}", file=sys.stderr, flush=True)
+
+
+def _whole_checkpoints(names: list[str]) -> list[str]:
+    """Return the checkpoints that have their ``.meta``, oldest first."""
+    return sorted([name for name in names if name.endswith(".ckpt") and _meta(name) in names],
+                  key=_step)
+
+
+def _meta(checkpoint: str) -> str:
+    return str(Path(checkpoint).with_suffix(".meta"))
+
+
+def _step(checkpoint: str) -> int:
+    return int(Path(checkpoint).stem.rsplit("_", 1)[1])

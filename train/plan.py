@@ -24,13 +24,13 @@ class Plan:
     """The run in numbers."""
 
     images: int
-    data_bytes: int  # of encoded images, with records also what stands around them
+    data_bytes: int  # encoded images, and in records the rest of the files
     steps_per_epoch: int
-    left_out: int  # images of each epoch behind its last whole step; other ones in each epoch
+    left_out: int  # images after an epoch's last whole step; other ones in each epoch
     epochs: int
     global_batch: int
     learning_rates: np.ndarray  # float32, one per step
-    checkpoint_bytes: int  # of all that are kept at a time, about
+    checkpoint_bytes: int  # about, all that are kept at a time
 
     @property
     def steps(self) -> int:
@@ -41,7 +41,7 @@ def make_plan(recipe: Recipe, source: Source, kept_checkpoints: int) -> Plan:
     """Work out the run.
 
     Args:
-        kept_checkpoints: the last ones that stay, beside the best.
+        kept_checkpoints: number of last ones that stay, next to the best.
 
     Raises:
         RequestError: fewer images than ranks or than one step takes, or fewer steps in an epoch
@@ -71,11 +71,11 @@ def make_plan(recipe: Recipe, source: Source, kept_checkpoints: int) -> Plan:
 
 
 def check_disk(folder: Path, plan: Plan) -> None:
-    """RequestError unless the disk of ``folder`` has room for the run's checkpoints, those of a
-    run that is resumed included."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(there).free + sum(path.stat().st_size
-                                               for path in folder.rglob("*.ckpt"))
+    """Raise RequestError unless the disk of ``folder`` has room for the run's checkpoints; those
+    that a resumed run has already count as room."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(existing).free + sum(path.stat().st_size
+                                                  for path in folder.rglob("*.ckpt"))
     if free < plan.checkpoint_bytes:
         raise RequestError(f"--run {folder}: its checkpoints take "
                            f"{plan.checkpoint_bytes / 1e9:.1f} GB, the disk has "
@@ -83,7 +83,7 @@ def check_disk(folder: Path, plan: Plan) -> None:
 
 
 def check_validation(source: Source, validation: Optional[RecordSet]) -> None:
-    """RequestError unless both sets have the same classes in the same order."""
+    """Raise RequestError unless both sets have the same classes in the same order."""
     if validation is None or validation.class_names == source.class_names:
         return
     only = sorted(set(source.class_names) ^ set(validation.class_names))
@@ -94,7 +94,7 @@ def check_validation(source: Source, validation: Optional[RecordSet]) -> None:
 
 
 def plan_fields(plan: Plan) -> dict[str, Any]:
-    """What ``plan.json`` holds."""
+    """Return what ``plan.json`` holds."""
     return {
         "images": plan.images, "data_bytes": plan.data_bytes,
         "steps_per_epoch": plan.steps_per_epoch,
@@ -105,21 +105,22 @@ def plan_fields(plan: Plan) -> dict[str, Any]:
 
 
 def describe_plan(plan: Plan, recipe: Recipe) -> str:
-    """The plan for a person, one subject a line."""
+    """Return the plan for a person, one subject per line."""
     return "\n".join([
         f"recipe: {recipe.preset}, {recipe.ranks} ranks x {recipe.batch_size} = "
-        f"{plan.global_batch} images a step, {recipe.image_size} px, {recipe.precision} precision",
+        f"{plan.global_batch} images per step, {recipe.image_size} px, "
+        f"{recipe.precision} precision",
         f"data: {plan.images:,} images, {plan.data_bytes:,} bytes, {recipe.shuffle} shuffle",
         f"epochs: {plan.epochs} of {plan.steps_per_epoch:,} steps, {plan.steps:,} steps in all; "
         f"{plan.left_out:,} images left out of each epoch",
         *_describe_phases(plan, recipe),
-        f"checkpoints: after each epoch; the last ones and the best stay, at the most "
+        f"checkpoints: after each epoch; the last ones and the best stay, at most "
         f"{plan.checkpoint_bytes / 1e9:.1f} GB of disk",
     ])
 
 
 def _describe_phases(plan: Plan, recipe: Recipe) -> list[str]:
-    """The learning rate at both ends of each phase and after its warm-up."""
+    """Describe the learning rate at both ends of each phase and after its warm-up."""
     lines, first = [], 1
     for phase in recipe.phases:
         last = first + phase.epochs - 1

@@ -1,4 +1,4 @@
-"""What a training run does, in numbers: the seed's recipe, and one that a CPU learns with.
+"""What a training run does, in numbers: the seed's recipe, and one for a CPU.
 
 "Seed report" is the ADSL lab's accuracy report on InceptionV4 with MindSpore; its 8-card run
 (``adsl-8p``) gave 17.22 / 3.79 % top-1 / top-5 error on 50,000 images with 144 crops. What the
@@ -7,19 +7,19 @@ loss scale 1), since its line "RMSProp, decay=0.9, epsilon=1.0" names nothing el
 precision (amp_level "O0", float32); or in the Inception-v4 paper, arXiv 1602.07261.
 """
 
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Optional
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
 from common.cli import RequestError
+from common.options import check_values, option
 
-SEED_GLOBAL_BATCH = 1024  # images a step, 8 x 128: the batch that the seed's rates belong to
+SEED_GLOBAL_BATCH = 1024  # images per step, 8 x 128: the seed's rates belong to this batch
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of epochs: a linear rise from 0 to ``peak``, then a staircase down from it.
+    """Some epochs of the schedule: a linear rise from 0 to ``peak``, then a staircase down from it.
 
     The rise goes step by step and its last step has ``peak``; from the epoch after it the rate
     is multiplied by ``decay`` every ``epochs_per_decay`` epochs.
@@ -40,10 +40,15 @@ SEED_PHASES = (
 )
 
 
-def _value(default: Any, meaning: str, low: Optional[float] = None,
-           high: Optional[float] = None, **metadata: Any) -> Any:
-    """A field of the recipe with its meaning and the range, ends included, it may lie in."""
-    return field(default=default, metadata=dict(help=meaning, low=low, high=high, **metadata))
+def parse_phase(text: str) -> Phase:
+    """Return the phase that ``EPOCHS:WARMUP:PEAK:DECAY:EVERY`` describes; its range is checked by
+    the recipe."""
+    try:
+        epochs, warmup_epochs, peak, decay, every = text.split(":")
+        return Phase(int(epochs), int(warmup_epochs), float(peak), float(decay), int(every))
+    except ValueError:
+        raise RequestError(f"--phases {text}: give whole epochs, whole epochs of warm-up, peak, "
+                           "decay and whole epochs per decay, such as 40:5:0.2:0.94:2") from None
 
 
 @dataclass(frozen=True)
@@ -51,46 +56,84 @@ class Recipe:
     """Every value that decides what weights a run ends with; the defaults are ``adsl-8p``'s."""
 
     preset: str = "adsl-8p"
-    phases: tuple[Phase, ...] = SEED_PHASES
-    ranks: int = _value(8, "processes that share a step, one a card", 1)
-    batch_size: int = _value(128, "images a step on each rank", 1)  # seed report, 1
-    scale_lr: bool = _value(True, f"scale the rates by global batch / {SEED_GLOBAL_BATCH}")
-    steps_per_epoch: int = _value(0, "end an epoch after so many steps; 0: when the images end", 0)
+    phases: tuple[Phase, ...] = option(
+        SEED_PHASES, "learning rates, phase by phase: epochs, how many of these epochs the rate "
+        "rises, its peak, then the factor it falls by every so many epochs; such as "
+        "40:5:0.2:0.94:2 (default: the preset's)",
+        metavar="EPOCHS:WARMUP:PEAK:DECAY:EVERY", parse=parse_phase)
+    ranks: int = option(8, "processes that share a step, one per card", low=1)
+    batch_size: int = option(128, "images per step on each rank", low=1)  # seed report, 1
+    scale_lr: bool = option(True, f"scale the rates by global batch / {SEED_GLOBAL_BATCH}",
+                            negatable=True)
+    steps_per_epoch: int = option(0, "end an epoch after so many steps; 0: when the images end",
+                                  low=0)
     # Seed report, 6.
-    optimizer: str = _value("rmsprop", "what updates the weights", choices=("rmsprop", "adam"))
-    decay: float = _value(0.9, "of the mean square of gradients (Adam's beta2)", 0, 1)
-    epsilon: float = _value(1.0, "added to the mean square (Adam: to its root)", 1e-20)
-    momentum: float = _value(0.0, "RMSProp's momentum (Adam's beta1)", 0, 1)
-    weight_decay: float = _value(0.0, "times the weight, added to each gradient", 0)
-    loss_scale: float = _value(1.0, "the loss is multiplied, the gradients divided by it", 1)
-    precision: str = _value("float32", "of convolutions and classifier; mixed: float16 there, "
-                                       "weights and all else float32 (give a --loss-scale)",
+    optimizer: str = option("rmsprop", "what updates the weights", choices=("rmsprop", "adam"))
+    decay: float = option(0.9, "decay of the mean square of gradients (Adam's beta2)",
+                          low=0, high=1)
+    epsilon: float = option(1.0, "added to the mean square (Adam: to its root)", low=1e-20)
+    momentum: float = option(0.0, "RMSProp's momentum (Adam's beta1)", low=0, high=1)
+    weight_decay: float = option(0.0, "times the weight, added to each gradient", low=0)
+    loss_scale: float = option(1.0, "the loss is multiplied, the gradients divided by it", low=1)
+    precision: str = option("float32", "precision of convolutions and classifier; mixed: float16 "
+                            "there, weights and all else float32 (give a --loss-scale)",
                             choices=("float32", "mixed"))
-    label_smoothing: float = _value(0.1, "taken from the label, shared by the other classes",
-                                    0, 1)  # seed report, 5
+    label_smoothing: float = option(0.1, "taken from the label, shared by the other classes",
+                                    low=0, high=1)  # seed report, 5
     # The paper authors' training code.
-    batch_norm_decay: float = _value(0.9997, "of batch norm's moving averages", 0, 1)
-    dropout_keep: float = _value(0.8, "share of features dropout keeps", 1e-3, 1)  # figure 9
-    image_size: int = _value(299, "pixels of a side of what the network sees", 75)  # figure 9
+    batch_norm_decay: float = option(0.9997, "decay of batch norm's moving averages",
+                                     low=0, high=1)
+    dropout_keep: float = option(0.8, "share of features that dropout keeps",
+                                 low=1e-3, high=1)  # figure 9
+    image_size: int = option(299, "side in pixels of the images that the network gets",
+                             low=75)  # figure 9
     # Random crops as in arXiv 1409.4842, section 6: 8 to 100 % of the area, aspect 3/4 to 4/3.
-    min_crop_area: float = _value(0.08, "smallest share of an image's area in a crop", 1e-3, 1)
-    max_crop_aspect: float = _value(4 / 3, "largest ratio of a crop's sides, either way", 1)
+    min_crop_area: float = option(0.08, "smallest share of an image's area in a crop",
+                                  low=1e-3, high=1)
+    max_crop_aspect: float = option(4 / 3, "largest ratio of a crop's sides, either way", low=1)
     # The authors' training code, slim inception_preprocessing.py, distort_color; off as in the
     # seed report, which does not mention it.
-    colour_distortion: bool = _value(False, "vary brightness, contrast, saturation and hue")
-    shuffle: str = _value("global", "order of an epoch: any order, or shard: files front to back "
-                                    "in a drawn order through a buffer, for slow storage",
+    colour_distortion: bool = option(False, "vary brightness, contrast, saturation and hue",
+                                     negatable=True)
+    shuffle: str = option("global", "order of an epoch; global: any order; shard: file by file in "
+                          "a random order through a buffer, for slow storage",
                           choices=("global", "shard"))
-    normalize_on: str = _value("device", "where pixels become numbers around 0; host: as float32 "
-                                         "NCHW, four times the bytes, as the seed's run did",
+    normalize_on: str = option("device", "where pixels become numbers around 0; host: as float32 "
+                               "NCHW, four times the bytes, as the seed's run did",
                                choices=("device", "host"))
-    seed: int = _value(0, "of weights, dropout, order of images and crops", 0, 2**31 - 1)
-    workers: int = _value(0, "threads that decode for each rank (the crops depend on their "
-                             "number); 0: the cores divided by the ranks", 0)
+    seed: int = option(0, "seed of weights, dropout, order of images and crops",
+                       low=0, high=2**31 - 1)
+    workers: int = option(0, "threads that decode for each rank (the crops depend on their "
+                          "number); 0: the cores divided by the ranks", low=0)
+
+    def __post_init__(self) -> None:
+        """Raise RequestError for the first value outside its range."""
+        check_values(self)
+        for phase in self.phases:
+            self._check_phase(phase)
+        if self.optimizer == "adam":
+            for flag, value in (("--momentum", self.momentum), ("--decay", self.decay)):
+                if not 0 < value < 1:
+                    raise RequestError(f"{flag} {value}: with --optimizer adam, give a value "
+                                       "above 0 and below 1, such as --momentum 0.9 --decay 0.999")
+
+    def _check_phase(self, phase: Phase) -> None:
+        highest = float(np.finfo(np.float32).max) / self.rate_scale
+        if not (phase.epochs >= 1 and phase.warmup_epochs >= 0 and phase.epochs_per_decay >= 1
+                and 0 < phase.peak <= highest and 0 < phase.decay <= 1):  # so written, NaN fails
+            text = ":".join(f"{value:g}" for value in astuple(phase))
+            raise RequestError(f"--phases {text}: epochs and epochs per decay are at least 1, the "
+                               "warm-up at least 0 epochs, the peak a finite number above 0, the "
+                               "decay above 0 and at most 1")
+
+    @property
+    def rate_scale(self) -> float:
+        """What the phases' rates are multiplied by."""
+        return self.global_batch / SEED_GLOBAL_BATCH if self.scale_lr else 1.0
 
     @property
     def global_batch(self) -> int:
-        """Images a step on all ranks together."""
+        """Images per step on all ranks together."""
         return self.ranks * self.batch_size
 
     @property
@@ -112,10 +155,9 @@ PRESETS = {
 
 
 def learning_rates(recipe: Recipe, steps_per_epoch: int) -> np.ndarray:
-    """The learning rate of every step of the run: float32 (epochs * steps_per_epoch,)."""
+    """Return the learning rate of every step of the run: float32 (epochs * steps_per_epoch,)."""
     rates = np.concatenate([_phase_rates(phase, steps_per_epoch) for phase in recipe.phases])
-    scale = recipe.global_batch / SEED_GLOBAL_BATCH if recipe.scale_lr else 1.0
-    return (rates * scale).astype(np.float32)
+    return (rates * recipe.rate_scale).astype(np.float32)
 
 
 def _phase_rates(phase: Phase, steps_per_epoch: int) -> np.ndarray:
@@ -128,7 +170,7 @@ def _phase_rates(phase: Phase, steps_per_epoch: int) -> np.ndarray:
 
 
 def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
-    """The recipe stopped after ``epochs`` epochs, or with its last phase prolonged to them.
+    """Return the recipe ended after ``epochs`` epochs, or with its last phase prolonged to them.
 
     The rates of the epochs that both have stay the same.
     """
@@ -138,28 +180,3 @@ def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
         left -= phases[-1].epochs
     phases[-1] = replace(phases[-1], epochs=phases[-1].epochs + left)
     return replace(recipe, phases=tuple(phase for phase in phases if phase.epochs))
-
-
-def check_recipe(recipe: Recipe) -> None:
-    """Raise RequestError for the first value outside its range."""
-    for item in fields(recipe):
-        value, low, high = (getattr(recipe, item.name), item.metadata.get("low"),
-                            item.metadata.get("high"))
-        too_low = low is not None and not value >= low  # so written, NaN is too low as well
-        if too_low or (high is not None and value > high):
-            end = "" if high is None else f" to {high}"
-            raise RequestError(f"{_flag(item.name)} {value}: give a value from {low}{end}")
-    for phase in recipe.phases:
-        _check_phase(phase)
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _check_phase(phase: Phase) -> None:
-    in_range = (phase.epochs >= 1 and phase.warmup_epochs >= 0 and phase.epochs_per_decay >= 1
-                and 0 < phase.peak < float("inf") and 0 < phase.decay <= 1)
-    if not in_range:
-        raise RequestError(f"--phases {phase}: epochs and epochs per decay are at least 1, the "
-                           "warm-up at least 0 epochs, the peak above 0, the decay above 0 up to 1")

@@ -10,12 +10,12 @@ from typing import Union
 from common.files import sha256_of_lines
 from convert.records.reader import RecordSet
 from convert.sources.layouts import list_source
-from convert.sources.naming import IMAGE_EXTENSIONS
+from convert.sources.listing import IMAGE_EXTENSIONS
 
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """``folder/<class>/<image>``, as far as training needs to know; see ``RecordSet``."""
+    """``folder/<class>/<image>``, with what training needs to know; see ``RecordSet``."""
 
     folder: Path
     class_names: list[str]  # sorted; the position is the label
@@ -25,7 +25,7 @@ class ClassFolders:
 
     @property
     def class_names_sha256(self) -> str:
-        """As ``RecordSet.class_names_sha256``."""
+        """The digest that a ``RecordSet`` of the same classes has."""
         return sha256_of_lines(self.class_names)
 
 
@@ -36,7 +36,7 @@ def open_class_folders(source: Path) -> ClassFolders:
     """List the training images of ``source`` (``SOURCE/train/<class>`` or ``SOURCE/<class>``).
 
     Raises:
-        RequestError: no class folders there, or one without images.
+        RequestError: there are no class folders, or one has no images.
     """
     listing = list_source(Path(source).absolute(), "train", extensions=IMAGE_EXTENSIONS,
                           layout="folders")

@@ -1,6 +1,11 @@
-"""One training step as one graph: pixels to gradients to new weights."""
+"""One training step as one graph, pixels to new weights, and the two ways to feed it: by the host,
+or in sink mode through a queue on the device."""
+
+import time
+from typing import Iterator, NamedTuple, Optional
 
 import mindspore as ms
+import mindspore.dataset as ds
 import numpy as np
 from mindspore import nn, ops
 
@@ -9,14 +14,40 @@ from inceptionv4.device import exact_rmsprop
 from inceptionv4.dropout import mix_bits
 from inceptionv4.network import InceptionV4
 from inceptionv4.preprocess import Preprocess
-from train.loss import SmoothedCrossEntropy
+from train.feed import next_batch
 from train.recipe import Recipe
 
 RATE_TABLE = "learning_rate"  # the name that MindSpore's optimisers give their table of rates
 
 
+class SmoothedCrossEntropy(nn.Cell):
+    """Softmax cross-entropy with smoothed labels, the mean over the batch.
+
+    The label gets 1 - smoothing and every other class smoothing / (classes - 1), as
+    ``SoftmaxCrossEntropyWithLogits(smooth_factor=0.1)`` did in the MindSpore of the seed report.
+    (``nn.CrossEntropyLoss(label_smoothing)`` shares it among all classes, the label included.)
+
+    Args:
+        smoothing: from 0 to 1.
+
+    construct: logits float32 (N, classes) with classes >= 2, labels int32 (N,) -> float32 ().
+    """
+
+    def __init__(self, smoothing: float):
+        super().__init__()
+        self.smoothing = smoothing
+        self.cross_entropy = nn.SoftmaxCrossEntropyWithLogits(sparse=False, reduction="mean")
+
+    def construct(self, logits: ms.Tensor, labels: ms.Tensor) -> ms.Tensor:
+        classes = logits.shape[1]
+        targets = ops.one_hot(labels, classes, ms.Tensor(1 - self.smoothing, ms.float32),
+                              ms.Tensor(self.smoothing / (classes - 1), ms.float32))
+        return self.cross_entropy(logits, targets)
+
+
 class Forward(nn.Cell):
-    """images, labels int32 (N,), keys int32 (N,) for dropout -> the loss times ``loss_scale``.
+    """The forward pass; ``construct`` takes images, labels int32 (N,) and keys int32 (N,) for
+    dropout, and returns the loss times ``loss_scale``.
 
     Args:
         preprocess: turns the images that the feed gives into float32 (N, 3, H, W).
@@ -35,10 +66,10 @@ class Forward(nn.Cell):
 
 
 class RowKeys(nn.Cell):
-    """Number of the step, int32 (1,) -> int32 (batch_size,), one key for each image of a rank.
+    """Dropout's keys: from the step's number, int32 (1,), to int32 (batch_size,), one per image.
 
     An image's key follows from seed, step and its place in the global batch, of which rank r of
-    n has the rows r, r + n, r + 2n and so on, as the feed deals them out.
+    n has the rows r, r + n, r + 2n and so on, as the feed distributes them.
     """
 
     def __init__(self, seed: int, batch_size: int, rank: int, ranks: int):
@@ -51,7 +82,8 @@ class RowKeys(nn.Cell):
 
 
 class TrainStep(nn.Cell):
-    """images, labels int32 (N,) of this rank -> the loss, float32 ().
+    """The whole step; ``construct`` takes images and labels int32 (N,) of this rank, updates the
+    weights and returns the loss, float32 ().
 
     Loss and gradients are means over the ranks, so that every rank makes the same update.
     """
@@ -77,17 +109,17 @@ class TrainStep(nn.Cell):
 
 
 def build_network(recipe: Recipe, num_classes: int) -> InceptionV4:
-    """The network with fresh weights, drawn from the seed that ``setup_device`` was given."""
+    """Return the network with fresh weights, drawn from the seed that ``setup_device`` got."""
     return InceptionV4(num_classes, recipe.batch_norm_decay, recipe.dropout_keep)
 
 
 def build_step(recipe: Recipe, network: nn.Cell, rates: np.ndarray, rank: int = 0) -> TrainStep:
-    """The step in training mode.
+    """Return the step in training mode.
 
     Args:
         network: float32 (N, 3, H, W), keys int32 (N,) -> logits (N, classes).
         rates: learning rate of every step of the run, float32 (steps,).
-        rank: of this process, 0 to recipe.ranks - 1.
+        rank: this process's, 0 to recipe.ranks - 1.
     """
     if recipe.precision == "mixed":
         _compute_in_float16(network)
@@ -100,7 +132,7 @@ def build_step(recipe: Recipe, network: nn.Cell, rates: np.ndarray, rank: int = 
 
 
 def _compute_in_float16(network: nn.Cell) -> None:
-    """What is multiplied in float16; weights, batch norm, loss and optimiser stay in float32."""
+    """Multiply in float16; weights, batch norm, loss and optimiser stay in float32."""
     for _, cell in network.cells_and_names():
         if isinstance(cell, (nn.Conv2d, nn.Dense)):
             cell.to_float(ms.float16)
@@ -119,11 +151,50 @@ def _optimizer(recipe: Recipe, network: nn.Cell, rates: np.ndarray) -> nn.Optimi
 
 
 def training_state(network: nn.Cell, optimizer: nn.Optimizer) -> dict[str, ms.Parameter]:
-    """What a checkpoint holds: the network's parameters under their own names, the optimiser's
-    averages and step number; not the table of rates, which belongs to the recipe."""
+    """Return what a checkpoint holds: the network's parameters under their own names, the
+    optimiser's averages and step number; not the table of rates, which belongs to the recipe."""
     state = network_parameters(network)
     weights = {id(parameter) for parameter in state.values()}
     for parameter in optimizer.get_parameters():
         if id(parameter) not in weights and parameter.name != RATE_TABLE:
             state[parameter.name] = parameter
     return state
+
+
+class StepResult(NamedTuple):
+    """A step that was started; its loss may still be on its way from the device."""
+
+    loss: ms.Tensor  # float32 ()
+    waited: Optional[float]  # seconds for its data; None where the device waits, not the host
+
+
+def host_steps(step: TrainStep, feed: ds.Dataset) -> Iterator[StepResult]:
+    """Hand each batch of ``feed`` to ``step``, one after the other."""
+    batches = feed.create_tuple_iterator(num_epochs=1)
+    while True:
+        start = time.perf_counter()
+        batch = next_batch(batches)
+        if batch is None:
+            return
+        waited = time.perf_counter() - start
+        yield StepResult(step(*batch), waited)
+
+
+def sink_steps(step: TrainStep, feed: ds.Dataset, steps: int, batch: tuple[ms.Tensor, ms.Tensor]
+               ) -> Iterator[StepResult]:
+    """Let the device take the batches itself from a queue that MindSpore fills meanwhile.
+
+    The step's own graph stays the one that was compiled, whatever queue an epoch has; a graph
+    with the queue in it would be compiled anew for each epoch, minutes on Ascend.
+
+    Args:
+        batch: any batch of the shapes and types that ``feed`` gives.
+    """
+    feed.__total_batch__ = steps  # else the queue is filled on with the epoch's beginning
+    take = ms.data_sink(step, feed, sink_size=1, input_signature=batch)
+    try:
+        for _ in range(steps):
+            yield StepResult(take(), None)
+    finally:  # as mindspore.train.Model ends: else threads and up to 2 GB of batches stay
+        feed.__transfer_dataset__.stop_send()
+        feed.__transfer_dataset__.release()

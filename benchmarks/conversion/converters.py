@@ -5,18 +5,21 @@ import os
 import shutil
 import statistics
 import sys
-import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List
 
 from benchmarks.conversion.decoders import DECODERS, OURS
 from benchmarks.conversion.packers import PEERS
-from benchmarks.machine import describe_machine
 from benchmarks.synthetic import make_class_folders
-from benchmarks.table import SpeedRow, SpeedTable
-from benchmarks.timing import run_process
+from benchmarks.table import describe_machine
+from benchmarks.timing import in_turns, run_process, timed
+from common.forms import SpeedRow, SpeedTable
+from common.host import available_cores
+from common.options import check_values, option
 
-DECODE = "convert --check decode"
+HEADER, DECODE = "convert --check header", "convert --check decode"
+PAGE_CACHE = f"{HEADER}, through the page cache"
 
 # What ImageNetToMR wants: a map of labels, class folders under "train".
 _IMAGENET_TO_MR = """
@@ -26,69 +29,84 @@ ImageNetToMR(sys.argv[1], sys.argv[2], sys.argv[3], partition_number=int(sys.arg
 """
 
 
-def benchmark_conversion(work: Path, images: int, repeats: int, workers: int) -> SpeedTable:
-    """Time each row ``repeats`` times in turns, each ending with sync, start-up included.
+@dataclass(frozen=True)
+class ConversionRequest:
+    """What ``python -m benchmarks convert`` measures."""
 
-    Decoders alone write nothing; they show what a conversion that decodes can reach at the most.
+    out: Path = option(help="result folder; also where the images are made and removed (three "
+                            "times their size is needed)")
+    images: int = option(36_000, "how many JPEGs, of about 115 KB each", low=1)
+    repeats: int = option(3, "times each row is run, in turns", low=1)
+    workers: int = option(0, "worker processes of the rows of this project; 0: all cores", low=0)
 
-    Args:
-        work: a folder with room for three times the images; what is made there is removed.
+    def __post_init__(self) -> None:
+        check_values(self)
+
+
+def benchmark_conversion(request: ConversionRequest) -> SpeedTable:
+    """Time each row in turns, each ending with sync, start-up included.
+
+    Decoders alone write nothing; they show the highest rate that a conversion that decodes can
+    reach. What is made in ``request.out`` is removed.
     """
+    work, workers = request.out / "work", request.workers or available_cores()
     work.mkdir(parents=True, exist_ok=True)
     source, out = work / "source", work / "out"
-    make_class_folders(source, images)
+    make_class_folders(source, request.images)
     _write_label_map(source)
     rows = _rows(source, out, workers)
-    seconds: Dict[str, List[float]] = {name: [] for name in rows}
-    for _ in range(repeats):
-        for name, action in rows.items():
-            seconds[name].append(_timed(action))
+
+    def timed_alone(name: str) -> Callable[[], float]:
+        def action() -> float:
+            os.sync()
+            seconds = timed(rows[name]) + timed(os.sync)
             shutil.rmtree(out, ignore_errors=name in DECODERS)  # these write nothing
+            return seconds
+        return action
+
+    seconds = in_turns({name: timed_alone(name) for name in rows}, request.repeats,
+                       "time conversions")
     size = sum(path.stat().st_size for path in source.glob("train/*/*"))
-    shutil.rmtree(source)
+    shutil.rmtree(work)
     return SpeedTable(
-        "Conversion of JPEGs in class folders", images, "images",
-        [_row(name, seconds) for name in rows] + _missing_peers(),
-        describe_machine(work),
-        {"repeats": repeats, "workers": workers, "megabytes": size // 1_000_000,
+        "Conversion of JPEGs in class folders", request.images, "images",
+        [_speed_row(name, seconds) for name in rows] + _missing_peers(),
+        describe_machine(request.out),
+        {"repeats": request.repeats, "workers": workers, "megabytes": size // 1_000_000,
          "cache": "warm", "every row ends with": "sync"})
 
 
 def _rows(source: Path, out: Path, workers: int) -> Dict[str, Callable[[], object]]:
     train = source / "train"
 
-    def ours(check: str) -> Callable[[], object]:
+    def ours(check: str, environment: Dict[str, str] = {}) -> Callable[[], object]:
         return lambda: run_process(
             sys.executable, "-m", "convert", "run", "--source", source, "--split", "train",
-            "--out", out, "--check", check, "--workers", workers)
+            "--out", out, "--check", check, "--workers", workers, environment=environment)
 
     def imagenet_to_mr() -> None:
         out.mkdir()
         run_process(sys.executable, "-c", _IMAGENET_TO_MR, source / "labels.txt", train,
                     out / "train.mindrecord", 8)
+
+    def module(name: str, *arguments: object) -> Callable[[], object]:
+        return lambda: run_process(sys.executable, "-m", f"benchmarks.conversion.{name}",
+                                   *arguments)
+
     return {
         "cp -r": lambda: run_process("cp", "-r", train, out),
         "plain append": lambda: _append_all(train, out),
         "ImageNetToMR": imagenet_to_mr,
-        "convert --check header": ours("header"),
+        HEADER: ours("header"),
+        PAGE_CACHE: ours("header", {"SHARD_WRITING": "page-cache"}),
         DECODE: ours("decode"),
-        **{name: _decoder(name, train, workers) for name in DECODERS},
-        **{name: _peer(name, train, out) for name, (package, _) in PEERS.items()
+        **{name: module("decoders", name, train, workers) for name in DECODERS},
+        **{name: module("packers", name, train, out) for name, (package, _) in PEERS.items()
            if importlib.util.find_spec(package)},
     }
 
 
-def _peer(name: str, train: Path, out: Path) -> Callable[[], object]:
-    return lambda: run_process(sys.executable, "-m", "benchmarks.conversion.packers", name, train,
-                               out)
-
-
-def _decoder(name: str, train: Path, workers: int) -> Callable[[], object]:
-    return lambda: run_process(sys.executable, "-m", "benchmarks.conversion.decoders", name, train,
-                               workers)
-
-
-def _row(name: str, seconds: Dict[str, List[float]]) -> SpeedRow:
+def _speed_row(name: str, seconds: Dict[str, List[float]]) -> SpeedRow:
     if name != DECODE:
         return SpeedRow(name, seconds[name])
     share = statistics.median(seconds[OURS]) / statistics.median(seconds[DECODE])
@@ -98,14 +116,6 @@ def _row(name: str, seconds: Dict[str, List[float]]) -> SpeedRow:
 def _missing_peers() -> List[SpeedRow]:
     return [SpeedRow(name, [], "not installed: pip install '.[bench]'")
             for name, (package, _) in PEERS.items() if not importlib.util.find_spec(package)]
-
-
-def _timed(action: Callable[[], object]) -> float:
-    os.sync()
-    start = time.perf_counter()
-    action()
-    os.sync()
-    return time.perf_counter() - start
 
 
 def _append_all(train: Path, out: Path) -> None:

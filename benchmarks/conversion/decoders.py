@@ -1,4 +1,4 @@
-"""JPEG decoders alone, for ``python -m benchmarks convert``: what bounds ``--check decode``.
+"""JPEG decoders alone, for ``python -m benchmarks convert``: the bound of ``--check decode``.
 
 ``python -m benchmarks.conversion.decoders NAME TRAIN WORKERS`` decodes the class folders of
 TRAIN and keeps nothing: a process of its own, so that start-up counts for every row.

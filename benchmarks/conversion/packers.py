@@ -1,9 +1,9 @@
 """Other tools that pack images into few files, for ``python -m benchmarks convert``.
 
 ``python -m benchmarks.conversion.packers NAME TRAIN OUT`` packs the class folders of TRAIN
-into OUT: a process of its own, so that start-up counts for every row.
-Each uses its own defaults but for files of
-1 GB, as ours; none checks an image, shuffles, or writes with more than one process.
+into OUT, in a process of its own, so that start-up counts for every row. Each uses its own defaults
+except for files of 1 GB, as in this project; none checks an image, shuffles, or writes with more
+than one process.
 """
 
 import sys
@@ -12,7 +12,7 @@ from typing import Callable, Iterator, NamedTuple
 
 from common.cli import CheckFailed
 
-SHARD_BYTES = 1 << 30  # as ours
+SHARD_BYTES = 1 << 30  # as in this project
 
 
 class EncodedImage(NamedTuple):
@@ -24,14 +24,14 @@ class EncodedImage(NamedTuple):
 
 
 def _images(train: Path) -> Iterator[EncodedImage]:
-    """Classes and names sorted."""
+    """Yield the images by class and name, sorted."""
     for label, folder in enumerate(sorted(train.iterdir())):
         for path in sorted(folder.iterdir()):
             yield EncodedImage(path.stem, label, path.read_bytes())
 
 
 def _shards(train: Path) -> Iterator[tuple[int, Iterator[EncodedImage]]]:
-    """(number, images) of shards that are full at SHARD_BYTES."""
+    """Yield (number, images) of shards that are full at SHARD_BYTES."""
     images = _images(train)
 
     def shard(first: EncodedImage) -> Iterator[EncodedImage]:
@@ -48,7 +48,7 @@ def _shards(train: Path) -> Iterator[tuple[int, Iterator[EncodedImage]]]:
 
 
 def pack_webdataset(train: Path, out: Path) -> int:
-    """Tars of ``<name>.jpg`` and ``<name>.cls``."""
+    """Write tars of ``<name>.jpg`` and ``<name>.cls``."""
     from webdataset import ShardWriter
     with ShardWriter(str(out / "train-%05d.tar"), maxcount=sys.maxsize, maxsize=SHARD_BYTES,
                      verbose=0) as writer:
@@ -58,7 +58,7 @@ def pack_webdataset(train: Path, out: Path) -> int:
 
 
 def pack_tfrecord(train: Path, out: Path) -> int:
-    """TFRecord files of tf.train.Example, without TensorFlow."""
+    """Write TFRecord files of tf.train.Example, without TensorFlow."""
     from tfrecord.writer import TFRecordWriter
     stored = 0
     for number, images in _shards(train):
@@ -71,7 +71,7 @@ def pack_tfrecord(train: Path, out: Path) -> int:
 
 
 def pack_streaming(train: Path, out: Path) -> int:
-    """MosaicML streaming's MDS shards."""
+    """Write MosaicML streaming's MDS shards."""
     from streaming import MDSWriter
     stored = 0
     with MDSWriter(out=str(out), columns={"image": "bytes", "label": "int"},
@@ -83,7 +83,8 @@ def pack_streaming(train: Path, out: Path) -> int:
 
 
 def pack_array_record(train: Path, out: Path) -> int:
-    """ArrayRecord files for random access, a record a group; four bytes of label, then the JPEG."""
+    """Write ArrayRecord files for random access, one record per group: four bytes of
+    label, then the JPEG."""
     from array_record.python.array_record_module import ArrayRecordWriter
     stored = 0
     for number, images in _shards(train):
@@ -108,9 +109,9 @@ def main() -> None:
     name, train, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     out.mkdir()
     stored = PEERS[name][1](train, out)
-    there = sum(1 for _ in train.glob("*/*"))
-    if stored != there:
-        raise CheckFailed(f"{name} stored {stored} of {there} images")
+    found = sum(1 for _ in train.glob("*/*"))
+    if stored != found:
+        raise CheckFailed(f"{name} stored {stored} of {found} images")
 
 
 if __name__ == "__main__":

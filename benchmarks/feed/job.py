@@ -1,4 +1,4 @@
-"""What one row of ``python -m benchmarks feed`` is asked for, and how its speed is taken."""
+"""The job of one row of ``python -m benchmarks feed``, and how its speed is measured."""
 
 import math
 import time
@@ -16,7 +16,7 @@ class FeedJob:
     Attributes:
         row: name of the feed, a key of ``MINDSPORE_FEEDS`` or ``PEER_FEEDS``.
         data: folder that holds ``train/<class>/<image>`` and the record set ``records/``.
-        image_size: pixels of a side of the crops.
+        image_size: side of the crops in pixels.
         min_area, max_aspect: of a crop, see ``train.Recipe``.
         workers: threads or processes that decode.
         images: in ``data``.
@@ -48,7 +48,7 @@ class FeedJob:
 
 
 def steady_seconds(batches: Iterator[Any], job: FeedJob) -> float:
-    """Seconds between the arrival of the last batch skipped and that of the last one timed.
+    """Return the seconds from the arrival of the last batch skipped to that of the last one timed.
 
     Args:
         batches: the images of each batch, anything with a ``shape``.

@@ -4,24 +4,26 @@ import contextlib
 import math
 import os
 import shutil
+import statistics
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, Iterator, List
 
 from benchmarks.feed.job import FeedJob
-from benchmarks.feed.mindspore_feeds import (MINDSPORE_FEEDS, OURS,
-                                             OURS_BY_SHARD, SEED)
+from benchmarks.feed.mindspore_feeds import MINDSPORE_FEEDS, OURS, OURS_BY_SHARD, SEED
 from benchmarks.feed.peer_feeds import PEER_FEEDS
 from benchmarks.feed.row import run_row, unavailable_reason_of
 from benchmarks.feed.slow_mount import NoMount, slow_mount
-from benchmarks.machine import describe_machine
 from benchmarks.synthetic import make_folders_and_records
-from benchmarks.table import SpeedRow, SpeedTable
-from common.cli import RequestError, progress_bar
+from benchmarks.table import describe_machine
+from benchmarks.timing import in_turns
+from common.cli import RequestError
+from common.forms import SpeedRow, SpeedTable
 from common.host import available_cores
+from common.options import check_values, option
 from convert.records.reader import open_records
 
-# MindSpore's model zoo, InceptionV4 on 8 x Ascend 910, 128 images a step on each.
+# MindSpore's model zoo, InceptionV4 on 8 x Ascend 910, 128 images per step on each.
 ASCEND_CARDS, ASCEND_IMAGES_PER_SECOND = 8, 4430
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 WARM, COLD, SLOW = "Local files, warm cache", "Local files, cold cache", "Slow mount, cold cache"
@@ -29,27 +31,33 @@ WARM, COLD, SLOW = "Local files, warm cache", "Local files, cold cache", "Slow m
 
 @dataclass(frozen=True)
 class FeedRequest:
-    """What to measure.
+    """What ``python -m benchmarks feed`` measures."""
 
-    Attributes:
-        work: a folder with room for four times the images; what is made there is removed.
-        open_ms, read_ms: the slow mount's delays per file opened and per 128 KB read.
-    """
+    out: Path = option(help="result folder; also where the images are made and removed (four "
+                            "times their size is needed)")
+    images: int = option(12_000, "how many JPEGs, of about 115 KB each", low=1)
+    repeats: int = option(3, "times each row is run, in turns", low=1)
+    workers: int = option(0, "threads or processes that decode; 0: all cores", low=0)
+    batch_size: int = option(128, "images per batch", low=2)
+    image_size: int = option(299, "side of the crops in pixels", low=75)
+    skip: int = option(20, "batches at either end that are not timed", low=1)
+    open_ms: float = option(20.0, "slow mount: delay of each open", low=0)
+    read_ms: float = option(1.0, "slow mount: delay per 128 KB read", low=0)
 
-    work: Path
-    images: int
-    repeats: int
-    workers: int
-    batch_size: int
-    image_size: int
-    skip: int  # see FeedJob
-    open_ms: float
-    read_ms: float
+    def __post_init__(self) -> None:
+        check_values(self)
+        least = self.batch_size * (2 * self.skip + 1)
+        if self.images < least:
+            raise RequestError(f"--images {self.images}: with --batch-size {self.batch_size} "
+                               f"and --skip {self.skip} give at least {least}")
+        if self.workers > available_cores():
+            raise RequestError(f"--workers {self.workers}: give at most {available_cores()}, the "
+                               "cores of this machine")
 
 
 @dataclass(frozen=True)
 class FeedSection:
-    """Rows that read the same way; ``reading`` prepares each run and gives what it shall read."""
+    """Rows that read in the same way; ``reading`` prepares each run and yields the job to run."""
 
     title: str
     rows: List[str]
@@ -58,46 +66,25 @@ class FeedSection:
 
 
 def benchmark_feeds(request: FeedRequest) -> SpeedTable:
-    """Time each section's rows ``repeats`` times in turns, each run in a process of its own.
-
-    Raises:
-        RequestError: a value out of range.
-    """
-    _check(request)
-    data = request.work / "data"
-    make_folders_and_records(data, request.images, request.workers)
-    job = _job(request, data)
-    sections = _sections(request, data)
-    runs = sum(_can_run(section, row) for section in sections for row in section.rows)
-    with progress_bar(runs * request.repeats, "time feeds", "runs") as bar:
-        rows = [row for section in sections
-                for row in _time_section(section, job, request.repeats, bar)]
-    closing = [*cores_needed(rows, job.timed_images, request.workers), *_mixes(job)]
-    shutil.rmtree(data)
+    """Time each section's rows in turns, each run in a process of its own; what is made in
+    ``request.out`` is removed."""
+    data = request.out / "work" / "data"
+    workers = request.workers or available_cores()
+    make_folders_and_records(data, request.images, workers)
+    job = _job(request, data, workers)
+    rows = [row for section in _sections(request, data)
+            for row in _time_section(section, job, request.repeats)]
+    closing = [*cores_needed(rows, job.timed_images, workers), *_mixes(job)]
+    shutil.rmtree(data.parent)
     return SpeedTable("Feed of training batches", job.timed_images, "images", rows,
-                      describe_machine(request.work), _settings(request), "rate", closing)
+                      describe_machine(request.out), _settings(request, workers), "rate", closing)
 
 
-def _check(request: FeedRequest) -> None:
-    least = request.batch_size * (2 * request.skip + 1)
-    if request.images < least:
-        raise RequestError(f"--images {request.images}: with --batch-size {request.batch_size} "
-                           f"and --skip {request.skip} give at least {least}")
-    if not 1 <= request.workers <= available_cores():
-        raise RequestError(f"--workers {request.workers}: give 1 to {available_cores()}, the "
-                           "cores of this machine")
-    for name, low in (("repeats", 1), ("skip", 1), ("batch_size", 2), ("open_ms", 0),
-                      ("read_ms", 0)):
-        if getattr(request, name) < low:
-            raise RequestError(f"--{name.replace('_', '-')} {getattr(request, name)}: give at "
-                               f"least {low}")
-
-
-def _job(request: FeedRequest, data: Path) -> FeedJob:
+def _job(request: FeedRequest, data: Path, workers: int) -> FeedJob:
     from train.recipe import Recipe
     recipe = Recipe()
     return FeedJob("", str(data), request.batch_size, request.image_size, recipe.min_crop_area,
-                   recipe.max_crop_aspect, request.workers, request.images, request.skip)
+                   recipe.max_crop_aspect, workers, request.images, request.skip)
 
 
 def _sections(request: FeedRequest, data: Path) -> List[FeedSection]:
@@ -110,27 +97,22 @@ def _sections(request: FeedRequest, data: Path) -> List[FeedSection]:
             FeedSection(SLOW, list(MINDSPORE_FEEDS), on_slow_mount, _why_no_mount(data))]
 
 
-def _time_section(section: FeedSection, job: FeedJob, repeats: int, bar: Any) -> List[SpeedRow]:
-    seconds: Dict[str, List[float]] = {row: [] for row in section.rows}
-    _read_all(Path(job.data))
-    for _ in range(repeats):
-        for row in filter(lambda row: _can_run(section, row), section.rows):
+def _time_section(section: FeedSection, job: FeedJob, repeats: int) -> List[SpeedRow]:
+    reasons = {row: section.unavailable_reason or unavailable_reason_of(row)
+               for row in section.rows}
+
+    def run(row: str) -> Callable[[], float]:
+        def action() -> float:
             with section.reading(replace(job, row=row)) as prepared:
-                seconds[row].append(run_row(prepared))
-            bar.update(1)
-    return [SpeedRow(row, seconds[row],
-                     section.unavailable_reason or unavailable_reason_of(row), section.title)
-            for row in section.rows]
+                return run_row(prepared)
+        return action
 
-
-def _can_run(section: FeedSection, row: str) -> bool:
-    return not (section.unavailable_reason or unavailable_reason_of(row))
-
-
-def _read_all(folder: Path) -> None:
-    """Bring every file into the page cache."""
-    for path in filter(Path.is_file, folder.rglob("*")):
-        path.read_bytes()
+    for path in filter(Path.is_file, Path(job.data).rglob("*")):
+        path.read_bytes()  # into the page cache, for the sections that read from it
+    seconds = in_turns({row: run(row) for row, reason in reasons.items() if not reason}, repeats,
+                       f"time feeds, {section.title.lower()}")
+    return [SpeedRow(row, seconds.get(row, []), reason, section.title)
+            for row, reason in reasons.items()]
 
 
 @contextlib.contextmanager
@@ -160,12 +142,13 @@ def _why_no_mount(data: Path) -> str:
 
 
 def cores_needed(rows: List[SpeedRow], images: int, workers: int) -> List[str]:
-    """How many cores such as the ``workers`` used would feed the cards, by the seed's way and ours,
-    if more of them did proportionally more."""
+    """Say how many cores would feed eight cards, for the original feed and for this project's, if
+    the rate grew in proportion to the ``workers`` that were timed."""
     lines = []
     for row in rows:
-        if row.section == WARM and row.name in (SEED, OURS, OURS_BY_SHARD) and row.median:
-            needed = math.ceil(ASCEND_IMAGES_PER_SECOND * workers * row.median / images)
+        if row.section == WARM and row.name in (SEED, OURS, OURS_BY_SHARD) and row.seconds:
+            median = statistics.median(row.seconds)
+            needed = math.ceil(ASCEND_IMAGES_PER_SECOND * workers * median / images)
             lines.append(f"{row.name}: {needed} such cores feed {ASCEND_CARDS} x Ascend 910 at "
                          f"{ASCEND_IMAGES_PER_SECOND:,} images/s")
     return lines
@@ -182,8 +165,8 @@ def _mixes(job: FeedJob) -> List[str]:
             for order in ("global", "shard")]
 
 
-def _settings(request: FeedRequest) -> Dict[str, Any]:
-    return {"repeats": request.repeats, "workers": request.workers, "images": request.images,
+def _settings(request: FeedRequest, workers: int) -> Dict[str, Any]:
+    return {"repeats": request.repeats, "workers": workers, "images": request.images,
             "batch": request.batch_size, "crop": f"{request.image_size} px",
             "not timed": f"first and last {request.skip} batches",
-            "slow mount": f"{request.open_ms:g} ms an open, {request.read_ms:g} ms a 128 KB read"}
+            "slow mount": f"{request.open_ms:g} ms per open, {request.read_ms:g} ms per 128 KB"}

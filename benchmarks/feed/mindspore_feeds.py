@@ -44,13 +44,13 @@ def _ours(shuffle: str) -> Callable[[FeedJob], Iterator[Any]]:
     """uint8 (batch_size, S, S, 3), as our trainer takes it."""
     def batches(job: FeedJob) -> Iterator[Any]:
         from convert.records.reader import open_records
-        from train.feed import training_feed
+        from train.feed import TrainingFeed
         from train.recipe import Recipe
         recipe = Recipe(ranks=1, batch_size=job.batch_size, image_size=job.image_size,
                         min_crop_area=job.min_area, max_crop_aspect=job.max_aspect,
                         workers=job.workers, shuffle=shuffle)
         records = open_records(Path(job.data) / "records")
-        return _images(training_feed(records, recipe, 1, job.images // job.batch_size))
+        return _images(TrainingFeed(records, recipe, job.images // job.batch_size).epoch(1))
     return batches
 
 

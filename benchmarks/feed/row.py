@@ -1,5 +1,5 @@
 """One run of one row of ``python -m benchmarks feed``, in a process of its own, so that no
-framework's threads or memory are in the next one's way.
+framework's threads or memory disturb the next one.
 
 ``python -m benchmarks.feed.row JOB`` (the fields of a ``FeedJob`` as JSON) prints the seconds.
 """
@@ -13,16 +13,17 @@ from benchmarks.feed.mindspore_feeds import MINDSPORE_FEEDS, RECORDS, SEED
 from benchmarks.feed.peer_feeds import PEER_FEEDS
 from benchmarks.timing import run_process
 from common import jpeg
+from common.cli import run_command
 
 
 def unavailable_reason_of(row: str) -> str:
-    """Why the row cannot run here; empty where it can."""
+    """Return why the row cannot run here; empty if it can."""
     return PEER_FEEDS[row].unavailable_reason() if row in PEER_FEEDS else ""
 
 
 def run_row(job: FeedJob) -> float:
-    """Seconds that ``job.timed_images`` took, start and end of the epoch left out."""
-    # MindSpore as it comes, in the rows that stand for it: see common.jpeg.
+    """Return the seconds that ``job.timed_images`` took, start and end of the epoch left out."""
+    # These rows stand for MindSpore as it is installed, with its own JPEG decoder.
     environment = {jpeg.CHOICE: "mindspore"} if job.row in (SEED, RECORDS) else {}
     printed = run_process(sys.executable, "-m", "benchmarks.feed.row",
                           json.dumps(dataclasses.asdict(job)), environment=environment)
@@ -36,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_command(main))  # loads the JPEG decoder that the training command has, too

@@ -1,7 +1,7 @@
 """Which device the training runs of a benchmark will get.
 
 ``python -m benchmarks.steps.devices auto|CPU|Ascend`` prints it as JSON: asked in a process
-of its own, since one that has opened a card would be in the way of the runs.
+of its own, since a process that has opened a card would keep it from the runs.
 """
 
 import json
@@ -21,7 +21,7 @@ class Target(NamedTuple):
 
 
 def find_device(choice: str) -> Target:
-    """RequestError where the chosen device cannot be used here."""
+    """Return the device that ``choice`` means here; raise RequestError if there is none."""
     printed = run_process(sys.executable, "-m", "benchmarks.steps.devices", choice)
     found = json.loads(printed.splitlines()[-1])
     if "error" in found:

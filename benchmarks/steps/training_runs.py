@@ -4,12 +4,13 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import List, Mapping, NamedTuple, Optional, Sequence
 
 from benchmarks.timing import run_process
 from common.cli import CheckFailed
+from common.forms import HistoryLine
 
-TRAIN = ("train",)  # the module, and what stands before its arguments
+TRAIN = ("train",)  # the module, and what comes before its arguments
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,9 @@ class Workload:
 
     Attributes:
         cards: ranks; more than one start through ``inceptionv4.launch``.
-        batch_size: images a step on each of them.
-        warmup_epochs: at the beginning, not looked at; at least 1.
-        epochs: that are looked at.
+        batch_size: images per step on each of them.
+        warmup_epochs: first ones, not measured; at least 1.
+        epochs: that are measured.
     """
 
     cards: int
@@ -50,7 +51,7 @@ def run_training(workload: Workload, flags: Sequence[object], work: Path,
 
     Args:
         flags: of ``python -m train``, its data and how it is fed.
-        environment: put over this process's own.
+        environment: that replace this process's own.
 
     Raises:
         CheckFailed: the run failed.
@@ -66,7 +67,7 @@ def run_training(workload: Workload, flags: Sequence[object], work: Path,
 
 
 def train_flags(workload: Workload, run: Path) -> List[object]:
-    """Of ``python -m train``: the seed's recipe, at the size of the workload."""
+    """Return the flags of ``python -m train`` for the seed's recipe at the size of the workload."""
     return ["--run", run, "--preset", "adsl-1p" if workload.cards == 1 else "adsl-8p",
             "--device", workload.device, "--batch-size", workload.batch_size,
             "--image-size", workload.image_size, "--steps-per-epoch", workload.steps_per_epoch,
@@ -74,22 +75,22 @@ def train_flags(workload: Workload, run: Path) -> List[object]:
 
 
 def command_of(workload: Workload, flags: Sequence[object], log: Path) -> List[object]:
-    """The command that a user would start."""
+    """Return the command that a user would start."""
     if workload.cards == 1:
         return [sys.executable, "-m", *TRAIN, *flags]
     return [sys.executable, "-m", "inceptionv4.launch", "--ranks", workload.cards, "--log-dir", log,
             *TRAIN, *flags]
 
 
-def measured_epochs(history: Sequence[Dict[str, Any]], workload: Workload) -> List[Epoch]:
-    """The epochs behind the warm-up; CheckFailed unless the history has each one."""
+def measured_epochs(history: Sequence[HistoryLine], workload: Workload) -> List[Epoch]:
+    """Return the epochs after the warm-up; raise CheckFailed unless the history has each one."""
     asked = workload.warmup_epochs + workload.epochs
-    if [line["epoch"] for line in history] != list(range(1, asked + 1)):
+    if [line.epoch for line in history] != list(range(1, asked + 1)):
         raise CheckFailed(f"the history of a run of {asked} epochs has {len(history)} lines")
     return [_epoch(line, workload.steps_per_epoch) for line in history[workload.warmup_epochs:]]
 
 
-def _epoch(line: Dict[str, Any], steps: int) -> Epoch:
-    seconds = line["ms_per_step"] / 1000
-    return Epoch(seconds, seconds + line["seconds_since_last_epoch"] / steps,
-                 line["waiting_for_data"])
+def _epoch(line: HistoryLine, steps: int) -> Epoch:
+    seconds = line.ms_per_step / 1000
+    return Epoch(seconds, seconds + (line.seconds_since_last_epoch or 0) / steps,
+                 line.waiting_for_data)

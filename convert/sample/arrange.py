@@ -1,19 +1,17 @@
-"""The sample in the other layouts in which people have ImageNet."""
+"""The sample rearranged into the other layouts in which people have ImageNet."""
 
 import csv
 import io
 import shutil
 import tarfile
 from pathlib import Path
+from typing import Callable, Optional
 
 import numpy as np
 
-from convert.sources.labels import (KAGGLE_CLASSES, KAGGLE_SOLUTION,
-                                    GroundTruth, find_ground_truth,
-                                    read_ground_truth)
+from convert.sources.labels import (KAGGLE_CLASSES, KAGGLE_SOLUTION, GroundTruth,
+                                    find_ground_truth, read_ground_truth)
 from convert.sources.layouts import KAGGLE_IMAGES
-
-SAMPLE_LAYOUTS = ("flat", "folders", "archives", "kaggle")
 
 
 def arrange_sample(sample: Path, layout: str) -> None:
@@ -22,21 +20,18 @@ def arrange_sample(sample: Path, layout: str) -> None:
     The images and their labels stay the same, and so does ``devkit/data`` with the blacklist;
     ground truth and class map move to where the layout has them.
     """
+    rearrange = SAMPLE_LAYOUTS[layout]
+    if rearrange is None:
+        return
     truth_file = find_ground_truth(sample)
     assert truth_file is not None, f"{sample} is not a sample"
-    truth = read_ground_truth(truth_file)
-    if layout == "folders":
-        _into_class_folders(sample / "val", truth)
-    elif layout == "archives":
-        _into_archives(sample)
-    elif layout == "kaggle":
-        _into_kaggle(sample, truth)
-    if layout != "flat":
-        truth_file.unlink()
-        truth_file.with_name("map_clsloc.txt").unlink()
+    rearrange(sample, read_ground_truth(truth_file))
+    truth_file.unlink()
+    truth_file.with_name("map_clsloc.txt").unlink()
 
 
-def _into_class_folders(val: Path, truth: GroundTruth) -> None:
+def _into_class_folders(sample: Path, truth: GroundTruth) -> None:
+    val = sample / "val"
     for image_id, label in truth.labels.items():
         name = f"ILSVRC2012_val_{image_id:08d}.JPEG"
         folder = val / truth.class_names[label]
@@ -44,8 +39,8 @@ def _into_class_folders(val: Path, truth: GroundTruth) -> None:
         (val / name).rename(folder / name)
 
 
-def _into_archives(sample: Path) -> None:
-    """As ImageNet gives them out: a tar of tars, a tar, a devkit with its classes in meta.mat."""
+def _into_archives(sample: Path, truth: GroundTruth) -> None:
+    """As distributed by ImageNet: a tar of tars, a tar, a devkit with its classes in meta.mat."""
     with tarfile.open(sample / "ILSVRC2012_img_train.tar", "w") as outer:
         for folder in sorted((sample / "train").iterdir()):
             inner = io.BytesIO()
@@ -72,7 +67,7 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 
 
 def _meta(class_map: Path) -> bytes:
-    """`synsets` with an inner node behind the classes, as the devkit's has."""
+    """`synsets` with an inner node after the classes, as in the devkit's."""
     from scipy.io import savemat
     rows = [line.split() for line in class_map.read_text(encoding="utf-8").splitlines()]
     synsets = np.zeros(len(rows) + 1, dtype=[("ILSVRC2012_ID", "O"), ("WNID", "O"),
@@ -99,3 +94,11 @@ def _into_kaggle(sample: Path, truth: GroundTruth) -> None:
     (sample / KAGGLE_CLASSES).write_text(
         "".join(f"{name} a class, of the sample\n" for name in truth.class_names),
         encoding="utf-8")
+
+
+SAMPLE_LAYOUTS: dict[str, Optional[Callable[[Path, GroundTruth], None]]] = {
+    "flat": None,  # as make_sample writes it
+    "folders": _into_class_folders,
+    "archives": _into_archives,
+    "kaggle": _into_kaggle,
+}

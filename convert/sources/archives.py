@@ -1,7 +1,7 @@
-"""Scan inside ImageNet's own tars, read in place: each is a run of bytes at an offset.
+"""Images inside ImageNet's own tars, read in place: each is a run of bytes at an offset.
 
 `ILSVRC2012_img_train.tar` is a tar of 1,000 tars, `<wnid>.tar`, of `<wnid>_N.JPEG`;
-`ILSVRC2012_img_val.tar` holds the 50,000 validation images side by side.
+`ILSVRC2012_img_val.tar` holds the 50,000 validation images in one flat tar.
 """
 
 import tarfile
@@ -9,18 +9,17 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Iterator, Sequence, Tuple
 
 from common.cli import RequestError, progress_bar
-from convert.sources.folders import Scan
-from convert.sources.listing import SourceFile
-from convert.sources.naming import checked_name, validation_id
+from convert.sources.listing import (Scan, SourceFile, checked_name,
+                                     validation_id)
 
 
 def scan_train_archive(archive: Path, extensions: Sequence[str]) -> Scan:
     """List the images of the training tar as ``<wnid>/<wnid>_N.JPEG``.
 
     Raises:
-        RequestError: not a tar, a truncated one, a class without images, or an unsafe member.
+        RequestError: not a tar, a truncated tar, a class without images, or an unsafe member.
     """
-    images = Scan([], [], [])
+    scan = Scan([], [], [])
     with open(archive, "rb") as file, \
             progress_bar(archive.stat().st_size >> 20, f"list {archive.name}", "MB") as bar:
         for inner, offset, size in _members(file, archive, 0, archive.stat().st_size):
@@ -28,49 +27,49 @@ def scan_train_archive(archive: Path, extensions: Sequence[str]) -> Scan:
             if PurePosixPath(inner).suffix != ".tar":
                 raise RequestError(f"'{inner}' in {archive} is not a class tar (<wnid>.tar); give "
                                    "ImageNet's own training archive")
-            if class_name in images.class_names:
-                raise RequestError(f"'{inner}' is twice in {archive}; give ImageNet's own archive")
-            _scan_class_archive(file, archive, class_name, (offset, size), tuple(extensions),
-                                images)
+            if class_name in scan.class_names:
+                raise RequestError(f"'{inner}' appears twice in {archive}; give "
+                                   "ImageNet's own archive")
+            _scan_class_archive(file, archive, class_name, (offset, size), tuple(extensions), scan)
             bar.update((offset + size >> 20) - bar.n)
-    images.class_names.sort()
-    return images
+    scan.class_names.sort()
+    return scan
 
 
 def _scan_class_archive(file: IO[bytes], archive: Path, class_name: str, part: Tuple[int, int],
-                        extensions: tuple, images: Scan) -> None:
-    before = len(images.found)
+                        extensions: tuple, scan: Scan) -> None:
+    before = len(scan.files)
     for member, offset, size in _members(file, archive, *part):
         name = f"{class_name}/{PurePosixPath(member).name}"
         if name.lower().endswith(extensions):
-            images.found.append(SourceFile(name, archive.name, offset, size))
+            scan.files.append(SourceFile(name, archive.name, offset, size))
         else:
-            images.ignored.append(name)
-    if len(images.found) == before:
-        raise RequestError(f"'{class_name}.tar' in {archive} holds no images "
+            scan.ignored.append(name)
+    if len(scan.files) == before:
+        raise RequestError(f"'{class_name}.tar' in {archive} contains no images "
                            f"({' '.join(extensions)}); fetch the archive again")
-    images.class_names.append(class_name)
+    scan.class_names.append(class_name)
 
 
 def scan_val_archive(archive: Path) -> Scan:
     """List the images of the validation tar.
 
     Raises:
-        RequestError: not a tar, a truncated one, or an unsafe member.
+        RequestError: not a tar, a truncated tar, or an unsafe member.
     """
-    images = Scan([], [], [])
+    scan = Scan([], [], [])
     with open(archive, "rb") as file:
         for member, offset, size in _members(file, archive, 0, archive.stat().st_size):
             name = PurePosixPath(member).name
             if validation_id(name) is None:
-                images.ignored.append(name)
+                scan.ignored.append(name)
             else:
-                images.found.append(SourceFile(name, archive.name, offset, size))
-    return images
+                scan.files.append(SourceFile(name, archive.name, offset, size))
+    return scan
 
 
 class _Part:
-    """A read-only file over ``size`` bytes of another from ``start`` on, for tarfile."""
+    """A read-only view of ``size`` bytes of a file from ``start`` on, for tarfile."""
 
     def __init__(self, file: IO[bytes], start: int, size: int) -> None:
         self._file, self._start, self._size, self._at = file, start, size, 0
@@ -100,7 +99,7 @@ def _members(file: IO[bytes], archive: Path, start: int, size: int
                     continue
                 _check_member(member, archive)
                 if member.offset_data + member.size > size:
-                    raise tarfile.ReadError(f"'{member.name}' goes on behind the end")
+                    raise tarfile.ReadError(f"'{member.name}' continues past the end")
                 yield member.name, start + member.offset_data, member.size
     except tarfile.TarError as error:
         raise RequestError(f"{archive} is not a whole tar archive ({error}); "

@@ -1,4 +1,4 @@
-"""Labels of validation images that do not lie in class folders.
+"""Labels: from class folders, or read for validation images that are not in class folders.
 
 The devkit numbers the classes 1 to 1000 in an order of its own (n02119789 is 1), which is not the
 order of the sorted wnids that everybody trains with (n01440764 is 0): `map_clsloc.txt` or
@@ -10,10 +10,10 @@ import io
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, List, Optional, Sequence
 
 from common.cli import RequestError
-from convert.sources.naming import validation_id
+from convert.sources.listing import Entry, SourceFile, validation_id
 
 _TRUTH_ENDING = "validation_ground_truth.txt"
 _MAP_NAME = "map_clsloc.txt"
@@ -26,7 +26,7 @@ KAGGLE_CLASSES = "LOC_synset_mapping.txt"
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The label of every validation image, and where it was read."""
+    """The label of every validation image, and the file it was read from."""
 
     origin: Path
     class_names: List[str]  # sorted wnids: the index is the label
@@ -34,10 +34,10 @@ class GroundTruth:
 
 
 def find_ground_truth(source: Path) -> Optional[Path]:
-    """The one devkit ground truth under ``source``, ``source/data`` or ``source/*/data``, or None.
+    """Return the devkit ground truth in ``source``, ``source/data`` or ``source/*/data``, or None.
 
     Raises:
-        RequestError: there are several.
+        RequestError: several were found.
     """
     folders = [source, source / "data", *sorted(source.glob("*/data"))]
     found = [path for folder in folders for path in sorted(folder.glob(f"*{_TRUTH_ENDING}"))]
@@ -48,7 +48,7 @@ def find_ground_truth(source: Path) -> Optional[Path]:
 
 
 def read_ground_truth(truth: Path) -> GroundTruth:
-    """Read a devkit's ground truth and, beside it, its class map.
+    """Read a devkit's ground truth and the class map next to it.
 
     Raises:
         RequestError: a file is missing or not of its form.
@@ -70,7 +70,8 @@ def read_devkit_archive(archive: Path) -> GroundTruth:
             members = {member.name.rsplit("/", 1)[-1]: member for member in tar if member.isfile()}
             truth = next((name for name in sorted(members) if name.endswith(_TRUTH_ENDING)), None)
             if truth is None:
-                raise RequestError(f"{archive} holds no *{_TRUTH_ENDING}; give the ILSVRC devkit")
+                raise RequestError(f"{archive} contains no *{_TRUTH_ENDING}; give the "
+                                   "ILSVRC devkit")
             files = {name: _read_member(tar, members[name])
                      for name in (truth, _MAP_NAME, _META_NAME) if name in members}
     except (tarfile.TarError, EOFError, OSError) as error:
@@ -81,7 +82,7 @@ def read_devkit_archive(archive: Path) -> GroundTruth:
 
 def _read_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     file = tar.extractfile(member)
-    assert file is not None, member.name  # a plain file: see isfile above
+    assert file is not None, member.name  # a plain file, see isfile above
     return file.read()
 
 
@@ -116,7 +117,7 @@ def _read_classes(origin: Path, read: Callable[[str], Optional[bytes]]) -> Dict[
         return _parse_class_map(f"{_MAP_NAME} of {origin}", text)
     if matlab is not None:
         return _parse_meta(f"{_META_NAME} of {origin}", matlab)
-    raise RequestError(f"{origin} has neither {_MAP_NAME} nor {_META_NAME} beside it, which map "
+    raise RequestError(f"{origin} has neither {_MAP_NAME} nor {_META_NAME} next to it, which map "
                        "devkit ids to wnids; keep the devkit's files together")
 
 
@@ -129,7 +130,7 @@ def _parse_class_map(where: str, data: bytes) -> Dict[int, str]:
             raise RequestError(f"{where}, line {number}: expected 'wnid id name', got "
                                f"'{line[:40]}'; give the devkit's file")
         if int(fields[1]) in wnids or fields[0] in wnids.values():
-            raise RequestError(f"{where}, line {number}: '{fields[0]} {fields[1]}' is there twice; "
+            raise RequestError(f"{where}, line {number}: '{fields[0]} {fields[1]}' appears twice; "
                                "give the devkit's file")
         wnids[int(fields[1])] = fields[0]
     return wnids
@@ -138,7 +139,7 @@ def _parse_class_map(where: str, data: bytes) -> Dict[int, str]:
 def _parse_meta(where: str, data: bytes) -> Dict[int, str]:
     """`synsets` of meta.mat: structs with ILSVRC2012_ID and WNID (devkit readme, section 3)."""
     from scipy.io import \
-        loadmat  # few sources need it: not for every worker's start
+        loadmat  # here, since few sources need it and every worker would load it
     from scipy.io.matlab import MatReadError
     try:
         synsets = loadmat(io.BytesIO(data), squeeze_me=True, struct_as_record=False)["synsets"]
@@ -178,7 +179,7 @@ def _kaggle_classes(path: Path) -> List[str]:
 def _file_text(path: Path) -> str:
     if not path.exists():
         raise RequestError(f"{path} does not exist; Kaggle's {KAGGLE_SOLUTION} and "
-                           f"{KAGGLE_CLASSES} must lie beside the ILSVRC folder")
+                           f"{KAGGLE_CLASSES} must be next to the ILSVRC folder")
     return _text(str(path), path.read_bytes())
 
 
@@ -187,3 +188,54 @@ def _text(where: str, data: bytes) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         raise RequestError(f"{where} is not a text file; give the original file") from None
+
+
+def entries_by_class(files: Sequence[SourceFile], class_names: Sequence[str], split: str
+                     ) -> List[Entry]:
+    """Label images named ``<class>/<file>``; ids are positions in sorted file-name order.
+
+    Validation images with ILSVRC's names keep its ids and are listed by their bare names, as in
+    the official archive, so that every layout gives the same records.
+    """
+    label_of = {name: label for label, name in enumerate(class_names)}
+    ids = [validation_id(file.name.rsplit("/", 1)[-1]) for file in files]
+    if split == "val" and None not in ids:
+        return _in_id_order([
+            Entry(file.name.rsplit("/", 1)[-1], label_of[file.name.split("/", 1)[0]],
+                  image_id or 0, file.container, file.offset, file.size)
+            for file, image_id in zip(files, ids)])
+    return [Entry(file.name, label_of[file.name.split("/", 1)[0]], position, *file[1:])
+            for position, file in enumerate(sorted(files), start=1)]
+
+
+def entries_by_truth(files: Sequence[SourceFile], truth: GroundTruth) -> List[Entry]:
+    """Label images named ``ILSVRC2012_val_NNNNNNNN.JPEG`` by their ids.
+
+    Raises:
+        RequestError: an image without a label, or a label without an image.
+    """
+    entries = []
+    for file in files:
+        image_id = validation_id(file.name)
+        if image_id not in truth.labels:
+            raise RequestError(f"{file.name} has no label: {truth.origin} holds "
+                               f"{len(truth.labels)} labels; give the ground truth of this set")
+        entries.append(Entry(file.name, truth.labels[image_id], image_id, *file[1:]))
+    entries = _in_id_order(entries)
+    if len(entries) != len(truth.labels):
+        missing = min(truth.labels.keys() - {entry.image_id for entry in entries})
+        raise RequestError(f"{truth.origin} holds {len(truth.labels)} labels but there are "
+                           f"{len(entries)} validation images (ILSVRC2012_val_{missing:08d}.JPEG "
+                           "is missing); complete them or give the ground truth of this set")
+    return entries
+
+
+def _in_id_order(entries: List[Entry]) -> List[Entry]:
+    """Return the entries in id order; raise RequestError when two of them have one id."""
+    seen: Dict[int, Entry] = {}
+    for entry in entries:
+        other = seen.setdefault(entry.image_id, entry)
+        if other is not entry:
+            raise RequestError(f"'{other.container}' and '{entry.container}' both have image id "
+                               f"{entry.image_id}; remove one of them")
+    return sorted(entries, key=lambda entry: entry.image_id)

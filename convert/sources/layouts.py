@@ -1,29 +1,47 @@
-"""Recognising how a source is laid out, by looking."""
+"""How a source lies on disk: a description of each layout, and listing a source by it.
 
+A new layout is one more ``SourceLayout`` in ``LAYOUTS``: what it looks like, where its files are,
+how it is recognised, how its images are scanned, and where validation labels come from.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Optional, Sequence
+from typing import Callable, Optional, Sequence
 
 from common.cli import RequestError
 from convert.sources.archives import scan_train_archive, scan_val_archive
-from convert.sources.folders import Scan, scan_class_folders, scan_flat_folder
+from convert.sources.folders import scan_class_folders, scan_flat_folder
 from convert.sources.labels import (KAGGLE_SOLUTION, GroundTruth,
+                                    entries_by_class, entries_by_truth,
                                     find_ground_truth, read_devkit_archive,
                                     read_ground_truth, read_kaggle)
-from convert.sources.listing import Listing, entries_by_class, entries_by_truth
-from convert.sources.naming import IMAGE_EXTENSIONS, validation_id
+from convert.sources.listing import (IMAGE_EXTENSIONS, Listing, Scan,
+                                     validation_id)
 
 SPLITS = ("train", "val")
-LAYOUTS = ("folders", "flat", "archives", "kaggle")
 
 KAGGLE_IMAGES = Path("ILSVRC", "Data", "CLS-LOC")
 
-_NEEDS = """known layouts of SOURCE: \
-folders: SOURCE/SPLIT/CLASS/IMAGE or SOURCE/CLASS/IMAGE; \
-flat (val): SOURCE/val/ILSVRC2012_val_NNNNNNNN.JPEG with the devkit's *validation_ground_truth.txt \
-and map_clsloc.txt or meta.mat in SOURCE/*/data; \
-archives: SOURCE/ILSVRC2012_img_SPLIT.tar, for val also ILSVRC2012_devkit_t12.tar.gz; \
-kaggle: SOURCE/ILSVRC/Data/CLS-LOC/SPLIT, for val also LOC_val_solution.csv and \
-LOC_synset_mapping.txt"""
+
+@dataclass(frozen=True)
+class SourceLayout:
+    """One way in which people have ImageNet on disk.
+
+    Attributes:
+        files: the files that it consists of, for the error that lists all layouts.
+        root: source, split -> the folder that the images' names are relative to.
+        fits: source, root, split -> whether the source looks like this layout.
+        scan: root, split, extensions -> the images of the split.
+        labels: source -> the labels of validation images that are not in class folders; None if
+            the source does not contain them.
+    """
+
+    name: str
+    files: str
+    root: Callable[[Path, str], Path]
+    fits: Callable[[Path, Path, str], bool]
+    scan: Callable[[Path, str, Sequence[str]], Scan]
+    labels: Callable[[Path], Optional[GroundTruth]]
 
 
 def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
@@ -32,8 +50,8 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     """List the images of ``split`` in ``source``.
 
     Args:
-        ground_truth: the devkit's labels, where they are not found beside the images.
-        layout: one of LAYOUTS; by default recognised by looking.
+        ground_truth: the devkit's labels, where they are not found next to the images.
+        layout: a name in ``LAYOUT_NAMES``; by default recognised from the files.
 
     Raises:
         RequestError: the source is missing, empty, fits no layout or several, or contradicts
@@ -41,97 +59,120 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     """
     if not source.is_dir():
         raise RequestError(f"source {source} is not a folder; set --source (make: IMAGENET) to "
-                           "where the images are")
-    layout = layout or _recognise(source, split)
-    root = _root(source, split, layout)
-    images = _scan(root, split, layout, extensions)
-    if not images.found:
+                           "the folder of the images")
+    chosen = (_recognise(source, split) if layout is None else
+              next(known for known in LAYOUTS if known.name == layout))
+    root = chosen.root(source, split)
+    scan = chosen.scan(root, split, extensions)
+    if not scan.files:
         raise _fits_nothing(source, split)
-    if images.class_names:
+    if scan.class_names:
         if ground_truth is not None:
             raise RequestError(f"--ground-truth {ground_truth} is for validation images without "
                                f"class folders, but {root} has class folders; leave it out")
-        class_names = images.class_names
-        entries = entries_by_class(images.found, class_names, split)
+        class_names = scan.class_names
+        entries = entries_by_class(scan.files, class_names, split)
     else:
-        truth = _truth(source, layout, ground_truth)
-        class_names, entries = truth.class_names, entries_by_truth(images.found, truth)
-    return Listing(split, layout, root, class_names, entries, sorted(images.ignored))
+        truth = _truth(source, chosen, ground_truth)
+        class_names, entries = truth.class_names, entries_by_truth(scan.files, truth)
+    return Listing(split, chosen.name, root, class_names, entries, sorted(scan.ignored))
 
 
-def _recognise(source: Path, split: str) -> str:
-    fitting = [layout for layout in LAYOUTS if _fits(source, split, layout)]
+def _recognise(source: Path, split: str) -> SourceLayout:
+    fitting = [known for known in LAYOUTS if known.fits(source, known.root(source, split), split)]
     if not fitting:
         raise _fits_nothing(source, split)
     if len(fitting) > 1:
-        raise RequestError(f"{source} holds a {split} set in several layouts "
-                           f"({', '.join(fitting)}); choose with --layout")
+        raise RequestError(f"{source} contains a {split} set in several layouts "
+                           f"({', '.join(known.name for known in fitting)}); choose one with "
+                           "--layout")
     return fitting[0]
-
-
-def _fits(source: Path, split: str, layout: str) -> bool:
-    root = _root(source, split, layout)
-    if layout == "archives":
-        return _archive(root, split).is_file()
-    if layout == "kaggle":
-        return root.is_dir()
-    if (source / KAGGLE_IMAGES).is_dir() or not root.is_dir():
-        return False
-    flat = split == "val" and _has_numbered_images(root)
-    return flat if layout == "flat" else not flat and _has_class_folders(source, root)
-
-
-def _root(source: Path, split: str, layout: str) -> Path:
-    if layout == "archives":
-        return source
-    if layout == "kaggle":
-        return source / KAGGLE_IMAGES / split
-    return source / split if (source / split).is_dir() else source
-
-
-def _archive(root: Path, split: str) -> Path:
-    return root / f"ILSVRC2012_img_{split}.tar"
-
-
-def _has_numbered_images(root: Path) -> bool:
-    return any(validation_id(item.name) is not None for item in root.iterdir())
-
-
-def _has_class_folders(source: Path, root: Path) -> bool:
-    """Folders named like splits or devkits are not classes: then SOURCE/SPLIT is missing."""
-    not_classes = {*SPLITS, "devkit"} if root == source else set()
-    folders = {item.name for item in root.iterdir() if item.is_dir() and item.name[0] != "."}
-    return bool(folders) and not folders & not_classes
-
-
-def _scan(root: Path, split: str, layout: str, extensions: Sequence[str]) -> Scan:
-    if layout == "archives":
-        archive = _archive(root, split)
-        return (scan_val_archive(archive) if split == "val"
-                else scan_train_archive(archive, extensions))
-    if layout == "flat" or (layout == "kaggle" and split == "val"):
-        return scan_flat_folder(root)
-    return scan_class_folders(root, extensions)
-
-
-def _truth(source: Path, layout: str, given: Optional[Path]) -> GroundTruth:
-    if given is not None:
-        return read_ground_truth(given)
-    if layout == "kaggle":
-        return read_kaggle(source)
-    devkits: List[Path] = sorted(source.glob("ILSVRC*devkit*.tar.gz"))
-    if layout == "archives" and devkits:
-        return read_devkit_archive(devkits[0])
-    found = find_ground_truth(source) or find_ground_truth(source.parent)
-    if found is None:
-        raise RequestError(f"{source} holds validation images whose labels are in the devkit's "
-                           f"*_validation_ground_truth.txt (or Kaggle's {KAGGLE_SOLUTION}): none "
-                           f"found in {source}/*/data; give it with --ground-truth FILE")
-    return read_ground_truth(found)
 
 
 def _fits_nothing(source: Path, split: str) -> RequestError:
     names = sorted(item.name for item in source.iterdir())
-    held = f"{len(names)} things ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
-    return RequestError(f"{source} holds {held if names else 'nothing'}, which fits no layout of a "
-                        f"{split} set; {_NEEDS}")
+    content = (f"contains {', '.join(names[:3])}{' and more' if len(names) > 3 else ''}"
+               if names else "is empty")
+    return RequestError(f"{source} {content}, which fits no layout of a {split} set; known "
+                        "layouts: " + "; ".join(f"{known.name}: {known.files}"
+                                                for known in LAYOUTS))
+
+
+def _truth(source: Path, layout: SourceLayout, given: Optional[Path]) -> GroundTruth:
+    found = layout.labels(source) if given is None else read_ground_truth(given)
+    if found is None:
+        raise RequestError(f"{source} contains validation images without labels: the devkit's "
+                           f"*_validation_ground_truth.txt (or Kaggle's {KAGGLE_SOLUTION}) was "
+                           f"not found in {source}/*/data; give it with --ground-truth FILE")
+    return found
+
+
+def _split_folder(source: Path, split: str) -> Path:
+    return source / split if (source / split).is_dir() else source
+
+
+def _kaggle_folder(source: Path, split: str) -> Path:
+    return source / KAGGLE_IMAGES / split
+
+
+def _archive(source: Path, split: str) -> Path:
+    return source / f"ILSVRC2012_img_{split}.tar"
+
+
+def _fits_folders(source: Path, root: Path, split: str) -> bool:
+    """Class folders, and neither Kaggle's parent folder nor numbered validation images. Folders
+    named like splits or the devkit are not classes: SOURCE/SPLIT is missing then."""
+    if (source / KAGGLE_IMAGES).is_dir() or _fits_flat(source, root, split) or not root.is_dir():
+        return False
+    folders = {item.name for item in root.iterdir() if item.is_dir() and item.name[0] != "."}
+    not_classes = {*SPLITS, "devkit"} if root == source else set()
+    return bool(folders) and not folders & not_classes
+
+
+def _fits_flat(source: Path, root: Path, split: str) -> bool:
+    return (split == "val" and not (source / KAGGLE_IMAGES).is_dir() and root.is_dir()
+            and any(validation_id(item.name) is not None for item in root.iterdir()))
+
+
+def _scan_archive(root: Path, split: str, extensions: Sequence[str]) -> Scan:
+    archive = _archive(root, split)
+    return (scan_val_archive(archive) if split == "val"
+            else scan_train_archive(archive, extensions))
+
+
+def _scan_kaggle(root: Path, split: str, extensions: Sequence[str]) -> Scan:
+    return scan_flat_folder(root) if split == "val" else scan_class_folders(root, extensions)
+
+
+def _devkit_labels(source: Path) -> Optional[GroundTruth]:
+    """The devkit may lie in the source or next to it."""
+    found = find_ground_truth(source) or find_ground_truth(source.parent)
+    return read_ground_truth(found) if found else None
+
+
+def _archived_labels(source: Path) -> Optional[GroundTruth]:
+    devkits = sorted(source.glob("ILSVRC*devkit*.tar.gz"))
+    return read_devkit_archive(devkits[0]) if devkits else _devkit_labels(source)
+
+
+LAYOUTS = (
+    SourceLayout(
+        "folders", "SOURCE/SPLIT/CLASS/IMAGE or SOURCE/CLASS/IMAGE",
+        root=_split_folder, fits=_fits_folders, labels=_devkit_labels,
+        scan=lambda root, split, extensions: scan_class_folders(root, extensions)),
+    SourceLayout(
+        "flat", "(val) SOURCE/val/ILSVRC2012_val_NNNNNNNN.JPEG with the devkit's "
+        "*validation_ground_truth.txt and map_clsloc.txt or meta.mat in SOURCE/*/data",
+        root=_split_folder, fits=_fits_flat, labels=_devkit_labels,
+        scan=lambda root, split, extensions: scan_flat_folder(root)),
+    SourceLayout(
+        "archives", "SOURCE/ILSVRC2012_img_SPLIT.tar, for val also ILSVRC2012_devkit_t12.tar.gz",
+        root=lambda source, split: source, labels=_archived_labels, scan=_scan_archive,
+        fits=lambda source, root, split: _archive(source, split).is_file()),
+    SourceLayout(
+        "kaggle", "SOURCE/ILSVRC/Data/CLS-LOC/SPLIT, for val also LOC_val_solution.csv and "
+        "LOC_synset_mapping.txt",
+        root=_kaggle_folder, labels=read_kaggle, scan=_scan_kaggle,
+        fits=lambda source, root, split: root.is_dir()),
+)
+LAYOUT_NAMES = tuple(layout.name for layout in LAYOUTS)

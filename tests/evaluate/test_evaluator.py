@@ -8,8 +8,7 @@ import pytest
 from mindspore import nn, ops
 
 from common.cli import RequestError
-from evaluate.evaluator import (Evaluator, check_finite, check_rows,
-                                step_shape)
+from evaluate.evaluator import Evaluator, check_finite, check_rows, step_shape
 from evaluate.predictions import gather_predictions
 from evaluate.protocols import protocol_of
 from evaluate.scores import score
@@ -66,7 +65,7 @@ def test_probabilities_are_those_of_the_slow_way(network, every_kind, slow_views
 
 
 def test_crops_of_an_image_differ_so_that_the_comparison_means_something(network, slow_views,
-                                                                        draw):
+                                                                         draw):
     views = slow_views(draw(120, 90), protocol_of(144, 75))
     each = [probabilities_one_by_one(network, view[None]) for view in views[:12]]
     assert np.std(each, axis=0).max() > 0.01

@@ -4,14 +4,17 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 import pytest
+from tiny import build_tiny_network
 
+from common.cli import run_command
 from convert.conversion import convert
 from convert.records.reader import RecordSet, open_records
 from convert.request import Request
-from convert.sample.draw import make_sample
+from convert.sample.official import make_sample
+from train.__main__ import main
 
 CLASSES, TRAIN, VAL = 3, 7, 2  # 21 and 6 images
 
@@ -31,7 +34,7 @@ def records(tmp_path_factory) -> dict[str, RecordSet]:
 
 @pytest.fixture(scope="session")
 def other_records(tmp_path_factory) -> dict[str, RecordSet]:
-    """Of two classes, and so none that a run on ``records`` may be validated with."""
+    """Two classes, so that a run on ``records`` must not be validated with them."""
     return make_records(tmp_path_factory.mktemp("other"), 2, seed=1)
 
 
@@ -71,3 +74,19 @@ def obs(tmp_path, monkeypatch) -> Iterator[Obs]:
     yield Obs(tmp_path / "obs")
     for name in ("moxing", "moxing.file"):  # it has read where this test's bucket is
         sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def tiny_network(monkeypatch) -> None:
+    """Trainers of this process get a network that compiles in a second."""
+    monkeypatch.setattr("train.trainer.build_network", build_tiny_network)
+
+
+@pytest.fixture
+def call(monkeypatch, tiny_network) -> Callable[..., int]:
+    """``python -m train`` in this process, with a network that compiles in a second."""
+    def command(*words: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["train", *map(str, words)])
+        monkeypatch.setattr(sys, "orig_argv", ["/bin/python3", "-m", "train", *map(str, words)])
+        return run_command(main)
+    return command

@@ -1,4 +1,4 @@
-"""Which checkpoints stay, and which one a run goes on from."""
+"""Which checkpoints stay, and which one a run resumes from."""
 
 import mindspore as ms
 import pytest
@@ -22,9 +22,15 @@ def epochs(folder):
 
 
 def test_the_last_ones_stay_in_order_of_steps(tmp_path):
-    for epoch in (1, 2, 30):
-        add(tmp_path, epoch)
-    assert epochs(tmp_path) == [2, 30]
+    """Steps 9, 18, 108 and 270, which as text would be 108, 18, 270, 9."""
+    for epoch in (1, 2, 12, 30):
+        add(tmp_path, epoch, keep=10)
+    assert epochs(tmp_path) == [1, 2, 12, 30]
+    assert newest_complete(tmp_path).meta.step == 270
+    remove_after(tmp_path, 12)
+    assert newest_complete(tmp_path).path.name == "inceptionv4-12_108.ckpt"
+    add(tmp_path, 13, keep=2)
+    assert epochs(tmp_path) == [12, 13]
     assert best_checkpoint(tmp_path) is None
 
 
@@ -56,7 +62,7 @@ def test_a_file_of_another_name_is_none_of_the_runs(tmp_path):
     assert [path.name for path in checkpoints(tmp_path)] == ["inceptionv4-1_9.ckpt"]
 
 
-def test_damaged_ones_behind_the_resumed_epoch_do_not_count_as_the_last(tmp_path):
+def test_damaged_ones_after_the_resumed_epoch_do_not_count_as_the_last(tmp_path):
     for epoch in (1, 2, 3):
         add(tmp_path, epoch, keep=3)
     remove_after(tmp_path, 1)

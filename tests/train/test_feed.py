@@ -1,6 +1,5 @@
-"""The training feed: what an epoch holds, and that it can be had again."""
+"""The training feed: what an epoch holds, and that it can be repeated."""
 
-import os
 import shutil
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from common.cli import RequestError
 from convert.conversion import convert
 from convert.records.reader import open_records
 from convert.request import Request
-from train.feed import seed_of_epoch, training_feed, workers_for
+from train.feed import TrainingFeed, epoch_rows, workers_for
 from train.recipe import PRESETS
 from train.source import open_class_folders
 
@@ -23,8 +22,8 @@ GRADIENT = 200  # pixels
 
 
 def epoch_of(records, recipe=RECIPE, epoch=1, steps=STEPS, rank=0):
-    feed = training_feed(records["train"], recipe, epoch, steps, rank)
-    return list(feed.create_tuple_iterator(num_epochs=1, output_numpy=True))
+    feed = TrainingFeed(records["train"], recipe, steps, rank)
+    return list(feed.epoch(epoch).create_tuple_iterator(num_epochs=1, output_numpy=True))
 
 
 def same(one, other) -> bool:
@@ -50,6 +49,7 @@ def test_an_epoch_depends_on_seed_and_epoch_alone(records):
 
 
 def test_a_steps_limit_takes_the_first_batches(records):
+    assert len(epoch_of(records, steps=2)) == 2
     assert same(epoch_of(records, steps=2), epoch_of(records)[:2])
 
 
@@ -68,7 +68,7 @@ def gradients(tmp_path_factory):
 
 
 def crops_of(records, **changes) -> np.ndarray:
-    """Of 200 crops: width (below 0 where mirrored) and height as shares of the image."""
+    """Return, for 200 crops, width (below 0 where mirrored) and height as shares of the image."""
     recipe = replace(RECIPE, batch_size=40, **changes)
     images = np.concatenate([images for epoch in range(1, 6)
                              for images, _ in epoch_of(records, recipe, epoch, steps=1)])
@@ -150,7 +150,7 @@ def test_images_that_mindspore_would_pass_over_are_noticed(folders, tmp_path):
     shutil.copytree(folders["train"].folder, tmp_path / "train")
     image = next((tmp_path / "train").glob("*/*.JPEG"))
     image.rename(image.with_suffix(".Jpeg"))
-    with pytest.raises(RequestError, match="share is 20 images to MindSpore, 21 by the listing"):
+    with pytest.raises(RequestError, match="finds 20 images for each rank, the listing 21"):
         epoch_of({"train": open_class_folders(tmp_path)})
 
 
@@ -188,6 +188,11 @@ def test_the_host_normalises_where_asked_to(records):
     device, host = (epoch_of(records, replace(RECIPE, normalize_on=where), steps=1)[0][0]
                     for where in ("device", "host"))
     assert host.shape == (4, 3, 75, 75) and host.dtype == np.float32
+    for where, images in (("device", device), ("host", host)):  # what is compiled for
+        empty, labels = TrainingFeed(records["train"], replace(RECIPE, normalize_on=where),
+                                     1).empty_batch()
+        assert (empty.shape, empty.asnumpy().dtype) == (images.shape, images.dtype)
+        assert (labels.shape, labels.asnumpy().dtype) == ((4,), np.int32)
     np.testing.assert_allclose(host, (device.transpose(0, 3, 1, 2) / 127.5 - 1), atol=1e-6)
 
 
@@ -200,12 +205,16 @@ def test_colours_are_varied_where_asked_to(gradients):
 
 
 def test_cores_are_shared_out_among_the_ranks_of_a_host(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(192)))
+    monkeypatch.setattr("train.feed.available_cores", lambda: 192)
     recipe = PRESETS["adsl-8p"]
     assert (workers_for(recipe, 8), workers_for(recipe)) == (24, 192)
     assert workers_for(replace(recipe, workers=5), 8) == 5
 
 
-def test_seeds_of_neighbouring_runs_do_not_coincide():
-    seeds = {seed_of_epoch(seed, epoch) for seed in range(20) for epoch in range(1, 21)}
-    assert len(seeds) == 400
+def test_seeds_of_neighbouring_runs_do_not_coincide(records):
+    seeds = set()
+    for seed in range(10):
+        for epoch in range(1, 11):
+            epoch_rows(records["train"], replace(RECIPE, seed=seed), epoch)
+            seeds.add(ds.config.get_seed())
+    assert len(seeds) == 100

@@ -5,13 +5,15 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from reading import digests
 
 from common.cli import CheckFailed, RequestError, run_command
-from train.modelarts import default_local_dir, main, parse_job
+from train.modelarts import main, parse_job
+from train.recipe import PRESETS
 
 ROOT = Path(__file__).parents[2]
 BOOT_FILE = ROOT / "train" / "modelarts.py"
@@ -23,17 +25,17 @@ STAND_IN_TRAINER = """
 import os, sys, types
 from pathlib import Path
 
-def train(recipe, arguments, after_save):
+def train(request, recipe, after_save):
     from convert.records.reader import open_records
-    print("trains on", open_records(arguments.records).images, recipe.preset, recipe.batch_size,
-          "and", open_records(arguments.val_records).images, "card", os.environ["DEVICE_ID"])
+    print("trains on", open_records(request.records).images, recipe.preset, recipe.batch_size,
+          "and", open_records(request.val_records).images, "card", os.environ["DEVICE_ID"])
     if os.environ["RANK_ID"] == "0":
-        arguments.run.mkdir(parents=True)
-        (arguments.run / "config.json").write_text("{}")
-        after_save(arguments.run)
+        request.run.mkdir(parents=True)
+        (request.run / "config.json").write_text("{}")
+        after_save()
 
 sys.modules["train.command"] = types.ModuleType("train.command")
-sys.modules["train.command"].train = train
+sys.modules["train.command"].train = sys.modules["train.command"].dry_run = train
 """
 
 
@@ -53,14 +55,14 @@ def start(folder: Path, *arguments: object, program: Path = BOOT_FILE,
 
 @pytest.fixture
 def trained(monkeypatch) -> list:
-    """The trainer's calls; it writes a config, calls ``after_save`` and appends its arguments."""
+    """The trainer's requests; it writes a config and calls ``after_save``."""
     calls = []
 
-    def train(recipe, arguments, after_save):
-        arguments.run.mkdir(parents=True, exist_ok=True)
-        (arguments.run / "config.json").write_text("{}")
-        after_save(arguments.run)
-        calls.append((recipe, arguments))
+    def train(request, recipe, after_save=lambda: None):
+        request.run.mkdir(parents=True, exist_ok=True)
+        (request.run / "config.json").write_text("{}")
+        after_save()
+        calls.append(request)
     monkeypatch.setattr("train.command.train", train)
     return calls
 
@@ -74,14 +76,14 @@ def data(obs, records) -> str:
 
 
 def test_arguments_are_sorted_into_ours_the_trainings_and_unknown_ones():
-    job = parse_job(["--data_url=/in/", "--num_gpus=8", "--preset=adsl-8p", "--batch_size=64",
-                     "--train_url=/out", "--init_method", "tcp://x:1", "--label-smoothing", "0.2",
-                     "--node", "8", "--keep", "8"])
+    job, request, recipe, ignored = parse_job(
+        ["--data_url=/in/", "--num_gpus=8", "--preset=adsl-8p", "--batch_size=64",
+         "--train_url=/out", "--init_method", "tcp://x:1", "--label-smoothing", "0.2",
+         "--node", "8", "--keep", "8"])
     assert (job.data_url, job.train_url) == ("/in/", "/out")
-    assert job.arguments.preset == "adsl-8p" and job.arguments.batch_size == 64
-    assert job.arguments.label_smoothing == 0.2 and job.arguments.keep == 8
-    assert (job.arguments.records, job.arguments.run) == (Path("/in/train"), Path("/out"))
-    assert job.ignored == ["--num_gpus=8", "--init_method", "tcp://x:1", "--node", "8"]
+    assert recipe == replace(PRESETS["adsl-8p"], batch_size=64, label_smoothing=0.2)
+    assert (request.records, request.run, request.keep) == (Path("/in/train"), Path("/out"), 8)
+    assert ignored == ["--num_gpus=8", "--init_method", "tcp://x:1", "--node", "8"]
 
 
 @pytest.mark.parametrize("words, resume, scale_lr", [
@@ -89,8 +91,8 @@ def test_arguments_are_sorted_into_ours_the_trainings_and_unknown_ones():
     (["--resume", "--scale-lr=false"], True, False),
     (["--resume=False", "--no-scale-lr"], False, False)])
 def test_a_switch_may_have_a_value(words, resume, scale_lr):
-    arguments = parse_job(["--data_url=a", "--train_url=b", *words]).arguments
-    assert (arguments.resume, arguments.scale_lr) == (resume, scale_lr)
+    _, request, recipe, _ = parse_job(["--data_url=a", "--train_url=b", "--preset=adsl-8p", *words])
+    assert (request.resume, recipe.scale_lr) == (resume, scale_lr)
 
 
 @pytest.mark.parametrize("words, named", [
@@ -106,27 +108,18 @@ def test_a_wrong_argument_is_named(words, named):
 
 def test_runs_of_different_places_have_different_folders(tmp_path):
     def run(url):
-        return parse_job(["--data_url=a", f"--train_url={url}", f"--local_dir={tmp_path}"]
-                         ).arguments.run
+        return parse_job(["--data_url=a", f"--train_url={url}", f"--local_dir={tmp_path}"])[1].run
     assert run("obs://a/run") == run("obs://a/run/") != run("obs://b/run")
     assert run("obs://a/run").is_relative_to(tmp_path)
-
-
-def test_copies_lie_on_the_platforms_disk_where_there_is_one(monkeypatch, tmp_path):
-    monkeypatch.setattr("train.modelarts.CACHE", tmp_path)
-    assert default_local_dir() == tmp_path
-    monkeypatch.setattr("train.modelarts.CACHE", tmp_path / "missing")
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    assert default_local_dir().is_relative_to(tmp_path / "temporary")
 
 
 def test_local_paths_are_used_in_place(monkeypatch, trained, records, tmp_path, capsys):
     folder = records["train"].folder.parent
     assert call(monkeypatch, f"--data_url={folder}", f"--train_url={tmp_path / 'run'}",
                 f"--local_dir={tmp_path / 'host'}", "--num_gpus=1", "--device_target=Ascend") == 0
-    (_, arguments), = trained
-    assert (arguments.records, arguments.val_records) == (folder / "train", folder / "val")
-    assert arguments.run == tmp_path / "run" and not (tmp_path / "host").exists()
+    request, = trained
+    assert (request.records, request.val_records) == (folder / "train", folder / "val")
+    assert request.run == tmp_path / "run" and not (tmp_path / "host").exists()
     note, = capsys.readouterr().err.splitlines()
     assert note.startswith("note: ") and note.endswith(": --num_gpus=1 --device_target=Ascend")
 
@@ -137,7 +130,7 @@ def test_validation_records_may_be_missing(monkeypatch, trained, obs, data, tmp_
     assert call(monkeypatch, *flags, f"--train_url={tmp_path / 'a'}") == 0
     (obs.bucket / "data" / "val").rename(obs.bucket / "elsewhere")
     assert call(monkeypatch, *flags, f"--train_url={tmp_path / 'b'}") == 0
-    (_, first), (_, second) = trained
+    first, second = trained
     assert first.val_records.is_dir() and second.val_records is None
     assert "obs://bucket/data has no val/" in capsys.readouterr().out
 
@@ -152,7 +145,7 @@ def test_a_run_in_use_is_refused_before_anything_is_copied(monkeypatch, trained,
     assert not trained and not obs.calls("copy_parallel")
 
 
-def test_a_run_goes_on_from_what_obs_holds(monkeypatch, trained, obs, data, tmp_path):
+def test_a_run_resumes_from_what_obs_has(monkeypatch, trained, obs, data, tmp_path):
     folder = obs.bucket / "run" / "checkpoints"
     folder.mkdir(parents=True)
     for name in ("inceptionv4-1_9.ckpt", "inceptionv4-1_9.meta"):
@@ -160,9 +153,9 @@ def test_a_run_goes_on_from_what_obs_holds(monkeypatch, trained, obs, data, tmp_
     (obs.bucket / "run" / "history.jsonl").write_text("{}\n")
     assert call(monkeypatch, f"--data_url={data}", f"--local_dir={tmp_path}",
                 "--train_url=obs://bucket/run", "--resume=true") == 0
-    (_, arguments), = trained
-    assert arguments.resume
-    assert (arguments.run / "checkpoints" / "inceptionv4-1_9.ckpt").exists()
+    request, = trained
+    assert request.resume
+    assert (request.run / "checkpoints" / "inceptionv4-1_9.ckpt").exists()
     assert (obs.bucket / "run" / "config.json").exists()
 
 
@@ -171,20 +164,20 @@ def test_a_run_that_could_not_be_copied_ends_with_exit_code_2(monkeypatch, train
     flags = (f"--data_url={data}", f"--local_dir={tmp_path}", "--train_url=obs://bucket/run")
     obs.spoil("copy", "raise", after=2, times=2)  # after both manifests
     assert call(monkeypatch, *flags) == 2
-    (_, arguments), = trained
+    request, = trained
     *warnings, error = capsys.readouterr().err.splitlines()
     assert [line.split()[0] for line in warnings] == ["warning:", "warning:"]
-    assert error.startswith("error: ") and str(arguments.run) in error
-    assert (arguments.run / "config.json").exists()
+    assert error.startswith("error: ") and str(request.run) in error
+    assert (request.run / "config.json").exists()
 
 
-def test_what_ended_the_training_is_told_and_the_run_copied(monkeypatch, obs, data, tmp_path,
-                                                            capsys):
-    def train(recipe, arguments, after_save):
-        arguments.run.mkdir(parents=True)
-        (arguments.run / "config.json").write_text("{}")
+def test_what_ended_the_training_is_the_error_and_the_run_is_copied(monkeypatch, obs, data,
+                                                                    tmp_path, capsys):
+    def train(request, recipe, after_save):
+        request.run.mkdir(parents=True)
+        (request.run / "config.json").write_text("{}")
         obs.spoil("copy", "raise")
-        after_save(arguments.run)
+        after_save()
         raise CheckFailed("the loss is nan")
     monkeypatch.setattr("train.command.train", train)
     assert call(monkeypatch, f"--data_url={data}", f"--local_dir={tmp_path}",
@@ -200,7 +193,7 @@ def test_a_dry_run_trains_nothing(monkeypatch, trained, data, tmp_path, capsys):
     assert json.loads((tmp_path / "run" / "plan.json").read_text())["global_batch"] == 16
 
 
-def test_the_platforms_launcher_starts_it_once_a_card(obs, data, tmp_path, monkeypatch):
+def test_the_platforms_launcher_starts_it_once_per_card(obs, data, tmp_path, monkeypatch):
     """As a script, in a folder of its own, all at once; the records are copied once."""
     (tmp_path / "sitecustomize.py").write_text(STAND_IN_TRAINER)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]]))

@@ -12,15 +12,15 @@ import pytest
 
 from common.cli import RequestError
 from convert.records.reader import open_records
-from train.obs import bring_records, call_moxing, replaced_folder
+from train.obs import call_moxing, fetch_records, replaced_folder
 
 ROOT = Path(__file__).parents[2]
-BRING = ("import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); "
-         "from train.obs import bring_records; bring_records(sys.argv[2], Path(sys.argv[3]))")
+FETCH = ("import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); "
+         "from train.obs import fetch_records; fetch_records(sys.argv[2], Path(sys.argv[3]))")
 
 
 def start(source: str, place: Path) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", BRING, str(ROOT), source, str(place)])
+    return subprocess.Popen([sys.executable, "-c", FETCH, str(ROOT), source, str(place)])
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def names(folder: Path) -> list[str]:
 
 def test_a_record_set_is_copied_and_then_used(obs, source, records, tmp_path):
     for _ in range(2):
-        bring_records(source, tmp_path / "host" / "train")
+        fetch_records(source, tmp_path / "host" / "train")
     assert open_records(tmp_path / "host" / "train").sha256 == records["train"].sha256
     assert len(obs.calls("copy_parallel")) == 1
     assert names(tmp_path / "host") == [".train.lock", "train"]
@@ -61,22 +61,22 @@ def test_another_process_takes_over_from_a_killed_one(obs, source, tmp_path):
 
 
 def test_a_stale_copy_of_another_set_is_replaced(obs, source, records, other_records, tmp_path):
-    bring_records(source, tmp_path / "train")
+    fetch_records(source, tmp_path / "train")
     obs.put(other_records["train"].folder, "data/train")
-    bring_records(source, tmp_path / "train")
+    fetch_records(source, tmp_path / "train")
     assert open_records(tmp_path / "train").sha256 == other_records["train"].sha256
     assert names(tmp_path / "train") == names(other_records["train"].folder)
 
 
 @pytest.mark.parametrize("damage", ["cut", "removed", "manifest"])
 def test_a_damaged_copy_is_made_again(obs, source, tmp_path, damage):
-    bring_records(source, tmp_path / "train")
+    fetch_records(source, tmp_path / "train")
     shard = Path(open_records(tmp_path / "train").files[-1])
     if damage == "cut":
         shard.write_bytes(shard.read_bytes()[:-1])
     else:
         (shard if damage == "removed" else tmp_path / "train" / "manifest.json").unlink()
-    bring_records(source, tmp_path / "train")
+    fetch_records(source, tmp_path / "train")
     open_records(tmp_path / "train")
     assert len(obs.calls("copy_parallel")) == 2
 
@@ -85,9 +85,9 @@ def test_a_damaged_copy_is_made_again(obs, source, tmp_path, damage):
 def test_a_failed_copy_leaves_nothing_and_may_be_tried_again(obs, source, tmp_path, how, named):
     obs.spoil("copy_parallel", how)
     with pytest.raises(RequestError, match=named):
-        bring_records(source, tmp_path / "host" / "train")
+        fetch_records(source, tmp_path / "host" / "train")
     assert names(tmp_path / "host") == [".train.lock"]
-    bring_records(source, tmp_path / "host" / "train")
+    fetch_records(source, tmp_path / "host" / "train")
     open_records(tmp_path / "host" / "train")
 
 
@@ -97,13 +97,13 @@ def test_a_record_set_that_does_not_fit_is_not_begun(obs, source, tmp_path):
     manifest["shards"][0]["bytes"] = shutil.disk_usage(tmp_path).total + 1
     path.write_text(json.dumps(manifest))
     with pytest.raises(RequestError, match="--local_dir"):
-        bring_records(source, tmp_path / "train")
+        fetch_records(source, tmp_path / "train")
     assert not obs.calls("copy_parallel")
 
 
 def test_a_folder_without_a_manifest_is_named(obs, tmp_path):
     with pytest.raises(RequestError, match="obs://bucket/nowhere is not a record set"):
-        bring_records("obs://bucket/nowhere", tmp_path / "train")
+        fetch_records("obs://bucket/nowhere", tmp_path / "train")
 
 
 def test_without_moxing_the_path_is_named(monkeypatch):

@@ -70,3 +70,6 @@ def test_other_classes_in_the_validation_set_are_refused(records, other_records)
     check_validation(records["train"], records["val"])
     with pytest.raises(RequestError, match="3 classes.*2.*same source"):
         check_validation(records["train"], other_records["val"])
+    swapped = SimpleNamespace(class_names=records["val"].class_names[::-1], folder="swapped")
+    with pytest.raises(RequestError, match="3 classes, swapped 3; convert both"):
+        check_validation(records["train"], swapped)

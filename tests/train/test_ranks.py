@@ -1,14 +1,16 @@
-"""Two ranks: trained, scored, killed, resumed; and what they must not disagree on."""
+"""Two ranks: trained, scored, resumed; what they must agree on; and their steps against those of
+one process."""
 
 import json
 import os
-import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rank_session import train_on_fixed_batches
 
 from inceptionv4.checkpoint import read_checkpoint
 from train.checkpoints import checkpoints
@@ -17,71 +19,52 @@ ROOT = Path(__file__).parents[2]
 FLAGS = ("--epochs", 2, "--batch-size", 3, "--workers", 1, "--dropout-keep", 0.5, "--device", "CPU")
 
 
-def two_ranks(log, module, *words) -> subprocess.CompletedProcess:
-    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests" / "train")))
-    return subprocess.run([sys.executable, "-m", "inceptionv4.launch", "--ranks", "2", "--log-dir",
-                           str(log), module, *map(str, words)], cwd=ROOT, text=True,
-                          capture_output=True, env={**os.environ, "PYTHONPATH": paths})
-
-
-def train(records, run, kill, *flags) -> subprocess.CompletedProcess:
-    return two_ranks(run.with_name(f"{run.name}-log"), "tiny", kill, "--records",
-                     records["train"].folder, "--val-records", records["val"].folder, "--run", run,
-                     *FLAGS, *flags)
-
-
 @pytest.fixture(scope="module")
-def undisturbed(records, tmp_path_factory) -> Path:
-    run = tmp_path_factory.mktemp("ranks") / "run"
-    done = train(records, run, "never")
+def session(records, tmp_path_factory) -> tuple[Path, str]:
+    """The folder of the runs that ``rank_session`` makes, and what the launcher printed."""
+    root = tmp_path_factory.mktemp("ranks")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ("--ranks", 2, "--port", port, "--log-dir", root / "log", "rank_session", root,
+             "--records", records["train"].folder, "--val-records", records["val"].folder, *FLAGS)
+    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests" / "train")))
+    done = subprocess.run([sys.executable, "-m", "inceptionv4.launch", *map(str, words)], cwd=ROOT,
+                          text=True, capture_output=True, env={**os.environ, "PYTHONPATH": paths})
     assert done.returncode == 0, done.stderr
-    return run
+    return root, done.stdout
 
 
-def state_of(run) -> dict:
-    return read_checkpoint(checkpoints(run / "checkpoints")[-1])[1]
-
-
-def test_rank_0_scores_while_the_other_waits(undisturbed):
-    lines = [json.loads(line) for line in (undisturbed / "history.jsonl").read_text().splitlines()]
+def test_rank_0_scores_and_saves_while_the_other_waits(session):
+    run, printed = session[0] / "undisturbed", session[1]
+    lines = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
     assert [(line["epoch"], line["step"]) for line in lines] == [(1, 3), (2, 6)]
     assert all("full_top1_error" in line for line in lines)
-
-
-def test_two_ranks_share_a_step_and_one_of_them_saves(undisturbed):
-    plan = json.loads((undisturbed / "plan.json").read_text())
+    plan = json.loads((run / "plan.json").read_text())
     assert (plan["global_batch"], plan["steps_per_epoch"], plan["steps"]) == (6, 3, 6)
-    assert {path.name for path in (undisturbed / "checkpoints").glob("*.ckpt")} == {
-        "inceptionv4-1_3.ckpt", "inceptionv4-2_6.ckpt"}
+    assert [path.name for path in checkpoints(run / "checkpoints")] == [
+        "inceptionv4-1_3.ckpt", "inceptionv4-2_6.ckpt"]
+    assert printed.count("epoch 1: loss") == 1  # rank 0 is shown, and it alone
 
 
-def test_killed_and_resumed_two_ranks_end_alike(records, undisturbed, tmp_path):
-    killed = train(records, tmp_path / "run", "step:5")
-    assert killed.returncode == 1 and "was killed by signal 9" in killed.stderr
-    done = train(records, tmp_path / "run", "never", "--resume")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("epoch 2: loss") == 1  # rank 0 is shown, and it alone
-    one, other = state_of(tmp_path / "run"), state_of(undisturbed)
+def test_resumed_two_ranks_end_alike(session):
+    one, other = (read_checkpoint(checkpoints(session[0] / run / "checkpoints")[-1])[1]
+                  for run in ("resumed", "undisturbed"))
+    assert one.keys() == other.keys()
     assert [name for name in one
             if not np.array_equal(one[name].asnumpy(), other[name].asnumpy())] == []
 
 
-def test_ranks_that_find_different_checkpoints_are_refused(undisturbed, tmp_path, records):
-    """As hosts would that do not see the same folder: rank 1 is shown one without the last."""
-    runs = [shutil.copytree(undisturbed, tmp_path / f"run{rank}") for rank in (0, 1)]
-    for path in (runs[1] / "checkpoints").glob("inceptionv4-2_*"):
-        path.unlink()
-    (tmp_path / "apart.py").write_text(
-        "import os, sys, tiny\n"
-        "sys.argv[sys.argv.index('--run') + 1] += os.environ['RANK_ID']\n"
-        "from common.cli import run_command\n"
-        "sys.exit(run_command(tiny.main))\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "inceptionv4.launch", "--ranks", "2", "--log-dir",
-         str(tmp_path / "log"), "apart", "never", "--records", str(records["train"].folder),
-         "--val-records", str(records["val"].folder), "--run", str(tmp_path / "run"),
-         *map(str, FLAGS), "--resume"], cwd=ROOT, text=True, capture_output=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(
-            map(str, (ROOT, ROOT / "tests" / "train", tmp_path)))})
-    assert done.returncode == 2
-    assert "the ranks would go on from different checkpoints" in done.stderr
+def test_ranks_that_find_different_checkpoints_are_refused(session):
+    for rank, step in ((0, 3), (1, 0)):
+        refusal, _ = json.loads((session[0] / f"{rank}.json").read_text())
+        assert ("the ranks would resume from different checkpoints (this one from step "
+                f"{step})") in refusal
+
+
+def test_two_ranks_give_the_losses_of_one_process(session):
+    alone = train_on_fixed_batches(0, 1)
+    together = [json.loads((session[0] / f"{rank}.json").read_text())[1] for rank in (0, 1)]
+    assert together[0] == together[1]
+    assert max(alone) - min(alone) > 0.01
+    np.testing.assert_allclose(together[0], alone, atol=1e-5)

@@ -21,13 +21,19 @@ STEPS = 4  # an epoch
 # Each epoch moves history, .ckpt and .meta to their places; before the first, plan and config.
 FLAGS = ("--epochs", EPOCHS, "--batch-size", 5, "--workers", 1, "--dropout-keep", 0.5, "--device",
          "CPU", "--keep", 1)
+SEED_RECIPE = ("--preset", "adsl-1p", "--image-size", 75)  # another optimiser than smoke's
 
 
-def tiny(kill, records, folder, *flags) -> subprocess.CompletedProcess:
-    words = (ROOT / "tests" / "train" / "tiny.py", kill, "--records", records["train"].folder,
-             "--val-records", records["val"].folder, "--run", folder, *FLAGS, *flags)
-    return subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, text=True,
+def words_of(records, folder, *flags) -> list:
+    return ["--records", records["train"].folder, "--val-records", records["val"].folder, "--run",
+            folder, *FLAGS, *flags]
+
+
+def killed_run(kill, records, folder, *flags) -> None:
+    words = (ROOT / "tests" / "train" / "tiny.py", kill, *words_of(records, folder, *flags))
+    done = subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, text=True,
                           capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == -signal.SIGKILL, done.stderr
 
 
 def history_of(folder) -> list:
@@ -41,102 +47,137 @@ def weights_of(folder) -> dict:
     return {name: value.asnumpy() for name, value in state.items()}
 
 
-def check_same(one, other) -> None:
+def check_ends_alike(folder, undisturbed):
+    one, other = weights_of(folder), weights_of(undisturbed)
     assert one.keys() == other.keys()
     assert [name for name in one if not np.array_equal(one[name], other[name])] == []
-
-
-@pytest.fixture(scope="module")
-def undisturbed(records, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "undisturbed"
-    done = tiny("never", records, folder)
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-def check_ends_alike(folder, undisturbed):
-    check_same(weights_of(folder), weights_of(undisturbed))
     assert history_of(folder) == history_of(undisturbed)
     names = [{path.relative_to(run) for path in run.rglob("*") if "tensorboard" not in str(path)}
              for run in (folder, undisturbed)]
     assert names[0] == names[1]
 
 
+@pytest.fixture(scope="module")
+def undisturbed(records, tmp_path_factory) -> Path:
+    """Made by a process of its own: the tests below compare it with runs within this one."""
+    folder = tmp_path_factory.mktemp("runs") / "undisturbed"
+    words = (ROOT / "tests" / "train" / "tiny.py", "never", *words_of(records, folder))
+    done = subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, text=True,
+                          capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def run(undisturbed, tmp_path) -> Path:
+    """A copy of the finished run."""
+    return shutil.copytree(undisturbed, tmp_path / "run")
+
+
+def change_config(folder, **changes) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(
+        {name: value for name, value in {**config, **changes}.items() if value != "removed"}))
+
+
 @pytest.mark.parametrize("kill", [
-    "step:1",   # within the first epoch, before there is a checkpoint
     "move:2",   # the plan is there, the config is not
     "move:4",   # the first epoch has its line of history, its checkpoint is not in place
     "move:8",   # the second .ckpt is in place, its .meta is not: a torn checkpoint
     "step:11",  # within the third epoch
 ])
-def test_killed_and_resumed_it_ends_alike(records, undisturbed, tmp_path, kill):
+def test_killed_and_resumed_it_ends_alike(records, undisturbed, call, tmp_path, capfd, kill):
     folder = tmp_path / "run"
-    killed = tiny(kill, records, folder)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    done = tiny("never", records, folder, "--resume")
-    assert done.returncode == 0, done.stderr
-    assert ("torn" in done.stderr) == (kill == "move:8")
+    killed_run(kill, records, folder)
+    assert call(*words_of(records, folder, "--resume")) == 0
+    assert ("torn" in capfd.readouterr().err) == (kill == "move:8")
     check_ends_alike(folder, undisturbed)
 
 
-def test_with_the_seeds_recipe_it_ends_alike_too(records, tmp_path):
-    """The runs above are of the preset smoke, whose optimiser is another one."""
-    recipe = ("--preset", "adsl-1p", "--image-size", 75)
-    assert tiny("never", records, tmp_path / "undisturbed", *recipe).returncode == 0
-    assert tiny("step:9", records, tmp_path / "run", *recipe).returncode == -signal.SIGKILL
-    done = tiny("never", records, tmp_path / "run", *recipe, "--resume")
-    assert done.returncode == 0, done.stderr
+def test_with_the_seeds_recipe_it_ends_alike_too(records, call, tmp_path):
+    killed_run("step:9", records, tmp_path / "run", *SEED_RECIPE)
+    assert call(*words_of(records, tmp_path / "undisturbed", *SEED_RECIPE)) == 0
+    assert call(*words_of(records, tmp_path / "run", *SEED_RECIPE, "--resume")) == 0
     check_ends_alike(tmp_path / "run", tmp_path / "undisturbed")
 
 
-def test_resumed_when_all_is_done_it_changes_nothing(records, undisturbed, tmp_path):
-    folder = shutil.copytree(undisturbed, tmp_path / "run")
-    done = tiny("never", records, folder, "--resume")
-    assert done.returncode == 0, done.stderr
-    check_ends_alike(folder, undisturbed)
+def test_resumed_when_all_is_done_it_changes_nothing(records, undisturbed, call, run, capfd):
+    """And it keeps the command that the run was started with."""
+    before = files_of(run)
+    assert call(*words_of(records, run, "--resume", "--dry-run")) == 0
+    assert files_of(run) == before
+    first = json.loads((run / "config.json").read_text())["argv"]
+    assert first == ["python", str(ROOT / "tests" / "train" / "tiny.py"), "never",
+                     *map(str, words_of(records, undisturbed))]
+    assert call(*words_of(records, run, "--resume")) == 0
+    assert f"resuming {run}: epoch 3 is the last one saved" in capfd.readouterr().out
+    check_ends_alike(run, undisturbed)
+    assert json.loads((run / "config.json").read_text())["argv"] == first
 
 
-def test_resume_without_a_run_starts_one(records, undisturbed, tmp_path):
-    assert tiny("never", records, tmp_path / "run", "--resume").returncode == 0
+def test_a_run_of_an_older_version_without_argv_resumes(records, undisturbed, call, run):
+    change_config(run, argv="removed")
+    assert call(*words_of(records, run, "--resume")) == 0
+    check_ends_alike(run, undisturbed)
+
+
+def test_resume_without_a_run_starts_one(records, undisturbed, call, tmp_path):
+    assert call(*words_of(records, tmp_path / "run", "--resume")) == 0
     check_ends_alike(tmp_path / "run", undisturbed)
 
 
+def files_of(folder) -> dict:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")
+            if path.is_file() and path.name != ".lock"}
+
+
+@pytest.mark.parametrize("dry_run", [(), ("--dry-run",)])
 @pytest.mark.parametrize("flags, words", [
-    (("--seed", 7), "seed: there 0, now 7"),
-    (("--batch-size", 4), "batch_size: there 5, now 4")])
-def test_another_recipe_is_refused_and_both_are_named(records, undisturbed, flags, words):
-    before = sorted(undisturbed.rglob("*"))
-    done = tiny("never", records, undisturbed, "--resume", *flags)
-    assert done.returncode == 2
-    error, = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert words in error and str(undisturbed) in error
-    assert sorted(undisturbed.rglob("*")) == before
+    (("--seed", 7), "seed: was 0, now 7"),
+    (("--batch-size", 4), "batch_size: was 5, now 4"),
+    (("--weight-decay", 0.1), "weight_decay: was 0.0, now 0.1")])
+def test_another_recipe_is_refused_and_both_are_named(records, undisturbed, call, capfd, flags,
+                                                      words, dry_run):
+    before = files_of(undisturbed)
+    assert call(*words_of(records, undisturbed, "--resume", *flags, *dry_run)) == 2
+    error, = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert f"({words})" in error and str(undisturbed) in error
+    assert files_of(undisturbed) == before
 
 
-def test_a_run_without_resume_names_the_flag(records, undisturbed):
-    done = tiny("never", records, undisturbed)
-    assert done.returncode == 2
-    assert "is in use" in done.stderr and "--resume" in done.stderr
+def test_other_data_are_refused(records, other_records, call, run, capfd):
+    """Found by their digest, wherever they lie."""
+    moved = shutil.copytree(records["train"].folder, run.with_name("moved"))
+    assert call("--records", moved, "--val-records", records["val"].folder, "--run", run, *FLAGS,
+                "--resume") == 0
+    assert json.loads((run / "config.json").read_text())["data"] == str(moved)
+    for train, val, key in ((other_records["train"], other_records["val"], "data_sha256"),
+                            (records["train"], None, "val_records_sha256")):
+        words = ["--records", train.folder, "--run", run, *FLAGS, "--batch-size", 5, "--resume"]
+        assert call(*words, *(["--val-records", val.folder] if val else [])) == 2
+        assert f"{key}: was" in capfd.readouterr().err
 
 
-def test_a_run_that_goes_on_elsewhere_is_left_alone(records, undisturbed, tmp_path):
-    folder = shutil.copytree(undisturbed, tmp_path / "run")
-    with locked_run(folder):
-        done = tiny("never", records, folder, "--resume")
-    assert done.returncode == 2 and "another process trains there" in done.stderr
+def test_a_run_without_resume_names_the_flag(records, undisturbed, call, capfd):
+    assert call(*words_of(records, undisturbed)) == 2
+    error = capfd.readouterr().err
+    assert "is in use" in error and "--resume" in error
 
 
-def test_other_workers_are_a_warning(records, undisturbed, tmp_path):
-    folder = shutil.copytree(undisturbed, tmp_path / "run")
-    done = tiny("never", records, folder, "--resume", "--workers", 2)
-    assert done.returncode == 0 and "warning: 1 workers decoded" in done.stderr
+def test_a_run_that_another_process_trains_is_left_alone(records, call, run, capfd):
+    with locked_run(run):
+        assert call(*words_of(records, run, "--resume")) == 2
+    assert "another process trains there" in capfd.readouterr().err
 
 
-def test_a_dry_run_of_another_recipe_leaves_the_plan(records, undisturbed):
-    words = ("--records", records["train"].folder, "--val-records", records["val"].folder,
-             "--run", undisturbed, *FLAGS, "--resume", "--seed", 7, "--dry-run")
-    before = (undisturbed / "plan.json").stat().st_mtime_ns
-    done = subprocess.run([sys.executable, "-m", "train", *map(str, words)], cwd=ROOT, text=True,
-                          capture_output=True)
-    assert done.returncode == 2 and "seed: there 0, now 7" in done.stderr
-    assert (undisturbed / "plan.json").stat().st_mtime_ns == before
+def test_a_resumed_run_keeps_its_workers_unless_it_is_given_others(records, call, run, capfd,
+                                                                   monkeypatch):
+    words = [word for word in words_of(records, run, "--resume")]
+    without = [word for place, word in enumerate(words)
+               if "--workers" not in (word, words[place - 1])]
+    monkeypatch.setattr("train.feed.available_cores", lambda: 2)
+    assert call(*without) == 0
+    assert json.loads((run / "config.json").read_text())["workers"] == 1
+    assert "workers decoded" not in capfd.readouterr().err
+    assert call(*words, "--workers", 2) == 0
+    assert "warning: 1 workers decoded for each rank before, now 2" in capfd.readouterr().err

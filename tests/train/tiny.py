@@ -1,5 +1,5 @@
 """``python tests/train/tiny.py KILL … arguments of python -m train``: the same program with a
-network that compiles in seconds, killed by SIGKILL at the moment that KILL names.
+network that compiles in a second, killed by SIGKILL at the moment that KILL names.
 
 KILL is ``never``, ``step:N`` (before the N-th step of this process), or ``move:N`` (before the N-th
 move of a file to its final name).
@@ -34,7 +34,7 @@ class TinyNetwork(nn.Cell):
 
 
 def build_tiny_network(recipe: Recipe, num_classes: int) -> TinyNetwork:
-    """In place of ``train.trainer.build_network``."""
+    """Stand in for ``train.trainer.build_network``."""
     return TinyNetwork(num_classes, recipe.batch_norm_decay, recipe.dropout_keep)
 
 
@@ -55,7 +55,7 @@ def main() -> None:
     from train.__main__ import main as train
     trainer.build_network = build_tiny_network
     if moment == "step":
-        kill_before(trainer.Trainer, "_look", int(number))
+        kill_before(trainer.Trainer, "_checked_losses", int(number))
     elif moment == "move":
         kill_before(os, "replace", int(number))
     train()

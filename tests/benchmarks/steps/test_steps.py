@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,39 +13,43 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.steps import step_table as steps
 from benchmarks.steps.devices import Target, find_device
-from benchmarks.steps.request import (DEFAULTS, TABLE, TRAINER, Sizes,
-                                      StepsRequest, add_step_options,
-                                      step_request)
-from benchmarks.steps.step_table import (VARIANTS, Data, benchmark_table,
-                                         benchmark_trainer, unavailable_reason,
-                                         way_flags)
-from benchmarks.steps.training_runs import (Epoch, Workload, command_of,
-                                            measured_epochs, run_training,
-                                            train_flags)
+from benchmarks.steps.request import DEFAULTS, TABLE, TRAINER, StepsPlan, StepsRequest, plan_steps
+from benchmarks.steps.step_table import (VARIANTS, Data, benchmark_steps, unavailable_reason,
+                                         variant_flags)
+from benchmarks.steps.training_runs import (Epoch, Workload, command_of, measured_epochs,
+                                            run_training, train_flags)
 from benchmarks.table import render
 from common.cli import ArgumentParser, CheckFailed, RequestError
-from train.options import checked_recipe, train_parser
+from common.forms import HistoryLine
+from common.options import add_options, from_arguments
+from train.options import parse
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CPU, ASCEND = Target("CPU", False, None), Target("Ascend", True, 8)
-SIZES = Sizes((1, 2), (8, 4), 75, 10, 1, 2, 3)
+SIZES = dict(cards=(1, 2), batch_size=(8, 4), image_size=75, steps_per_epoch=10,
+             warmup_epochs=1, epochs=2, repeats=3)
 WORKLOAD = Workload(1, 8, 75, steps_per_epoch=10, warmup_epochs=1, epochs=2, device="CPU")
 DATA = Data(Path("folders"), Path("records"))
 
 
-def request(tmp_path, target=CPU, sizes=SIZES, data=DATA) -> StepsRequest:
-    return StepsRequest(tmp_path / "work", *data, target, sizes)
+def plan(tmp_path, target=CPU, **sizes) -> StepsPlan:
+    return StepsPlan(tmp_path / "work", *DATA, target, **{**SIZES, **sizes})
 
 
-def asked(tmp_path, *flags, target=CPU) -> StepsRequest:
+def asked(tmp_path, *flags, target=CPU) -> StepsPlan:
     parser = ArgumentParser()
-    add_step_options(parser)
-    return step_request(parser.parse_args(["--out", str(tmp_path), *flags]), target)
+    add_options(parser, StepsRequest)
+    arguments = parser.parse_args(["--out", str(tmp_path), *flags])
+    return plan_steps(from_arguments(StepsRequest, arguments), target)
+
+
+def one_line(page: str) -> str:
+    """Without the spaces that line the columns up."""
+    return re.sub(" +", " ", page)
 
 
 def line(epoch, ms, seconds_since, waiting=0.25):
-    return {"epoch": epoch, "ms_per_step": ms, "seconds_since_last_epoch": seconds_since,
-            "waiting_for_data": waiting}
+    return HistoryLine(epoch, 10 * epoch, 1.0, 0.1, ms, 16.0, waiting, seconds_since)
 
 
 def test_the_warm_up_is_dropped_and_the_checkpoint_is_shared_out_to_the_steps():
@@ -69,34 +74,35 @@ def test_one_card_runs_the_trainer_and_several_the_launcher():
 
 
 @pytest.mark.parametrize("cards, preset", [(1, "adsl-1p"), (8, "adsl-8p")])
-@pytest.mark.parametrize("way", VARIANTS)
-def test_the_trainer_understands_every_row(way, cards, preset):
-    flags = [*train_flags(replace(WORKLOAD, cards=cards), Path("run")), *way_flags(way, DATA)]
-    arguments = train_parser().parse_args([str(word) for word in flags])
-    recipe = checked_recipe(arguments)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_trainer_understands_every_row(variant, cards, preset):
+    flags = [*train_flags(replace(WORKLOAD, cards=cards), Path("run")),
+             *variant_flags(variant, DATA)]
+    request, recipe = parse([str(word) for word in flags])
     assert (recipe.preset, recipe.batch_size, recipe.image_size, recipe.steps_per_epoch,
             recipe.epochs) == (preset, 8, 75, 10, 3)
-    assert (arguments.images, arguments.records) == (
-        (DATA.images, None) if way.source == "images" else (None, DATA.records))
-    assert arguments.sink is way.sink and recipe.normalize_on == way.normalize_on
+    assert (request.images, request.records) == (
+        (DATA.images, None) if variant.source == "images" else (None, DATA.records))
+    assert request.sink is variant.sink
+    assert recipe.normalize_on == variant.normalize_on
 
 
 def test_the_rows_are_the_seeds_and_end_with_our_default():
-    assert [(way.source, way.normalize_on, way.sink) for way in VARIANTS[:3]] == [
+    assert [(row.source, row.normalize_on, row.sink) for row in VARIANTS[:3]] == [
         ("images", "host", False), ("images", "host", True), ("records", "host", False)]
-    assert [(way.source, way.normalize_on, way.sink) for way in VARIANTS[3:]] == [
+    assert [(row.source, row.normalize_on, row.sink) for row in VARIANTS[3:]] == [
         ("records", "device", False), ("records", "device", True)]
-    assert [bool(way.environment) for way in VARIANTS] == [True, True, True, False, False]
+    assert [bool(row.environment) for row in VARIANTS] == [True, True, True, False, False]
 
 
 def test_what_cannot_run_says_why(tmp_path):
     plain, sink, *_ = VARIANTS
-    two_cards = request(tmp_path, ASCEND._replace(cards=2))
-    assert unavailable_reason(sink, 1, request(tmp_path), DATA) == "CPU has no sink mode"
-    assert unavailable_reason(sink, 8, request(tmp_path, ASCEND), DATA) == ""
+    two_cards = plan(tmp_path, ASCEND._replace(cards=2))
+    assert unavailable_reason(sink, 1, plan(tmp_path), DATA) == "CPU has no sink mode"
+    assert unavailable_reason(sink, 8, plan(tmp_path, ASCEND), DATA) == ""
     assert unavailable_reason(plain, 8, two_cards, DATA) == "this machine has 2 Ascend cards"
     assert unavailable_reason(plain, 2, two_cards, DATA) == ""
-    assert unavailable_reason(plain, 99, request(tmp_path), DATA) == ""
+    assert unavailable_reason(plain, 99, plan(tmp_path), DATA) == ""
     assert unavailable_reason(plain, 1, two_cards, Data(None, Path("r"))) == "give --images too"
 
 
@@ -108,9 +114,10 @@ def test_the_table_has_means_spreads_and_ratios_and_no_number_for_sink_mode(tmp_
         seconds = 0.4 if "--images" in flags else 0.2
         return [Epoch(each, 2 * each, 0.1) for each in (seconds, 2 * seconds)]
     monkeypatch.setattr(steps, "run_training", made_up)
-    table = benchmark_table(request(tmp_path))
-    page = render(table)
+    table = benchmark_steps(plan(tmp_path), TABLE)
+    page = render(table.with_figures())
     assert turns == 3 * [(1, True), (1, False), (1, False), (2, True), (2, False), (2, False)]
+    page = one_line(page)
     alone, saving = page.split("## ")[1:3]
     assert alone.startswith("1 process, batch 8, 75 px on CPU: steps alone\n")
     assert saving.startswith("1 process, batch 8, 75 px on CPU: with a checkpoint after each epoch")
@@ -120,34 +127,39 @@ def test_the_table_has_means_spreads_and_ratios_and_no_number_for_sink_mode(tmp_
     assert f"| {VARIANTS[0].name} | 1200.0 | 800.0–1600.0 | 6.7 | 1.00 | {note}" in saving
     assert page.count("– | – | – | – | CPU has no sink mode |") == 8
     assert page.count("2 processes, batch 4 each, 75 px on CPU") == 2
-    assert "ms/step (mean)" in page and "device CPU" in page and "steps an epoch 10" in page
-    assert os.listdir(tmp_path / "work") == []
+    assert "ms/step (mean)" in page and "device CPU" in page and "steps per epoch 10" in page
+    assert os.listdir(tmp_path) == []
 
 
 def test_the_trainer_is_set_against_the_bare_loop(tmp_path, monkeypatch):
     bare, fed = iter([0.2, 0.4, 0.3]), iter([0.306, 0.5, 0.1])
     monkeypatch.setattr(steps, "_bare_loop", lambda *_: [Epoch(next(bare), 0, None)])
     monkeypatch.setattr(steps, "run_training", lambda *_: [Epoch(next(fed), 0.4, 0.02)])
-    table = benchmark_trainer(request(tmp_path, sizes=replace(SIZES, cards=(1,), batch_size=(8,))))
+    table = benchmark_steps(plan(tmp_path, cards=(1,), batch_size=(8,)), TRAINER)
     assert [row.seconds for row in table.rows] == [[0.2, 0.4, 0.3], [0.306, 0.5, 0.1], [0.4] * 3]
     assert table.closing == ["trainer with its feed: +2.0 % against the bare loop, fixed batch"]
-    assert "| 306.0 | 100.0–500.0 | 26.1 | 1.02 | 2.0% of the steps' time" in render(table)
+    page = one_line(render(table.with_figures()))
+    assert "| 306.0 | 100.0–500.0 | 26.1 | 1.02 | 2.0% of the steps' time" in page
 
 
 def test_sizes_follow_from_the_device_unless_given(tmp_path):
-    assert asked(tmp_path).sizes == DEFAULTS[TABLE, "CPU"]
-    assert asked(tmp_path, "--rows", "trainer").sizes == DEFAULTS[TRAINER, "CPU"]
-    seeds = asked(tmp_path, target=ASCEND).sizes
+    def sizes(found: StepsPlan) -> dict:
+        return {name: getattr(found, name) for name in SIZES}
+
+    assert sizes(asked(tmp_path)) == DEFAULTS[TABLE, "CPU"]
+    assert sizes(asked(tmp_path, "--rows", "trainer")) == DEFAULTS[TRAINER, "CPU"]
+    seeds = asked(tmp_path, target=ASCEND)
     assert (seeds.cards, seeds.batch_size, seeds.image_size) == ((1, 8), (32, 128), 299)
     assert (seeds.repeats, seeds.warmup_epochs, seeds.epochs) == (3, 3, 10)
     given = asked(tmp_path, "--cards", "4", "--batch-size", "6", "--epochs", "5")
-    assert given.sizes == replace(DEFAULTS[TABLE, "CPU"], cards=(4,), batch_size=(6,), epochs=5)
+    assert sizes(given) == {**DEFAULTS[TABLE, "CPU"], "cards": (4,), "batch_size": (6,),
+                            "epochs": 5}
     assert given.workload(4).images_per_step == 24 and given.images_needed == 240
 
 
 @pytest.mark.parametrize("flags, message", [
     (("--repeats", "0"), "--repeats 0"), (("--warmup-epochs", "0"), "--warmup-epochs 0"),
-    (("--cards", "1", "0"), "--cards 1 0"), (("--cards", "1"), "--cards 1 --batch-size 8 4"),
+    (("--cards", "1", "0"), "--cards 0"), (("--cards", "1"), "--cards 1 --batch-size 8 4"),
     (("--cards", "2", "2"), "--cards 2 2 --batch-size 8 4: give different"),
     (("--rows", "trainer", "--cards", "2"), "--cards 2: --rows trainer is for 1 card"),
     (("--images", "nowhere"), "nowhere")])
@@ -164,7 +176,7 @@ def test_a_broken_run_and_too_few_images_are_named(tmp_path):
     with pytest.raises(RequestError, match="has 1 images, an epoch of the largest run needs 80"):
         asked(tmp_path, "--images", str(folder.parent))
     (tmp_path / "work").mkdir()
-    with pytest.raises(RequestError, match="broken off"):
+    with pytest.raises(RequestError, match="interrupted run"):
         asked(tmp_path)
 
 

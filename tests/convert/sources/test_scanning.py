@@ -77,7 +77,7 @@ def spoil_empty(source):
 
 def spoil_class_without_images(source):
     (source / "train" / "n99999999").mkdir()
-    return "n99999999 holds no images"
+    return "n99999999 contains no images"
 
 
 def spoil_nested(source):
@@ -140,7 +140,7 @@ def test_a_validation_image_without_label_or_file_is_refused(source):
 
 def test_a_flat_folder_needs_a_ground_truth(source):
     shutil.rmtree(source / "devkit")
-    with pytest.raises(RequestError, match="none found in .*--ground-truth"):
+    with pytest.raises(RequestError, match="not found in .*--ground-truth"):
         list_source(source, "val")
 
 

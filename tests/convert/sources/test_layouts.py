@@ -75,8 +75,8 @@ def inner_tar(name, *images):
 
 @pytest.mark.parametrize("members, words", [
     ([inner_tar("n01440764.JPEG")], "'n01440764.JPEG' in .* is not a class tar"),
-    ([inner_tar("n01440764.tar", "a.JPEG")] * 2, "'n01440764.tar' is twice"),
-    ([inner_tar("n01440764.tar", "a.txt")], "'n01440764.tar' in .* holds no images"),
+    ([inner_tar("n01440764.tar", "a.JPEG")] * 2, "'n01440764.tar' appears twice"),
+    ([inner_tar("n01440764.tar", "a.txt")], "'n01440764.tar' in .* contains no images"),
 ])
 def test_a_tar_that_is_not_the_training_archive_is_refused(tmp_path, members, words):
     tar_with(tmp_path / "ILSVRC2012_img_train.tar", members)

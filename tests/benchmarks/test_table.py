@@ -1,8 +1,10 @@
 """Figures keep their spread and their machine; what was not run has no number."""
 
 import json
+import re
 
-from benchmarks.table import SpeedRow, SpeedTable, render, write_table
+from benchmarks.table import render, write_table
+from common.forms import SpeedRow, SpeedTable
 
 TABLE = SpeedTable("Copying", 600, "images", [SpeedRow("cp", [2.0, 1.0, 9.0]),
                                               SpeedRow("ours", [4.0]),
@@ -12,10 +14,11 @@ TABLE = SpeedTable("Copying", 600, "images", [SpeedRow("cp", [2.0, 1.0, 9.0]),
 
 def test_medians_rates_and_ratios_stand_in_the_page(tmp_path):
     page = write_table(TABLE, tmp_path)
-    assert "| cp | 2.0 | 1.0–9.0 | 300 | 1.00 |  |" in page
-    assert "| ours | 4.0 | 4.0–4.0 | 150 | 2.00 |  |" in page
-    assert "| Ascend | – | – | – | – | needs an Ascend card |" in page
     assert (tmp_path / "speed.md").read_text() == page
+    page = re.sub(" +", " ", page)  # without the spaces that line the columns up
+    assert "| cp | 2.0 | 1.0–9.0 | 300 | 1.00 | |" in page
+    assert "| ours | 4.0 | 4.0–4.0 | 150 | 2.00 | |" in page
+    assert "| Ascend | – | – | – | – | needs an Ascend card |" in page
 
 
 def test_the_json_holds_every_repeat(tmp_path):
@@ -27,7 +30,8 @@ def test_the_json_holds_every_repeat(tmp_path):
 def test_sections_have_ratios_of_their_own_and_the_closing_lines_follow():
     rows = [SpeedRow("theirs", [2.0], section="warm"), SpeedRow("ours", [1.0], section="warm"),
             SpeedRow("theirs", [8.0], section="cold"), SpeedRow("ours", [2.0], section="cold")]
-    page = render(SpeedTable("Feed", 10, "images", rows, {}, {}, "rate", ["enough for 3 cards"]))
+    table = SpeedTable("Feed", 10, "images", rows, {}, {}, "rate", ["enough for 3 cards"])
+    page = re.sub(" +", " ", render(table.with_figures()))
     warm, cold = page.split("## cold")
     assert "rate, x first row" in page and "- enough for 3 cards" in page
     assert "| ours | 1.0 | 1.0–1.0 | 10.0 | 2.00 |" in warm.split("## warm")[1]

@@ -37,7 +37,7 @@ def test_the_ground_truth_is_found_in_a_devkit_folder(tmp_path):
     ("1\n\n", MAP, "line 2: '' is not"),
     ("", MAP, "is empty"),
     ("1\n", "n02119789 one\n", "line 1: expected 'wnid id name'"),
-    ("1\n", "n02119789 1\nn02119789 2\n", "line 2: 'n02119789 2' is there twice"),
+    ("1\n", "n02119789 1\nn02119789 2\n", "line 2: 'n02119789 2' appears twice"),
 ])
 def test_malformed_files_are_refused_by_line(tmp_path, truth, class_map, words):
     with pytest.raises(RequestError) as error:

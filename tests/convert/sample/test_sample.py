@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from common.cli import RequestError
-from convert.sample import draw as sample_module
-from convert.sample.draw import make_sample
+from convert.sample import official as sample_module
+from convert.sample.official import make_sample
 
 CLASSES, TRAIN, VAL = 10, 12, 5
 
@@ -23,7 +23,7 @@ def ten_classes(tmp_path_factory):
 
 @pytest.fixture
 def quick_drawing(monkeypatch):
-    monkeypatch.setattr(sample_module, "_draw",
+    monkeypatch.setattr(sample_module, "draw_image",
                         lambda look, rng: np.zeros((8, 8, 3), dtype=np.uint8))
 
 
@@ -219,7 +219,7 @@ def test_nothing_is_left_when_drawing_is_interrupted(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return np.zeros((8, 8, 3), dtype=np.uint8)
 
-    monkeypatch.setattr(sample_module, "_draw", interrupted)
+    monkeypatch.setattr(sample_module, "draw_image", interrupted)
     with pytest.raises(KeyboardInterrupt):
         make_sample(tmp_path / "sample", classes=2, train=3, val=1)
     assert list(tmp_path.iterdir()) == []

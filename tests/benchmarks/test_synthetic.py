@@ -13,5 +13,5 @@ def test_images_weigh_what_imagenets_do_on_average(tmp_path):
 
 def test_images_that_a_broken_run_left_are_not_measured_with_the_new_ones(tmp_path):
     make_class_folders(tmp_path / "images", 2)
-    with pytest.raises(RequestError, match="images is left from a run that was broken off"):
+    with pytest.raises(RequestError, match="images is left from an interrupted run"):
         make_class_folders(tmp_path / "images", 1)

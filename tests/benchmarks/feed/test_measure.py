@@ -10,15 +10,14 @@ import pytest
 from benchmarks.feed import job as feed_job
 from benchmarks.feed import measure as feeds
 from benchmarks.feed.job import FeedJob, steady_seconds
-from benchmarks.feed.measure import (COLD, SLOW, WARM, FeedRequest,
-                                     FeedSection, benchmark_feeds,
+from benchmarks.feed.measure import (COLD, SLOW, WARM, FeedRequest, FeedSection, benchmark_feeds,
                                      cores_needed)
 from benchmarks.feed.mindspore_feeds import MINDSPORE_FEEDS, OURS, SEED
 from benchmarks.feed.peer_feeds import PEER_FEEDS, Peer
 from benchmarks.feed.row import unavailable_reason_of
 from benchmarks.feed.slow_mount import NoMount
-from benchmarks.table import SpeedRow
 from common.cli import CheckFailed, RequestError
+from common.forms import SpeedRow
 
 JOB = FeedJob("a feed", "data", batch_size=2, image_size=4, min_area=0.1, max_aspect=1.3, workers=1,
               images=10, skip=1)
@@ -26,8 +25,8 @@ BATCH = np.zeros((2, 4, 4, 3))
 
 
 def request(tmp_path, **values):
-    defaults = dict(work=tmp_path / "work", images=64, repeats=1, workers=1, batch_size=16,
-                    image_size=32, skip=1, open_ms=1, read_ms=0)
+    defaults = dict(out=tmp_path, images=64, repeats=1, workers=1, batch_size=16,
+                    image_size=75, skip=1, open_ms=1, read_ms=0)
     return FeedRequest(**{**defaults, **values})
 
 
@@ -35,7 +34,7 @@ def test_every_mindspore_row_is_timed_and_nothing_is_left(tmp_path, monkeypatch)
     monkeypatch.setattr(feeds, "PEER_FEEDS", {})
     monkeypatch.setattr(feeds, "_why_no_cold_cache", lambda: "not asked for")
     table = benchmark_feeds(request(tmp_path))
-    assert table.items == 32 and os.listdir(tmp_path / "work") == []
+    assert table.items == 32 and os.listdir(tmp_path) == []
     assert [(row.section, row.name) for row in table.rows] == [
         (section, name) for section in (WARM, COLD, SLOW) for name in MINDSPORE_FEEDS]
     for row in table.rows:
@@ -70,7 +69,7 @@ def test_a_feed_that_gives_less_is_not_timed(batches, message):
 def test_a_missing_peer_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(PEER_FEEDS, "other", Peer(None, ("no_such_package.module",)))
     section = FeedSection("any", ["other"], contextlib.nullcontext)
-    row, = feeds._time_section(section, JOB, 1, bar=None)
+    row, = feeds._time_section(section, JOB, 1)
     assert row.seconds == [] and "not installed" in row.note and "[bench]" in row.note
     assert unavailable_reason_of(SEED) == ""
 
@@ -93,7 +92,7 @@ def test_the_cores_that_feed_eight_cards():
 
 
 @pytest.mark.parametrize("values, message", [
-    ({"images": 47}, "--images 47.*at least 48"), ({"workers": 0}, "--workers 0"),
+    ({"images": 47}, "--images 47.*at least 48"), ({"workers": -1}, "--workers -1"),
     ({"workers": 1000}, "--workers 1000"), ({"repeats": 0}, "--repeats 0"),
     ({"read_ms": -1}, "--read-ms -1"), ({"skip": 0}, "--skip 0")])
 def test_a_value_out_of_range_is_refused_before_anything_is_made(tmp_path, values, message):
@@ -104,5 +103,5 @@ def test_a_value_out_of_range_is_refused_before_anything_is_made(tmp_path, value
 
 def test_images_of_a_broken_run_are_not_measured(tmp_path):
     (tmp_path / "work" / "data").mkdir(parents=True)
-    with pytest.raises(RequestError, match="broken off"):
+    with pytest.raises(RequestError, match="interrupted run"):
         benchmark_feeds(request(tmp_path))

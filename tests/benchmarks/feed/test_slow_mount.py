@@ -5,8 +5,7 @@ import os
 import pytest
 
 from benchmarks.feed import slow_mount as module
-from benchmarks.feed.slow_mount import (READ_BYTES, NoMount, SlowFolder,
-                                        slow_mount)
+from benchmarks.feed.slow_mount import READ_BYTES, NoMount, SlowFolder, slow_mount
 
 
 @pytest.fixture

@@ -1,0 +1,77 @@
+"""``python -m inceptionv4.launch … rank_session ROOT SESSION … arguments of python -m train``: what
+one of two ranks does for ``test_ranks.py``, all in one process, since joining takes seconds."""
+
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+from mindspore import nn
+from tiny import TinyNetwork, build_tiny_network
+
+from common.cli import RequestError, run_command
+from inceptionv4.device import barrier, setup_device
+from train import command, trainer
+from train.options import parse
+from train.recipe import PRESETS
+from train.step import build_step
+
+IMAGES = 8  # in a global batch
+
+
+def train_on_fixed_batches(rank: int, ranks: int) -> list[float]:
+    """Losses of ten steps whose global batches are the same for any ``ranks``.
+
+    Batch norm is frozen, since its statistics are those of a rank's share.
+    """
+    recipe = replace(PRESETS["smoke"], batch_size=IMAGES // ranks, ranks=ranks, dropout_keep=0.5,
+                     loss_scale=4.0)
+    ms.set_seed(1)
+    network = TinyNetwork(3, dropout_keep=recipe.dropout_keep)
+    step = build_step(recipe, network, np.full(10, 1e-2, np.float32), rank)
+    for _, cell in network.cells_and_names():
+        if isinstance(cell, nn.BatchNorm2d):
+            cell.set_train(False)
+    losses = []
+    for number in range(10):
+        rng = np.random.default_rng(number)
+        images = rng.integers(0, 256, (IMAGES, 75, 75, 3)).astype(np.uint8)
+        labels = rng.integers(0, 3, IMAGES).astype(np.int32)
+        losses.append(float(step(ms.Tensor(images[rank::ranks]), ms.Tensor(labels[rank::ranks]))))
+    return losses
+
+
+def copy_without(root: Path, name: str, pattern: str) -> None:
+    shutil.copytree(root / "undisturbed", root / name)
+    for path in (root / name / "checkpoints").glob(pattern):
+        path.unlink()
+
+
+def main() -> None:
+    """Train; resume the run as if killed in its second epoch; be refused, since rank 1 sees a
+    folder without any checkpoint, as on hosts that do not share one; take fixed batches."""
+    root, words = Path(sys.argv[1]), sys.argv[2:]
+    device = setup_device("CPU")
+    trainer.build_network = build_tiny_network
+    command.setup_device = lambda _, seed: ms.set_seed(seed) or device  # ranks join once only
+    command.train(*parse([*words, "--run", str(root / "undisturbed")]))
+    barrier(device)  # rank 0 saves last
+    if device.rank == 0:
+        copy_without(root, "resumed", "inceptionv4-2_*")
+        copy_without(root, "apart0", "inceptionv4-2_*")
+        copy_without(root, "apart1", "inceptionv4-*")
+    barrier(device)
+    command.train(*parse([*words, "--run", str(root / "resumed"), "--resume"]))
+    try:
+        command.train(*parse([*words, "--run", str(root / f"apart{device.rank}"), "--resume"]))
+    except RequestError as error:
+        refusal = str(error)
+    losses = train_on_fixed_batches(device.rank, device.ranks)
+    (root / f"{device.rank}.json").write_text(json.dumps([refusal, losses]))
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

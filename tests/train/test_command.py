@@ -1,0 +1,192 @@
+"""The command: from records to a run folder, dry runs, and what is refused."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+from inceptionv4.device import Device
+from train import command
+from train.options import parse
+from train.run_folder import check_unused
+
+ROOT = Path(__file__).parents[2]
+FLAGS = ("--epochs", "2", "--batch-size", "4", "--steps-per-epoch", "2", "--workers", "1",
+         "--device", "CPU")
+
+
+def error_of(capfd) -> str:
+    error, = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
+    return error
+
+
+def read(path: Path) -> dict:
+    return json.loads(path.read_text())
+
+
+def test_a_run_has_plan_config_history_and_tensorboards_events(records, call, tmp_path, capfd):
+    words = ("--records", records["train"].folder, "--val-records", records["val"].folder,
+             "--run", tmp_path, "--keep", "1", *FLAGS)
+    assert call(*words) == 0
+    plan = read(tmp_path / "plan.json")
+    assert (plan["steps_per_epoch"], plan["global_batch"], plan["steps"]) == (2, 4, 4)
+    assert plan["images_left_out_per_epoch"] == 21 - 2 * 4
+    assert plan["learning_rates"] == pytest.approx([1e-3] * 4)
+    config = read(tmp_path / "config.json")
+    assert config["argv"] == ["python", "-m", "train", *map(str, words)]
+    assert (config["preset"], config["batch_size"], config["workers"]) == ("smoke", 4, 1)
+    for name, split in (("data", "train"), ("val_records", "val")):
+        assert config[name] == str(records[split].folder)
+        assert config[f"{name}_sha256"] == records[split].sha256
+    history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert [(line["epoch"], line["step"]) for line in history] == [(1, 2), (2, 4)]
+    assert list(history[0]) == [
+        "epoch", "step", "loss", "learning_rate", "ms_per_step", "images_per_second",
+        "waiting_for_data", "seconds_since_last_epoch", "full_top1_error", "full_top5_error",
+        "filtered_top1_error", "filtered_top5_error"][:len(history[0])]
+    out = capfd.readouterr().out
+    assert out.splitlines()[0].startswith("device: CPU") and "recipe: smoke" in out
+    assert out.splitlines()[-1] == f"checkpoint: {tmp_path}/checkpoints/inceptionv4-2_4.ckpt"
+    pytest.importorskip("tensorboardX", reason="the report extra is not installed")
+    events = sorted((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
+    assert [event.name.split(".")[-1] for event in events] == ["epoch-1", "epoch-2"]
+    assert all(event.read_bytes().count(b"full_top1_error") == 1 for event in events)
+
+
+def test_after_save_is_called_at_the_start_and_after_each_epoch(records, tmp_path, tiny_network):
+    epochs = []
+
+    def after_save():
+        path = tmp_path / "history.jsonl"
+        epochs.append(len(path.read_text().splitlines()) if path.exists() else 0)
+    command.train(*parse(["--records", str(records["train"].folder), "--run", str(tmp_path),
+                          *FLAGS]), after_save)
+    assert epochs == [0, 1, 2]
+
+
+def test_a_dry_run_writes_the_plan_alone_and_the_run_may_follow(records, tmp_path):
+    """The real network, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "train", "--records", str(records["train"].folder), "--run",
+         str(tmp_path / "run"), "--dry-run", *FLAGS], cwd=ROOT, text=True, capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["plan.json"]
+    assert "2 steps" in done.stdout and "1 ranks x 4 = 4 images per step" in done.stdout
+    check_unused(tmp_path / "run")
+
+
+def test_a_dry_run_plans_for_the_ranks_that_it_is_given(records, call, tmp_path, capfd):
+    words = ("--records", records["train"].folder, "--run", tmp_path, *FLAGS, "--dry-run")
+    assert call(*words, "2") == 0
+    assert "2 ranks x 4 = 8 images" in capfd.readouterr().out
+    assert read(tmp_path / "plan.json")["global_batch"] == 8
+    assert call(*words, "--preset", "adsl-8p", "--batch-size", "1") == 0
+    assert "8 ranks x 1 = 8 images" in capfd.readouterr().out
+
+
+def test_class_folders_train_without_records(records, call, tmp_path, capfd):
+    images = records["train"].folder.parent / "images"
+    assert call("--images", images, "--run", tmp_path, *FLAGS, "--normalize-on", "host",
+                "--epochs", 1) == 0
+    assert "data: 21 images" in capfd.readouterr().out
+    assert (tmp_path / "checkpoints" / "inceptionv4-1_2.ckpt").exists()
+
+
+def test_what_a_dry_run_reads_has_to_be_readable(call, tmp_path, capfd):
+    """The first batch is read: an image that cannot be decoded fails now."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.jpeg").write_bytes(b"no image")
+    assert call("--images", tmp_path, "--run", tmp_path / "run", *FLAGS[-2:], "--dry-run",
+                "--batch-size", "1", "--workers", "1") == 2
+    error = error_of(capfd)
+    assert "the feed of training images failed" in error and "verify --deep" in error
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("supports_sink, flags, sink_size, text", [
+    (True, (), 100, "; sink mode, the loss is checked every 100 steps"),
+    (True, ("--sink-size", "7"), 7, "every 7 steps"),
+    (True, ("--no-sink",), 0, "; sink mode off"),
+    (False, (), 0, "sink mode is not available on CPU")])
+def test_sink_mode_is_used_where_the_device_has_it(records, tmp_path, monkeypatch, tiny_network,
+                                                   capsys, supports_sink, flags, sink_size, text):
+    monkeypatch.setattr(command, "setup_device",
+                        lambda *_: Device("CPU", supports_sink, 0, 1))
+    trainers = []
+    monkeypatch.setattr(command.Trainer, "run", lambda *arguments: trainers.append(arguments))
+    request, recipe = parse(["--records", str(records["train"].folder), "--run", str(tmp_path),
+                             *FLAGS, *flags])
+    command.train(request, recipe)
+    (trainer, first_epoch), = trainers
+    assert (trainer.sink_size, trainer.keep, first_epoch) == (sink_size, 3, 1)
+    assert text in capsys.readouterr().out
+
+
+def test_ranks_are_the_launchers_and_share_the_cores(records, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "setup_device", lambda *_: Device("CPU", False, 0, 3, 2))
+    monkeypatch.setattr(command, "ranks_agree", lambda *_: True)
+    monkeypatch.setattr("train.feed.available_cores", lambda: 5)
+    trainer = Mock()
+    monkeypatch.setattr(command, "Trainer", trainer)
+    monkeypatch.setattr(command, "_describe", lambda *_: "")
+    request, recipe = parse(["--records", str(records["train"].folder), "--run", str(tmp_path),
+                             "--preset", "adsl-8p", "--batch-size", "2"])
+    command.train(request, recipe)
+    _, used, plan, feed, *_ = trainer.call_args.args
+    assert used == replace(recipe, ranks=3, workers=2)
+    assert (plan.global_batch, feed.rank, feed.steps) == (6, 0, 3)
+    assert "preset adsl-8p is made for 8 ranks, this run has 3" in capsys.readouterr().err
+
+
+def test_sets_that_do_not_belong_together_are_refused(records, other_records, call, tmp_path,
+                                                      capfd):
+    train, val = records["train"].folder, records["val"].folder
+    for flags, words in (
+            (("--records", train, "--val-records", other_records["val"].folder),
+             "has 3 classes"),
+            (("--records", val), "--records"), (("--records", train, "--val-records", train),
+                                                "holds the train set"),
+            (("--records", train, "--sink"), "--sink: CPU has no sink mode")):
+        for mode in ((), ("--dry-run",)):
+            assert call(*flags, "--run", tmp_path / "run", *FLAGS, *mode) == 2
+            assert words in error_of(capfd)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_disk_without_room_is_refused(records, call, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr("train.plan.shutil.disk_usage", lambda _: Mock(free=10**9))
+    assert call("--records", records["train"].folder, "--run", tmp_path / "run", *FLAGS) == 2
+    assert "the disk has 1.0 GB left" in error_of(capfd)
+
+
+def test_a_folder_in_use_is_refused(records, call, tmp_path, capfd):
+    (tmp_path / "file").write_text("")
+    for run, words in ((tmp_path, "is in use (it holds file)"), (tmp_path / "file", "is a file")):
+        for flags in ((), ("--dry-run",), ("--resume",)):
+            assert call("--records", records["train"].folder, "--run", run, *FLAGS, *flags) == 2
+            assert words in error_of(capfd)
+
+
+@pytest.mark.parametrize("flags, named", [
+    (("--run", "x"), "--records"),
+    (("--records", "a", "--images", "b", "--run", "x"), "--images"),
+    (("--records", "nowhere", "--run", "x"), "nowhere"),
+    (("--records", "nowhere", "--run", "x", "--image-size", "74"), "--image-size 74"),
+    (("--records", "nowhere", "--run", "x", "--keep", "0"), "--keep 0"),
+    (("--records", "nowhere", "--run", "x", "--sink-size", "0"), "--sink-size 0"),
+    (("--records", "nowhere", "--run", "x", "--workers", "99999"), "--workers 99999"),
+    (("--images", "nowhere", "--run", "x", "--shuffle", "shard"), "--shuffle shard"),
+    (("--records", "nowhere", "--run", "x", "--phases", "40:5:x"), "--phases 40:5:x"),
+    (("--records", "nowhere", "--run", "x", "--preset", "adsl-1p", "--optimizer", "adam"),
+     "--momentum 0.0"),
+    (("--records", "nowhere", "--run", "x", "--dry-run", "-1"), "--dry-run -1")])
+def test_a_wrong_request_is_one_line_and_exit_code_2(call, capfd, flags, named):
+    assert call(*flags) == 2
+    error, = capfd.readouterr().err.splitlines()
+    assert error.startswith("error: ") and named in error

@@ -1,0 +1,255 @@
+"""The run folder's way to OBS after each save, and back from there before a run resumes."""
+
+import json
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+from reading import digests
+
+from common.cli import RequestError
+from train.obs import RunOnObs
+
+URL = "obs://bucket/run"
+STEPS = 9  # an epoch; 9, 18, ... 108 do not sort as text as they do as numbers
+
+
+def save(run: Path, epoch: int, keep: int = 2, loss: float = 1.0) -> None:
+    """What the trainer writes at the end of an epoch, in small; epoch 0 is the start."""
+    folder = run / "checkpoints"
+    folder.mkdir(parents=True, exist_ok=True)
+    if epoch == 0:
+        for name in ("config.json", "plan.json"):
+            (run / name).write_text("{}")
+        return
+    for suffix in (".ckpt", ".meta"):
+        (folder / f"inceptionv4-{epoch}_{STEPS * epoch}{suffix}").write_text(f"{epoch} {loss}")
+        old = epoch - keep
+        (folder / f"inceptionv4-{old}_{STEPS * old}{suffix}").unlink(missing_ok=True)
+    with open(run / "history.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps({"epoch": epoch, "loss": loss}) + "\n")
+
+
+def train(run: RunOnObs, first: int, last: int, loss: float = 1.0) -> None:
+    """Save epochs, each one uploaded before the next one is written."""
+    for epoch in range(first, last + 1):
+        save(run.folder, epoch, loss=loss)
+        run.start_upload()
+        run._wait()
+
+
+def uploads(obs) -> list[str]:
+    """Files that were copied to the run on OBS, in order."""
+    return [target.removeprefix(f"{URL}/") for _, target in obs.calls("copy")
+            if target.startswith("obs://")]
+
+
+@pytest.fixture
+def run(obs, tmp_path) -> RunOnObs:
+    return RunOnObs(tmp_path / "host" / "run", URL)
+
+
+@pytest.fixture
+def elsewhere(run, tmp_path) -> RunOnObs:
+    """The same run on another host."""
+    return RunOnObs(tmp_path / "other-host" / "run", URL)
+
+
+def test_after_each_save_obs_holds_what_the_run_folder_holds(obs, run):
+    for epoch in range(5):
+        train(run, epoch, epoch)
+        assert digests(obs.bucket / "run") == digests(run.folder)
+    run.finish()
+
+
+def test_only_what_is_new_is_uploaded_and_the_checkpoint_last(obs, run):
+    train(run, 0, 1)
+    assert uploads(obs) == ["config.json", "plan.json", "history.jsonl",
+                            "checkpoints/inceptionv4-1_9.ckpt", "checkpoints/inceptionv4-1_9.meta"]
+    before = len(uploads(obs))
+    train(run, 2, 2)
+    assert uploads(obs)[before:] == ["history.jsonl", "checkpoints/inceptionv4-2_18.ckpt",
+                                     "checkpoints/inceptionv4-2_18.meta"]
+
+
+def test_uploads_run_while_training_continues_and_one_at_a_time(obs, run, monkeypatch):
+    """The trainer continues while OBS is slow, and may remove what is being uploaded; the end waits
+    for the last upload."""
+    may_copy, uploading = threading.Event(), []
+
+    def slow(operation, *paths):
+        uploading.append(threading.current_thread())
+        may_copy.wait(10)
+        return real(operation, *paths)
+    from train import obs as obs_module
+    real = obs_module.call_moxing
+    monkeypatch.setattr(obs_module, "call_moxing", slow)
+    save(run.folder, 0)
+    run.start_upload()
+    save(run.folder, 1)
+    assert not uploads(obs)
+    threading.Timer(0.2, may_copy.set).start()
+    run.start_upload()  # waits for the first one
+    assert {"config.json", "plan.json"} <= digests(obs.bucket / "run").keys()
+    run.finish()
+    assert digests(obs.bucket / "run") == digests(run.folder)
+    assert threading.main_thread() not in uploading and len(set(uploading)) == 2
+
+
+def test_what_is_written_after_the_save_waits_for_the_next(obs, run, monkeypatch):
+    """Neither is a newer checkpoint uploaded in part, nor the last whole one removed for it."""
+    from train import obs as obs_module
+    real = obs_module.call_moxing
+
+    def copy_then_save(operation, *paths):
+        real(operation, *paths)
+        if paths[0].endswith("inceptionv4-3_27.meta"):
+            save(run.folder, 4)  # which removes epoch 2 here
+    train(run, 0, 2)
+    monkeypatch.setattr(obs_module, "call_moxing", copy_then_save)
+    train(run, 3, 3)
+    names = {path.name for path in (obs.bucket / "run" / "checkpoints").glob("*.ckpt")}
+    assert names == {"inceptionv4-2_18.ckpt", "inceptionv4-3_27.ckpt"}
+
+
+def test_an_old_checkpoint_goes_only_when_the_new_one_is_there(obs, run):
+    train(run, 0, 2)
+    obs.spoil("copy", "raise")
+    train(run, 3, 3)
+    assert (obs.bucket / "run" / "checkpoints" / "inceptionv4-1_9.ckpt").exists()
+    train(run, 4, 4)
+    assert digests(obs.bucket / "run") == digests(run.folder)
+
+
+def test_unfinished_files_are_not_uploaded(obs, run):
+    save(run.folder, 0)
+    (run.folder / ".config.json.7.tmp").write_text("{")
+    half = run.folder / "checkpoints" / ".inceptionv4-1_9.x" / "inceptionv4-1_9.ckpt"
+    half.parent.mkdir()
+    half.write_text("half")
+    run.start_upload()
+    run.finish()
+    assert sorted(uploads(obs)) == ["config.json", "plan.json"]
+
+
+def test_a_failed_copy_is_a_warning_and_made_up_for_after_the_next_save(obs, run, capsys):
+    train(run, 0, 1)
+    obs.spoil("copy", "raise")
+    train(run, 2, 2)
+    warning, = capsys.readouterr().err.splitlines()
+    assert warning.startswith("warning: ") and URL in warning and "does not answer" in warning
+    assert digests(obs.bucket / "run") != digests(run.folder)
+    train(run, 3, 3)
+    run.finish()
+    assert capsys.readouterr().err == ""
+    assert digests(obs.bucket / "run") == digests(run.folder)
+
+
+@pytest.mark.parametrize("operation", ["copy", "remove"])
+def test_what_failed_at_the_last_save_is_tried_again_at_the_end(obs, run, operation):
+    train(run, 0, 2)
+    obs.spoil(operation, "raise")
+    train(run, 3, 3)
+    run.finish()
+    assert digests(obs.bucket / "run") == digests(run.folder)
+
+
+def test_what_fails_to_the_end_is_an_error_and_kept(obs, run):
+    train(run, 0, 1)
+    obs.spoil("copy", "raise", times=2)
+    save(run.folder, 2)
+    run.start_upload()
+    with pytest.raises(RequestError, match=f"kept in {run.folder} .*does not answer"):
+        run.finish()
+    assert (run.folder / "checkpoints" / "inceptionv4-2_18.ckpt").exists()
+
+
+def test_a_run_in_use_is_refused(obs, run):
+    run.check_unused()
+    save(run.folder, 0)
+    (run.folder / "config.json").unlink()
+    run.start_upload()
+    run.finish()
+    run.check_unused()  # a plan
+    train(run, 0, 0)
+    with pytest.raises(RequestError, match="config.json.*--resume"):
+        run.check_unused()
+
+
+@pytest.mark.parametrize("last", [3, 10, 12])
+def test_another_host_resumes_the_run(obs, run, elsewhere, last):
+    train(run, 0, last)
+    elsewhere.fetch()
+    assert digests(elsewhere.folder) == digests(run.folder)
+    train(elsewhere, last + 1, last + 1)
+    assert digests(obs.bucket / "run") == digests(elsewhere.folder)
+
+
+@pytest.mark.parametrize("first, last", [(2, 5), (9, 10)])  # 10_90 is before 9_81 as text
+def test_a_host_with_fewer_epochs_catches_up(run, elsewhere, first, last):
+    train(run, 0, first)
+    elsewhere.fetch()
+    train(elsewhere, first + 1, last)
+    run.fetch()
+    assert digests(run.folder) == digests(elsewhere.folder)
+
+
+def test_a_host_that_is_ahead_keeps_its_epochs(obs, run):
+    """Its last uploads had failed; they are repeated after the next save."""
+    train(run, 0, 9)
+    for epoch in (10, 11, 12):
+        save(run.folder, epoch)
+    before = digests(run.folder)
+    again = RunOnObs(run.folder, URL)
+    again.fetch()
+    assert digests(run.folder) == before
+    train(again, 13, 13)
+    assert digests(run.folder).items() <= digests(obs.bucket / "run").items()
+
+
+def test_a_run_folder_that_a_faster_rank_works_in_is_left_alone(obs, run):
+    """It shortened its history to the checkpoint that it resumes from."""
+    train(run, 0, 3)
+    history = run.folder / "history.jsonl"
+    history.write_text("".join(history.read_text().splitlines(keepends=True)[:-1]))
+    before = digests(run.folder)
+    RunOnObs(run.folder, URL).fetch()
+    assert digests(run.folder) == before
+
+
+def test_another_run_on_the_host_is_not_overwritten(run, elsewhere):
+    train(run, 0, 2)
+    train(RunOnObs(elsewhere.folder, "obs://bucket/other"), 0, 3, loss=2.0)
+    before = digests(elsewhere.folder)
+    with pytest.raises(RequestError, match="holds another run than obs://bucket/run"):
+        elsewhere.fetch()
+    assert digests(elsewhere.folder) == before
+
+
+def test_a_checkpoint_without_its_meta_is_not_fetched(obs, run, elsewhere):
+    train(run, 0, 2)
+    save(run.folder, 3)
+    shutil.copy(run.folder / "checkpoints" / "inceptionv4-3_27.ckpt",
+                obs.bucket / "run" / "checkpoints")
+    elsewhere.fetch()
+    assert "checkpoints/inceptionv4-2_18.ckpt" in digests(elsewhere.folder)
+    assert "checkpoints/inceptionv4-3_27.ckpt" not in digests(elsewhere.folder)
+
+
+def test_nothing_is_fetched_before_an_epoch_is_finished(run, elsewhere):
+    elsewhere.fetch()
+    train(run, 0, 0)
+    elsewhere.fetch()
+    assert not elsewhere.folder.exists()
+
+
+@pytest.mark.parametrize("copies", range(7))  # 2 x 2, config, history, plan
+def test_a_copy_that_fails_on_the_way_back_leaves_nothing(obs, run, elsewhere, copies):
+    train(run, 0, 2)
+    obs.spoil("copy", "raise", after=copies)
+    with pytest.raises(RequestError, match="does not answer"):
+        elsewhere.fetch()
+    assert not digests(elsewhere.folder.parent).keys() - {".run.lock"}
+    elsewhere.fetch()
+    assert digests(elsewhere.folder) == digests(run.folder)

@@ -1,0 +1,247 @@
+"""``Trainer.run``: what it writes, its figures, what ends it; fed by the host or through a stand-in
+for the device's queue."""
+
+from dataclasses import replace
+from unittest.mock import Mock
+
+import mindspore as ms
+import numpy as np
+import pytest
+
+from common.cli import CheckFailed, RequestError
+from evaluate.predictions import Predictions
+from inceptionv4.checkpoint import read_checkpoint, read_meta
+from inceptionv4.device import Device
+from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
+from train import trainer as trainer_module
+from train.checkpoints import newest_complete
+from train.feed import TrainingFeed
+from train.options import TrainRequest
+from train.plan import make_plan
+from train.recipe import PRESETS, with_epochs
+from train.run_folder import read_history, start_run
+from train.step import StepResult
+from train.trainer import Trainer
+
+pytestmark = pytest.mark.usefixtures("tiny_network")
+RECIPE = replace(with_epochs(PRESETS["smoke"], 2), batch_size=3, workers=1, dropout_keep=0.5)
+STEPS = 7  # an epoch of 21 images
+
+
+def trainer_of(folder, records, sink_size=0, after_save=lambda: None, validation=None,
+               keep=1, **plan) -> Trainer:
+    """Over ``records``; ``plan`` changes the plan."""
+    ms.set_seed(3)
+    source = records["train"]
+    start_run(folder, {}, make_plan(RECIPE, source, keep))
+    request = TrainRequest(folder, keep=keep, sink_size=sink_size or 100)
+    return Trainer(request, RECIPE, replace(make_plan(RECIPE, source, keep), **plan),
+                   TrainingFeed(source, RECIPE, STEPS), validation,
+                   Device("CPU", bool(sink_size), 0, 1), after_save)
+
+
+def train_in(folder, *arguments, **keywords) -> list:
+    trainer_of(folder, *arguments, **keywords).run()
+    return read_history(folder)
+
+
+def checkpoints_of(folder) -> list:
+    return sorted(path.name for path in (folder / "checkpoints").glob("*.ckpt"))
+
+
+def stand_in(queues: list, transfers: list):
+    """For ms.data_sink, which has no CPU: takes a batch a call, and counts the calls."""
+    def data_sink(fn, dataset, sink_size=1, jit_config=None, input_signature=None):
+        assert sink_size == 1 and dataset.__total_batch__ == STEPS
+        batches = dataset.create_tuple_iterator(num_epochs=1)
+        queues.append(0)
+        dataset.__transfer_dataset__ = Mock()
+        transfers.append(dataset.__transfer_dataset__)
+
+        def take():
+            queues[-1] += 1
+            batch = next(batches)
+            assert [(part.shape, part.dtype) for part in batch] == [
+                (part.shape, part.dtype) for part in input_signature]
+            return fn(*batch)
+        return take
+    return data_sink
+
+
+@pytest.mark.parametrize("sink_size", [3, 100])
+def test_sink_mode_keeps_the_numbers_of_steps(records, tmp_path, monkeypatch, sink_size):
+    saved = []
+    host = train_in(tmp_path / "host", records, after_save=lambda: saved.append(1))
+    assert saved == [1, 1]
+    queues, transfers = [], []
+    monkeypatch.setattr(ms, "data_sink", stand_in(queues, transfers))
+    sink = train_in(tmp_path / "sink", records, sink_size)
+    assert queues == [STEPS, STEPS]
+    for transfer in transfers:
+        assert [call[0] for call in transfer.method_calls] == ["stop_send", "release"]
+    assert [(line.epoch, line.step, line.loss, line.learning_rate) for line in sink] == [
+        (line.epoch, line.step, line.loss, line.learning_rate) for line in host]
+    assert [line.step for line in sink] == [STEPS, 2 * STEPS]
+    assert [line.waiting_for_data for line in sink] == [None, None]
+    assert checkpoints_of(tmp_path / "sink") == [f"inceptionv4-2_{2 * STEPS}.ckpt"]
+
+
+def steps_of(monkeypatch, losses):
+    """Both ways to drive the step give these losses."""
+    for name in ("host_steps", "sink_steps"):
+        monkeypatch.setattr(trainer_module, name, lambda step, *_: (
+            StepResult(ms.Tensor(np.float32(loss)), 0.5) for loss in losses))
+
+
+@pytest.mark.parametrize("sink_size", [0, 3])
+@pytest.mark.parametrize("bad", [1, 5, STEPS])
+def test_a_loss_that_is_no_number_names_its_step(records, tmp_path, monkeypatch, sink_size, bad):
+    steps_of(monkeypatch, [float("nan") if number == bad else 1.0 for number in range(1, 8)])
+    with pytest.raises(CheckFailed, match=f"nan at step {bad}: the checkpoints of earlier epochs"):
+        train_in(tmp_path / "run", records, sink_size)
+    assert not (tmp_path / "run" / "history.jsonl").exists()
+
+
+def test_a_loss_of_a_later_epoch_names_its_step_of_the_run(records, tmp_path, monkeypatch):
+    steps_of(monkeypatch, [1, 2, 3, float("inf"), 4, 5, 6])
+    with pytest.raises(CheckFailed, match=f"inf at step {STEPS + 4}:"):
+        trainer_of(tmp_path / "run", records).run(first_epoch=2)
+
+
+def test_weights_that_are_no_numbers_are_not_saved(records, tmp_path):
+    """The last update of the second epoch goes wrong, which no loss shows."""
+    rates = np.full(2 * STEPS, 1e-3, np.float32)
+    rates[-1] = np.inf
+    with pytest.raises(CheckFailed, match="is not finite after epoch 2: .* are kept"):
+        train_in(tmp_path / "run", records, learning_rates=rates)
+    assert checkpoints_of(tmp_path / "run") == [f"inceptionv4-1_{STEPS}.ckpt"]
+    assert [line.epoch for line in read_history(tmp_path / "run")] == [1]
+
+
+def test_a_line_of_history_has_the_epochs_own_figures(records, tmp_path, monkeypatch, capsys):
+    """A second passes between two readings of the clock, 100 when an epoch's files are saved."""
+    now = iter(range(1_000))
+
+    def after_save():
+        for _ in range(100):
+            next(now)
+    losses = iter([1.0] * STEPS + [2, 4, 6, 8, 10, 12, 14])
+    step_class = trainer_module.build_step(RECIPE, trainer_module.build_network(RECIPE, 3),
+                                           np.zeros(1, np.float32)).__class__
+    monkeypatch.setattr(step_class, "__call__", lambda *_: ms.Tensor(np.float32(next(losses))))
+    monkeypatch.setattr(trainer_module.time, "perf_counter", lambda: next(now))
+    rates = np.arange(1, 2 * STEPS + 1, dtype=np.float32)
+    first, second = train_in(tmp_path / "run", records, after_save=after_save,
+                             learning_rates=rates, global_batch=2 * 3)  # of two ranks
+    seconds = 2 * STEPS + 1 + 1  # the clock is read around each batch, then twice at the end
+    assert first.seconds_since_last_epoch is None
+    assert second.seconds_since_last_epoch == 100 + 1  # until the first step's reading
+    assert (first.loss, second.loss) == (1.0, 8.0)
+    assert (first.learning_rate, second.learning_rate) == (STEPS, 2 * STEPS)
+    for line in (first, second):
+        assert line.ms_per_step == 1000 * seconds / STEPS
+        assert line.images_per_second == STEPS * 6 / seconds
+        assert line.waiting_for_data == STEPS / seconds
+        assert line.full_top1_error is None
+    shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    assert shown[1] == ("epoch 2: loss 8.000, learning rate 14, 2286 ms/step, 2.6 images/s, "
+                        "44 % waiting for data")
+
+
+def predictions() -> Predictions:
+    """Eight images, two of them blacklisted: top-1 wrong for 5 (filtered: 3 of 6), top-5 wrong
+    for 2 (filtered: 1 of 6)."""
+    top5 = np.array([[0, 1, 2, 3, 4]] * 8, np.int32)
+    label = np.array([0, 0, 0, 1, 2, 9, 1, 9], np.int32)
+    return Predictions(np.arange(1, 9, dtype=np.int32), label, np.arange(8) >= 6, top5,
+                       np.full((8, 5), 0.2, np.float32))
+
+
+def test_scores_go_to_history_checkpoint_and_screen(records, tmp_path, monkeypatch, capsys):
+    seen = []
+
+    def scored(evaluator, validation):
+        seen.append((validation, evaluator.network.training))
+        return predictions()
+    monkeypatch.setattr(trainer_module.Evaluator, "run", scored)
+    history = train_in(tmp_path / "run", records, validation=records["val"])
+    assert [validation for validation, _ in seen] == [records["val"]] * 2
+    line = history[-1]
+    assert (line.full_top1_error, line.full_top5_error) == (62.5, 25.0)
+    assert (line.filtered_top1_error, line.filtered_top5_error) == (50.0, pytest.approx(100 / 6))
+    meta = read_meta(tmp_path / "run" / "checkpoints" / f"inceptionv4-2_{2 * STEPS}.ckpt")
+    assert (meta.epoch, meta.step, meta.top1_error) == (2, 2 * STEPS, 62.5)
+    assert (meta.num_classes, meta.image_size, meta.batch_norm_decay) == (3, 75, 0.9)
+    assert (meta.mean, meta.std) == (INCEPTION_MEAN, INCEPTION_STD)
+    assert meta.class_names_sha256 == records["val"].class_names_sha256
+    assert ("full set: top-1 error 62.5 %, top-5 25.0 %; filtered set: top-1 error 50.0 %, "
+            "top-5 16.7 %") in capsys.readouterr().out
+
+
+def test_the_best_epoch_stays_next_to_the_last(records, tmp_path, monkeypatch):
+    """Epoch 1 is the best; later ones are equal or worse."""
+    errors = iter([10, 30, 10, 20])
+
+    def scored(*_):
+        wrong = next(errors)
+        label = np.where(np.arange(100) < wrong, 1, 0).astype(np.int32)
+        return Predictions(np.arange(1, 101, dtype=np.int32), label, np.zeros(100, bool),
+                           np.zeros((100, 1), np.int32), np.ones((100, 1), np.float32))
+    monkeypatch.setattr(trainer_module.Evaluator, "run", scored)
+    rates = np.full(4 * STEPS, 1e-3, np.float32)
+    last = trainer_of(tmp_path / "run", records, validation=records["val"], epochs=4,
+                      learning_rates=rates).run()
+    assert last.name == "inceptionv4-4_28.ckpt"
+    assert checkpoints_of(tmp_path / "run") == ["inceptionv4-1_7.ckpt", "inceptionv4-4_28.ckpt"]
+
+
+def test_a_checkpoint_holds_network_and_optimiser(records, tmp_path):
+    trainer = trainer_of(tmp_path / "run", records)
+    path = trainer.run()
+    _, state = read_checkpoint(path)
+    assert int(state["global_step"].asnumpy()[0]) == 2 * STEPS
+    assert "moment1.classifier.weight" in state and "learning_rate" not in state
+    for name, value in trainer.network.parameters_and_names():
+        np.testing.assert_array_equal(state[name].asnumpy(), value.asnumpy())
+
+
+def test_a_checkpoint_of_another_version_is_refused(records, tmp_path):
+    trainer = trainer_of(tmp_path / "run", records)
+    trainer.run()
+    found = newest_complete(tmp_path / "run" / "checkpoints")
+    found.state["of_another"] = found.state["global_step"]
+    with pytest.raises(RequestError, match="inceptionv4-2_14.ckpt: 'of_another' is unknown"):
+        trainer.restore(found)
+
+
+def full_at(epoch, monkeypatch):
+    save = trainer_module.add_checkpoint
+
+    def add_checkpoint(folder, state, meta, keep):
+        if meta.epoch == epoch:
+            raise OSError(28, "No space left on device")
+        return save(folder, state, meta, keep)
+    monkeypatch.setattr(trainer_module, "add_checkpoint", add_checkpoint)
+
+
+def test_a_full_disk_does_not_end_the_run(records, tmp_path, monkeypatch, capfd):
+    full_at(1, monkeypatch)
+    assert len(train_in(tmp_path / "run", records)) == 2
+    assert checkpoints_of(tmp_path / "run") == [f"inceptionv4-2_{2 * STEPS}.ckpt"]
+    assert "warning: epoch 1 could not be saved" in capfd.readouterr().err
+
+
+def test_a_last_epoch_that_is_not_saved_is_no_success(records, tmp_path, monkeypatch):
+    full_at(2, monkeypatch)
+    with pytest.raises(CheckFailed, match="the last epoch is not in .*--resume"):
+        train_in(tmp_path / "run", records)
+    assert checkpoints_of(tmp_path / "run") == [f"inceptionv4-1_{STEPS}.ckpt"]
+
+
+def test_an_epoch_that_cannot_be_scored_is_saved(records, tmp_path, monkeypatch, capfd):
+    def unscored(evaluator, validation):
+        raise RequestError("image id 7 cannot be decoded")
+    monkeypatch.setattr(trainer_module.Evaluator, "run", unscored)
+    history = train_in(tmp_path / "run", records, validation=records["val"])
+    assert [line.full_top1_error for line in history] == [None, None]
+    assert "warning: this epoch has no score: image id 7" in capfd.readouterr().err
