@@ -79,7 +79,8 @@ def test_the_result_of_another_evaluation_is_kept(
 
 @pytest.mark.parametrize("change, said", [
     ({"records": "nowhere"}, "nowhere"), ({"checkpoint": "nowhere.ckpt"}, "nowhere.ckpt"),
-    ({"crops": 7}, "7"), ({"views_per_step": 0}, "'0' is not a whole number"),
+    ({"crops": 7}, "7"),
+    ({"views_per_step": 0}, "--views-per-step 0: give at least 1"),
     ({"workers": "many"}, "'many' is not a whole number"), ({"device": "GPU"}, "GPU")])
 def test_a_wrong_argument_is_named(call, options, records, checkpoint, tmp_path, change, said):
     assert_refused(call(*options(records, checkpoint, tmp_path / "out", change)), said)
