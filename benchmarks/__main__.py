@@ -3,8 +3,10 @@
 import sys
 from typing import Any, Callable
 
-from benchmarks.conversion.converters import ConversionRequest, benchmark_conversion
+from benchmarks.conversion.converters import (ConversionRequest,
+                                              benchmark_conversion)
 from benchmarks.feed.measure import FeedRequest, benchmark_feeds
+from benchmarks.request import CropsRequest
 from benchmarks.steps.devices import find_device
 from benchmarks.steps.request import StepsRequest, plan_steps
 from benchmarks.steps.step_table import benchmark_steps
@@ -32,6 +34,12 @@ def _feed(request: FeedRequest) -> None:
     print(write_table(benchmark_feeds(request), request.out))
 
 
+def _crops(request: CropsRequest) -> None:
+    from benchmarks.crops import \
+        benchmark_crops  # not above: --help needs no MindSpore
+    benchmark_crops(request)
+
+
 def _steps(request: StepsRequest) -> None:
     plan = plan_steps(request, find_device(request.device))
     print(write_table(benchmark_steps(plan, request.rows), request.out))
@@ -43,6 +51,9 @@ COMMANDS: tuple[tuple[str, type, Callable[[Any], None], str], ...] = (
      "time the conversion against cp -r, ImageNetToMR and other packers"),
     ("feed", FeedRequest, _feed,
      "time the training feed against the original one and other libraries' feeds"),
+    ("crops", CropsRequest, _crops,
+     "time 144 crops: cutting them against decoding once per crop, a whole evaluation against its "
+     "network alone"),
     ("steps", StepsRequest, _steps,
      "time training steps: the original report's speed table, or the trainer against a bare loop"),
 )
