@@ -37,9 +37,16 @@ def test_a_killed_evaluation_resumes_and_ends_with_the_same_bits(call, words, st
 
 
 def test_an_interrupted_evaluation_keeps_what_was_finished(call, words, interrupted, tmp_path):
+    part, = interrupted.glob("rows-*")
+    with np.load(part) as arrays:  # as if these two images had taken 1,000 s, half without data
+        np.savez(part, **{**arrays, "times": np.array([1000.0, 500.0])})
     code, printed, _ = call(*words("out"))
     assert code == 0 and "2 of 7 images are in" in printed
     assert not interrupted.exists()
+    speed = json.loads((tmp_path / "out" / "result.json").read_text())["speed"]
+    assert speed["seconds_of_all_ranks"] == pytest.approx(1000, abs=20)
+    assert speed["images_per_second_per_rank"] == pytest.approx(0.007, rel=0.02)
+    assert speed["waiting_for_data"] == pytest.approx(0.5, rel=0.02)
 
 
 @pytest.mark.parametrize("change, said", [
