@@ -101,3 +101,13 @@ def test_parts_of_other_records_are_refused_and_kept(call, words, source, conver
     code, _, errors = call(*words("out", records=other.folder))
     assert code == 2 and "records_sha256" in errors[0]
     assert saved_rows(interrupted) == [range(0, 2)]
+
+
+def test_merged_rows_are_compared_with_the_manifest(call, words, interrupted, tmp_path):
+    """A label that changed in a finished part is noticed before a result is written."""
+    part, = interrupted.glob("rows-*")
+    with np.load(part) as arrays:
+        np.savez(part, **{**arrays, "label": (arrays["label"] + 1) % 3})
+    code, _, errors = call(*words("out"))
+    assert code == 2 and "ids, labels or blacklist flags" in errors[0]
+    assert not (tmp_path / "out" / "result.json").exists()
