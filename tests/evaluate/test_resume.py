@@ -28,6 +28,7 @@ def test_a_killed_evaluation_resumes_and_ends_with_the_same_bits(call, words, st
     assert len(before) == 2 and min(before) > 0
     code, printed, _ = call(*words("killed"))
     assert code == 0 and "4 of 7 images are in" in printed
+    assert "label_rank" in sets_and_arrays(tmp_path / "killed")[1]  # --curve was asked for
     assert sets_and_arrays(tmp_path / "killed") == sets_and_arrays(tmp_path / "whole")
     assert not parts.exists()
     speed = json.loads((tmp_path / "killed" / "result.json").read_text())["speed"]
