@@ -86,7 +86,7 @@ def open_mindspore(path: PathLike) -> ArrayFile:
 
 def _check_file(path: PathLike) -> None:
     if not Path(path).is_file():
-        raise RequestError(f"'{path}' does not exist or is not a file: give the file of the weights")
+        raise RequestError(f"'{path}' is not a file: give the file of the weights")
     with open(path, "rb") as file:
         head = file.read(9)
     # A safetensors file may start like a pickle, with the length of its header; then comes "{".
@@ -99,7 +99,7 @@ def _check_file(path: PathLike) -> None:
 
 
 def _parse(content: bytes) -> dict:
-    """Return the protobuf message of each name; ValueError if CRC or names are wrong."""
+    """Return each name's protobuf message; ValueError if the CRC or the names are wrong."""
     end = len(content) - CRC_DIGITS - len(CRC_MARK)
     if content[end:-CRC_DIGITS] == CRC_MARK:
         if zlib.crc32(content[:end]) != int.from_bytes(content[-CRC_DIGITS:], "big"):
