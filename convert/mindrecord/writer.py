@@ -69,9 +69,9 @@ class RecordWriter:
     """Writes ``data_file``, which must not exist, and ``<data_file>.db``.
 
     Args:
-        expected_header: header of the file if the rows come as planned. It is the beginning of the file:
-            known in advance, it allows the digest to be taken from the pages while they are in
-            memory. If the rows turn out otherwise, the file is read again from disk.
+        expected_header: header of the file if the rows come as planned. It is the beginning of the
+            file: known in advance, it allows the digest to be taken from the pages while they are
+            in memory. If the rows turn out otherwise, the file is read again from disk.
     """
 
     def __init__(self, data_file: Path, form: RecordFormat, expected_header: bytes) -> None:
