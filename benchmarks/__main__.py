@@ -3,8 +3,7 @@
 import sys
 from typing import Any, Callable
 
-from benchmarks.conversion.converters import (ConversionRequest,
-                                              benchmark_conversion)
+from benchmarks.conversion.converters import ConversionRequest, benchmark_conversion
 from benchmarks.feed.measure import FeedRequest, benchmark_feeds
 from benchmarks.request import CropsRequest
 from benchmarks.steps.devices import find_device
@@ -35,8 +34,7 @@ def _feed(request: FeedRequest) -> None:
 
 
 def _crops(request: CropsRequest) -> None:
-    from benchmarks.crops import \
-        benchmark_crops  # not above: --help needs no MindSpore
+    from benchmarks.crops import benchmark_crops  # here, since it loads MindSpore
     benchmark_crops(request)
 
 

@@ -20,8 +20,8 @@ from convert.conversion import convert
 from convert.records.reader import RecordSet, open_records
 from convert.request import Request
 from evaluate.evaluator import Evaluator
-from evaluate.protocols import (MULTI_SCALE, VIEWS_PER_STEP, Protocol,
-                                crop_boxes, protocol_of, resized_size)
+from evaluate.protocols import (MULTI_SCALE, VIEWS_PER_STEP, Protocol, crop_boxes, protocol_of,
+                                resized_size)
 from evaluate.views import cut_views, decode_rgb
 from inceptionv4.device import Device, setup_device
 from inceptionv4.network import InceptionV4

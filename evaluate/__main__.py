@@ -4,17 +4,18 @@
 import argparse
 import inspect
 import sys
-from pathlib import Path
 
 from common.cli import ArgumentParser, HelpFormatter, run_command
 from common.options import add_options, from_arguments
-from evaluate.report.texts import LANGUAGES
-from evaluate.request import CompareRequest, PredictRequest, Request
+from evaluate.request import CompareRequest, PredictRequest, ReportRequest, Request
 from evaluate.results import JSON_NAME, PAGE_NAME, PREDICTIONS_NAME
 
 
 class _Help(HelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Keep the line breaks of the list of commands."""
+
+
+# What a command needs is imported when it runs, so that --help waits for no library.
 
 
 def main() -> None:
@@ -32,8 +33,7 @@ def _evaluate(words: list[str]) -> None:
                             description=inspect.getdoc(_evaluate), epilog=_other_commands())
     add_options(parser, Request)
     request = from_arguments(Request, parser.parse_args(words))
-    from evaluate.command import \
-        evaluate_checkpoint  # not above: --help needs no MindSpore
+    from evaluate.command import evaluate_checkpoint
     if evaluate_checkpoint(request):
         print((request.out / PAGE_NAME).read_text(encoding="utf-8"))
         for name in (PREDICTIONS_NAME, JSON_NAME, PAGE_NAME):
@@ -41,22 +41,15 @@ def _evaluate(words: list[str]) -> None:
 
 
 def _report(words: list[str]) -> None:
-    """One HTML page, and a Markdown copy of it, from a run and its results."""
+    """Write one HTML page, and a Markdown copy of it, from a run and its results."""
     parser = ArgumentParser(prog="python -m evaluate report", description=_report.__doc__)
-    parser.add_argument("--run", type=Path, help="run folder, for the training")
-    parser.add_argument("--results", type=Path, required=True,
-                        help="folder of result folders and benchmarks' tables, at any depth")
-    parser.add_argument("--out", type=Path, required=True, help="HTML file to write")
-    parser.add_argument("--records", type=Path, nargs="+", default=(), help="record sets, for "
-                        "class names and images, where they are not at their old places")
-    parser.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the page")
-    arguments = parser.parse_args(words)
-    from evaluate.report.page import \
-        ReportRequest  # not above: --help is quick
+    add_options(parser, ReportRequest)
+    request = from_arguments(ReportRequest, parser.parse_args(words))
     from evaluate.report.page import write_report
-    request = ReportRequest(**vars(arguments))
     table = write_report(request)
-    print(f"{table}\n" * bool(table), f"report: {request.out}   {request.markdown_copy}", sep="\n")
+    if table:
+        print(f"{table}\n")
+    print(f"report: {request.out}   {request.markdown_copy}")
 
 
 def _compare(words: list[str]) -> None:
@@ -64,8 +57,7 @@ def _compare(words: list[str]) -> None:
     parser = ArgumentParser(prog="python -m evaluate compare", description=_compare.__doc__)
     add_options(parser, CompareRequest)
     request = from_arguments(CompareRequest, parser.parse_args(words))
-    from evaluate.compare import \
-        compare_results  # not above: --help needs no SciPy
+    from evaluate.compare import compare_results
     print(compare_results(request))
 
 
@@ -75,8 +67,7 @@ def _predict(words: list[str]) -> None:
     add_options(parser, PredictRequest, leave_out=("records", "classes"))
     add_options(parser.add_mutually_exclusive_group(), PredictRequest, only=("records", "classes"))
     request = from_arguments(PredictRequest, parser.parse_args(words))
-    from evaluate.predict import \
-        predict_images  # not above: --help needs no MindSpore
+    from evaluate.predict import predict_images
     print(predict_images(request))
 
 

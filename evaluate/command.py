@@ -13,15 +13,14 @@ from common.host import available_cores
 from convert.records.reader import RecordSet, open_records
 from evaluate.evaluator import Evaluator, check_rows
 from evaluate.filtered_set import blacklist_for, mark
-from evaluate.parts import (PartWriter, missing_rows, opened_parts, read_parts,
-                            remove_parts, rows_of_rank, saved_rows,
-                            wait_for_all)
+from evaluate.parts import (PartWriter, missing_rows, opened_parts, read_parts, remove_parts,
+                            rows_of_rank, saved_rows, wait_for_all)
 from evaluate.predictions import Predictions, save_predictions
 from evaluate.protocols import Protocol, protocol_of
 from evaluate.request import Request
 from evaluate.result_page import result_page
-from evaluate.results import (JSON_NAME, PAGE_NAME, PREDICTIONS_NAME,
-                              EvaluationSpeed, Result, claim_result_folder)
+from evaluate.results import (JSON_NAME, PAGE_NAME, PREDICTIONS_NAME, EvaluationSpeed, Result,
+                              claim_result_folder)
 from evaluate.scores import score, score_curve
 from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta
 from inceptionv4.device import Device, barrier, setup_device

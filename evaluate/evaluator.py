@@ -12,8 +12,7 @@ from common.cli import RequestError, progress_bar
 from common.host import available_cores
 from convert.records.manifest import RowsDigest
 from convert.records.reader import RecordSet
-from evaluate.predictions import (Part, Predictions, gather_predictions,
-                                  join_parts, label_ranks)
+from evaluate.predictions import Part, Predictions, gather_predictions, join_parts, label_ranks
 from evaluate.protocols import VIEWS_PER_STEP, Protocol
 from evaluate.views import ImageViews, prepared_rows
 from inceptionv4.preprocess import Preprocess

@@ -7,8 +7,7 @@ first square, or corner, starts at pixel 0 and the last one ends with the last p
 """
 
 from dataclasses import dataclass
-from typing import (Callable, Final, Literal, NamedTuple, Optional, Sequence,
-                    Union)
+from typing import Callable, Final, Literal, NamedTuple, Optional, Sequence, Union
 
 from common.cli import RequestError
 

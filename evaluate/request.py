@@ -1,4 +1,5 @@
-"""What is asked of an evaluation. Needs no MindSpore, so that a wrong argument shows at once."""
+"""The requests of the commands in this package. They need no MindSpore, so that a wrong argument
+is reported at once."""
 
 import argparse
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from typing import Any, Optional
 
 from common.options import check_values, option
 from evaluate.protocols import PAPER, PROTOCOLS, VIEWS_PER_STEP, Scales
+from evaluate.report.translations import LANGUAGES
 from inceptionv4.options import device_option
 
 
@@ -79,3 +81,22 @@ class PredictRequest:
 
     def __post_init__(self) -> None:
         check_values(self)
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """The arguments of ``python -m evaluate report``."""
+
+    results: Path = option(help="folder of result folders and benchmarks' tables, at any depth")
+    out: Path = option(help="HTML file to write")
+    run: Optional[Path] = option(None, "run folder, for the training")
+    records: tuple[Path, ...] = option((), "record sets, for class names and images, if they were "
+                                           "moved")
+    lang: str = option("en", "language of the page", choices=LANGUAGES)
+
+    def __post_init__(self) -> None:
+        check_values(self)
+
+    @property
+    def markdown_copy(self) -> Path:
+        return self.out.with_suffix(".md")

@@ -3,8 +3,7 @@
 from typing import Container, Sequence
 
 from evaluate.predictions import TOP
-from evaluate.published import (FILTERED, FULL, IMAGE_SIZE, Published,
-                                published_for)
+from evaluate.published import FILTERED, FULL, IMAGE_SIZE, Published, published_for
 from evaluate.results import Result
 from evaluate.scores import Curve, Score
 

@@ -94,7 +94,6 @@ def wilson_interval(events: int, trials: int) -> tuple[float, float]:
 
     It stays within 0 and 100 and is wider than 0 even where no or every trial is an event.
     """
-    from scipy.stats import \
-        binomtest  # not above: it takes longer than a command's --help may
+    from scipy.stats import binomtest  # not above: it takes longer than a command's --help may
     low, high = binomtest(events, trials).proportion_ci(CONFIDENCE, "wilson")
     return 100 * float(low), 100 * float(high)

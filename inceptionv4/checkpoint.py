@@ -22,8 +22,7 @@ from mindspore import nn
 from mindspore.train import serialization
 
 from common.cli import RequestError
-from common.files import (PathLike, fsync_folder, make_durable, sha256_of_file,
-                          write_json)
+from common.files import PathLike, fsync_folder, make_durable, sha256_of_file, write_json
 
 CKPT_SUFFIX, META_SUFFIX = ".ckpt", ".meta"
 

@@ -9,8 +9,7 @@ from typing import Mapping, NamedTuple, Optional
 import mindspore as ms
 
 from common.cli import RequestError
-from inceptionv4.checkpoint import (CheckpointMeta, read_checkpoint, read_meta,
-                                    save_checkpoint)
+from inceptionv4.checkpoint import CheckpointMeta, read_checkpoint, read_meta, save_checkpoint
 
 _PREFIX = "inceptionv4-"
 _NAME = re.compile(rf"{_PREFIX}\d+_(?P<step>\d+)\.ckpt")

@@ -14,12 +14,10 @@ from inceptionv4.device import Device, ranks_agree, setup_device
 from train.checkpoints import newest_complete
 from train.feed import TrainingFeed, next_batch, workers_for
 from train.options import TrainRequest
-from train.plan import (Plan, check_disk, check_validation, describe_plan,
-                        make_plan)
+from train.plan import Plan, check_disk, check_validation, describe_plan, make_plan
 from train.recipe import Recipe
-from train.run_folder import (CHECKPOINTS, check_same_run, check_unused,
-                              config_of, has_config, locked_run, read_config,
-                              resume_at, start_run, write_plan)
+from train.run_folder import (CHECKPOINTS, check_same_run, check_unused, config_of, has_config,
+                              locked_run, read_config, resume_at, start_run, write_plan)
 from train.source import Source, open_class_folders
 from train.trainer import Trainer
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, ContextManager, Mapping
 
 from common.cli import RequestError, typed_command
-from common.files import (describe_difference, locked_file, read_json,
-                          read_json_lines, write_json, write_text)
+from common.files import (describe_difference, locked_file, read_json, read_json_lines, write_json,
+                          write_text)
 from common.forms import HistoryLine
 from train.checkpoints import remove_after, remove_unfinished
 from train.plan import Plan, plan_fields

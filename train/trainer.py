@@ -26,10 +26,8 @@ from train.feed import TrainingFeed
 from train.options import TrainRequest
 from train.plan import Plan
 from train.recipe import Recipe
-from train.run_folder import (CHECKPOINTS, add_history, add_to_tensorboard,
-                              describe_epoch)
-from train.step import (StepResult, build_network, build_step, host_steps,
-                        sink_steps, training_state)
+from train.run_folder import CHECKPOINTS, add_history, add_to_tensorboard, describe_epoch
+from train.step import StepResult, build_network, build_step, host_steps, sink_steps, training_state
 
 
 class EpochFigures(NamedTuple):

@@ -15,8 +15,7 @@ from typing import Any, Dict, Iterator, NamedTuple
 from common.cli import RequestError
 from common.files import sha256_of_file
 from convert.mindrecord.direct_file import DirectFile
-from convert.mindrecord.record_layout import (RecordFormat, RecordLayout,
-                                              length_of)
+from convert.mindrecord.record_layout import RecordFormat, RecordLayout, length_of
 
 WRITING = "SHARD_WRITING"  # environment: "page-cache" where direct writing is slow
 PAGE_CACHE = "page-cache"

@@ -9,8 +9,8 @@ from typing import Callable, Optional
 
 import numpy as np
 
-from convert.sources.labels import (KAGGLE_CLASSES, KAGGLE_SOLUTION, GroundTruth,
-                                    find_ground_truth, read_ground_truth)
+from convert.sources.labels import (KAGGLE_CLASSES, KAGGLE_SOLUTION, GroundTruth, find_ground_truth,
+                                    read_ground_truth)
 from convert.sources.layouts import KAGGLE_IMAGES
 
 

@@ -9,8 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Iterator, Sequence, Tuple
 
 from common.cli import RequestError, progress_bar
-from convert.sources.listing import (Scan, SourceFile, checked_name,
-                                     validation_id)
+from convert.sources.listing import Scan, SourceFile, checked_name, validation_id
 
 
 def scan_train_archive(archive: Path, extensions: Sequence[str]) -> Scan:

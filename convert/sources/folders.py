@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Iterator, Sequence
 
 from common.cli import RequestError
-from convert.sources.listing import (Scan, SourceFile, checked_name,
-                                     validation_id)
+from convert.sources.listing import Scan, SourceFile, checked_name, validation_id
 
 
 def scan_class_folders(root: Path, extensions: Sequence[str]) -> Scan:

@@ -138,8 +138,7 @@ def _parse_class_map(where: str, data: bytes) -> Dict[int, str]:
 
 def _parse_meta(where: str, data: bytes) -> Dict[int, str]:
     """`synsets` of meta.mat: structs with ILSVRC2012_ID and WNID (devkit readme, section 3)."""
-    from scipy.io import \
-        loadmat  # here, since few sources need it and every worker would load it
+    from scipy.io import loadmat  # here, since few sources need it and every worker would load it
     from scipy.io.matlab import MatReadError
     try:
         synsets = loadmat(io.BytesIO(data), squeeze_me=True, struct_as_record=False)["synsets"]

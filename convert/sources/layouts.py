@@ -11,12 +11,10 @@ from typing import Callable, Optional, Sequence
 from common.cli import RequestError
 from convert.sources.archives import scan_train_archive, scan_val_archive
 from convert.sources.folders import scan_class_folders, scan_flat_folder
-from convert.sources.labels import (KAGGLE_SOLUTION, GroundTruth,
-                                    entries_by_class, entries_by_truth,
-                                    find_ground_truth, read_devkit_archive,
+from convert.sources.labels import (KAGGLE_SOLUTION, GroundTruth, entries_by_class,
+                                    entries_by_truth, find_ground_truth, read_devkit_archive,
                                     read_ground_truth, read_kaggle)
-from convert.sources.listing import (IMAGE_EXTENSIONS, Listing, Scan,
-                                     validation_id)
+from convert.sources.listing import IMAGE_EXTENSIONS, Listing, Scan, validation_id
 
 SPLITS = ("train", "val")
 

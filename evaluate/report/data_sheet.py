@@ -1,4 +1,4 @@
-"""What the record sets hold: counts, repaired and rejected files, digests."""
+"""The data sheet of the record sets: counts, repaired and rejected files, digests."""
 
 import statistics
 from typing import Union
@@ -7,81 +7,84 @@ from convert.records.manifest import MANIFEST_NAME, Manifest
 from convert.records.reader import RecordSet
 from evaluate.report.content import Block, Missing, Section, Table
 from evaluate.report.inputs import Inputs
-from evaluate.report.texts import Translate
+from evaluate.report.translations import Translate
 
-REMARKS = 50  # files that are named
+FILES_SHOWN = 50
 
 
-def data_section(inputs: Inputs, say: Translate) -> Union[Section, Missing]:
+def data_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
     if not inputs.record_sets:
-        return Missing(say("data.title"), say("data.missing"))
+        return Missing(t("Data sheet of the record sets"),
+                       t("no record set was found; give them with --records."))
     blocks = []
     for records in inputs.record_sets.values():
-        blocks += [_counts(records, say), _digests(records, say), *_remarks(records, say),
-                   _shards(records, say)]
-    return Section("data", say("data.title"), blocks)
+        blocks += [_counts(records, t), _digests(records, t), *_files(records, t),
+                   _shards(records, t)]
+    return Section("data", t("Data sheet of the record sets"), blocks)
 
 
-def _counts(records: RecordSet, say: Translate) -> Table:
+def _counts(records: RecordSet, t: Translate) -> Table:
     manifest = records.manifest
     per_class = [item.images for item in manifest.classes]
     file_bytes = sum(shard.bytes + shard.index_bytes for shard in manifest.shards)
-    values = {
-        "images": f"{manifest.images:,}",
-        "classes": f"{len(per_class):,}",
-        "per_class": f"{min(per_class):,} / {statistics.median(per_class):,g} / "
-                     f"{max(per_class):,}",
-        "shards": f"{len(manifest.shards):,}",
-        "bytes": f"{manifest.image_bytes:,} / {file_bytes:,}",
-        "shrunk": f"{manifest.shrunk:,} / {manifest.bytes_saved:,}",
-        "layout": manifest.layout,
-        "seed": f"{manifest.seed}",
-        "blacklist": _blacklist(manifest, say),
-        "ilsvrc": say("yes") if manifest.ilsvrc and manifest.ilsvrc.labels
-        and manifest.ilsvrc.class_names else say("no"),
-        "remarks": " / ".join(f"{len(files):,}" for files in (
-            manifest.repaired, manifest.rejected, manifest.ignored))}
-    caption = say("data.caption", folder=records.folder, split=manifest.split)
-    return Table([say("what"), say("value")],
-                 [[say(f"data.{key}"), value] for key, value in values.items()], caption)
+    check = manifest.ilsvrc
+    files = (manifest.repaired, manifest.rejected, manifest.ignored)
+    rows = [
+        [t("images"), f"{manifest.images:,}"],
+        [t("classes"), f"{len(per_class):,}"],
+        [t("images per class: min, median, max"),
+         f"{min(per_class):,} / {statistics.median(per_class):,g} / {max(per_class):,}"],
+        [t("shards"), f"{len(manifest.shards):,}"],
+        [t("bytes of images, of files"), f"{manifest.image_bytes:,} / {file_bytes:,}"],
+        [t("images shrunk, bytes saved"), f"{manifest.shrunk:,} / {manifest.bytes_saved:,}"],
+        [t("layout of the source"), manifest.layout],
+        [t("random seed of the order"), f"{manifest.seed}"],
+        [t("blacklist: ids, stored images flagged"), _blacklist(manifest, t)],
+        [t("ILSVRC2012's validation set"),
+         t("yes") if check and check.labels and check.class_names else t("no")],
+        [t("files repaired, rejected, ignored"), " / ".join(f"{len(kind):,}" for kind in files)]]
+    return Table([t("what"), t("value")], rows,
+                 t("{folder} ({split})", folder=records.folder, split=manifest.split))
 
 
-def _blacklist(manifest: Manifest, say: Translate) -> str:
+def _blacklist(manifest: Manifest, t: Translate) -> str:
     if manifest.blacklist is None:
-        return say("data.no_blacklist")
+        return t("none")
     return f"{manifest.blacklist.ids:,} / {manifest.blacklist.images:,}"
 
 
-def _digests(records: RecordSet, say: Translate) -> Table:
+def _digests(records: RecordSet, t: Translate) -> Table:
     manifest = records.manifest
-    values = {"records": records.sha256, "source": manifest.source_sha256,
-              "rows": manifest.rows_sha256, "classes": records.class_names_sha256}
+    rows = [[t("sha256 of the shards"), records.sha256],
+            [t("sha256 of the source listing"), manifest.source_sha256],
+            [t("sha256 of the rows"), manifest.rows_sha256],
+            [t("sha256 of the class names"), records.class_names_sha256]]
     if manifest.blacklist:
-        values["blacklist"] = manifest.blacklist.sha256
-    return Table([say("what"), say("value")],
-                 [[say(f"data.{key}_digest"), value] for key, value in values.items()],
-                 left=(0, 1), code=(1,))
+        rows.append([t("sha256 of the blacklist"), manifest.blacklist.sha256])
+    return Table([t("what"), t("value")], rows, left=(0, 1), code=(1,))
 
 
-def _remarks(records: RecordSet, say: Translate) -> list[Block]:
+def _files(records: RecordSet, t: Translate) -> list[Block]:
     manifest = records.manifest
-    rows = [[remark.file_name, say(f"data.{kind}"), remark.reason]
-            for kind in ("rejected", "repaired") for remark in getattr(manifest, kind)]
-    rows += [[name, say("data.ignored"), say("data.not_image")] for name in manifest.ignored]
+    rows = [[note.file_name, t("rejected"), note.reason] for note in manifest.rejected]
+    rows += [[note.file_name, t("repaired"), note.reason] for note in manifest.repaired]
+    rows += [[name, t("ignored"), t("not an image by its file name")] for name in manifest.ignored]
     if not rows:
         return []
     blocks: list[Block] = [Table(
-        [say(key) for key in ("data.file", "data.state", "data.reason")], rows[:REMARKS],
-        say("data.files", folder=records.folder), left=(0, 1, 2))]
-    if len(rows) > REMARKS:
-        blocks.append(say("data.more", count=f"{len(rows) - REMARKS:,}",
-                          path=records.folder / MANIFEST_NAME))
+        [t(head) for head in ("file", "action", "reason")], rows[:FILES_SHOWN],
+        t("Repaired, rejected and ignored files of {folder}", folder=records.folder),
+        left=(0, 1, 2))]
+    if len(rows) > FILES_SHOWN:
+        blocks.append(t("{count} more files are listed in {path}.",
+                        count=f"{len(rows) - FILES_SHOWN:,}",
+                        path=records.folder / MANIFEST_NAME))
     return blocks
 
 
-def _shards(records: RecordSet, say: Translate) -> Table:
+def _shards(records: RecordSet, t: Translate) -> Table:
     rows = [[shard.file, f"{shard.images:,}", f"{shard.bytes:,}", shard.sha256]
             for shard in records.manifest.shards]
-    heads = [say("data.file"), say("images"), say("data.shard_bytes"), "sha256"]
-    return Table(heads, rows, say("data.shard_table", folder=records.folder), left=(0, 3),
+    heads = [t("file"), t("images"), t("bytes"), "sha256"]
+    return Table(heads, rows, t("Shards of {folder}", folder=records.folder), left=(0, 3),
                  code=(3,), folded=True)

@@ -9,11 +9,10 @@ from common.cli import CheckFailed
 from convert.records.reader import RecordSet
 from evaluate.predictions import Predictions
 from evaluate.report.classes import Names, class_names
-from evaluate.report.content import (Block, Gallery, Missing, Section, Table,
-                                     Thumbnail)
+from evaluate.report.content import Block, Gallery, Missing, Section, Table, Thumbnail
 from evaluate.report.inputs import Inputs
 from evaluate.report.mistakes import confident_mistakes
-from evaluate.report.texts import Translate
+from evaluate.report.translations import Translate
 from evaluate.views import decode_rgb
 
 SHOWN = 24
@@ -21,39 +20,42 @@ SIDE = 192  # pixels of a thumbnail's longer side
 QUALITY = 85
 
 
-def gallery_section(inputs: Inputs, say: Translate) -> Union[Section, Missing]:
+def gallery_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
     main = inputs.main
     if main is None or main.predictions is None:
-        return Missing(say("gallery.title"), say("mistakes.missing"))
+        return Missing(t("Confident mistakes"), t("no result has its predictions.npz."))
     chosen = confident_mistakes(main.predictions, SHOWN).tolist()
     if not chosen:
-        return Missing(say("gallery.title"), say("gallery.none", name=main.name))
-    names, records = class_names(inputs, main, say), inputs.records_of(main)
-    blocks: list[Block] = [say("gallery.lead", name=main.name, count=len(chosen))]
+        return Missing(t("Confident mistakes"), t("{name} has no wrong image.", name=main.name))
+    names, records = class_names(inputs, main, t), inputs.records_of(main)
+    blocks: list[Block] = [
+        t("{name}: the {count} wrong images with the highest predicted probability.",
+          name=main.name, count=len(chosen))]
     if records is None:
-        blocks.append(say("gallery.no_images", name=main.name))
+        blocks.append(t("Images are left out: the record set of {name} was not found; give it "
+                        "with --records.", name=main.name))
     else:
-        blocks.append(Gallery(_thumbnails(main.predictions, chosen, records, names, say)))
-    table = _table(main.predictions, chosen, names, say, folded=records is not None)
-    return Section("gallery", say("gallery.title"), [*blocks, table])
+        blocks.append(Gallery(_thumbnails(main.predictions, chosen, records, names, t)))
+    table = _table(main.predictions, chosen, names, t, folded=records is not None)
+    return Section("gallery", t("Confident mistakes"), [*blocks, table])
 
 
 def _thumbnails(predictions: Predictions, chosen: Sequence[int], records: RecordSet,
-                names: Names, say: Translate) -> list[Thumbnail]:
+                names: Names, t: Translate) -> list[Thumbnail]:
     images = read_images(records, predictions.image_id[chosen].tolist())
     thumbnails = []
     for row in chosen:
         image_id = int(predictions.image_id[row])
-        key = "gallery.listed" if predictions.blacklisted[row] else "gallery.id"
-        title = say("gallery.said", name=names(int(predictions.top5[row, 0])),
-                    share=100 * float(predictions.top5_prob[row, 0]))
-        true = say("gallery.true", name=names(int(predictions.label[row])))
-        thumbnails.append(Thumbnail(shrink(images[image_id]), title,
-                                    [true, say(key, image_id=image_id)]))
+        title = t("{share:.1f} %: {name}", name=names(int(predictions.top5[row, 0])),
+                  share=100 * float(predictions.top5_prob[row, 0]))
+        shown_id = (t("image {image_id}, blacklisted", image_id=image_id)
+                    if predictions.blacklisted[row] else t("image {image_id}", image_id=image_id))
+        true = t("true: {name}", name=names(int(predictions.label[row])))
+        thumbnails.append(Thumbnail(shrink(images[image_id]), title, [true, shown_id]))
     return thumbnails
 
 
-def _table(predictions: Predictions, chosen: Sequence[int], names: Names, say: Translate,
+def _table(predictions: Predictions, chosen: Sequence[int], names: Names, t: Translate,
            folded: bool) -> Table:
     rows = []
     for row in chosen:
@@ -62,25 +64,26 @@ def _table(predictions: Predictions, chosen: Sequence[int], names: Names, say: T
                      names(int(predictions.top5[row, 0])),
                      f"{100 * predictions.top5_prob[row, 0]:.1f}",
                      "–" if true is None else f"{100 * true:.1f}",
-                     say("yes" if predictions.blacklisted[row] else "no")])
-    heads = [say(key) for key in (
-        "gallery.image_id", "pairs.true", "pairs.said", "gallery.probability",
-        "gallery.true_probability", "gallery.blacklisted")]
-    return Table(heads, rows, say("gallery.table") if folded else "", left=(1, 2, 5),
+                     t("yes" if predictions.blacklisted[row] else "no")])
+    heads = [t(head) for head in (
+        "image id", "true class", "predicted", "probability, %",
+        "probability of the true class, %", "blacklisted")]
+    return Table(heads, rows, t("The same as a table") if folded else "", left=(1, 2, 5),
                  folded=folded)
 
 
 def _probability_of_label(predictions: Predictions, row: int) -> Optional[float]:
-    """None where the label is not among the five best, whose probabilities alone are known."""
+    """Return None if the label is not among the five best, the only ones with known
+    probabilities."""
     places = np.flatnonzero(predictions.top5[row] == predictions.label[row])
     return float(predictions.top5_prob[row, places[0]]) if len(places) else None
 
 
 def read_images(records: RecordSet, image_ids: Sequence[int]) -> dict[int, bytes]:
-    """The encoded images of these images.
+    """Return the encoded images by image id.
 
     Raises:
-        CheckFailed: one is not in the records, or they do not give back the rows asked for.
+        CheckFailed: one is not in the records, or other rows were read than asked for.
     """
     import mindspore.dataset as ds  # not above: a report without images needs no MindSpore
     wanted, position_of = set(image_ids), {}
@@ -98,7 +101,7 @@ def read_images(records: RecordSet, image_ids: Sequence[int]) -> dict[int, bytes
 
 
 def shrink(encoded: bytes) -> bytes:
-    """A small JPEG of an image of any format."""
+    """Return a small JPEG of an image of any format."""
     image = decode_rgb(encoded)
     image.thumbnail((SIDE, SIDE))
     file = io.BytesIO()

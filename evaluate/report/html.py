@@ -4,8 +4,8 @@ import base64
 import html
 from typing import Any, Callable
 
-from evaluate.report.content import (Commands, Facts, Figure, Figures, Gallery,
-                                     Page, Section, Table, Thumbnail)
+from evaluate.report.content import (Commands, Facts, Figure, Figures, Gallery, Page, Section,
+                                     Table, Thumbnail)
 from evaluate.report.style import STYLE
 
 

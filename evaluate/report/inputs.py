@@ -6,47 +6,48 @@ from typing import Any, Iterator, NamedTuple, Optional, Sequence
 
 from common.cli import RequestError
 from common.files import read_json, read_json_lines
+from common.forms import HistoryLine, SpeedTable
 from convert.records.manifest import MANIFEST_NAME, read_manifest
 from convert.records.reader import RecordSet, open_records
 from evaluate.predictions import Predictions, load_predictions
-from evaluate.results import JSON_NAME, PREDICTIONS_NAME
+from evaluate.results import JSON_NAME, PREDICTIONS_NAME, Result, read_result
 from evaluate.scores import score
 
 SPEED_NAME = "speed.json"  # of a benchmark; older ones are called result.json, too
 HISTORY, PLAN, CONFIG = "history.jsonl", "plan.json", "config.json"
 
 
-class Note(NamedTuple):
-    """Something that could not be used: the key of a text and its values."""
+class InputNote(NamedTuple):
+    """Something that could not be used: an English sentence and its values."""
 
-    key: str
+    sentence: str
     values: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A result folder; ``about`` is its ``result.json``."""
+    """A result folder."""
 
     name: str  # of the folder, seen from --results
     folder: Path
-    about: dict[str, Any]
+    result: Result
     predictions: Optional[Predictions]  # None: no predictions.npz there
 
 
 @dataclass(frozen=True)
 class SpeedFile:
-    """A benchmark's table, in the form of ``benchmarks.table.Table``."""
+    """A benchmark's table."""
 
     name: str
-    table: dict[str, Any]
+    table: SpeedTable
 
 
 @dataclass(frozen=True)
 class RunFiles:
-    """The run folder's files; empty where they are not there."""
+    """The files of a run folder; empty where they are missing."""
 
     folder: Path
-    history: Sequence[dict[str, Any]]
+    history: Sequence[HistoryLine]
     plan: dict[str, Any]
     config: dict[str, Any]
 
@@ -58,25 +59,25 @@ class Inputs:
     speed_tables: Sequence[SpeedFile]
     run: Optional[RunFiles]
     record_sets: dict[str, RecordSet]  # by their sha256
-    notes: Sequence[Note]
+    notes: Sequence[InputNote]
 
     @property
     def main(self) -> Optional[Evaluation]:
-        """The one whose mistakes are looked at: of the most crops, the first of equal ones."""
+        """The evaluation whose mistakes are shown: that of the most crops, the first of several."""
         scored = [item for item in self.evaluations if item.predictions is not None]
-        return max(scored, key=lambda item: item.about["crops"], default=None)
+        return max(scored, key=lambda item: item.result.crops, default=None)
 
     def records_of(self, evaluation: Evaluation) -> Optional[RecordSet]:
-        return self.record_sets.get(evaluation.about["records_sha256"])
+        return self.record_sets.get(evaluation.result.records_sha256)
 
 
 def read_inputs(run: Optional[Path], results: Path, records: Sequence[Path]) -> Inputs:
-    """Read all there is.
+    """Read all files of the report.
 
     Args:
         run: a run folder.
         results: folder of result folders and of benchmarks' tables, at any depth.
-        records: record sets, beside those that the results and the run name.
+        records: record sets in addition to those that the results and the run name.
 
     Raises:
         RequestError: there is nothing to report, a file is damaged, or one of ``records`` is no
@@ -92,59 +93,66 @@ def read_inputs(run: Optional[Path], results: Path, records: Sequence[Path]) -> 
     return Inputs(results, evaluations, tables, found, record_sets, notes)
 
 
-# What tells the result of an evaluation, and a speed table, from any other JSON.
+# What distinguishes the result of an evaluation, and a speed table, from any other JSON.
 _RESULT_KEYS = {"sets", "crops", "image_size", "scales", "checkpoint", "checkpoint_sha256",
                 "records", "records_sha256", "classes", "has_blacklist"}
 _SPEED_KEYS = {"title", "rows", "unit"}
 
 
-def _read_results(results: Path) -> tuple[list[Evaluation], list[SpeedFile], list[Note]]:
+def _read_results(results: Path) -> tuple[list[Evaluation], list[SpeedFile], list[InputNote]]:
     evaluations, tables, notes = [], [], []
     found = (path for name in (JSON_NAME, SPEED_NAME) for path in results.rglob(name))
     for path in sorted(found, key=lambda path: (path.parent, path.name)):
         about = read_json(path, "remove it")
         name = (results.name / path.parent.relative_to(results)).as_posix()
         if _RESULT_KEYS <= set(about):
-            evaluations.append(_read_evaluation(name, path.parent, about))
+            evaluations.append(_read_evaluation(name, path.parent, read_result(path)))
         elif _SPEED_KEYS <= set(about) and all("seconds" in row for row in about["rows"]):
-            tables.append(SpeedFile(name, about))
+            tables.append(SpeedFile(name, SpeedTable.from_json(about)))
         else:
-            notes.append(Note("note.stranger", {"path": path}))
-    return sorted(evaluations, key=lambda item: item.about["crops"]), tables, notes
+            notes.append(InputNote("{path} is neither an evaluation result nor a benchmark table "
+                                   "and was not used.", {"path": path}))
+    return sorted(evaluations, key=lambda item: item.result.crops), tables, notes
 
 
-def _read_evaluation(name: str, folder: Path, about: dict[str, Any]) -> Evaluation:
+def _read_evaluation(name: str, folder: Path, result: Result) -> Evaluation:
     path = folder / PREDICTIONS_NAME
     predictions = load_predictions(path) if path.exists() else None
     if predictions is not None:
-        right = {name: found.top1_correct for name, found in score(predictions).items()}
-        if right != {name: found["top1_correct"] for name, found in about["sets"].items()}:
+        correct = {key: found.top1_correct for key, found in score(predictions).items()}
+        if correct != {key: found.top1_correct for key, found in result.sets.items()}:
             raise RequestError(f"{path} and {folder / JSON_NAME} do not belong together: their "
                                "numbers of correct images differ; remove the folder and evaluate "
                                "again")
-    return Evaluation(name, folder, about, predictions)
+    return Evaluation(name, folder, result, predictions)
 
 
 def _read_run(folder: Path) -> RunFiles:
     history, plan, config = (folder / name for name in (HISTORY, PLAN, CONFIG))
-    return RunFiles(folder, read_json_lines(history) if history.exists() else [],
+    try:
+        lines = [HistoryLine.from_json(line) for line in
+                 (read_json_lines(history) if history.exists() else [])]
+    except TypeError as error:
+        raise RequestError(f"{history} is not the history of a run ({error}); give another --run"
+                           ) from None
+    return RunFiles(folder, lines,
                     read_json(plan, "remove it") if plan.exists() else {},
                     read_json(config, "remove it") if config.exists() else {})
 
 
 def _named_records(evaluations: Sequence[Evaluation], run: Optional[RunFiles]
                    ) -> Iterator[tuple[Path, str]]:
-    """Where results and run say that their records lie, and the digests of those."""
+    """Yield the folders of the records that results and run name, with their digests."""
     for evaluation in evaluations:
-        yield Path(evaluation.about["records"]), evaluation.about["records_sha256"]
+        yield Path(evaluation.result.records), evaluation.result.records_sha256
     for name in ("data", "val_records"):
         if run and run.config.get(name) and run.config.get(f"{name}_sha256"):
             yield Path(run.config[name]), run.config[f"{name}_sha256"]
 
 
 def _open_named(named: Iterator[tuple[Path, str]], record_sets: dict[str, RecordSet]
-                ) -> list[Note]:
-    """Add the record sets that are still there, as they were; a note for each other one."""
+                ) -> list[InputNote]:
+    """Add the record sets that still exist unchanged; return a note for each other one."""
     notes = {}
     for folder, sha256 in named:
         if sha256 in record_sets:
@@ -152,17 +160,24 @@ def _open_named(named: Iterator[tuple[Path, str]], record_sets: dict[str, Record
         try:
             records = _open_same(folder, sha256)
         except RequestError as error:
-            notes[folder] = Note("note.records_bad", {"folder": folder, "error": error})
+            notes[folder] = InputNote("The record set {folder} cannot be used: {error}",
+                                      {"folder": folder, "error": error})
             continue
         if records is None:
-            notes[folder] = Note("note.records_gone", {"folder": folder})
+            notes[folder] = InputNote("The record set {folder} no longer exists or has other "
+                                      "content; if it was moved, give it with --records.",
+                                      {"folder": folder})
         else:
             record_sets[sha256] = records
     return list(notes.values())
 
 
 def _open_same(folder: Path, sha256: str) -> Optional[RecordSet]:
-    """None if there is no record set, or another one; RequestError for a damaged one."""
+    """Return the record set, or None if there is none or another one.
+
+    Raises:
+        RequestError: it is damaged.
+    """
     if not (folder / MANIFEST_NAME).exists():
         return None
     if RecordSet(folder, read_manifest(folder)).sha256 != sha256:

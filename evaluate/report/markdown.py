@@ -2,8 +2,7 @@
 
 from typing import Any, Callable
 
-from evaluate.report.content import (Commands, Facts, Figures, Gallery, Page,
-                                     Section, Table)
+from evaluate.report.content import Commands, Facts, Figures, Gallery, Page, Section, Table
 from evaluate.result_page import markdown_table
 
 

@@ -1,4 +1,4 @@
-"""Which classes are mistaken, for which, and the most confident mistakes: from predictions."""
+"""Errors per class, confused pairs and the most confident mistakes, from predictions alone."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from evaluate.predictions import Predictions
 
 @dataclass(frozen=True)
 class ClassError:
-    """How many images of a class there are, and are wrong at once and among the five best."""
+    """A class's images, and how many of them are wrong in the first and in all five places."""
 
     label: int
     images: int
@@ -26,7 +26,8 @@ class ClassError:
 
 
 def class_errors(predictions: Predictions) -> list[ClassError]:
-    """Of each class that has an image, the worst first; of equal ones the lower label."""
+    """Return the error of each class that has an image, the worst first; of equal ones the lower
+    label."""
     hits = predictions.top5 == predictions.label[:, None]
     classes = int(predictions.label.max()) + 1
     images, wrong1, wrong5 = (
@@ -39,10 +40,10 @@ def class_errors(predictions: Predictions) -> list[ClassError]:
 
 @dataclass(frozen=True)
 class Confusion:
-    """``images`` of class ``label`` were said to be of class ``said``."""
+    """``images`` of class ``label`` were predicted to be of class ``predicted``."""
 
     label: int
-    said: int
+    predicted: int
     images: int
     of: int  # images of the class
 
@@ -52,11 +53,11 @@ class Confusion:
 
 
 def confusions(predictions: Predictions, most: int) -> list[Confusion]:
-    """The ``most`` frequent pairs of a true class and a wrong one."""
-    said = predictions.top5[:, 0]
-    wrong = said != predictions.label
-    pairs, counts = np.unique(np.stack([predictions.label[wrong], said[wrong]], axis=1), axis=0,
-                              return_counts=True)
+    """Return the ``most`` frequent pairs of a true class and a wrong one."""
+    predicted = predictions.top5[:, 0]
+    wrong = predicted != predictions.label
+    pairs, counts = np.unique(np.stack([predictions.label[wrong], predicted[wrong]], axis=1),
+                              axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:most]
     images = np.bincount(predictions.label)
     return [Confusion(int(pairs[place, 0]), int(pairs[place, 1]), int(counts[place]),
@@ -64,8 +65,8 @@ def confusions(predictions: Predictions, most: int) -> list[Confusion]:
 
 
 def confident_mistakes(predictions: Predictions, most: int) -> np.ndarray:
-    """Positions of the ``most`` wrong images whose first class is the most probable one, by that.
-    """
+    """Return the rows of the ``most`` wrong images with the highest predicted probability, highest
+    first."""
     wrong = np.flatnonzero(predictions.top5[:, 0] != predictions.label)
     order = np.argsort(-predictions.top5_prob[wrong, 0], kind="stable")
     return wrong[order[:most]]

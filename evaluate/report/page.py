@@ -1,15 +1,11 @@
-"""Writes the report: the HTML page and, beside it, a Markdown copy of it."""
+"""Writing the report: the HTML page and a Markdown copy of it."""
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Optional, Sequence
 
 from common.cli import RequestError
 from common.files import write_text
-from evaluate.report.accuracy import accuracy_section, glance_section, summary
+from evaluate.report.accuracy import accuracy_section, curve_section, glance_section, summary
 from evaluate.report.classes import classes_section
 from evaluate.report.content import Missing, Page, Section
-from evaluate.report.crop_curve import curve_section
 from evaluate.report.data_sheet import data_section
 from evaluate.report.gallery import gallery_section
 from evaluate.report.html import html_page
@@ -17,34 +13,12 @@ from evaluate.report.inputs import Inputs, read_inputs
 from evaluate.report.markdown import markdown_page
 from evaluate.report.reproduction import reproduction_section
 from evaluate.report.speed import speed_section
-from evaluate.report.texts import LANGUAGES, Translate, speaker
 from evaluate.report.training import training_section
+from evaluate.report.translations import LANGUAGES, Translate, translator
+from evaluate.request import ReportRequest
 
 SECTIONS = (glance_section, accuracy_section, training_section, curve_section, speed_section,
             classes_section, gallery_section, data_section, reproduction_section)
-
-
-@dataclass(frozen=True)
-class ReportRequest:
-    """The arguments of ``python -m evaluate report``.
-
-    Attributes:
-        run: run folder, for the training.
-        results: folder of result folders and benchmarks' tables, at any depth.
-        out: the HTML file; the Markdown markdown_copy has its name with ``.md``.
-        records: record sets, where they do not lie where results and run say.
-        lang: one of ``LANGUAGES``.
-    """
-
-    run: Optional[Path]
-    results: Path
-    out: Path
-    records: Sequence[Path] = ()
-    lang: str = "en"
-
-    @property
-    def markdown_copy(self) -> Path:
-        return self.out.with_suffix(".md")
 
 
 def write_report(request: ReportRequest) -> str:
@@ -59,23 +33,23 @@ def write_report(request: ReportRequest) -> str:
     """
     if request.out.suffix not in (".html", ".htm"):
         raise RequestError(f"--out {request.out}: give a name that ends in .html")
-    say = speaker(request.lang)
+    t = translator(request.lang)
     inputs = read_inputs(request.run, request.results, request.records)
-    page = build_page(inputs, say, request.lang)
+    page = build_page(inputs, t, request.lang)
     write_text(request.markdown_copy, markdown_page(page))
     write_text(request.out, html_page(page))
-    return summary(inputs.evaluations, say)
+    return summary(inputs.evaluations, t)
 
 
-def build_page(inputs: Inputs, say: Translate, language: str) -> Page:
-    built = [build(inputs, say) for build in SECTIONS]
+def build_page(inputs: Inputs, t: Translate, language: str) -> Page:
+    built = [build(inputs, t) for build in SECTIONS]
     sections = [part for part in built if isinstance(part, Section)]
-    reasons = [say("left_out.section", title=part.title, reason=part.reason)
+    reasons = [t("{title}: {reason}", title=part.title, reason=part.reason)
                for part in built if isinstance(part, Missing)]
-    reasons += [say(note.key, **note.values) for note in inputs.notes]
+    reasons += [t(note.sentence, **note.values) for note in inputs.notes]
     if reasons:
-        sections.append(Section("left-out", say("left_out.title"), reasons))
+        sections.append(Section("left-out", t("Left out"), reasons))
     sources = [inputs.results] + ([inputs.run.folder] if inputs.run else [])
-    return Page(LANGUAGES[language], say("page.title"),
-                say("page.lead", sources=say("and").join(map(str, sources))),
-                say("page.contents"), sections)
+    return Page(LANGUAGES[language].html_code, t("Inception-v4 on ImageNet records"),
+                t("Made from {sources}.", sources=t(" and ").join(map(str, sources))),
+                t("Sections"), sections)

@@ -1,34 +1,57 @@
-"""The commands behind the files, the digests of what went in, the versions that computed it."""
+"""The commands that made the files, the digests of their inputs, the versions used."""
 
 import json
 import shlex
-from pathlib import Path
 from typing import Iterable, Optional
 
-from convert.records.manifest import MANIFEST_NAME
 from convert.records.reader import RecordSet
-from evaluate.protocols import MULTI_SCALE
 from evaluate.report.content import Block, Commands, Section, Table
 from evaluate.report.inputs import Evaluation, Inputs, RunFiles
-from evaluate.report.texts import Translate
+from evaluate.report.translations import Translate
+
+DIGESTS = {"checkpoint_sha256": "checkpoint sha256", "records_sha256": "records sha256",
+           "blacklist_sha256": "blacklist sha256"}
 
 
-def reproduction_section(inputs: Inputs, say: Translate) -> Section:
-    lines = [_convert(records) for records in inputs.record_sets.values()]
-    if inputs.run and inputs.run.config:
-        lines.append(_train(inputs.run))
-    lines += [_evaluate(item, inputs.records_of(item)) for item in inputs.evaluations]
-    blocks: list[Block] = [say("reproduce.lead"), Commands("\n\n".join(lines))] if lines else []
+def reproduction_section(inputs: Inputs, t: Translate) -> Section:
+    blocks: list[Block] = []
+    if inputs.record_sets:
+        blocks += [
+            t("Commands of record sets are put together from their manifests: the options that "
+              "decide the bytes. SOURCE, GROUND_TRUTH and BLACKLIST stand for the images, the "
+              "devkit's ground truth (flat validation folders only) and the list; their digests "
+              "are in the data sheet."),
+            Commands("\n\n".join(map(_convert, inputs.record_sets.values())))]
+    blocks += _typed(inputs, t)
     if inputs.evaluations:
-        blocks.append(_digests(inputs.evaluations, say))
-    blocks += [_versions(inputs, say), *_recipe(inputs.run, say)]
-    return Section("reproduce", say("reproduce.title"), blocks)
+        blocks.append(_digests(inputs.evaluations, t))
+    blocks += [_versions(inputs, t), *_recipe(inputs.run, t)]
+    return Section("reproduce", t("How to reproduce this page"), blocks)
+
+
+def _typed(inputs: Inputs, t: Translate) -> list[Block]:
+    """Return the commands of the run and the evaluations exactly as they were typed."""
+    argv = {item.name: item.result.argv for item in inputs.evaluations}
+    if inputs.run and inputs.run.config:
+        argv = {f"{inputs.run.folder}": inputs.run.config.get("argv"), **argv}
+    commands = [_command(words) for words in argv.values() if words]
+    blocks: list[Block] = []
+    if commands:
+        blocks += [t("Commands as they were typed."), Commands("\n\n".join(commands))]
+    unknown = [name for name, words in argv.items() if not words]
+    if unknown:
+        blocks.append(t("The command was not kept (files of an older version): {names}.",
+                        names=", ".join(unknown)))
+    return blocks
 
 
 def _convert(records: RecordSet) -> str:
     manifest, options = records.manifest, records.manifest.options
-    words = ["convert", "run", "--source", "SOURCE", "--split", manifest.split, "--out",
-             records.folder, "--shards", len(manifest.shards), "--seed", manifest.seed]
+    words = ["python", "-m", "convert", "run", "--source", "SOURCE", "--split", manifest.split,
+             "--out", records.folder, "--layout", manifest.layout,
+             "--shards", len(manifest.shards), "--seed", manifest.seed]
+    if manifest.split == "val" and manifest.layout == "flat":
+        words += ["--ground-truth", "GROUND_TRUTH"]
     if manifest.blacklist:
         words += ["--blacklist", "BLACKLIST"]
     for name in ("check", "short_side", "quality"):
@@ -39,73 +62,38 @@ def _convert(records: RecordSet) -> str:
     return _command(words)
 
 
-def _train(run: RunFiles) -> str:
-    config = run.config
-    words = ["train"]
-    if config["ranks"] > 1:
-        words = ["inceptionv4.launch", "--ranks", config["ranks"], "--log-dir", f"{run.folder}-log",
-                 "train"]
-    words += [*_training_data(config.get("data", "RECORDS")), "--run", str(run.folder), "--preset",
-              config["preset"]]
-    if config.get("val_records"):
-        words += ["--val-records", config["val_records"]]
-    return _command(words)
-
-
-def _training_data(folder: str) -> tuple[str, str]:
-    """A folder that is there and is no record set holds raw images."""
-    raw = Path(folder).is_dir() and not (Path(folder) / MANIFEST_NAME).exists()
-    return "--images" if raw else "--records", folder
-
-
-def _evaluate(item: Evaluation, records: Optional[RecordSet]) -> str:
-    about = item.about
-    words = ["evaluate", "--records", about["records"], "--checkpoint", about["checkpoint"],
-             "--crops", about["crops"], "--out", item.folder]
-    if about["crops"] == MULTI_SCALE:
-        words += ["--scales", ",".join(map(str, about["scales"]))]
-    if "curve" in about:
-        words.append("--curve")
-    if about["has_blacklist"] and records and not records.has_blacklist:
-        words += ["--blacklist", "BLACKLIST"]
-    return _command(words)
-
-
 def _command(words: Iterable[object]) -> str:
-    """A line for each option."""
-    quoted = [shlex.quote(f"{word}") for word in words]
-    return "python -m " + " ".join(f"\\\n    {word}" if word.startswith("--") else word
-                                   for word in quoted)
+    """Return a line for each option."""
+    quoted = (shlex.quote(f"{word}") for word in words)
+    return " ".join(f"\\\n    {word}" if word.startswith("--") else word for word in quoted)
 
 
-def _digests(evaluations: Iterable[Evaluation], say: Translate) -> Table:
-    """Each digest once, with the results it belongs to."""
-    kinds = {"checkpoint_sha256": "checkpoint", "records_sha256": "reproduce.records",
-             "blacklist_sha256": "reproduce.blacklist"}
+def _digests(evaluations: Iterable[Evaluation], t: Translate) -> Table:
+    """Return each digest once, with the results that it belongs to."""
     names: dict[tuple[str, str], list[str]] = {}
-    for kind in kinds:
+    for kind in DIGESTS:
         for item in evaluations:
-            if item.about.get(kind):
-                names.setdefault((kind, item.about[kind]), []).append(item.name)
-    rows = [[say(kinds[kind]), digest, ", ".join(of)] for (kind, digest), of in names.items()]
-    return Table([say("what"), say("value"), say("reproduce.of")], rows, say("reproduce.digests"),
+            digest = getattr(item.result, kind)
+            if digest:
+                names.setdefault((kind, digest), []).append(item.name)
+    rows = [[t(DIGESTS[kind]), digest, ", ".join(of)] for (kind, digest), of in names.items()]
+    return Table([t("what"), t("value"), t("results")], rows, t("What was evaluated"),
                  left=(0, 1, 2), code=(1,))
 
 
-def _versions(inputs: Inputs, say: Translate) -> Table:
+def _versions(inputs: Inputs, t: Translate) -> Table:
     rows = [[f"{records.folder}", f"mindspore {records.manifest.mindspore_version}"]
             for records in inputs.record_sets.values()]
-    rows += [[item.name, ", ".join(f"{name} {version}" for name, version in
-                                   item.about.get("versions", {}).items())
-              or say("reproduce.unknown")] for item in inputs.evaluations]
-    return Table([say("folder"), say("reproduce.by")], rows, say("reproduce.versions"),
-                 left=(0, 1))
+    for item in inputs.evaluations:
+        versions = ", ".join(f"{name} {version}" for name, version in item.result.versions.items())
+        rows.append([item.name, versions or t("not recorded (older version)")])
+    return Table([t("folder"), t("made by")], rows, t("Versions"), left=(0, 1))
 
 
-def _recipe(run: Optional[RunFiles], say: Translate) -> list[Table]:
+def _recipe(run: Optional[RunFiles], t: Translate) -> list[Table]:
     if run is None or not run.config:
         return []
     rows = [[name, value if isinstance(value, str) else json.dumps(value)]
-            for name, value in run.config.items()]
-    return [Table([say("what"), say("value")], rows, say("reproduce.recipe"), left=(0, 1),
-                  code=(0,), folded=True)]
+            for name, value in run.config.items() if name != "argv"]
+    return [Table([t("what"), t("value")], rows, t("Values of the recipe (config.json)"),
+                  left=(0, 1), code=(0,), folded=True)]

@@ -1,98 +1,86 @@
-"""How fast: the benchmarks' tables with bars, and the evaluations of this page."""
+"""Speed: the benchmarks' tables with bars, and the evaluations of this page."""
 
 import itertools
-import statistics
-from typing import Any, Optional, Sequence, Union
+from typing import Any, Mapping, Optional, Sequence, Union
 
-from evaluate.report.content import (Block, Figure, Figures, Missing, Section,
-                                     Table, number)
+from common.forms import SpeedRow, SpeedTable
+from evaluate.report.content import Block, Figure, Figures, Missing, Section, Table, number
 from evaluate.report.inputs import Evaluation, Inputs, SpeedFile
 from evaluate.report.plots import Bar, bar_chart
-from evaluate.report.texts import Translate
+from evaluate.report.translations import Translate
+
+AVERAGES = {"median": "median", "mean": "mean"}
+RATIOS = {"time": "time, × first row", "rate": "rate, × first row"}
 
 
-def speed_section(inputs: Inputs, say: Translate) -> Union[Section, Missing]:
-    timed = [item for item in inputs.evaluations if "speed" in item.about]
+def speed_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
+    timed = [item for item in inputs.evaluations if item.result.speed is not None]
     if not timed and not inputs.speed_tables:
-        return Missing(say("speed.title"), say("speed.missing"))
-    blocks: list[Block] = [_evaluations(timed, say)] if timed else []
+        return Missing(t("Speed"), t("there is neither a benchmark table nor a timed evaluation."))
+    blocks: list[Block] = [_evaluations(timed, t)] if timed else []
     for item in inputs.speed_tables:
-        blocks += _benchmark(item, say)
-    return Section("speed", say("speed.title"), blocks)
+        blocks += _benchmark(item, t)
+    return Section("speed", t("Speed"), blocks)
 
 
-def _evaluations(timed: Sequence[Evaluation], say: Translate) -> Table:
+def _evaluations(timed: Sequence[Evaluation], t: Translate) -> Table:
     rows = []
     for item in timed:
-        speed, crops = item.about["speed"], item.about["crops"]
-        rate = speed["images_per_second_per_rank"]
-        rows.append([item.name, item.about.get("device", "–"), f"{speed['ranks']}", f"{crops}",
-                     f"{item.about['image_size']}", number(rate), number(rate * crops),
-                     f"{100 * speed['waiting_for_data']:.1f}"])
-    keys = ("folder", "speed.device", "speed.ranks", "crops", "pixels", "speed.per_rank",
-            "speed.crops_per_rank", "training.waiting")
-    return Table([say(key) for key in keys], rows, say("speed.evaluations"), left=(0, 1))
+        speed, crops = item.result.speed, item.result.crops
+        assert speed is not None, "only timed results are listed"
+        rate = speed.images_per_second_per_rank
+        rows.append([item.name, item.result.device or "–", f"{speed.ranks}", f"{crops}",
+                     f"{item.result.image_size}", number(rate), number(rate * crops),
+                     f"{100 * speed.waiting_for_data:.1f}"])
+    heads = [t(head) for head in ("folder", "device", "ranks", "crops", "px", "images/s per rank",
+                                  "crops/s per rank", "waiting for data, %")]
+    return Table(heads, rows, t("Evaluations on this page"), left=(0, 1))
 
 
-def _benchmark(item: SpeedFile, say: Translate) -> list[Block]:
+def _benchmark(item: SpeedFile, t: Translate) -> list[Block]:
     table = item.table
     blocks: list[Block] = []
-    by_section = itertools.groupby(table["rows"], key=lambda row: row.get("section", ""))
+    by_section = itertools.groupby(table.rows, key=lambda row: row.section)
     for place, (section, grouped) in enumerate(by_section):
         rows = list(grouped)
-        title = ": ".join(filter(None, (table["title"], section)))
-        blocks.append(_rows(table, rows, title, say))
-        bars = [bar for bar in (_bar(table, row) for row in rows) if bar]
+        title = f"{table.title}: {section}" if section else table.title
+        blocks.append(_rows(table, rows, title, t))
+        bars = [bar for bar in (_bar(row) for row in rows) if bar]
         if bars:
             blocks.append(Figures([Figure(
-                bar_chart(f"{item.name} {table['title']} {place}", bars, number),
-                say("speed.chart", title=title, unit=table["unit"]))]))
-    about = say("speed.about", machine=_pairs(table.get("machine", {})),
-                settings=_pairs(table.get("settings", {})), name=item.name)
-    return [*blocks, *table.get("closing", []), about]
+                bar_chart(f"{item.name} {table.title} {place}", bars, number),
+                t("{title}: {unit} per second", title=title, unit=table.unit))]))
+    about = t("Machine: {machine}. Settings: {settings}. From {name}.",
+              machine=_pairs(table.machine), settings=_pairs(table.settings), name=item.name)
+    return [*blocks, *table.closing, about]
 
 
-def _rows(table: dict[str, Any], rows: Sequence[dict[str, Any]], title: str, say: Translate
-          ) -> Table:
-    average = say(f"average.{table.get('average', 'median')}")
-    heads = [say("speed.row"), say("speed.ms" if table.get("per_step") else "speed.seconds",
-                                   average=average), say("speed.spread"),
-             say("speed.rate", unit=table["unit"]),
-             say(f"speed.ratio.{table.get('ratio', 'time')}"), say("speed.note")]
-    first = _average(table, rows[0])
-    return Table(heads, [_row(table, row, first) for row in rows], title, left=(0, 5))
+def _rows(table: SpeedTable, rows: Sequence[SpeedRow], title: str, t: Translate) -> Table:
+    average = t(AVERAGES[table.average])
+    time = (t("ms/step ({average})", average=average) if table.per_step else
+            t("seconds ({average})", average=average))
+    heads = [t("variant"), time, t("min–max"), t("{unit}/s", unit=table.unit),
+             t(RATIOS[table.ratio]), t("note")]
+    return Table(heads, [_row(row, table.per_step) for row in rows], title, left=(0, 5))
 
 
-def _row(table: dict[str, Any], row: dict[str, Any], first: Optional[float]) -> list[str]:
-    average = _average(table, row)
-    if average is None:
-        return [row["name"], "–", "–", "–", "–", row["note"]]
-    scale = 1000 if table.get("per_step") else 1
-    ratio = None
-    if first:
-        ratio = average / first if table.get("ratio", "time") == "time" else first / average
-    return [row["name"], number(scale * average),
-            f"{number(scale * min(row['seconds']))}–{number(scale * max(row['seconds']))}",
-            number(_items(table, row) / average), number(ratio) if ratio else "–", row["note"]]
+def _row(row: SpeedRow, per_step: bool) -> list[str]:
+    if row.average_seconds is None or row.items_per_second is None:
+        return [row.name, "–", "–", "–", "–", row.note]
+    scale = 1000 if per_step else 1
+    return [row.name, number(scale * row.average_seconds),
+            f"{number(scale * min(row.seconds))}–{number(scale * max(row.seconds))}",
+            number(row.items_per_second),
+            "–" if row.ratio_to_first is None else number(row.ratio_to_first), row.note]
 
 
-def _average(table: dict[str, Any], row: dict[str, Any]) -> Optional[float]:
-    averages = {"median": statistics.median, "mean": statistics.mean}
-    return averages[table.get("average", "median")](row["seconds"]) if row["seconds"] else None
-
-
-def _items(table: dict[str, Any], row: dict[str, Any]) -> int:
-    """Done in each of the row's times."""
-    return row.get("items") or table["items"]
-
-
-def _bar(table: dict[str, Any], row: dict[str, Any]) -> Optional[Bar]:
-    average, items = _average(table, row), _items(table, row)
-    if average is None:
+def _bar(row: SpeedRow) -> Optional[Bar]:
+    """Return the row's rate, from its slowest to its fastest repeat."""
+    if row.average_seconds is None or row.items_per_second is None:
         return None
-    return Bar(row["name"], items / average, items / max(row["seconds"]),
-               items / min(row["seconds"]))
+    items = row.items_per_second * row.average_seconds
+    return Bar(row.name, row.items_per_second, items / max(row.seconds), items / min(row.seconds))
 
 
-def _pairs(values: dict[str, Any]) -> str:
+def _pairs(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items())

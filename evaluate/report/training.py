@@ -2,135 +2,140 @@
 
 import itertools
 import statistics
-from typing import Any, Optional, Sequence, Union
+from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
-from evaluate.report.accuracy import SETS
-from evaluate.report.content import (Fact, Facts, Figure, Figures, Missing,
-                                     Section, Table, number)
+from common.forms import HistoryLine
+from evaluate.report.accuracy import ERRORS, PERCENT, SETS
+from evaluate.report.content import Fact, Facts, Figure, Figures, Missing, Section, Table, number
 from evaluate.report.inputs import PLAN, Inputs, RunFiles
 from evaluate.report.plots import COLOURS, Line, Mark, line_chart
-from evaluate.report.texts import Translate
+from evaluate.report.translations import Translate
 
 FOLDED_FROM = 20  # rows
+SETS_AND_ERRORS = tuple(itertools.product(SETS, ERRORS))
+
+# Head of each column, and how a line of history fills it; None is shown as a dash.
+COLUMNS: dict[str, Callable[[HistoryLine], Optional[str]]] = {
+    "epoch": lambda line: f"{line.epoch}",
+    "step": lambda line: f"{line.step:,}",
+    "loss": lambda line: f"{line.loss:.3f}",
+    "learning rate": lambda line: f"{line.learning_rate:.3g}",
+    "ms/step": lambda line: f"{line.ms_per_step:,.0f}",
+    "images/s": lambda line: f"{line.images_per_second:,.1f}",
+    "waiting for data, %": lambda line: (
+        None if line.waiting_for_data is None else f"{100 * line.waiting_for_data:.1f}"),
+}
 
 
-def training_section(inputs: Inputs, say: Translate) -> Union[Section, Missing]:
+def training_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
     run = inputs.run
     if run is None:
-        return Missing(say("training.title"), say("training.no_run"))
+        return Missing(t("Training"), t("no run folder was given, or it does not exist."))
     if not run.history:
-        return Missing(say("training.title"), say("training.no_history", folder=run.folder))
-    notes = [] if any(_is_scored(run, *pair) for pair in _SETS_AND_TOPS) else [
-        say("training.no_check")]
+        return Missing(t("Training"), t("{folder} has no finished epoch yet.", folder=run.folder))
+    notes = []
+    if not any(_errors(run.history, name, top) for name, top in SETS_AND_ERRORS):
+        notes.append(t("The run was not scored on a validation set."))
     if "learning_rates" not in run.plan:
-        notes.append(say("training.no_plan", file=run.folder / PLAN))
-    return Section("training", say("training.title"), [
-        Facts(_facts(run, say)), Figures(_figures(run, say)), *notes, _table(run.history, say)])
+        notes.append(t("{file} is missing: the learning rate is the one at the end of each epoch.",
+                       file=run.folder / PLAN))
+    return Section("training", t("Training"), [
+        Facts(_facts(run, t)), Figures(_figures(run, t)), *notes, _table(run.history, t)])
 
 
-_SETS_AND_TOPS = tuple(itertools.product(SETS, ("top1", "top5")))
+def _error(line: HistoryLine, name: str, top: str) -> Optional[float]:
+    return getattr(line, f"{name}_{top}_error")
 
 
-def _field(name: str, top: str) -> str:
-    return f"{name}_{top}_error"
+def _errors(history: Sequence[HistoryLine], name: str, top: str) -> list[tuple[float, int]]:
+    """Return (error, epoch) of the epochs that were scored: not all need be."""
+    errors = ((_error(line, name, top), line.epoch) for line in history)
+    return [(error, epoch) for error, epoch in errors if error is not None]
 
 
-def _facts(run: RunFiles, say: Translate) -> list[Fact]:
-    last, config = run.history[-1], run.config
-    planned = run.plan.get("epochs")
-    facts = [Fact(say("training.epochs"), f"{last['epoch']}",
-                  say("training.of", planned=planned) if planned else "")]
+def _facts(run: RunFiles, t: Translate) -> list[Fact]:
+    planned, config = run.plan.get("epochs"), run.config
+    facts = [Fact(t("epochs"), f"{run.history[-1].epoch}",
+                  t("of {planned} planned", planned=planned) if planned else "")]
     if config:
+        ranks, batch = config["ranks"], config["batch_size"]
         facts += [
-            Fact(say("training.batch"), f"{config['ranks'] * config['batch_size']:,}",
-                 say("training.ranks", ranks=config["ranks"], batch=config["batch_size"])),
-            Fact(say("training.optimizer"), config["optimizer"],
-                 say("training.preset", preset=config["preset"], device=config["device"]))]
-    return facts + _speed_fact(run, say) + _best_fact(run, say)
+            Fact(t("images per step"), f"{ranks * batch:,}",
+                 f"{ranks} × {batch}"),
+            Fact(t("optimizer"), config["optimizer"],
+                 t("preset {preset}, {device}", preset=config["preset"], device=config["device"]))]
+    rate = statistics.median(line.images_per_second for line in run.history)
+    step = statistics.median(line.ms_per_step for line in run.history)
+    facts.append(Fact(t("images per second"), number(rate),
+                      t("median of the epochs; {ms} ms per step", ms=number(step))))
+    return facts + _best_fact(run, t)
 
 
-def _speed_fact(run: RunFiles, say: Translate) -> list[Fact]:
-    rates, times = ([line[name] for line in run.history if name in line]
-                    for name in ("images_per_second", "ms_per_step"))
-    if not rates or not times:
-        return []
-    return [Fact(say("training.speed"), number(statistics.median(rates)),
-                 say("training.speed_of", ms=number(statistics.median(times))))]
-
-
-def _best_fact(run: RunFiles, say: Translate) -> list[Fact]:
-    for name in reversed(SETS):
-        checked = [line for line in run.history if _field(name, "top1") in line]
-        if checked:
-            best = min(checked, key=lambda line: line[_field(name, "top1")])
-            return [Fact(say("training.best"), f"{best[_field(name, 'top1')]:.2f} %",
-                         say("training.best_at", set=say(f"set.{name}"), epoch=best["epoch"]))]
+def _best_fact(run: RunFiles, t: Translate) -> list[Fact]:
+    """Return the lowest error, of the filtered set if there is one."""
+    for name in ("filtered", "full"):
+        errors = _errors(run.history, name, "top1")
+        if errors:
+            error, epoch = min(errors)
+            return [Fact(t("best single-crop top-1 error"), f"{error:.2f} %",
+                         t("{set} set, epoch {epoch}", set=t(SETS[name]), epoch=epoch))]
     return []
 
 
-def _is_scored(run: RunFiles, name: str, top: str) -> bool:
-    """Whether any epoch has that error: one whose scoring failed has none."""
-    return any(_field(name, top) in line for line in run.history)
-
-
-def _figures(run: RunFiles, say: Translate) -> list[Figure]:
-    marks = phase_marks(run.config, say)
-    epochs = [line["epoch"] for line in run.history]
-    loss = Line("", epochs, [line["loss"] for line in run.history])
+def _figures(run: RunFiles, t: Translate) -> list[Figure]:
+    marks = phase_marks(run.config, t)
+    epochs = [line.epoch for line in run.history]
+    loss = Line("", epochs, [line.loss for line in run.history])
     figures = [
-        Figure(line_chart("loss", [loss], say("epoch"), marks), say("training.loss")),
-        Figure(line_chart("rate", [_rate(run)], say("epoch"), marks), say("training.rate"))]
-    for top in ("top1", "top5"):
-        lines = [Line(say("curve.line", set=say(f"set.{name}")), epochs,
-                      [line.get(_field(name, top)) for line in run.history], COLOURS[name],
+        Figure(line_chart("loss", [loss], t("epoch"), marks), t("training loss, mean per epoch")),
+        Figure(line_chart("rate", [_rate(run)], t("epoch"), marks), t("learning rate and phases"))]
+    for top in ERRORS:
+        lines = [Line(t("{set} set", set=t(SETS[name])), epochs,
+                      [_error(line, name, top) for line in run.history], COLOURS[name],
                       dashed=name == "filtered")
-                 for name in SETS if _is_scored(run, name, top)]
+                 for name in SETS if _errors(run.history, name, top)]
         if lines:
-            figures.append(Figure(line_chart(f"training {top}", lines, say("epoch"), marks),
-                                  say("training.errors", top=say(top))))
+            figures.append(Figure(line_chart(f"training {top}", lines, t("epoch"), marks),
+                                  t("single-crop {top}, %", top=t(ERRORS[top]))))
     return figures
 
 
-def phase_marks(config: dict[str, Any], say: Translate) -> list[Mark]:
-    """The ends of the epochs (0: the start) after which the recipe's phases begin."""
+def phase_marks(config: Mapping[str, Any], t: Translate) -> list[Mark]:
+    """Return a mark where each phase of the recipe begins, at the end of an epoch (0: the start).
+    """
     phases = config.get("phases", [])
     begins = itertools.accumulate((phase["epochs"] for phase in phases), initial=0)
-    return [Mark(begin, say("training.phase", phase=place))
+    return [Mark(begin, t("phase {phase}", phase=place))
             for place, (begin, _) in enumerate(zip(begins, phases), start=1)]
 
 
 def _rate(run: RunFiles) -> Line:
-    """The rate of every step as planned; where that is not known, at the end of each epoch."""
+    """Return the planned rate of every step; if it is not known, that at each epoch's end."""
     rates: Optional[Sequence[float]] = run.plan.get("learning_rates")
     if rates is None:
-        return Line("", [line["epoch"] for line in run.history],
-                    [line["learning_rate"] for line in run.history])
-    corners = [step for step, rate in enumerate(rates) if _is_corner(rates, step)]
+        return Line("", [line.epoch for line in run.history],
+                    [line.learning_rate for line in run.history])
+    corners = [step for step in range(len(rates)) if _is_corner(rates, step)]
     return Line("", [step / run.plan["steps_per_epoch"] for step in corners],
                 [rates[step] for step in corners], dots=False)
 
 
 def _is_corner(rates: Sequence[float], step: int) -> bool:
-    """Whether a line through the steps bends here: thousands of steps lie on straight pieces."""
+    """Return whether a line through the steps bends here: thousands lie on straight pieces."""
     if step in (0, len(rates) - 1):
         return True
     before, here, after = rates[step - 1:step + 2]
     return abs((after - here) - (here - before)) > 1e-3 * max(rates[0], abs(here - before))
 
 
-_COLUMNS = {"epoch": ("epoch", "d"), "step": ("training.step", ",d"),
-            "loss": ("training.loss_head", ".3f"), "learning_rate": ("training.rate_head", ".3g"),
-            "ms_per_step": ("training.ms", ",.0f"),
-            "images_per_second": ("training.per_second", ",.1f"),
-            "waiting_for_data": ("training.waiting", ".1%")}
-
-
-def _table(history: Sequence[dict[str, Any]], say: Translate) -> Table:
-    heads = [say(key) for key, _ in _COLUMNS.values()]
-    heads += [say("curve.head", set=say(f"set.{name}"), top=say(f"{top}.percent"))
-              for name, top in _SETS_AND_TOPS]
-    forms = {name: form for name, (_, form) in _COLUMNS.items()}
-    forms.update({_field(*pair): ".2f" for pair in _SETS_AND_TOPS})
-    rows = [["–" if line.get(name) is None else format(line[name], form).rstrip("%")
-             for name, form in forms.items()] for line in history]
-    return Table(heads, rows, say("training.table"), left=(), folded=len(rows) >= FOLDED_FROM)
+def _table(history: Sequence[HistoryLine], t: Translate) -> Table:
+    heads = [t(head) for head in COLUMNS]
+    heads += [t("{set}, {top}", set=t(SETS[name]), top=t(PERCENT[top]))
+              for name, top in SETS_AND_ERRORS]
+    rows = []
+    for line in history:
+        errors = (_error(line, name, top) for name, top in SETS_AND_ERRORS)
+        cells = [fill(line) for fill in COLUMNS.values()]
+        cells += [None if error is None else f"{error:.2f}" for error in errors]
+        rows.append(["–" if cell is None else cell for cell in cells])
+    return Table(heads, rows, t("Every epoch"), left=(), folded=len(rows) >= FOLDED_FROM)

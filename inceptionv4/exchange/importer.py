@@ -13,12 +13,10 @@ import numpy as np
 
 from common.cli import RequestError
 from common.files import PathLike
-from inceptionv4.checkpoint import (CheckpointMeta, meta_path,
-                                    network_parameters, save_checkpoint)
-from inceptionv4.exchange.arrays import (ArrayFile, ArrayInfo, open_mindspore,
-                                         open_safetensors)
-from inceptionv4.exchange.foreign import (IMAGE_SIZE, LIBRARIES, ForeignLibrary,
-                                          foreign_name, training_counters)
+from inceptionv4.checkpoint import CheckpointMeta, meta_path, network_parameters, save_checkpoint
+from inceptionv4.exchange.arrays import ArrayFile, ArrayInfo, open_mindspore, open_safetensors
+from inceptionv4.exchange.foreign import (IMAGE_SIZE, LIBRARIES, ForeignLibrary, foreign_name,
+                                          training_counters)
 from inceptionv4.network import BATCH_NORM_DECAY, FEATURES, InceptionV4
 
 READABLE = ("float32", "float16")

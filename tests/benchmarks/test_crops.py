@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-from benchmarks.crops import (BARE, DECODING, NAIVE, OURS, WHOLE,
-                              benchmark_crops, make_table, naive_views,
-                              project)
+from benchmarks.crops import (BARE, DECODING, NAIVE, OURS, WHOLE, benchmark_crops, make_table,
+                              naive_views, project)
 from benchmarks.request import CropsRequest
 from benchmarks.synthetic import make_class_folders
 from evaluate.protocols import protocol_of

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from blacklist.ids import (ILSVRC_SHA256, Blacklist, load_blacklist)
+from blacklist.ids import ILSVRC_SHA256, Blacklist, load_blacklist
 from common.cli import RequestError
 
 

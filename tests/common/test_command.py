@@ -2,8 +2,7 @@
 
 import pytest
 
-from common.cli import (ArgumentParser, CheckFailed, RequestError,
-                        positive_int, run_command)
+from common.cli import ArgumentParser, CheckFailed, RequestError, positive_int, run_command
 
 
 def raising(error):

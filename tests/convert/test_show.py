@@ -7,8 +7,7 @@ from common.cli import RequestError
 from convert.conversion import convert
 from convert.records.reader import open_records
 from convert.request import Request, ShowRequest
-from convert.show import (BLACKLIST_COLOUR, CAPTION, TILE, contact_sheet,
-                          sample_rows, summary)
+from convert.show import BLACKLIST_COLOUR, CAPTION, TILE, contact_sheet, sample_rows, summary
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,7 @@ from evaluate.evaluator import Evaluator
 from evaluate.parts import saved_rows
 from evaluate.protocols import Protocol, crop_boxes
 from evaluate.results import EvaluationSpeed, Result
-from inceptionv4.checkpoint import (CheckpointMeta, network_parameters,
-                                    save_checkpoint)
+from inceptionv4.checkpoint import CheckpointMeta, network_parameters, save_checkpoint
 
 HERE = Path(__file__).parent
 

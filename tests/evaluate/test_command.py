@@ -13,8 +13,7 @@ from evaluate.__main__ import main
 from evaluate.evaluator import Evaluator
 from evaluate.predictions import load_predictions
 from evaluate.protocols import protocol_of
-from inceptionv4.checkpoint import (CheckpointMeta, network_parameters,
-                                    save_checkpoint)
+from inceptionv4.checkpoint import CheckpointMeta, network_parameters, save_checkpoint
 
 
 def test_a_result_folder_is_written_and_its_table_printed(

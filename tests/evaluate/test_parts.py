@@ -8,9 +8,8 @@ import pytest
 
 from common.cli import RequestError
 from evaluate import parts
-from evaluate.parts import (PartWriter, missing_rows, opened_parts, read_parts,
-                            remove_parts, rows_of_rank, saved_rows,
-                            wait_for_all)
+from evaluate.parts import (PartWriter, missing_rows, opened_parts, read_parts, remove_parts,
+                            rows_of_rank, saved_rows, wait_for_all)
 from evaluate.predictions import Part, gather_predictions
 
 REQUEST = {"crops": 1, "checkpoint_sha256": "c" * 64}

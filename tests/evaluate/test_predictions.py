@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from common.cli import RequestError
-from evaluate.predictions import (gather_predictions, load_predictions,
-                                  save_predictions)
+from evaluate.predictions import gather_predictions, load_predictions, save_predictions
 
 PROBABILITIES = np.array([[.1, .2, .3, .05, .15, .2], [.6, .1, .1, .1, .05, .05]], np.float32)
 

@@ -3,9 +3,8 @@
 import pytest
 
 from common.cli import RequestError
-from evaluate.protocols import (PROTOCOLS, Box, Crop, crop_boxes,
-                                multi_scale_crops, protocol_of, resized_size,
-                                single_crop)
+from evaluate.protocols import (PROTOCOLS, Box, Crop, crop_boxes, multi_scale_crops, protocol_of,
+                                resized_size, single_crop)
 
 LANDSCAPE, PORTRAIT, SQUARE = (500, 375), (333, 501), (247, 247)
 

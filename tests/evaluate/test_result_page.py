@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 
 from evaluate.predictions import gather_predictions
-from evaluate.published import (FILTERED, FULL, MODEL_ZOO_IMAGES, PUBLISHED,
-                                published_for)
-from evaluate.result_page import (accuracy_table, notes, published_part,
-                                  result_page)
+from evaluate.published import FILTERED, FULL, MODEL_ZOO_IMAGES, PUBLISHED, published_for
+from evaluate.result_page import accuracy_table, notes, published_part, result_page
 from evaluate.scores import Score, score
 
 

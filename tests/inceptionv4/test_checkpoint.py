@@ -12,9 +12,8 @@ import pytest
 from common.cli import RequestError
 from common.files import sha256_of_file
 from inceptionv4 import checkpoint as checkpoint_module
-from inceptionv4.checkpoint import (CheckpointMeta, load_checkpoint,
-                                    network_parameters, read_checkpoint,
-                                    read_meta, save_checkpoint, write_meta)
+from inceptionv4.checkpoint import (CheckpointMeta, load_checkpoint, network_parameters,
+                                    read_checkpoint, read_meta, save_checkpoint, write_meta)
 
 META = CheckpointMeta(num_classes=3, image_size=75, mean=(127.5, 127.5, 127.5),
                       std=(127.5, 127.5, 127.5), batch_norm_decay=0.9,

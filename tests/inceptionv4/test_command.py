@@ -5,6 +5,7 @@ import sys
 
 import mindspore as ms
 import numpy as np
+
 from common.cli import run_command
 from inceptionv4 import __main__
 from inceptionv4.checkpoint import CheckpointMeta, save_checkpoint

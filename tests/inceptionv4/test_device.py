@@ -8,8 +8,7 @@ import pytest
 from mindspore import nn
 
 from common.cli import RequestError
-from inceptionv4.device import (Device, _card_from_platform,
-                                _started_by_launcher, exact_rmsprop,
+from inceptionv4.device import (Device, _card_from_platform, _started_by_launcher, exact_rmsprop,
                                 setup_device)
 
 LAUNCHER_VARIABLES = ("MS_ROLE", "RANK_SIZE", "DEVICE_ID")

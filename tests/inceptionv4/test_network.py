@@ -6,8 +6,8 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from inceptionv4.checkpoint import (CheckpointMeta, load_checkpoint,
-                                    network_parameters, save_checkpoint)
+from inceptionv4.checkpoint import (CheckpointMeta, load_checkpoint, network_parameters,
+                                    save_checkpoint)
 from inceptionv4.device import setup_device
 from inceptionv4.network import Branches, ConvBlock, InceptionV4, _average_pool
 

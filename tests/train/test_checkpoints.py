@@ -5,9 +5,8 @@ import pytest
 
 from inceptionv4.checkpoint import CheckpointMeta
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
-from train.checkpoints import (add_checkpoint, best_checkpoint, checkpoints,
-                               newest_complete, remove_after,
-                               remove_unfinished)
+from train.checkpoints import (add_checkpoint, best_checkpoint, checkpoints, newest_complete,
+                               remove_after, remove_unfinished)
 
 
 def add(folder, epoch, error=None, keep=2):

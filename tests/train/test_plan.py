@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from common.cli import RequestError
-from train.plan import (check_disk, check_validation, describe_plan, make_plan,
-                        plan_fields)
+from train.plan import check_disk, check_validation, describe_plan, make_plan, plan_fields
 from train.recipe import PRESETS, learning_rates
 
 IMAGENET = SimpleNamespace(images=1_281_167, bytes=147_000_000_000, folder="train",

@@ -88,8 +88,7 @@ def test_values_of_the_seed_report():
 
 
 def test_the_defaults_are_those_of_the_network():
-    from inceptionv4 import \
-        network  # the recipe repeats them: --help needs no MindSpore
+    from inceptionv4 import network  # the recipe repeats them: --help needs no MindSpore
     assert SEED.batch_norm_decay == network.BATCH_NORM_DECAY
     assert SEED.dropout_keep == network.DROPOUT_KEEP
     replace(SEED, image_size=network.SMALLEST_IMAGE)

@@ -8,9 +8,8 @@ from common.cli import RequestError
 from common.forms import HistoryLine
 from train.plan import make_plan
 from train.recipe import PRESETS
-from train.run_folder import (CONFIG, HISTORY, add_history, check_same_run,
-                              config_of, describe_epoch, read_history,
-                              resume_at, start_run)
+from train.run_folder import (CONFIG, HISTORY, add_history, check_same_run, config_of,
+                              describe_epoch, read_history, resume_at, start_run)
 
 LINE = HistoryLine(3, 12, 2.345, 0.0123, 456.7, 89.01, None, 1.5)
 OLD = {"epoch": 2, "step": 8, "loss": 1.0, "learning_rate": 0.1, "ms_per_step": 5.0,

@@ -8,7 +8,8 @@ import pytest
 
 from evaluate.command import write_results
 from evaluate.predictions import Predictions
-from evaluate.report.page import ReportRequest, write_report
+from evaluate.report.page import write_report
+from evaluate.request import ReportRequest
 from evaluate.results import Result
 
 LABELS = [0, 1, 2, 0, 1, 2, 0]  # of the seven images of ``records``
@@ -27,7 +28,9 @@ HISTORY = [{"epoch": epoch, "step": 10 * epoch, "loss": 2.154 / epoch, "learning
             "filtered_top1_error": 38.5 / epoch, "filtered_top5_error": 0.0}
            for epoch in (1, 2, 3)]
 CONFIG = {"preset": "smoke", "phases": [{"epochs": 2}, {"epochs": 1}], "ranks": 1,
-          "batch_size": 16, "optimizer": "adam", "device": "CPU"}
+          "batch_size": 16, "optimizer": "adam", "device": "CPU",
+          "argv": ["python", "-m", "inceptionv4.launch", "--ranks", "8", "train",
+                   "--label-smoothing", "0.2"]}
 PLAN = {"epochs": 3, "steps_per_epoch": 10, "learning_rates": [0.1] * 20 + [0.02] * 10}
 SPEED = {"title": "Feeding", "items": 100, "unit": "images", "ratio": "rate",
          "machine": {"cores": 2}, "settings": {"repeats": 2}, "closing": ["It is so."],
@@ -66,9 +69,11 @@ def result(records):
 @pytest.fixture
 def trial(tmp_path, result):
     """``results/`` with a-1 and deep/a-12, ``results/bench/speed.json`` and ``run/``."""
-    result(tmp_path / "results" / "a-1", crops=1)
+    typed = ["python", "-m", "evaluate", "--crops"]
+    result(tmp_path / "results" / "a-1", crops=1, argv=[*typed, "1", "--out", "my results"])
     ranks = np.uint8([[0, 0]] * 6 + [[5, 0]])
-    result(tmp_path / "results" / "deep" / "a-12", ranks, crops=12)
+    result(tmp_path / "results" / "deep" / "a-12", ranks, crops=12,
+           argv=[*typed, "12", "--curve"])
     (tmp_path / "results" / "bench").mkdir()
     (tmp_path / "results" / "bench" / "speed.json").write_text(json.dumps(SPEED))
     (tmp_path / "run").mkdir()
@@ -83,8 +88,8 @@ def trial(tmp_path, result):
 def write():
     """Writes the report of a trial folder: the HTML, the Markdown, what is printed."""
     def written(trial, run="run", results="results", **others):
-        request = ReportRequest(trial / run if run else None, trial / results,
-                                trial / "report.html", **others)
+        request = ReportRequest(trial / results, trial / "report.html",
+                                trial / run if run else None, **others)
         table = write_report(request)
         return (request.out.read_text(encoding="utf-8"),
                 request.markdown_copy.read_text(encoding="utf-8"),

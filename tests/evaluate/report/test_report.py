@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 import pytest
 
 from common.cli import RequestError
-from evaluate.report.page import ReportRequest, write_report
+from evaluate.report.page import write_report
+from evaluate.request import ReportRequest
 
 VOID = {"meta", "link", "img", "path", "use"}
 
@@ -48,7 +49,7 @@ def test_figures_of_all_files_stand_in_both(trial, write):
     assert "<td>42.86</td>" in page and "<td>1.077</td>" in page
     assert page.count("<svg ") == 4 + 2 + 1 + 1 and page.count("data:image/jpeg;base64,") == 3
     for text in ("| results/deep/a-12 |", " 42.86 |", "1.077", "not installed", "c" * 64,
-                 "python -m evaluate \\\n    --records", "| repaired"):
+                 "python -m evaluate \\\n    --crops 1", "| repaired"):
         assert text in markdown_copy
     assert "| results/a-1 " in table and " 42.86 (15.82–74.95) |" in table
 
@@ -84,14 +85,14 @@ def test_records_that_are_gone_are_said_and_mistakes_stay_without_images(trial, 
     for path in (trial / "results").glob("**/result.json"):
         path.write_text(json.dumps({**json.loads(path.read_text()), "records": "/nowhere"}))
     for text in write(trial)[:2]:
-        assert "The record set /nowhere is not there any more" in text
+        assert "The record set /nowhere no longer exists" in text
         assert "Images are left out" in text and "label 2" in text and "80.0" in text
         assert "data:image/jpeg" not in text
 
 
 def test_a_run_alone_makes_a_page(trial, write):
     page, _, table = write(trial, results="none")
-    assert 'id="training"' in page and "Accuracy: there is no result" in page and table == ""
+    assert 'id="training"' in page and "none has no evaluation result" in page and table == ""
 
 
 def test_text_of_files_stays_text(trial, write):

@@ -8,8 +8,7 @@ import pytest
 
 from common.cli import CheckFailed, RequestError, run_command
 from inceptionv4 import __main__
-from inceptionv4.checkpoint import (CheckpointMeta, network_parameters,
-                                    save_checkpoint)
+from inceptionv4.checkpoint import CheckpointMeta, network_parameters, save_checkpoint
 from inceptionv4.exchange import exporter as export
 from inceptionv4.exchange.exporter import export_checkpoint
 from inceptionv4.network import ConvBlock, InceptionV4

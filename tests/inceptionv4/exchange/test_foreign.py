@@ -9,8 +9,7 @@ from typing import Iterator
 import pytest
 
 from inceptionv4.checkpoint import network_parameters
-from inceptionv4.exchange.foreign import (MINDCV, LIBRARIES, TIMM, foreign_name,
-                                          training_counters)
+from inceptionv4.exchange.foreign import LIBRARIES, MINDCV, TIMM, foreign_name, training_counters
 from inceptionv4.network import InceptionV4
 
 REGULAR = {"a": ("0", "1.0", "1.1", "2.0", "2.1", "2.2", "3.1"),
