@@ -12,13 +12,11 @@ from typing import Callable, List
 from joblib import Parallel, delayed
 from PIL import Image
 
+from common.cli import run_command
+from common.jpeg import prefer_pillows_libjpeg
 from convert.images import ImageChecks, check_image
 
 OURS = "decoder alone: Pillow at 1/8, ours"
-
-
-def _check(data: bytes) -> None:
-    check_image(data, ImageChecks())
 
 
 def _decode_with_pillow(data: bytes) -> None:
@@ -31,14 +29,15 @@ def _decode_with_mindspore(data: bytes) -> None:
     vision.Decode()(np.frombuffer(data, np.uint8))
 
 
-DECODERS: dict[str, Callable[[bytes], None]] = {
-    OURS: _check,
+DECODERS: dict[str, Callable[[bytes], object]] = {
+    OURS: lambda data: check_image(data, ImageChecks()),
     "decoder alone: Pillow, whole": _decode_with_pillow,
     "decoder alone: MindSpore": _decode_with_mindspore,
 }
 
 
 def _decode_files(name: str, paths: List[Path]) -> None:
+    prefer_pillows_libjpeg()  # in joblib's worker, which runs no command of its own
     decode = DECODERS[name]
     for path in paths:
         decode(path.read_bytes())
@@ -51,4 +50,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_command(main))

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Callable, Iterator, NamedTuple
 
-from common.cli import CheckFailed
+from common.cli import CheckFailed, run_command
 
 SHARD_BYTES = 1 << 30  # as in this project
 
@@ -96,7 +96,7 @@ def pack_array_record(train: Path, out: Path) -> int:
     return stored
 
 
-# SpeedRow -> the module that it needs, of the ``bench`` extra, and what packs.
+# Name of the row: the module that it needs, of the ``bench`` extra, and the function that packs.
 PEERS: dict[str, tuple[str, Callable[[Path, Path], int]]] = {
     "webdataset": ("webdataset", pack_webdataset),
     "TFRecord": ("tfrecord", pack_tfrecord),
@@ -115,4 +115,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_command(main))
