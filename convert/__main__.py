@@ -1,189 +1,106 @@
-"""Command line: ``python -m convert sample|run|finish|verify|show``."""
+"""Command line: ``python -m convert sample|run|finish|verify|show``.
 
-import argparse
+What a command needs beyond its options is imported when it runs: ``--help`` does not wait for it.
+"""
+
 import sys
-from dataclasses import fields
+from argparse import Namespace
 from pathlib import Path
+from typing import Callable
 
-from common.cli import ArgumentParser, positive_int, run_command
-from common.host import available_cores
-from convert.conversion import convert, convert_range, finish
-from convert.engine import BACKENDS
-from convert.images import SHRUNK_JPEG_QUALITY
+from common.cli import ArgumentParser, run_command
+from common.options import add_options, from_arguments
 from convert.records.manifest import Manifest, read_manifest
-from convert.records.reader import open_records
-from convert.repair import repair
-from convert.request import CHECKS, ON_BAD, Request, list_request
-from convert.sample.arrange import SAMPLE_LAYOUTS, arrange_sample
-from convert.sample.official import make_sample
-from convert.shards import ShardReport
-from convert.show import contact_sheet, summary
-from convert.sources.layouts import LAYOUT_NAMES, SPLITS
-from convert.sources.listing import IMAGE_EXTENSIONS, Listing
-from convert.verify import verify
+from convert.request import (ENGINE_OPTIONS, SOURCE_OPTIONS, Request, RunMode, SampleRequest,
+                             ShowRequest, VerifyRequest)
+from convert.sources.listing import Listing
 
 
 def main() -> None:
     parser = ArgumentParser(prog="python -m convert",
                             description="Turn ImageNet images into sharded MindRecord files.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=ArgumentParser)
-    _add_sample(commands)
-    _add_run(commands)
-    _add_finish(commands)
-    _add_verify(commands)
-    _add_show(commands)
+
+    def add(name: str, action: Callable, about: str, description: str = "") -> ArgumentParser:
+        command = commands.add_parser(name, help=about, description=description or about)
+        command.set_defaults(action=action)
+        return command
+
+    add_options(add("sample", _sample, "draw a small ImageNet-like set of images, to try the rest "
+                                       "on"), SampleRequest)
+    run = add("run", _run, "convert one split into a record set",
+              "Convert one split into a record set. Stopped at any moment, the same command "
+              "resumes from the shards that are finished.")
+    add_options(run, Request)
+    add_options(run, RunMode)
+    add_options(add("finish", _finish, "make the record set of the shards that run --shard-range "
+                                       "built",
+                    "Make the record set of the shards that run --shard-range built, on one host "
+                    "or several. Give the same arguments as to run, without --shard-range."),
+                Request, leave_out=ENGINE_OPTIONS)
+    check = add("verify", _verify, "compare every file and row of a record set with its manifest")
+    add_options(check, VerifyRequest)
+    add_options(check, Request, only=SOURCE_OPTIONS + ENGINE_OPTIONS)
+    add_options(add("show", _show, "contact sheet and figures of a record set"), ShowRequest)
     arguments = parser.parse_args()
     arguments.action(arguments)
 
 
-def _add_sample(commands) -> None:
-    about = "draw a small ImageNet-like set of images, to try the rest on"
-    sample = commands.add_parser("sample", help=about, description=about)
-    sample.add_argument("--out", type=Path, required=True, help="new folder for the images")
-    sample.add_argument("--classes", type=int, default=10, help="number of classes, 2 to 1000")
-    sample.add_argument("--train", type=int, default=60, help="training images a class")
-    sample.add_argument("--val", type=int, default=10, help="validation images a class")
-    sample.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
-    sample.add_argument("--layout", choices=SAMPLE_LAYOUTS, default="flat",
-                        help="how the images lie: flat is the official one, unpacked")
-    sample.set_defaults(action=_sample)
+def _sample(arguments: Namespace) -> None:
+    from convert.sample.arrange import arrange_sample
+    from convert.sample.official import make_sample
+    request = from_arguments(SampleRequest, arguments)
+    make_sample(request.out, request.classes, request.train, request.val, request.seed)
+    arrange_sample(request.out, request.layout)
+    print(f"{request.out}: {request.classes} classes, {request.train} training and "
+          f"{request.val} validation images each")
 
 
-def _add_run(commands) -> None:
-    run = commands.add_parser(
-        "run", help="convert one split into a record set",
-        description="Convert one split into a record set. Stopped at any moment, the same command "
-                    "goes on from the shards that are finished.")
-    _add_request(run)
-    _add_engine(run)
-    run.add_argument("--shard-range", type=_range, metavar="A-B",
-                     help="build these shards only (from 0, both included), e.g. one range a host; "
-                          "then: python -m convert finish")
-    run.add_argument("--list", action="store_true",
-                     help="say what would be converted and write nothing")
-    run.set_defaults(action=_run)
-
-
-def _add_finish(commands) -> None:
-    finishing = commands.add_parser(
-        "finish", help="make the record set of the shards that run --shard-range built",
-        description="Make the record set of the shards that run --shard-range built, on one host "
-                    "or several. Give the same arguments as to run, without --shard-range.")
-    _add_request(finishing)
-    finishing.set_defaults(action=_finish)
-
-
-def _add_request(parser: argparse.ArgumentParser) -> None:
-    """What to convert, and all that decides the bytes."""
-    parser.add_argument("--source", type=Path, required=True, help="folder with the images of "
-                        "both splits, e.g. with train/ and val/ in it")
-    parser.add_argument("--split", choices=SPLITS, required=True, help="which images of it")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the record set")
-    _add_source_options(parser)
-    parser.add_argument("--shards", type=int, help="number of record files (default: of about 1 GB "
-                                                   "each, a multiple of 8)")
-    parser.add_argument("--seed", type=int, default=0,
-                        help="of the order in which training images are written; the same seed "
-                             "gives the same bytes")
-    parser.add_argument("--check", choices=CHECKS, default="decode",
-                        help="of each image: decode every pixel, or read its header and end only")
-    parser.add_argument("--short-side", type=int, metavar="PIXELS",
-                        help="shrink images with a longer short side to this, for cheaper "
-                             "decoding")
-    parser.add_argument("--quality", type=int, default=SHRUNK_JPEG_QUALITY,
-                        help="JPEG quality of the images that --short-side shrinks, 1 to 95")
-    parser.add_argument("--on-bad", choices=ON_BAD, default="fail",
-                        help="stop at damaged images, or leave them out and list them in the "
-                             "manifest")
-    parser.add_argument("--allow-other-labels", action="store_true",
-                        help="convert although the labels of 50,000 images of ILSVRC's classes are "
-                             "not ILSVRC's")
-
-
-def _add_source_options(parser: argparse.ArgumentParser) -> None:
-    """How to read the source."""
-    parser.add_argument("--blacklist", type=Path, help="list of validation images "
-                        "to mark, such as the devkit's (val only)")
-    parser.add_argument("--ground-truth", type=Path,
-                        help="the devkit's *_validation_ground_truth.txt, for a flat val folder "
-                             "(default: looked for in the source)")
-    parser.add_argument("--layout", choices=LAYOUT_NAMES, help="how the images lie in the source "
-                        "(default: recognised by looking)")
-    parser.add_argument("--extensions", nargs="+", default=list(IMAGE_EXTENSIONS),
-                        help="endings of image files in class folders, in lower case")
-
-
-def _add_engine(parser: argparse.ArgumentParser) -> None:
-    """Who does the work."""
-    parser.add_argument("--workers", type=positive_int, default=available_cores(),
-                        help="worker processes (a Dask cluster uses all that it has)")
-    parser.add_argument("--backend", choices=tuple(BACKENDS), default="loky",
-                        help="joblib's: this machine's cores, or a cluster that sees the same "
-                             "folders")
-    parser.add_argument("--scheduler", metavar="ADDRESS",
-                        help="of the cluster, e.g. tcp://host:8786 for dask")
-
-
-def _range(text: str) -> tuple[int, int]:
-    first, dash, last = text.partition("-")
-    if not (dash and first.isdecimal() and last.isdecimal()):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a range like 0-7")
-    return int(first), int(last)
-
-
-def _add_verify(commands) -> None:
-    about = "compare every file and row of a record set with its manifest"
-    check = commands.add_parser("verify", help=about, description=about)
-    check.add_argument("records", type=Path, help="folder of the record set")
-    check.add_argument("--deep", action="store_true", help="also decode every image")
-    check.add_argument("--repair", type=Path, metavar="SOURCE",
-                       help="first build damaged shards again from the images in this folder; "
-                            "the options below are for that")
-    _add_source_options(check)
-    _add_engine(check)
-    check.set_defaults(action=_verify)
-
-
-def _add_show(commands) -> None:
-    about = "contact sheet and figures of a record set"
-    show = commands.add_parser("show", help=about, description=about)
-    show.add_argument("records", type=Path, help="folder of the record set")
-    show.add_argument("--out", type=Path, required=True, help="PNG file for the contact sheet")
-    show.add_argument("--pictures", type=int, default=40, help="images on the sheet")
-    show.add_argument("--seed", type=int, default=0, help="of the choice of images")
-    show.set_defaults(action=_show)
-
-
-def _sample(arguments) -> None:
-    make_sample(arguments.out, arguments.classes, arguments.train, arguments.val, arguments.seed)
-    arrange_sample(arguments.out, arguments.layout)
-    print(f"{arguments.out}: {arguments.classes} classes, {arguments.train} training and "
-          f"{arguments.val} validation images each")
-
-
-def _run(arguments) -> None:
-    request = _request(arguments)
-    if arguments.list:
+def _run(arguments: Namespace) -> None:
+    from convert.conversion import convert, convert_range
+    from convert.sharding import list_request
+    request, mode = from_arguments(Request, arguments), from_arguments(RunMode, arguments)
+    if mode.list:
         _print_listing(list_request(request))
-    elif arguments.shard_range:
-        _report_range(arguments.out, convert_range(request, *arguments.shard_range))
+    elif mode.shard_range is not None:
+        reports = convert_range(request, mode.shard_range.start, mode.shard_range.stop - 1)
+        print(f"{request.out}: {len(reports)} shards with "
+              f"{sum(report.shard.images for report in reports):,} images are finished; when all "
+              "are: python -m convert finish")
     else:
-        _report(arguments.out, convert(request))
+        _print_manifest(request.out, convert(request))
 
 
-def _finish(arguments) -> None:
-    _report(arguments.out, finish(_request(arguments)))
+def _finish(arguments: Namespace) -> None:
+    from convert.conversion import finish
+    request = from_arguments(Request, arguments)
+    _print_manifest(request.out, finish(request))
 
 
-def _request(arguments, **changes) -> Request:
-    names = {field.name for field in fields(Request)}
-    given = {name: value for name, value in vars(arguments).items() if name in names}
-    return Request(**given, **changes)
+def _verify(arguments: Namespace) -> None:
+    from convert.repair import repair
+    from convert.verify import verify
+    request = from_arguments(VerifyRequest, arguments)
+    source = request.repair or request.records  # without --repair the source is not read
+    engine = from_arguments(Request, arguments, source=source, out=request.records,
+                            split=read_manifest(request.records).split)
+    if request.repair is not None:
+        rebuilt = repair(engine)
+        print(f"{request.records}: "
+              f"{'built again: ' + ', '.join(rebuilt) if rebuilt else 'no shard is damaged'}")
+    manifest = verify(request.records, request.deep, engine.worker_count)
+    print(f"{request.records}: {manifest.images:,} images in {len(manifest.shards)} shards are "
+          f"as the manifest says{' and can all be decoded' if request.deep else ''}")
 
 
-def _report_range(out: Path, reports: list[ShardReport]) -> None:
-    print(f"{out}: {len(reports)} shards with {sum(report.shard.images for report in reports):,} "
-          "images are finished; when all are: python -m convert finish")
+def _show(arguments: Namespace) -> None:
+    from convert.records.reader import open_records
+    from convert.show import contact_sheet, summary
+    request = from_arguments(ShowRequest, arguments)
+    records = open_records(request.records)
+    contact_sheet(records, request.out, request.images, request.seed)
+    print(summary(records, request.seed))
+    print(f"contact sheet: {request.out}")
 
 
 def _print_listing(listing: Listing) -> None:
@@ -195,33 +112,14 @@ def _print_listing(listing: Listing) -> None:
           file=sys.stderr)
 
 
-def _verify(arguments) -> None:
-    if arguments.repair is not None:
-        rebuilt = repair(_request(arguments, source=arguments.repair, out=arguments.records,
-                                  split=read_manifest(arguments.records).split))
-        print(f"{arguments.records}: " + (f"built again: {', '.join(rebuilt)}" if rebuilt else
-                                          "no shard is damaged"))
-    manifest = verify(arguments.records, arguments.deep, arguments.workers)
-    print(f"{arguments.records}: {manifest.images:,} images in {len(manifest.shards)} shards are "
-          "as the manifest says" + (" and can all be decoded" if arguments.deep else ""))
-
-
-def _show(arguments) -> None:
-    records = open_records(arguments.records)
-    contact_sheet(records, arguments.out, arguments.pictures, arguments.seed)
-    print(summary(records, arguments.seed))
-    print(f"contact sheet: {arguments.out}")
-
-
-def _report(out: Path, manifest: Manifest) -> None:
+def _print_manifest(out: Path, manifest: Manifest) -> None:
     print(f"{out}: {manifest.images:,} images of {len(manifest.classes)} classes in "
-          f"{len(manifest.shards)} shards, {manifest.picture_bytes:,} bytes of images")
+          f"{len(manifest.shards)} shards, {manifest.image_bytes:,} bytes of images")
     if manifest.shrunk:
         print(f"shrunk: {manifest.shrunk:,} images, {manifest.bytes_saved:,} bytes saved")
-    for kind in ("repaired", "rejected"):
-        remarks = getattr(manifest, kind)
-        if remarks:
-            print(f"{kind}: {len(remarks)}, listed in {out / 'manifest.json'}")
+    for kind, notes in (("repaired", manifest.repaired), ("rejected", manifest.rejected)):
+        if notes:
+            print(f"{kind}: {len(notes)}, listed in {out / 'manifest.json'}")
     if manifest.ignored:
         print(f"ignored {len(manifest.ignored)} files that are not images by their name, "
               f"e.g. {manifest.ignored[0]}")

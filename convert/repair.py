@@ -1,17 +1,15 @@
 """Building the damaged shards of a record set again, and only these, from its images."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from common.cli import CheckFailed, RequestError
 from common.files import describe_difference
-from convert.engine import build_all
-from convert.records.manifest import Manifest, read_manifest
-from convert.request import ConversionPlan, Request, prepare
-from convert.shards import ShardReport
+from convert.engine import build_shards
+from convert.records.manifest import Manifest, Shard, read_manifest
+from convert.request import Request
+from convert.sharding import ConversionPlan, plan_conversion
 from convert.verify import damaged_shards
-from convert.workspace import (BUILDING, clear, finished_report,
-                               locked_workspace, publish)
+from convert.workspace import BUILDING, ShardReport, clear, locked_workspace
 
 
 def repair(request: Request) -> list[str]:
@@ -32,51 +30,41 @@ def repair(request: Request) -> list[str]:
         CheckFailed: a rebuilt shard differs from the manifest's.
     """
     manifest = read_manifest(request.out)
-    damaged = damaged_shards(request.out, manifest, request.workers)
+    damaged = damaged_shards(request.out, manifest, request.worker_count)
     if not damaged:
         return []
-    prepared = _prepare_as_before(request, manifest)
+    plan = _plan_as_before(request, manifest)
     (request.out / BUILDING).mkdir(exist_ok=True)
-    with locked_workspace(request.out, prepared.options) as building:
-        reports = _build(prepared, sorted(damaged), building)
-        _check_digests(manifest, reports)
-        publish(request.out, building, reports)
+    with locked_workspace(request.out, plan.options) as workspace:
+        reports = build_shards(plan.request, [plan.shards[index] for index in damaged], workspace)
+        _check_digests([manifest.shards[index] for index in damaged], reports)
+        workspace.publish(damaged, reports)
     clear(request.out)
-    return [manifest.shards[index].file for index in reports]
+    return [report.shard.file for report in reports]
 
 
-def _prepare_as_before(request: Request, manifest: Manifest) -> ConversionPlan:
+def _plan_as_before(request: Request, manifest: Manifest) -> ConversionPlan:
     """Plan the shards of ``request`` as those of the manifest were planned."""
     then = manifest.options
     if (then["blacklist_sha256"] is None) != (request.blacklist is None):
         raise RequestError(f"{request.out} was converted "
                            + ("without --blacklist; leave it out" if request.blacklist
                               else "with a blacklist; give it with --blacklist FILE"))
-    prepared = prepare(replace(
+    plan = plan_conversion(replace(
         request, shards=then["shards"], seed=then["seed"],
         check=then["check"], short_side=then["short_side"],
         quality=then["quality"] or request.quality,
         on_bad="skip",  # what was rejected then is rejected again; the digests tell
         allow_other_labels=True))
-    if prepared.options != then:
+    if plan.options != then:
         raise RequestError(f"{request.source} is not what {request.out} was made of, or not with "
-                           f"this version ({describe_difference(then, prepared.options)}); give "
+                           f"this version ({describe_difference(then, plan.options)}); give "
                            "the same source, or convert again")
-    return prepared
+    return plan
 
 
-def _build(prepared: ConversionPlan, indices: list[int], building: Path) -> dict[int, ShardReport]:
-    request, plans = prepared.request, [prepared.plans[index] for index in indices]
-    there = {plan.index: finished_report(request.out, building, plan) for plan in plans}
-    reports = {index: report for index, report in there.items() if report is not None}
-    todo = [plan for plan in plans if plan.index not in reports]
-    reports.update(build_all(request, todo, building))
-    return dict(sorted(reports.items()))
-
-
-def _check_digests(manifest: Manifest, reports: dict[int, ShardReport]) -> None:
-    different = [report.shard.file for index, report in reports.items()
-                 if report.shard != manifest.shards[index]]
+def _check_digests(wanted: list[Shard], reports: list[ShardReport]) -> None:
+    different = [shard.file for shard, report in zip(wanted, reports) if report.shard != shard]
     if different:
         raise CheckFailed(f"{', '.join(different)}: built again with other bytes than the manifest "
                           "has (an image changed without its size, or Pillow is another version);"

@@ -1,113 +1,136 @@
-"""What is asked of a conversion, and everything that is known before an image is read."""
+"""What the commands of this package are asked for: their options, each described once."""
 
-import os
-import sys
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional, Sequence
+from typing import Optional
 
-from blacklist.ids import ILSVRC_VALIDATION_IMAGES, Blacklist, load_blacklist
 from common.cli import RequestError
-from convert.images import SHRUNK_JPEG_QUALITY, ImageChecks
-from convert.mindrecord.record_layout import REVISION
-from convert.sharding import ShardPlan, plan_shards
-from convert.sources.ilsvrc import IlsvrcCheck, check_ilsvrc
-from convert.sources.layouts import list_source
-from convert.sources.listing import IMAGE_EXTENSIONS, Listing
+from common.host import available_cores
+from common.options import check_values, option
+from convert.images import SHRUNK_JPEG_QUALITY
+from convert.sample.arrange import SAMPLE_LAYOUTS
+from convert.sources.layouts import LAYOUT_NAMES, SPLITS
+from convert.sources.listing import IMAGE_EXTENSIONS
 
-CHECKS = ("decode", "header")
-ON_BAD = ("fail", "skip")
+BACKENDS = ("loky", "dask", "ray")
+ENGINE_OPTIONS = ("workers", "backend", "scheduler")
+SOURCE_OPTIONS = ("blacklist", "ground_truth", "layout", "extensions")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to convert and how. ``on_bad`` and what follows it do not change the bytes of a good
-    image's record."""
+    """What to convert and how. ``on_bad``, ``allow_other_labels`` and the engine's options do not
+    change the bytes of a good image's record.
 
-    source: Path
-    split: str
-    out: Path
-    blacklist: Optional[Path] = None
-    ground_truth: Optional[Path] = None
-    layout: Optional[str] = None
-    extensions: Sequence[str] = IMAGE_EXTENSIONS
-    shards: Optional[int] = None
-    seed: int = 0
-    check: str = "decode"
-    short_side: Optional[int] = None
-    quality: int = SHRUNK_JPEG_QUALITY
-    allow_other_labels: bool = False
-    on_bad: str = "fail"
-    workers: int = 1
-    backend: str = "loky"  # see convert.engine
-    scheduler: Optional[str] = None
+    Raises:
+        RequestError: a value is out of range, or options do not go together.
+    """
+
+    source: Path = option(help="folder with the images of both splits, e.g. with train/ and val/ "
+                               "in it")
+    split: str = option(help="which of its images to convert", choices=SPLITS)
+    out: Path = option(help="folder for the record set")
+    blacklist: Optional[Path] = option(
+        None, "list of validation images to mark, such as the devkit's (val only)")
+    ground_truth: Optional[Path] = option(
+        None, "the devkit's *_validation_ground_truth.txt, for a flat val folder (default: "
+              "searched for in the source)")
+    layout: Optional[str] = option(
+        None, "how the images lie in the source (default: recognised from what is there)",
+        choices=LAYOUT_NAMES)
+    extensions: tuple[str, ...] = option(
+        IMAGE_EXTENSIONS, "endings of image files in class folders, in lower case")
+    shards: Optional[int] = option(
+        None, "number of record files (default: files of about 1 GB, a multiple of 8)", low=1,
+        high=99_999)
+    seed: int = option(0, "seed of the order in which training images are written; the same seed "
+                          "gives the same bytes")
+    check: str = option("decode", "how each image is checked: decode every pixel, or read only "
+                                  "its header and end", choices=("decode", "header"))
+    short_side: Optional[int] = option(
+        None, "shrink images with a longer short side to this, for cheaper decoding", low=1,
+        metavar="PIXELS")
+    quality: int = option(SHRUNK_JPEG_QUALITY, "JPEG quality of the images that --short-side "
+                                               "shrinks, 1 to 95", low=1, high=95)
+    on_bad: str = option("fail", "stop at damaged images, or leave them out and list them in the "
+                                 "manifest", choices=("fail", "skip"))
+    allow_other_labels: bool = option(
+        False, "convert although the labels of 50,000 images of ILSVRC's classes are not ILSVRC's")
+    workers: Optional[int] = option(
+        None, "worker processes; a Dask cluster uses all that it has (default: the cores this "
+              "process may use)", low=1)
+    backend: str = option("loky", "joblib's backend: this machine's cores, or a cluster that sees "
+                                  "the same folders", choices=BACKENDS)
+    scheduler: Optional[str] = option(
+        None, "address of the cluster, e.g. tcp://host:8786 for dask", metavar="ADDRESS")
+
+    def __post_init__(self) -> None:
+        check_values(self)
+        if self.blacklist is not None and self.split != "val":
+            raise RequestError(f"--blacklist {self.blacklist} belongs to the validation set; leave "
+                               f"it out for --split {self.split}")
+        if self.backend == "dask" and self.scheduler is None:
+            raise RequestError("--backend dask: give the address of its scheduler, e.g. "
+                               "--scheduler tcp://host:8786")
+
+    @property
+    def worker_count(self) -> int:
+        return self.workers or available_cores()
+
+
+def _shard_range(text: str) -> range:
+    first, dash, last = text.partition("-")
+    if not (dash and first.isdecimal() and last.isdecimal()):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a range like 0-7")
+    return range(int(first), int(last) + 1)
 
 
 @dataclass(frozen=True)
-class ConversionPlan:
-    """A request whose source has been listed and whose shards have been planned."""
+class RunMode:
+    """What ``convert run`` does with a request, where it is not to convert all of it."""
 
-    request: Request
-    listing: Listing
-    blacklist: Optional[Blacklist]
-    ilsvrc: Optional[IlsvrcCheck]  # None unless the numbers of images and classes are ILSVRC's
-    plans: list[ShardPlan]
-    options: dict[str, Any]  # everything that decides the bytes of the record set
-
-    @property
-    def images(self) -> int:
-        return len(self.listing.entries)
+    shard_range: Optional[range] = option(
+        None, "build only these shards (from 0, both included), e.g. one range per host; then: "
+              "python -m convert finish", parse=_shard_range, metavar="A-B")
+    list: bool = option(False, "print what would be converted and write nothing")
 
 
-def available_cores() -> int:
-    """The cores this process may use, which a container may limit."""
-    return len(os.sched_getaffinity(0))
+@dataclass(frozen=True)
+class VerifyRequest:
+    """Which record set to verify and how."""
+
+    records: Path = option(help="folder of the record set", positional=True)
+    deep: bool = option(False, "also decode every image")
+    repair: Optional[Path] = option(
+        None, "first build damaged shards again from the images in this folder; the options below "
+              "are for that", metavar="SOURCE")
 
 
-def list_request(request: Request) -> Listing:
-    """List what ``request`` would convert; nothing is written."""
-    return list_source(request.source, request.split, request.ground_truth, request.extensions,
-                       request.layout)
+@dataclass(frozen=True)
+class SampleRequest:
+    """Which sample to draw; its numbers are checked by ``make_sample``."""
+
+    out: Path = option(help="new folder for the images")
+    classes: int = option(10, "number of classes, 2 to 1000")
+    train: int = option(60, "training images per class")
+    val: int = option(10, "validation images per class")
+    seed: int = option(0, "the same seed gives the same bytes")
+    layout: str = option("flat", "how the images lie: flat is the official layout, unpacked",
+                         choices=SAMPLE_LAYOUTS)
 
 
-def prepare(request: Request) -> ConversionPlan:
-    """List the source, read the blacklist and plan the shards; nothing is written.
+@dataclass(frozen=True)
+class ShowRequest:
+    """Which record set to show, and where to write the contact sheet."""
 
-    Raises:
-        RequestError: see :func:`convert.sources.layouts.list_source` and the options.
-    """
-    listing = list_request(request)
-    blacklist = _load_blacklist(request, listing)
-    ilsvrc = check_ilsvrc(listing, blacklist, request.allow_other_labels)
-    plans = plan_shards(listing, request.shards, request.seed,
-                        blacklist.ids if blacklist else frozenset(), _image_checks(request))
-    options = {
-        "split": request.split, "source_sha256": listing.sha256(), "images": len(listing.entries),
-        "blacklist_sha256": blacklist.sha256 if blacklist else None, "shards": len(plans),
-        "seed": request.seed, "check": request.check, "short_side": request.short_side,
-        "quality": request.quality if request.short_side else None,
-        "writer": REVISION,
-    }
-    return ConversionPlan(request, listing, blacklist, ilsvrc, plans, options)
+    records: Path = option(help="folder of the record set", positional=True)
+    out: Path = option(help="PNG file for the contact sheet")
+    images: int = option(40, "images on the sheet", low=1, aliases=("--pictures",))
+    seed: int = option(0, "seed of the choice of images")
 
-
-def _image_checks(request: Request) -> ImageChecks:
-    if request.short_side is None:
-        return ImageChecks(request.check == "decode")
-    if not (request.short_side >= 1 and 1 <= request.quality <= 95):
-        raise RequestError(f"--short-side {request.short_side} --quality {request.quality}: the "
-                           "short side is at least 1 pixel, the quality 1 to 95")
-    return ImageChecks(request.check == "decode", request.short_side, request.quality)
-
-
-def _load_blacklist(request: Request, listing: Listing) -> Optional[Blacklist]:
-    if request.blacklist is None:
-        return None
-    if request.split != "val":
-        raise RequestError(f"--blacklist {request.blacklist} belongs to the validation set; leave "
-                           f"it out for --split {request.split}")
-    blacklist = load_blacklist(request.blacklist,
-                               max(entry.image_id for entry in listing.entries))
-    if len(listing.entries) == ILSVRC_VALIDATION_IMAGES and not blacklist.is_ilsvrc:
-        print(f"warning: {request.blacklist} has {blacklist.describe()}", file=sys.stderr)
-    return blacklist
+    def __post_init__(self) -> None:
+        check_values(self)
+        if self.out.suffix.lower() != ".png":
+            raise RequestError(f"--out {self.out}: the contact sheet is a PNG; give a name ending "
+                               "in .png")

@@ -1,23 +1,17 @@
 """Building one shard, in a worker process: read, check, write, count, digest, make durable."""
 
 import contextlib
-import dataclasses
-import errno
-import json
-import os
-import shutil
-import socket
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
-from common.files import fsync_folder, make_durable, sha256_of_file, write_json
+from common.files import make_durable, sha256_of_file
 from convert.images import BadImage, check_image
 from convert.mindrecord.record_layout import RecordFormat, RecordLayout
 from convert.mindrecord.writer import RecordWriter, Written, naming_file
 from convert.records.manifest import FileNote, Shard
 from convert.sharding import HEADER_BYTES, ShardPlan
 from convert.sources.listing import Entry, read_entry
+from convert.workspace import ShardReport, Workspace
 
 SCHEMA = {
     "image": {"type": "bytes"},
@@ -27,34 +21,12 @@ SCHEMA = {
     "blacklisted": {"type": "int32"},
 }
 
-# Stands in the header of every data file: other words would change the digests of all record sets.
+# In the header of every data file: other words would change the digests of all record sets.
 DESCRIPTION = "ImageNet pictures"
 
-REPORT_NAME = "report.json"
 
-
-@dataclass(frozen=True)
-class ShardReport:
-    """What a finished shard holds. ``bad`` images are not in it."""
-
-    shard: Shard
-    picture_bytes: int
-    shrunk: int  # images
-    bytes_saved: int  # by shrinking them
-    repaired: List[FileNote]
-    bad: List[FileNote]
-
-    @staticmethod
-    def read(path: Path) -> "ShardReport":
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        return ShardReport(
-            shard=Shard(**fields.pop("shard")),
-            repaired=[FileNote(**item) for item in fields.pop("repaired")],
-            bad=[FileNote(**item) for item in fields.pop("bad")], **fields)
-
-
-def build_shard(plan: ShardPlan, building: Path, keep_bad: bool) -> ShardReport:
-    """Build the shard of ``plan`` as folder ``building/<index>``, complete or not at all.
+def build_shard(plan: ShardPlan, workspace: Workspace, keep_bad: bool) -> ShardReport:
+    """Build the shard of ``plan`` in the workspace, complete or not at all.
 
     Args:
         keep_bad: finish the shard without its bad images; otherwise only report them.
@@ -62,38 +34,11 @@ def build_shard(plan: ShardPlan, building: Path, keep_bad: bool) -> ShardReport:
     Raises:
         RequestError: the source changed, or a disk or permission error, naming the file.
     """
-    finished = finished_folder(building, plan.index)
-    temporary = finished.with_name(f"{finished.name}.{unfinished_suffix()}")
-    shutil.rmtree(temporary, ignore_errors=True)  # of a killed process with our number
-    temporary.mkdir()
-    try:
-        report = _write(plan, temporary)
-        if report.bad and not keep_bad:
-            return report
-        write_json(temporary / REPORT_NAME, dataclasses.asdict(report))
-        _move_if_first(temporary, finished)
+    with workspace.unfinished_folder(plan.index) as folder:
+        report = _write(plan, folder)
+        if keep_bad or not report.bad:
+            workspace.keep(plan.index, folder, report)
         return report
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _move_if_first(temporary: Path, finished: Path) -> None:
-    """Another host may have built the shard at the same time: then its files, the same, stay."""
-    try:
-        os.replace(temporary, finished)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-    fsync_folder(finished.parent)
-
-
-def finished_folder(building: Path, index: int) -> Path:
-    return building / f"{index:05d}"
-
-
-def unfinished_suffix() -> str:
-    """Ends the name of what this process is making; no other process on any host has the same."""
-    return f"{socket.gethostname()}.{os.getpid()}.tmp"
 
 
 def _write(plan: ShardPlan, folder: Path) -> ShardReport:
@@ -109,12 +54,12 @@ def _write(plan: ShardPlan, folder: Path) -> ShardReport:
     if not written.rows == rows.stored == len(plan.entries) - len(rows.bad):
         raise RuntimeError(f"{data_file} holds {written.rows} rows; of {len(plan.entries)} images"
                            f" {rows.stored} were to be stored and {len(rows.bad)} left out")
-    return ShardReport(_close_shard(data_file, written), rows.picture_bytes, rows.shrunk,
+    return ShardReport(_close_shard(data_file, written), rows.image_bytes, rows.shrunk,
                        rows.bytes_saved, rows.repaired, rows.bad)
 
 
 def _header_as_planned(plan: ShardPlan, form: RecordFormat) -> bytes:
-    """Of the shard if each image is stored as it is."""
+    """Return the header that the shard has if each image is stored as it is."""
     layout = RecordLayout(plan.file, form)
     for entry in plan.entries:
         layout.add(entry.size, _fields(plan, entry))
@@ -122,7 +67,7 @@ def _header_as_planned(plan: ShardPlan, form: RecordFormat) -> bytes:
 
 
 def _fields(plan: ShardPlan, entry: Entry) -> Dict[str, Any]:
-    """A row without its image."""
+    """Return a row without its image."""
     return {"label": entry.label, "file_name": entry.file_name, "image_id": entry.image_id,
             "blacklisted": int(entry.image_id in plan.blacklisted)}
 
@@ -133,7 +78,7 @@ class _Rows:
     def __init__(self, plan: ShardPlan) -> None:
         self._plan = plan
         self.stored = 0
-        self.picture_bytes = 0
+        self.image_bytes = 0
         self.shrunk = 0
         self.bytes_saved = 0
         self.repaired: List[FileNote] = []
@@ -155,12 +100,12 @@ class _Rows:
             self.shrunk += 1
             self.bytes_saved += len(data) - len(image.data)
         self.stored += 1
-        self.picture_bytes += len(image.data)
+        self.image_bytes += len(image.data)
         return {"image": image.data, **_fields(self._plan, entry)}
 
 
 def _close_shard(data_file: Path, written: Written) -> Shard:
-    """Make both files durable and of the mode that umask says, which SQLite does not heed."""
+    """Make both files durable, with the mode that umask says, which SQLite ignores."""
     index_file = data_file.with_name(f"{data_file.name}.db")
     for path in (data_file, index_file):
         with naming_file(path):

@@ -1,4 +1,4 @@
-"""Looking at a record set: a contact sheet of a seeded sample, and a page of figures."""
+"""Showing a record set: a contact sheet of a seeded sample, and a page of figures."""
 
 import io
 import random
@@ -8,7 +8,6 @@ from typing import Dict, List
 
 from PIL import Image, ImageDraw
 
-from common.cli import RequestError
 from common.files import replaced_file
 from convert.records.manifest import Manifest
 from convert.records.reader import RecordSet
@@ -22,13 +21,7 @@ SIZED_IMAGES = 1000  # image sizes are taken from a sample of this many
 
 
 def contact_sheet(records: RecordSet, out: Path, images: int, seed: int) -> None:
-    """Write a PNG of a random sample, each with class name, image id and blacklist mark.
-
-    Raises:
-        RequestError: ``out`` is not a ``.png`` or ``images`` is below 1.
-    """
-    if out.suffix.lower() != ".png":
-        raise RequestError(f"--out {out}: the contact sheet is a PNG; give a name ending in .png")
+    """Write a PNG of a random sample, each with class name, image id and blacklist mark."""
     rows = sample_rows(records, images, seed)
     lines = -(-len(rows) // COLUMNS)
     sheet = Image.new("RGB", (min(len(rows), COLUMNS) * TILE, lines * (TILE + CAPTION)), "white")
@@ -40,13 +33,7 @@ def contact_sheet(records: RecordSet, out: Path, images: int, seed: int) -> None
 
 
 def sample_rows(records: RecordSet, count: int, seed: int) -> List[Dict]:
-    """``count`` random rows (all, when there are fewer) in record order.
-
-    Raises:
-        RequestError: ``count`` is below 1.
-    """
-    if count < 1:
-        raise RequestError(f"--pictures {count}: at least 1 is needed")
+    """Return ``count`` random rows (all, when there are fewer) in record order."""
     chosen = sorted(random.Random(seed).sample(range(records.images), min(count, records.images)))
     import mindspore.dataset as ds  # takes seconds and 400 MB: not for the other commands
     return list(records.rows(["image", "label", "image_id", "blacklisted"],
@@ -69,7 +56,7 @@ def _draw(sheet: Image.Image, corner: tuple, row: Dict, class_names: List[str]) 
 
 
 def summary(records: RecordSet, seed: int) -> str:
-    """One page of figures, as Markdown."""
+    """Return one page of figures, as Markdown."""
     manifest = records.manifest
     counts = sorted(item.images for item in manifest.classes)
     file_bytes = sum(shard.bytes + shard.index_bytes for shard in manifest.shards)
@@ -78,14 +65,14 @@ def summary(records: RecordSet, seed: int) -> str:
         f"- layout of the source: {manifest.layout}; record set {records.sha256}",
         f"- classes: {len(counts)}; images per class: min {counts[0]:,}, "
         f"median {statistics.median(counts):,g}, max {counts[-1]:,}",
-        f"- shards: {len(manifest.shards)}; bytes: {manifest.picture_bytes:,} of images in "
+        f"- shards: {len(manifest.shards)}; bytes: {manifest.image_bytes:,} of images in "
         f"{file_bytes:,} of files",
         _sizes_line(records, seed),
     ]
     if manifest.blacklist:
         lines.append(f"- blacklisted: {manifest.blacklist.images:,}, leaving "
                      f"{manifest.images - manifest.blacklist.images:,} in the filtered set")
-    return "\n".join(lines + _remark_lines(manifest))
+    return "\n".join(lines + _note_lines(manifest))
 
 
 def _sizes_line(records: RecordSet, seed: int) -> str:
@@ -98,6 +85,6 @@ def _sizes_line(records: RecordSet, seed: int) -> str:
     return f"- pixels, min / median / max of {len(sizes):,} images: {width} wide, {height} high"
 
 
-def _remark_lines(manifest: Manifest) -> List[str]:
-    return [f"- {kind}: {remark.file_name} ({remark.reason})"
-            for kind in ("repaired", "rejected") for remark in getattr(manifest, kind)]
+def _note_lines(manifest: Manifest) -> List[str]:
+    return [f"- {kind}: {note.file_name} ({note.reason})"
+            for kind in ("repaired", "rejected") for note in getattr(manifest, kind)]

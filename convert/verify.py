@@ -30,13 +30,13 @@ def verify(folder: Path, deep: bool = False, workers: int = 1) -> Manifest:
     if not faults and deep:
         faults = _undecodable(folder, manifest, workers)
     if faults:
-        raise CheckFailed(f"{folder}: " + "; ".join(faults) + "; mend its shards from the images "
+        raise CheckFailed(f"{folder}: " + "; ".join(faults) + "; repair its shards from the images "
                           "with --repair SOURCE, or convert again")
     return manifest
 
 
 def damaged_shards(folder: Path, manifest: Manifest, workers: int) -> dict[int, list[str]]:
-    """Index of each shard one of whose files is not as the manifest says -> what is wrong."""
+    """Return what is wrong with each damaged shard, by its index, in ascending order."""
     # Threads: hashing leaves the GIL.
     checks = Parallel(n_jobs=workers, prefer="threads", return_as="generator")(
         delayed(_file_faults)(folder, shard) for shard in manifest.shards)

@@ -1,44 +1,149 @@
-"""The output folder while a conversion is under way: what was asked, what is finished.
+"""The output folder while a conversion is under way: what was asked for, what is finished.
 
     out/.building/request.json    what this conversion was asked for
-    out/.building/00003/          a finished shard with its report, fsynced, moved here in one step
+    out/.building/00003/          a finished shard with its report, fsynced, moved here at once
     out/.building/00004.<host>.<process>.tmp/       a shard being built
 
-Nothing stands in ``out`` itself until every shard is finished; then they are moved up and the
-manifest is written last. A conversion killed at any moment goes on from its finished shards.
-Hosts that convert a range of shards each share the folder; all else has it alone.
+``out`` itself stays empty until every shard is finished; then they are moved up and the manifest is
+written last. A conversion killed at any moment resumes from its finished shards. Hosts that convert
+one range of shards each share the folder; any other command has it alone.
 """
 
 import contextlib
+import dataclasses
+import errno
 import os
 import shutil
+import socket
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional
+from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 from common.cli import RequestError
-from common.files import claim_folder, fsync_folder, locked_file
-from convert.records.manifest import MANIFEST_NAME, Manifest
-from convert.sharding import ShardPlan
-from convert.shards import REPORT_NAME, ShardReport, finished_folder
+from common.files import claim_folder, fsync_folder, locked_file, read_json, write_json
+from convert.records.manifest import MANIFEST_NAME, FileNote, Manifest, Shard
 
 BUILDING = ".building"
+REPORT_NAME = "report.json"
 _REQUEST = "request.json"
 _LOCK = "lock"
 
 
+@dataclass(frozen=True)
+class ShardReport:
+    """What a finished shard holds. ``bad`` images are not in it."""
+
+    shard: Shard
+    image_bytes: int
+    shrunk: int  # images
+    bytes_saved: int  # by shrinking them
+    repaired: List[FileNote]
+    bad: List[FileNote]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder ``out`` of a conversion under way. Workers get a copy of it."""
+
+    out: Path
+
+    @property
+    def building(self) -> Path:
+        return self.out / BUILDING
+
+    def _folder(self, index: int) -> Path:
+        return self.building / f"{index:05d}"
+
+    @contextlib.contextmanager
+    def unfinished_folder(self, index: int) -> Iterator[Path]:
+        """Yield a new folder to build a shard in, which no other process on any host has; on
+        leaving, it is removed unless ``keep`` has moved it."""
+        name = f"{index:05d}.{socket.gethostname()}.{os.getpid()}.tmp"
+        folder = self.building / name
+        shutil.rmtree(folder, ignore_errors=True)  # left by a killed process of the same number
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def keep(self, index: int, folder: Path, report: ShardReport) -> None:
+        """Make the shard built in ``folder`` a finished one."""
+        write_json(folder / REPORT_NAME, dataclasses.asdict(report))
+        try:
+            os.replace(folder, self._folder(index))
+        except OSError as error:
+            # Another host may have built the shard meanwhile: then its files, the same, stay.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        fsync_folder(self.building)
+
+    def finished_report(self, index: int) -> Optional[ShardReport]:
+        """Return the report of a shard that is finished and whole, or None.
+
+        What is left of a damaged shard is removed, so that it can be built again.
+        """
+        folder = self._folder(index)
+        if not folder.exists():
+            return None
+        report = _read_report(folder / REPORT_NAME)
+        if report is not None and self._is_whole(folder, report.shard):
+            return report
+        shutil.rmtree(folder)
+        return None
+
+    def _is_whole(self, folder: Path, shard: Shard) -> bool:
+        for name, size in ((shard.file, shard.bytes), (shard.index_file, shard.index_bytes)):
+            places = [place / name for place in (folder, self.out) if (place / name).exists()]
+            if not places or places[0].stat().st_size != size:
+                return False
+        return True
+
+    def publish(self, indices: Iterable[int], reports: Iterable[ShardReport]) -> None:
+        """Move shards to their final places; what was moved before stays there."""
+        for index, report in zip(indices, reports):
+            folder = self._folder(index)
+            for name in (report.shard.index_file, report.shard.file):
+                if (folder / name).exists():
+                    os.replace(folder / name, self.out / name)
+        fsync_folder(self.out)
+
+    def publish_manifest(self, manifest: Manifest) -> None:
+        """Write the manifest, which says that the record set is complete. It is made in the
+        building folder, so that a kill leaves nothing in ``out`` that would not be removed."""
+        manifest.write(self.building)
+        os.replace(self.building / MANIFEST_NAME, self.out / MANIFEST_NAME)
+        fsync_folder(self.out)
+
+
+def _read_report(path: Path) -> Optional[ShardReport]:
+    """Return None for a report that is missing, damaged or of another version."""
+    try:
+        fields = read_json(path, "the shard is built again")
+        return ShardReport(**{**fields, "shard": Shard(**fields["shard"]),
+                              "repaired": [FileNote(**item) for item in fields["repaired"]],
+                              "bad": [FileNote(**item) for item in fields["bad"]]})
+    except (FileNotFoundError, RequestError, TypeError, KeyError):
+        return None
+
+
 @contextlib.contextmanager
-def locked_workspace(out: Path, request: Dict[str, Any], shared: bool = False) -> Iterator[Path]:
-    """Open ``out`` for the conversion described by ``request`` and yield its building folder.
+def locked_workspace(out: Path, request: Dict[str, Any], shared: bool = False
+                     ) -> Iterator[Workspace]:
+    """Open ``out`` for the conversion described by ``request``.
 
     Args:
         shared: others may build shards of the same request at the same time.
 
     Raises:
-        RequestError: ``out`` holds something else, a conversion of another request, or one that
-            is running now.
+        RequestError: ``out`` has other contents, a conversion of another request, or one that is
+            running now.
     """
-    building = out / BUILDING
-    _refuse_foreign_contents(out)
+    workspace = Workspace(out)
+    building = workspace.building
+    if out.exists() and not building.is_dir() and (not out.is_dir() or any(out.iterdir())):
+        raise RequestError(f"{out} is not an empty folder and not a conversion under way; give "
+                           "another --out or remove it")
     building.mkdir(parents=True, exist_ok=True)
     refusal = f"{out}: another conversion is writing there; wait for it or give another --out"
     with locked_file(building / _LOCK, refusal, shared):
@@ -47,15 +152,7 @@ def locked_workspace(out: Path, request: Dict[str, Any], shared: bool = False) -
                      f"ask for the same, give another --out, or remove {building} to start over")
         if not shared:
             _remove_unfinished(building)
-        yield building
-
-
-def _refuse_foreign_contents(out: Path) -> None:
-    if not out.exists() or (out / BUILDING).is_dir():
-        return
-    if not out.is_dir() or any(out.iterdir()):
-        raise RequestError(f"{out} is not an empty folder and not a conversion under way; give "
-                           "another --out or remove it")
+        yield workspace
 
 
 def _remove_unfinished(building: Path) -> None:
@@ -67,42 +164,7 @@ def _remove_unfinished(building: Path) -> None:
             path.unlink()
 
 
-def finished_report(out: Path, building: Path, plan: ShardPlan) -> Optional[ShardReport]:
-    """The report of a shard that is finished and whole, or None when it is still to be built."""
-    folder = finished_folder(building, plan.index)
-    path = folder / REPORT_NAME
-    if not path.exists():
-        return None
-    report = ShardReport.read(path)
-    sizes = {report.shard.file: report.shard.bytes,
-             report.shard.index_file: report.shard.index_bytes}
-    for name, size in sizes.items():
-        places = [place / name for place in (folder, out) if (place / name).exists()]
-        if not places or places[0].stat().st_size != size:
-            shutil.rmtree(folder)
-            return None
-    return report
-
-
-def publish(out: Path, building: Path, reports: Dict[int, ShardReport]) -> None:
-    """Move shards, given by index, to their final places; what was moved already stays there."""
-    for index, report in reports.items():
-        folder = finished_folder(building, index)
-        for name in (report.shard.index_file, report.shard.file):
-            if (folder / name).exists():
-                os.replace(folder / name, out / name)
-    fsync_folder(out)
-
-
-def publish_manifest(out: Path, building: Path, manifest: Manifest) -> None:
-    """The last step: it says that all is there. Written in ``building``, so that a kill leaves
-    nothing in ``out`` that would not be removed."""
-    manifest.write(building)
-    os.replace(building / MANIFEST_NAME, out / MANIFEST_NAME)
-    fsync_folder(out)
-
-
 def clear(out: Path) -> None:
-    """Remove the building folder of a conversion whose manifest stands."""
+    """Remove the building folder of a conversion whose manifest is written."""
     if (out / MANIFEST_NAME).exists() and (out / BUILDING).is_dir():
         shutil.rmtree(out / BUILDING)

@@ -1,16 +1,16 @@
-"""Two results of the same images side by side: who is better, and could it be chance?"""
+"""Two results of the same images: which is better, and could it be chance?"""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
 
 from common.cli import RequestError
 from evaluate.predictions import Predictions, load_predictions
+from evaluate.request import CompareRequest
 from evaluate.result_page import markdown_table
-from evaluate.results import JSON_NAME, PREDICTIONS_NAME, read_result
+from evaluate.results import JSON_NAME, PREDICTIONS_NAME, Result, read_result
 from evaluate.scores import sets_of
 
 
@@ -26,46 +26,50 @@ class Difference:
 
     @property
     def points(self) -> float:
-        """B's error less A's, in percentage points: negative where B is better."""
+        """Return B's error less A's, in percentage points: negative where B is better."""
         return 100.0 * (self.only_a_right - self.only_b_right) / self.images
 
     @property
     def p_value(self) -> float:
-        """Exact two-sided McNemar test: were both equally good, the images that only one has
-        right would fall to either with probability 1/2 (Q. McNemar, Psychometrika 12, 1947)."""
+        """Return p of the exact two-sided McNemar test: were both equally good, the images that
+        only one has right would fall to either with probability 1/2 (Q. McNemar, Psychometrika 12,
+        1947)."""
         discordant = self.only_a_right + self.only_b_right
         return float(binomtest(self.only_a_right, discordant).pvalue) if discordant else 1.0
 
 
-def compare_results(a: Path, b: Path) -> str:
-    """The differences of two result folders on both sets, as text for the terminal.
+def compare_results(request: CompareRequest) -> str:
+    """Return the differences of two result folders on both sets, as text for the terminal.
 
     Raises:
         RequestError: a folder without a result, or results of different images.
     """
-    about_a, predictions_a = _load(a)
-    about_b, predictions_b = _load(b)
-    check_same_images(predictions_a, predictions_b, a, b)
-    lines = [f"A: {a}, {_describe(about_a)}", f"B: {b}, {_describe(about_b)}", "",
+    (result_a, predictions_a), (result_b, predictions_b) = _load(request.a), _load(request.b)
+    check_same_images(predictions_a, predictions_b, request.a, request.b)
+    lines = [f"A: {request.a}, {_describe(result_a)}", f"B: {request.b}, {_describe(result_b)}", "",
              markdown_table(_rows(predictions_a, predictions_b)), "",
              "Errors in percent; B - A in points; p: exact two-sided McNemar test."]
     return "\n".join(lines)
 
 
-def _load(folder: Path) -> tuple[dict[str, Any], Predictions]:
+def _load(folder: Path) -> tuple[Result, Predictions]:
     for name in (JSON_NAME, PREDICTIONS_NAME):
         if not (folder / name).exists():
             raise RequestError(f"{folder} is not the result of an evaluation: it has no {name}")
     return read_result(folder / JSON_NAME), load_predictions(folder / PREDICTIONS_NAME)
 
 
-def _describe(about: dict[str, Any]) -> str:
-    return (f"{about['crops']} crop{'s' * (about['crops'] > 1)} of {about['image_size']} px, "
-            f"checkpoint {about['checkpoint_sha256'][:12]}")
+def _describe(result: Result) -> str:
+    crops = f"{result.crops} crops" if result.crops > 1 else "1 crop"
+    return f"{crops} of {result.image_size} px, checkpoint {result.checkpoint_sha256[:12]}"
 
 
 def check_same_images(a: Predictions, b: Predictions, name_a: Path, name_b: Path) -> None:
-    """RequestError unless ids, labels and blacklist flags are the same."""
+    """Check that ids, labels and blacklist flags are the same.
+
+    Raises:
+        RequestError: they differ.
+    """
     differ = np.setxor1d(a.image_id, b.image_id)
     if differ.size:
         raise RequestError(f"{name_a} and {name_b} are of different images: {differ.size:,} image "
@@ -80,7 +84,8 @@ def check_same_images(a: Predictions, b: Predictions, name_a: Path, name_b: Path
 
 
 def differences(a: Predictions, b: Predictions) -> dict[tuple[str, str], Difference]:
-    """By set ("full", "filtered") and figure ("top-1", "top-5"); the images are the same."""
+    """Return the difference by set ("full", "filtered") and figure ("top-1", "top-5"); the images
+    have to be the same."""
     found = {}
     for name, chosen in sets_of(a).items():
         for figure, best in (("top-1", 1), ("top-5", None)):

@@ -14,7 +14,7 @@ from evaluate.predictions import Predictions
 
 
 def blacklist_for(records: RecordSet, path: Optional[Path]) -> Optional[Blacklist]:
-    """The blacklist at ``path``, after a look at the ids of all rows; None without a path.
+    """Return the blacklist at ``path``, checked against the ids of all rows; None without a path.
 
     Raises:
         RequestError: the records' ids are not numbers of validation images, an id is repeated,
@@ -26,10 +26,10 @@ def blacklist_for(records: RecordSet, path: Optional[Path]) -> Optional[Blacklis
     rejected = {validation_id(_base_name(remark.file_name)) or 0 for remark in
                 records.manifest.rejected}
     blacklist = load_blacklist(path, max(ids | rejected))
-    there = records.manifest.blacklist
-    if there and there.sha256 != blacklist.sha256:
+    earlier = records.manifest.blacklist
+    if earlier and earlier.sha256 != blacklist.sha256:
         raise RequestError(f"{records.folder} was converted with another blacklist (sha256 "
-                           f"{there.sha256[:12]}) than {path} ({blacklist.sha256[:12]}); leave "
+                           f"{earlier.sha256[:12]}) than {path} ({blacklist.sha256[:12]}); leave "
                            "--blacklist out or convert again")
     unknown = sorted(blacklist.ids - ids - rejected)
     if unknown:
@@ -39,7 +39,7 @@ def blacklist_for(records: RecordSet, path: Optional[Path]) -> Optional[Blacklis
 
 
 def mark(predictions: Predictions, blacklist: Optional[Blacklist]) -> Predictions:
-    """The predictions with the list's flags; as they are where there is no list."""
+    """Return the predictions with the list's flags; unchanged where there is no list."""
     if blacklist is None:
         return predictions
     listed = np.isin(predictions.image_id, np.fromiter(blacklist.ids, np.int32))
@@ -47,7 +47,7 @@ def mark(predictions: Predictions, blacklist: Optional[Blacklist]) -> Prediction
 
 
 def _validation_ids(records: RecordSet, path: Path) -> set[int]:
-    """The ids of all rows, if they are the numbers in the file names of validation images."""
+    """Return the ids of all rows, if they are the numbers in the names of validation images."""
     ids = set()
     for row in records.rows(["image_id", "file_name"]):
         image_id, name = int(row["image_id"]), str(row["file_name"])
@@ -56,8 +56,8 @@ def _validation_ids(records: RecordSet, path: Path) -> set[int]:
                                f"{records.folder} ({records.split}) are positions ('{name}' has "
                                f"{image_id}); leave --blacklist out or give a validation set")
         if image_id in ids:
-            raise RequestError(f"{records.folder} has image id {image_id} twice; see what is "
-                               f"damaged with: python -m convert verify {records.folder}")
+            raise RequestError(f"{records.folder} has image id {image_id} more than once; see "
+                               f"what is damaged with: python -m convert verify {records.folder}")
         ids.add(image_id)
     return ids
 

@@ -1,12 +1,12 @@
-"""An evaluation under way: its finished rows on the disk, so that a killed one goes on.
+"""An unfinished evaluation: its finished rows on the disk, so that a killed one can resume.
 
     out/parts/request.json                     what is evaluated, and how
     out/parts/rows-00000000-00004320.npz       predictions of the rows 0 to 4319, in file order
     out/parts/lock                             held by the process that will merge the parts
 
-A part appears whole or not at all. Rows are classified in groups that lie the same way in every
-run, and a part ends where a group ends: so neither a kill nor the number of ranks changes a bit
-of the result. All ranks write into one folder; each row belongs to one of them.
+A part appears whole or not at all. Rows are classified in the same groups in every run, and a
+part ends where a group ends: so neither a kill nor the number of ranks changes a bit of the
+result. All ranks write into one folder; each row belongs to one of them.
 """
 
 import contextlib
@@ -25,21 +25,20 @@ from evaluate.predictions import Part, join_parts, load_predictions
 
 PARTS, REQUEST, LOCK = "parts", "request.json", "lock"
 SECONDS_PER_PART = 60  # a killed run loses no more than this
-POLL_SECONDS = 1  # at what other ranks have finished
+POLL_SECONDS = 1  # between checks of what other ranks have finished
 
 _NAME = re.compile(r"rows-(\d{8})-(\d{8})\.npz")
 
 
 @contextlib.contextmanager
 def opened_parts(out: Path, request: dict[str, Any], alone: bool) -> Iterator[Path]:
-    """The folder of the parts of ``request``, for as long as this process works on them.
+    """Give the folder of the parts of ``request``, for as long as this process works on them.
 
     Args:
-        alone: of the processes that work on ``request`` at most one asks for this, the one that
-            will merge; a second one, of another command, is refused.
+        alone: whether this process is the one that will merge; a second one is refused.
 
     Raises:
-        RequestError: parts of another request are there, or another process is at work.
+        RequestError: the folder has parts of another request, or another process is working there.
     """
     folder = out / PARTS
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,14 +50,14 @@ def opened_parts(out: Path, request: dict[str, Any], alone: bool) -> Iterator[Pa
 
 
 def saved_rows(folder: Path) -> list[range]:
-    """The rows of the parts that are there, in order."""
+    """Return the rows of the parts in the folder, in order."""
     found = (_NAME.fullmatch(path.name) for path in folder.iterdir())
     return sorted((range(int(match[1]), int(match[2])) for match in found if match),
                   key=lambda rows: rows.start)
 
 
 def missing_rows(saved: Sequence[range], wanted: range) -> list[range]:
-    """The runs of ``wanted`` that are in none of ``saved``, which are in order."""
+    """Return the ranges of ``wanted`` that are in none of ``saved``, which are in order."""
     missing, position = [], wanted.start
     for rows in saved:
         end = min(rows.start, wanted.stop)
@@ -71,7 +70,7 @@ def missing_rows(saved: Sequence[range], wanted: range) -> list[range]:
 
 
 def rows_of_rank(images: int, group: int, rank: int, ranks: int) -> range:
-    """The rows of one rank: whole groups of ``group`` rows, as many for each as can be.
+    """Return the rows of one rank: whole groups of ``group`` rows, shared as evenly as possible.
 
     MindDataset's own sharding repeats rows until all ranks have equally many; here each row is
     in exactly one range.
@@ -84,7 +83,7 @@ def rows_of_rank(images: int, group: int, rank: int, ranks: int) -> range:
 class PartWriter:
     """Collects neighbouring groups and writes them as a part every ``SECONDS_PER_PART``.
 
-    A context manager: on leaving, also through an exception, what is finished is written.
+    As a context manager it writes what is finished on leaving, also through an exception.
     """
 
     def __init__(self, folder: Path):
@@ -117,10 +116,10 @@ def _write_part(folder: Path, part: Part) -> None:
 
 
 def read_parts(folder: Path, images: int) -> Part:
-    """All parts as one.
+    """Return all parts as one.
 
     Raises:
-        RequestError: a part is damaged, rows are missing or an image id is there twice.
+        RequestError: a part is damaged, rows are missing or an image id appears twice.
     """
     saved = saved_rows(folder)
     missing = missing_rows(saved, range(images))
@@ -137,14 +136,14 @@ def _read_part(folder: Path, rows: range) -> Part:
         with np.load(path, allow_pickle=False) as arrays:
             seconds, waiting = arrays["times"].tolist()
     except (ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise RequestError(f"'{path}' is damaged ({error}); remove it and go on") from error
+        raise RequestError(f"'{path}' is damaged ({error}); remove it and start again") from error
     if predictions.images != len(rows):
-        raise RequestError(f"'{path}' holds {predictions.images} rows; remove it and go on")
+        raise RequestError(f"'{path}' holds {predictions.images} rows; remove it and start again")
     return Part(rows, predictions, seconds, waiting)
 
 
 def wait_for_all(folder: Path, images: int) -> None:
-    """Return when the parts of all ranks are there. A launcher ends all when one rank fails."""
+    """Return when the parts of all ranks exist. A launcher ends all when one rank fails."""
     if missing_rows(saved_rows(folder), range(images)):
         print("waiting for the parts of the other ranks", flush=True)
     while missing_rows(saved_rows(folder), range(images)):
@@ -152,7 +151,7 @@ def wait_for_all(folder: Path, images: int) -> None:
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove what is no longer needed once the result stands; the request goes last."""
+    """Remove what is no longer needed once the result is written; the request goes last."""
     for rows in folder.glob("rows-*"):
         rows.unlink()
     shutil.rmtree(folder)

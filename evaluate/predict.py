@@ -1,56 +1,56 @@
-"""The best classes of single images, for a look at what a checkpoint says."""
+"""What ``python -m evaluate predict`` does: the best classes of single images."""
 
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Sequence
 
 import numpy as np
+from PIL import Image
 
 from common.cli import RequestError
 from common.files import sha256_of_lines
 from convert.records.reader import open_records
 from evaluate.evaluator import Evaluator, check_finite, mean_of_views
 from evaluate.predictions import best_classes
-from evaluate.protocols import Scales, protocol_of
-from evaluate.views import UNDECODABLE, cut_squares, decode_rgb
+from evaluate.protocols import VIEWS_PER_STEP, protocol_of
+from evaluate.request import PredictRequest
+from evaluate.views import UNDECODABLE, cut_views, decode_rgb
 from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta
 from inceptionv4.device import setup_device
 from inceptionv4.network import InceptionV4
 
 
-def predict_images(checkpoint: Path, images: Sequence[Path], crops: int,
-                   scales: Optional[Scales], records: Optional[Path],
-                   classes: Optional[Path], device: str) -> str:
-    """The five most probable classes of each image, as lines for the terminal.
+def predict_images(request: PredictRequest) -> str:
+    """Return the five most probable classes of each image, as lines for the terminal.
 
     Raises:
         RequestError: a file that is no image, a checkpoint that cannot be used, or class names
             that are not its own.
     """
-    meta = read_meta(checkpoint)
-    names = class_names(meta, records, classes)
-    protocol = protocol_of(crops, meta.image_size, scales)
-    squares = [cut_squares(_decode(path), protocol) for path in images]
-    setup_device(device)
+    meta = read_meta(request.checkpoint)
+    names = class_names(meta, request)
+    protocol = protocol_of(request.crops, meta.image_size, request.scales)
+    cut = [cut_views(_decode(path), protocol) for path in request.images]
+    setup_device(request.device)
     network = InceptionV4(meta.num_classes, meta.batch_norm_decay)
-    load_checkpoint(checkpoint, network)
-    evaluator = Evaluator(network, protocol, meta.mean, meta.std, views_per_step=crops)
+    load_checkpoint(request.checkpoint, network)
+    evaluator = Evaluator(network, protocol, meta.mean, meta.std,
+                          views_per_step=min(VIEWS_PER_STEP, len(cut[0])))
     evaluator.classifier.set_train(False)
-    views = np.concatenate([evaluator.view_probabilities([one]) for one in squares])
-    check_finite(images, views)
-    return _describe(images, mean_of_views(views, crops), names)
+    views = np.concatenate([evaluator.view_probabilities([one]) for one in cut])
+    check_finite(request.images, views)
+    return _describe(request.images, mean_of_views(views, request.crops), names)
 
 
-def class_names(meta: CheckpointMeta, records: Optional[Path],
-                classes: Optional[Path]) -> list[str]:
-    """Names in label order, from a record set or a text file; else the labels' numbers.
+def class_names(meta: CheckpointMeta, request: PredictRequest) -> list[str]:
+    """Return the names in label order, from a record set or a text file; else label numbers.
 
     Raises:
-        RequestError: other classes than the checkpoint's.
+        RequestError: the classes are not the checkpoint's.
     """
-    if records is not None:
-        source, names = records, open_records(records).class_names
-    elif classes is not None:
-        source, names = classes, _lines(classes)
+    if request.records is not None:
+        source, names = request.records, open_records(request.records).class_names
+    elif request.classes is not None:
+        source, names = request.classes, _lines(request.classes)
     else:
         return [f"label {label}" for label in range(meta.num_classes)]
     known = meta.class_names_sha256 in ("", sha256_of_lines(names))
@@ -65,10 +65,10 @@ def _lines(path: Path) -> list[str]:
     try:
         return path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
-        raise RequestError(f"{path} is not a text file; put one class name a line") from None
+        raise RequestError(f"{path} is not a text file; put one class name per line") from None
 
 
-def _decode(path: Path):
+def _decode(path: Path) -> Image.Image:
     encoded = path.read_bytes()
     try:
         return decode_rgb(encoded)

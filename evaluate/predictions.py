@@ -1,4 +1,4 @@
-"""Predictions: what a network said about each image, as one file that NumPy alone can open.
+"""Predictions: a network's output for each image, as one file that NumPy alone can open.
 
 ``predictions.npz`` holds, rows in ``image_id`` order:
 
@@ -58,7 +58,7 @@ class Predictions:
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """By name; without ``label_rank`` where there is none."""
+        """Return the arrays by name; without ``label_rank`` where there is none."""
         return {name: getattr(self, name) for name in DTYPES if getattr(self, name) is not None}
 
 
@@ -83,18 +83,22 @@ def gather_predictions(image_ids: Sequence[int], labels: Sequence[int],
 
 
 def best_classes(probabilities: np.ndarray) -> np.ndarray:
-    """(N, classes) -> int32 (N, 5), best first; of equal ones the lower class comes first."""
+    """Return int32 (N, 5) of (N, classes), best first; of equal ones the lower class is first."""
     return np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP].astype(np.int32)
 
 
 def label_ranks(probabilities: np.ndarray, labels: Sequence[int]) -> np.ndarray:
-    """Place of each of N labels among the five best classes, 5 for none: uint8 (N,)."""
+    """Return the place of each label among the five best classes, 5 for none: uint8 (N,)."""
     hits = best_classes(probabilities) == np.asarray(labels)[:, None]
     return np.where(hits.any(axis=1), hits.argmax(axis=1), TOP).astype(np.uint8)
 
 
 def merge_predictions(parts: Sequence[Predictions]) -> Predictions:
-    """The rows of all parts, which have the same arrays; RequestError for an id in two of them."""
+    """Return the rows of all parts, which have the same arrays.
+
+    Raises:
+        RequestError: an image id is in two of them.
+    """
     return _in_id_order({name: np.concatenate([part.arrays[name] for part in parts])
                          for name in parts[0].arrays})
 
@@ -113,7 +117,7 @@ class Part:
 
 
 def join_parts(parts: Sequence[Part]) -> Part:
-    """Neighbouring parts, in order, as one; RequestError for an image id in two of them."""
+    """Return neighbouring parts, given in order, as one; raise as ``merge_predictions`` does."""
     return Part(range(parts[0].rows.start, parts[-1].rows.stop),
                 merge_predictions([part.predictions for part in parts]),
                 sum(part.seconds for part in parts), sum(part.waiting for part in parts))

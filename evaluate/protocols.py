@@ -12,7 +12,7 @@ from typing import (Callable, Final, Literal, NamedTuple, Optional, Sequence,
 
 from common.cli import RequestError
 
-# Where a square or a view lies in the room it has: offset = room * position // 2.
+# Where a square or a view lies: offset = free pixels * position // 2.
 START, CENTRE, END = 0, 1, 2
 CORNERS_AND_CENTRE = ((START, START), (START, END), (END, START), (END, END), (CENTRE, CENTRE))
 
@@ -24,6 +24,8 @@ PAPER_SIZE = 224
 PAPER_SCALES = (256, 288, 320, 352)
 PAPER: Final = "paper"  # instead of scales: the paper's, for crops of another size
 Scales = Union[Literal["paper"], Sequence[int]]
+
+VIEWS_PER_STEP = 72  # crops on the device at a time, by default
 
 # Share of the shorter side that a single centre crop covers: the evaluation of the Inception
 # networks by their authors (TensorFlow models, slim, inception_preprocessing.py).
@@ -70,8 +72,13 @@ class Protocol:
     mirrored: bool
 
     @property
+    def mirrors(self) -> int:
+        """2 if each view is classified plain and mirrored, else 1."""
+        return 2 if self.mirrored else 1
+
+    @property
     def crops_per_square(self) -> int:
-        return (len(self.views) + self.whole_square) * (1 + self.mirrored)
+        return (len(self.views) + self.whole_square) * self.mirrors
 
     @property
     def crops(self) -> int:
@@ -79,28 +86,28 @@ class Protocol:
 
     @property
     def curve(self) -> tuple[int, ...]:
-        """Numbers of crops, in the order of ``crop_boxes``, after which a curve has a point: each
-        square, or each view where there is but one square."""
+        """Return the numbers of crops, in the order of ``crop_boxes``, after which a curve has a
+        point: each square, or each view if there is only one square."""
         several = self.crops > self.crops_per_square
-        step = self.crops_per_square if several else 1 + self.mirrored
+        step = self.crops_per_square if several else self.mirrors
         return tuple(range(step, self.crops + 1, step))
 
 
 def single_crop(image_size: int) -> Protocol:
-    """The centre of the image, shorter side ``image_size`` / 0.875."""
+    """Return the centre crop, shorter side ``image_size`` / 0.875."""
     return Protocol(image_size, (centre_scale(image_size),), (CENTRE,), ((CENTRE, CENTRE),),
                     whole_square=False, mirrored=False)
 
 
 def ten_crops(image_size: int) -> Protocol:
-    """Corners and centre of the central square, and mirrors: A. Krizhevsky et al., "ImageNet
+    """Return corners and centre of the central square, and mirrors: A. Krizhevsky et al., "ImageNet
     Classification with Deep Convolutional Neural Networks", NIPS 2012, section 4.1."""
     return Protocol(image_size, (centre_scale(image_size),), (CENTRE,), CORNERS_AND_CENTRE,
                     whole_square=False, mirrored=True)
 
 
 def twelve_crops(image_size: int) -> Protocol:
-    """The ten crops, the whole central square, and its mirror.
+    """Return the ten crops, the whole central square, and its mirror image.
 
     The Inception-v4 paper (arXiv 1602.07261, table 3) reports 12 crops without saying which;
     this is what one square of the 144 crops gives.
@@ -110,14 +117,14 @@ def twelve_crops(image_size: int) -> Protocol:
 
 
 def multi_scale_crops(image_size: int, scales: Optional[Scales] = None) -> Protocol:
-    """4 scales x 3 squares x 6 views x 2 mirrors = 144: arXiv 1409.4842, section 7.
+    """Return 4 scales x 3 squares x 6 views x 2 mirrors = 144: arXiv 1409.4842, section 7.
 
     Args:
         scales: four shorter sides in pixels, or ``PAPER`` for the paper's ratios to its crops;
             None for the ones in use for 299 pixels, in their ratios.
 
     Raises:
-        RequestError: not four scales, one there twice, or one below ``image_size``.
+        RequestError: not four scales, one that appears twice, or one below ``image_size``.
     """
     if scales is None:
         chosen = _in_ratio(REFERENCE_SCALES, REFERENCE_SIZE, image_size)
@@ -150,7 +157,7 @@ PROTOCOLS: dict[int, Callable[[int], Protocol]] = {
 
 
 def protocol_of(crops: int, image_size: int, scales: Optional[Scales] = None) -> Protocol:
-    """The protocol with that number of crops.
+    """Return the protocol with that number of crops.
 
     Raises:
         RequestError: a number that has no protocol, or scales that are not right or not for it.
@@ -171,34 +178,34 @@ def centre_scale(image_size: int) -> int:
 
 
 def resized_size(width: int, height: int, scale: int) -> tuple[int, int]:
-    """(width, height) with the shorter side ``scale`` and the aspect ratio kept."""
+    """Return (width, height) with the shorter side ``scale``; the aspect ratio is kept."""
     if width < height:
         return scale, round(height * scale / width)
     return round(width * scale / height), scale
 
 
 def square_boxes(protocol: Protocol, width: int, height: int) -> list[Box]:
-    """The squares of a resized image: left to right, or top to bottom in a portrait."""
+    """Return the squares of a resized image: left to right, or top to bottom in a portrait."""
     side = min(width, height)
     return [_square((width - side) * position // 2, (height - side) * position // 2, side)
             for position in protocol.squares]
 
 
 def view_boxes(protocol: Protocol, side: int) -> list[Box]:
-    """The views of a square of ``side`` pixels; the whole square, where it is one, comes last."""
+    """Return the views of a square of ``side`` pixels; the whole square, if it is one, is last."""
     size = protocol.image_size
     views = [_square((side - size) * horizontal // 2, (side - size) * vertical // 2, size)
              for vertical, horizontal in protocol.views]
-    return views + [_square(0, 0, side)] * protocol.whole_square
+    return [*views, _square(0, 0, side)] if protocol.whole_square else views
 
 
 def crop_boxes(protocol: Protocol, width: int, height: int) -> list[Crop]:
-    """Every crop of an image of that size, in the order of the network's outputs."""
+    """Return every crop of an image of that size, in the order of the network's outputs."""
     return [Crop(scale, _square(square.left + view.left, square.top + view.top, view.side), mirror)
             for scale in protocol.scales
             for square in square_boxes(protocol, *resized_size(width, height, scale))
             for view in view_boxes(protocol, square.side)
-            for mirror in (False, True)[:1 + protocol.mirrored]]
+            for mirror in (False, True)[:protocol.mirrors]]
 
 
 def _square(left: int, top: int, side: int) -> Box:

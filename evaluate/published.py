@@ -1,14 +1,12 @@
 """Published figures of Inception-v4 on ILSVRC2012's validation images, each with its source.
 
-They are shown only beside results of the same number of images and of crops.
+They are shown only next to results of the same number of images and of crops.
 """
 
 from typing import NamedTuple
 
 PAPER = "Inception-v4 paper, arXiv 1602.07261"
 SEED_REPORT = "ADSL lab's report"
-
-
 IMAGE_SIZE = 299  # pixels, of all crops below
 
 
@@ -24,7 +22,7 @@ class Published(NamedTuple):
 
 
 FULL, FILTERED = 50_000, 48_238
-MODEL_ZOO_IMAGES = 49_920  # it drops the last batch, and so has no counterpart here
+MODEL_ZOO_IMAGES = 49_920  # it drops the last batch, so nothing here compares with it
 
 PUBLISHED = (
     Published(PAPER, "table 2: without the blacklisted images", FILTERED, 1, 20.0, 5.0),
@@ -38,5 +36,5 @@ PUBLISHED = (
 
 
 def published_for(images: int, crops: int) -> list[Published]:
-    """What was published for exactly that many images and crops."""
+    """Return what was published for exactly that many images and crops."""
     return [row for row in PUBLISHED if (row.images, row.crops) == (images, crops)]

@@ -1,31 +1,81 @@
 """What is asked of an evaluation. Needs no MindSpore, so that a wrong argument shows at once."""
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
-from evaluate.protocols import Scales
-from evaluate.steps import VIEWS_PER_STEP
+from common.options import check_values, option
+from evaluate.protocols import PAPER, PROTOCOLS, VIEWS_PER_STEP, Scales
+from inceptionv4.options import device_option
+
+
+def parse_scales(text: str) -> Scales:
+    """Return the scales of ``--scales``: whole numbers, or "paper"."""
+    if text == PAPER:
+        return PAPER
+    for part in text.split(","):
+        if not part.isdecimal() or int(part) < 1:
+            raise argparse.ArgumentTypeError(f"'{part}' is not a whole number of at least 1")
+    return tuple(int(part) for part in text.split(","))
+
+
+def crops_option() -> Any:
+    """Return the field for ``--crops``."""
+    return option(1, "crops of an image whose probabilities are averaged. 1: its centre; 10: "
+                  "centre and corners, also mirrored; 12: the whole square as well; 144: these "
+                  "12 of 3 squares at 4 scales", choices=PROTOCOLS)
+
+
+def scales_option() -> Any:
+    """Return the field for ``--scales``."""
+    return option(None, "shorter sides in pixels of the resized images for 144 crops, e.g. "
+                  f"320,352,384,448, or '{PAPER}': 256,288,320,352 in their ratio to 224 (default: "
+                  "320,352,384,448 in their ratio to 299)", parse=parse_scales)
 
 
 @dataclass(frozen=True)
 class Request:
-    """The arguments of ``python -m evaluate``.
+    """The arguments of ``python -m evaluate``."""
 
-    Attributes:
-        scales: shorter sides of the 144 crops in pixels, or "paper"; None: the usual ones.
-        blacklist: validation ids that mark the images of records converted without a list.
-        curve: keep and score what each further square of crops changes.
-        workers: threads that decode; None: this host's cores, shared out to the ranks.
-    """
+    records: Path = option(help="folder of the record set")
+    checkpoint: Path = option(help="a .ckpt file, its .meta next to it")
+    out: Path = option(help="folder for the result")
+    crops: int = crops_option()
+    scales: Optional[Scales] = scales_option()
+    blacklist: Optional[Path] = option(
+        None, "validation ids that make the filtered set of records that were converted without a "
+        "list")
+    curve: bool = option(False, "also score the first crops alone, square by square")
+    views_per_step: int = option(VIEWS_PER_STEP, "at most so many crops at a time on the device",
+                                 low=1)
+    device: str = device_option()
+    workers: Optional[int] = option(
+        None, "threads that decode images (default: the cores, shared by ranks)", low=1)
 
-    records: Path
-    checkpoint: Path
-    out: Path
-    crops: int = 1
-    scales: Optional[Scales] = None
-    blacklist: Optional[Path] = None
-    curve: bool = False
-    views_per_step: int = VIEWS_PER_STEP
-    device: str = "auto"
-    workers: Optional[int] = None
+    def __post_init__(self) -> None:
+        check_values(self)
+
+
+@dataclass(frozen=True)
+class CompareRequest:
+    """The arguments of ``python -m evaluate compare``."""
+
+    a: Path = option(help="a result folder: --out of an evaluation", positional=True)
+    b: Path = option(help="another one, of the same images", positional=True)
+
+
+@dataclass(frozen=True)
+class PredictRequest:
+    """The arguments of ``python -m evaluate predict``."""
+
+    checkpoint: Path = option(help="a .ckpt file, its .meta next to it", positional=True)
+    images: tuple[Path, ...] = option(help="files that Pillow reads", positional=True)
+    crops: int = crops_option()
+    scales: Optional[Scales] = scales_option()
+    records: Optional[Path] = option(None, "a record set whose classes have the names")
+    classes: Optional[Path] = option(None, "text file, one class name per line")
+    device: str = device_option()
+
+    def __post_init__(self) -> None:
+        check_values(self)

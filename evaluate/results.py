@@ -1,35 +1,132 @@
-"""The result folder: ``predictions.npz``, ``result.json`` and ``result.md``."""
+"""``result.json``: what an evaluation was of and what came out, as the commands and the report use
+it; and the claim that one result folder belongs to one evaluation."""
 
-import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Mapping, Optional
 
 from common.cli import RequestError
-from common.files import write_json, write_text
-from evaluate.predictions import Predictions, save_predictions
-from evaluate.protocols import Protocol
-from evaluate.result_page import result_page
-from evaluate.scores import curve_scores, score
+from common.files import describe_difference, read_json
+from evaluate.scores import Curve, CurveErrors, Score
 
 PREDICTIONS_NAME, JSON_NAME, PAGE_NAME = "predictions.npz", "result.json", "result.md"
 
-# What makes two evaluations the same one: the same folder may only be written for these again.
-IDENTITY = ("crops", "image_size", "scales", "checkpoint_sha256", "mean", "std",
-            "records_sha256", "blacklist_sha256")
+
+@dataclass(frozen=True)
+class EvaluationSpeed:
+    """What the images took, without compiling and starting.
+
+    Attributes:
+        seconds_of_all_ranks: the sum over the ranks; None in old files.
+        waiting_for_data: share of that time, 0 to 1.
+    """
+
+    ranks: int
+    images_per_second_per_rank: float
+    waiting_for_data: float
+    seconds_of_all_ranks: Optional[float] = None
 
 
-def describe_protocol(protocol: Protocol) -> dict[str, Any]:
-    return {"crops": protocol.crops, "image_size": protocol.image_size,
-            "scales": list(protocol.scales), "curve_crops": list(protocol.curve)}
+@dataclass(frozen=True)
+class Result:
+    """The content of ``result.json``. Attributes with a default may be missing in old files.
+
+    Attributes:
+        image_size: side of the crops in pixels.
+        scales: shorter sides of the resized images in pixels.
+        mean, std: per channel, in 0..255 units, what the network was trained with.
+        records: folder of the record set.
+        classes: number of classes.
+        has_blacklist: whether the records or the command brought a blacklist.
+        is_ilsvrc: whether the images are the ILSVRC2012 validation set, by their digests.
+        blacklist_is_ilsvrc: whether the list is the one of ILSVRC2012, by its digest.
+        sets: the scores of "full" and, where images are blacklisted, "filtered".
+        versions: of Python and the libraries that computed the result, by name.
+        argv: the command as it was typed.
+    """
+
+    crops: int
+    image_size: int
+    scales: list[int]
+    checkpoint: str
+    checkpoint_sha256: str
+    records: str
+    records_sha256: str
+    classes: int
+    has_blacklist: bool
+    sets: dict[str, Score]
+    split: str = ""
+    curve_crops: Optional[list[int]] = None
+    mean: Optional[list[float]] = None
+    std: Optional[list[float]] = None
+    blacklist_sha256: Optional[str] = None
+    is_ilsvrc: bool = False
+    blacklist_is_ilsvrc: bool = False
+    device: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    argv: Optional[list[str]] = None
+    speed: Optional[EvaluationSpeed] = None
+    curve: Optional[Curve] = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Return what two results must have in common to be the same evaluation."""
+        return {name: getattr(self, name) for name in (
+            "crops", "image_size", "scales", "checkpoint_sha256", "mean", "std", "records_sha256",
+            "blacklist_sha256")}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the values by key; there is no key for a curve that was not asked for."""
+        values = asdict(self)
+        if self.curve is None:
+            del values["curve"]
+        elif self.curve.filtered is None:
+            del values["curve"]["filtered"]
+        return values
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> "Result":
+        """Return the result; keys of other versions are passed over.
+
+        Raises:
+            TypeError, KeyError: the values are not those of a result.
+        """
+        known = {item.name: values[item.name] for item in fields(Result) if item.name in values}
+        known["sets"] = {name: _score(score) for name, score in values["sets"].items()}
+        if known.get("speed"):
+            known["speed"] = EvaluationSpeed(**known["speed"])
+        if known.get("curve"):
+            errors = {name: CurveErrors(**known["curve"][name])
+                      for name in ("full", "filtered") if name in known["curve"]}
+            known["curve"] = Curve(known["curve"]["crops"], **errors)
+        return Result(**known)
 
 
-def claim_folder(folder: Path, about: dict[str, Any]) -> None:
-    """Make ``folder``; RequestError if it cannot be written or holds another result.
+def _score(values: Mapping[str, Any]) -> Score:
+    intervals = {name: tuple(values[name]) for name in ("top1_ci95", "top5_ci95")}
+    return Score(**{**values, **intervals})
 
-    Args:
-        about: with the values of ``IDENTITY``.
+
+def read_result(path: Path) -> Result:
+    """Return the result that a ``result.json`` holds.
+
+    Raises:
+        RequestError: the file is damaged or something else.
+    """
+    values = read_json(path, "remove it")
+    try:
+        return Result.from_json(values)
+    except (TypeError, KeyError, AttributeError):
+        raise RequestError(f"{path} is not the result of an evaluation; choose another "
+                           "folder") from None
+
+
+def claim_result_folder(folder: Path, planned: Result) -> None:
+    """Create ``folder``, unless it exists and may be written again for ``planned``.
+
+    Raises:
+        RequestError: the folder cannot be written or holds the result of another evaluation.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK):
@@ -37,55 +134,7 @@ def claim_folder(folder: Path, about: dict[str, Any]) -> None:
     path = folder / JSON_NAME
     if not path.exists():
         return
-    there = read_result(path)
-    differ = [f"{name} {there.get(name)} there, {about[name]} here"
-              for name in IDENTITY if there.get(name) != about[name]]
-    if differ:
-        raise RequestError(f"{path} is the result of another evaluation ({'; '.join(differ)}); "
-                           "choose another --out or remove that folder")
-
-
-def load_json(path: Path) -> dict[str, Any]:
-    """A file that holds a JSON object; RequestError if it does not."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RequestError(f"{path} is damaged ({error}); remove it") from error
-    if not isinstance(content, dict):
-        raise RequestError(f"{path} holds no JSON object; remove it")
-    return content
-
-
-def read_result(path: Path) -> dict[str, Any]:
-    """A ``result.json``; RequestError if it is none."""
-    result = load_json(path)
-    if "sets" not in result:
-        raise RequestError(f"{path} is not the result of an evaluation; choose another folder")
-    return result
-
-
-def write_results(folder: Path, about: dict[str, Any], predictions: Predictions) -> dict[str, Any]:
-    """Save and score the predictions; ``result.json``, which says all is there, comes last.
-
-    Args:
-        about: what was evaluated: ``IDENTITY``, ``classes``, and where the files are.
-
-    Returns:
-        The content of ``result.json``.
-    """
-    scores = score(predictions)
-    result = {**about, "sets": {name: asdict(value) for name, value in scores.items()}}
-    if predictions.label_rank is not None:
-        result["curve"] = describe_curve(about["curve_crops"], predictions)
-    save_predictions(folder / PREDICTIONS_NAME, predictions)
-    write_text(folder / PAGE_NAME, result_page(result, scores))
-    write_json(folder / JSON_NAME, result)
-    return result
-
-
-def describe_curve(crops: Sequence[int], predictions: Predictions) -> dict[str, Any]:
-    """Errors in percent of each set after the first ``crops``."""
-    return {"crops": list(crops), **{
-        name: {"top1_error": [value.top1_error for value in scores],
-               "top5_error": [value.top5_error for value in scores]}
-        for name, scores in curve_scores(predictions).items()}}
+    difference = describe_difference(read_result(path).identity, planned.identity)
+    if difference:
+        raise RequestError(f"{path} is the result of another evaluation ({difference}); choose "
+                           "another --out or remove that folder")

@@ -1,8 +1,7 @@
 """Accuracy from predictions alone: top-1 and top-5 error on the full and the filtered set."""
 
-import math
 from dataclasses import dataclass
-from statistics import NormalDist
+from typing import Optional, Sequence
 
 import numpy as np
 
@@ -25,9 +24,29 @@ class Score:
     top5_ci95: tuple[float, float]
 
 
+@dataclass(frozen=True)
+class CurveErrors:
+    """Errors of one set in percent, one per point of the curve."""
+
+    top1_error: list[float]
+    top5_error: list[float]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How the errors change as crops are added: the first ``crops[i]`` crops give point i."""
+
+    crops: list[int]
+    full: CurveErrors
+    filtered: Optional[CurveErrors] = None
+
+
 def sets_of(predictions: Predictions) -> dict[str, np.ndarray]:
-    """Which rows, bool (N,), are in ``full``: all, and in ``filtered``: those not blacklisted,
-    absent where none is."""
+    """Return which rows, bool (N,), are in each set.
+
+    "full" has all rows, "filtered" those that are not blacklisted; without a blacklisted row there
+    is no "filtered".
+    """
     sets = {"full": np.ones(predictions.images, bool)}
     if predictions.blacklisted.any():
         sets["filtered"] = ~predictions.blacklisted
@@ -35,50 +54,47 @@ def sets_of(predictions: Predictions) -> dict[str, np.ndarray]:
 
 
 def score(predictions: Predictions) -> dict[str, Score]:
-    """The score of each set. With five classes or fewer the five best are all classes, and top-5
-    error is 0."""
-    return {name: score_subset(predictions, chosen)
+    """Return the score of each set.
+
+    With five classes or fewer the five best are all classes, and the top-5 error is 0.
+
+    Raises:
+        RequestError: every image is blacklisted.
+    """
+    hits = predictions.top5 == predictions.label[:, None]  # (images, <= 5)
+    return {name: _score(hits[chosen, 0], hits[chosen].any(axis=1))
             for name, chosen in sets_of(predictions).items()}
 
 
-def score_subset(predictions: Predictions, chosen: np.ndarray) -> Score:
-    """The score of the rows where ``chosen``, bool (N,), is true; RequestError if none is."""
-    hits = (predictions.top5 == predictions.label[:, None])[chosen]  # (images, <= 5)
-    return _score(len(hits), int(hits[:, 0].sum()), int(hits.any(axis=1).sum()))
+def score_curve(predictions: Predictions, crops: Sequence[int]) -> Curve:
+    """Return the errors of each set after the first ``crops`` (``Protocol.curve``), from
+    ``label_rank``, which the predictions must have."""
+    assert predictions.label_rank is not None, "the predictions were made without a curve"
+    errors = {}
+    for name, chosen in sets_of(predictions).items():
+        points = [_score(ranks == 0, ranks < TOP) for ranks in predictions.label_rank[chosen].T]
+        errors[name] = CurveErrors([point.top1_error for point in points],
+                                   [point.top5_error for point in points])
+    return Curve(list(crops), **errors)
 
 
-def curve_scores(predictions: Predictions) -> dict[str, list[Score]]:
-    """For each set the scores after the first crops (``Protocol.curve``), from ``label_rank``;
-    ValueError for predictions without it."""
-    if predictions.label_rank is None:
-        raise ValueError("the predictions were made without a curve")
-    return {name: [_score(len(ranks), int((ranks == 0).sum()), int((ranks < TOP).sum()))
-                   for ranks in predictions.label_rank[chosen].T]
-            for name, chosen in sets_of(predictions).items()}
-
-
-def _score(images: int, top1: int, top5: int) -> Score:
+def _score(top1: np.ndarray, top5: np.ndarray) -> Score:
+    """Return the score of images of which ``top1`` and ``top5``, bool (N,), are correct."""
+    images = len(top1)
     if not images:
         raise RequestError("no image is left to score: every one is blacklisted")
-    return Score(images, top1, top5, _error(top1, images), _error(top5, images),
-                 _interval(top1, images), _interval(top5, images))
-
-
-def _error(correct: int, images: int) -> float:
-    return 100.0 * (images - correct) / images
-
-
-def _interval(correct: int, images: int) -> tuple[float, float]:
-    return wilson_interval(images - correct, images)
+    wrong1, wrong5 = int((~top1).sum()), int((~top5).sum())
+    return Score(images, images - wrong1, images - wrong5, 100.0 * wrong1 / images,
+                 100.0 * wrong5 / images, wilson_interval(wrong1, images),
+                 wilson_interval(wrong5, images))
 
 
 def wilson_interval(events: int, trials: int) -> tuple[float, float]:
-    """95 % interval of a share, in percent (E. B. Wilson, JASA 22, 1927).
+    """Return the 95 % interval of a share in percent (E. B. Wilson, JASA 22, 1927).
 
-    Stays within 0 and 100 and has a width where no or every trial is an event.
+    It stays within 0 and 100 and is wider than 0 even where no or every trial is an event.
     """
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    share, weight = events / trials, z * z / trials
-    centre = (share + weight / 2) / (1 + weight)
-    half = math.sqrt(share * (1 - share) * weight + weight * weight / 4) / (1 + weight)
-    return 100 * max(0.0, centre - half), 100 * min(1.0, centre + half)
+    from scipy.stats import \
+        binomtest  # not above: it takes longer than a command's --help may
+    low, high = binomtest(events, trials).proportion_ci(CONFIDENCE, "wilson")
+    return 100 * float(low), 100 * float(high)

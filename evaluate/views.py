@@ -1,4 +1,4 @@
-"""From record files to squares: rows in file order, prepared ahead by threads.
+"""From record files to views: rows in file order, decoded and cut ahead by threads.
 
 Every row is read exactly once: MindDataset's own sharding repeats rows to give all ranks
 equally many, so it is not used here.
@@ -7,6 +7,7 @@ equally many, so it is not used here.
 import io
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import groupby
 from typing import Iterator, NamedTuple, Optional
 
 import mindspore.dataset as ds
@@ -15,10 +16,9 @@ from PIL import Image
 
 from common.cli import RequestError
 from convert.records.reader import RecordSet
-from evaluate.protocols import Protocol, resized_size, square_boxes
-from evaluate.resampling import resize_bicubic
+from evaluate.protocols import Crop, Protocol, crop_boxes, resized_size
 
-# What Pillow's readers raise for bytes that are no image, break off or are damaged.
+# What Pillow's readers raise for bytes that are no image, end too early or are damaged.
 UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError)
 COLUMNS = ["image", "label", "image_id", "blacklisted"]
 
@@ -31,14 +31,48 @@ class ImageRow(NamedTuple):
 
 
 class ImageViews(NamedTuple):
-    """A row whose image became squares: see ``cut_squares``."""
+    """A row whose image was cut: see ``cut_views``."""
 
     row: ImageRow
-    squares: list[np.ndarray]
+    views: np.ndarray
+
+
+def decode_rgb(encoded: bytes) -> Image.Image:
+    """Decode any format that Pillow reads to an RGB image; raise one of ``UNDECODABLE``.
+
+    EXIF orientation is ignored, as in the programs that trained on ImageNet.
+    """
+    with Image.open(io.BytesIO(encoded)) as image:
+        return image.convert("RGB")
+
+
+def cut_views(image: Image.Image, protocol: Protocol) -> np.ndarray:
+    """Return the views that are not mirrored, in the order of ``crop_boxes``: uint8 (views, S, S,
+    3). The image is resized once per scale, bicubic; a small one is enlarged."""
+    size = protocol.image_size
+    plain = [crop for crop in crop_boxes(protocol, *image.size) if not crop.mirrored]
+    views = np.empty((len(plain), size, size, 3), np.uint8)
+    place = 0
+    for scale, crops in groupby(plain, key=lambda crop: crop.scale):
+        resized = image.resize(resized_size(*image.size, scale), Image.Resampling.BICUBIC)
+        pixels = np.asarray(resized)  # (height, width, 3): slices cost less than Pillow's crops
+        for crop in crops:
+            views[place] = _cut(resized, pixels, crop, size)
+            place += 1
+    return views
+
+
+def _cut(resized: Image.Image, pixels: np.ndarray, crop: Crop, size: int) -> np.ndarray:
+    left, top, right, bottom = crop.box
+    if right - left == size:
+        return pixels[top:bottom, left:right]
+    # Not resize(box=...), which would mix pixels from outside the square into its edges.
+    square = resized.crop(crop.box)
+    return np.asarray(square.resize((size, size), Image.Resampling.BICUBIC))
 
 
 def read_rows(records: RecordSet, part: Optional[range] = None) -> Iterator[ImageRow]:
-    """The rows of a record set, or those at the positions ``part``, in file order.
+    """Yield the rows of a record set, or those at the positions ``part``, in file order.
 
     Raises:
         RequestError: the files cannot be read or do not hold as many rows as the manifest says.
@@ -56,8 +90,14 @@ def read_rows(records: RecordSet, part: Optional[range] = None) -> Iterator[Imag
 
 def prepared_rows(records: RecordSet, part: range, protocol: Protocol, workers: int,
                   ahead: int) -> Iterator[ImageViews]:
-    """The rows in the same order, decoded and cut by ``workers`` threads (Pillow and the compiled
-    resize let go of the interpreter lock), at most ``ahead`` + 1 of them in memory."""
+    """Yield the rows in the same order, decoded and cut by ``workers`` threads.
+
+    At most ``ahead`` + 1 images are in memory. Pillow releases the interpreter lock while it
+    decodes and resizes, so threads are enough.
+
+    Raises:
+        RequestError: an image cannot be decoded, or see ``read_rows``.
+    """
     with ThreadPoolExecutor(workers) as threads:
         waiting: deque[Future[ImageViews]] = deque()
         for row in read_rows(records, part):
@@ -75,29 +115,4 @@ def _prepare(row: ImageRow, protocol: Protocol, records: RecordSet) -> ImageView
         raise RequestError(
             f"image id {row.image_id} of {records.folder} cannot be decoded ({error}); see what is "
             f"damaged with: python -m convert verify --deep {records.folder}") from error
-    return ImageViews(row._replace(image=b""), cut_squares(image, protocol))
-
-
-def decode_rgb(encoded: bytes) -> Image.Image:
-    """Any format that Pillow reads -> an RGB image; raises one of ``UNDECODABLE``.
-
-    EXIF orientation is ignored, as in the programs that trained on ImageNet.
-    """
-    with Image.open(io.BytesIO(encoded)) as image:
-        return image.convert("RGB")
-
-
-def cut_squares(image: Image.Image, protocol: Protocol) -> list[np.ndarray]:
-    """For each scale its squares: uint8 (squares, scale, scale, 3), the same for all images.
-
-    The image is resized as Pillow's ``resize`` does it, bicubic; a small one is enlarged.
-    """
-    pixels = np.asarray(image)  # (height, width, 3)
-    return [_squares_at(resize_bicubic(pixels, *resized_size(*image.size, scale)), protocol)
-            for scale in protocol.scales]
-
-
-def _squares_at(pixels: np.ndarray, protocol: Protocol) -> np.ndarray:
-    height, width, _ = pixels.shape
-    return np.stack([pixels[box.top:box.bottom, box.left:box.right]
-                     for box in square_boxes(protocol, width, height)])
+    return ImageViews(row._replace(image=b""), cut_views(image, protocol))

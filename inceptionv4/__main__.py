@@ -1,75 +1,77 @@
 """Command line: ``python -m inceptionv4 show|import|export``."""
 
-import argparse
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Callable
 
 from common.cli import ArgumentParser, run_command
-from inceptionv4.exchange.foreign import ORIGINS
-from inceptionv4.options import add_device_option
+from common.options import add_options, check_values, from_arguments, option
+from inceptionv4.exchange.foreign import LIBRARIES
+from inceptionv4.options import device_option
+
+
+@dataclass(frozen=True)
+class ShowRequest:
+    """The arguments of ``python -m inceptionv4 show``."""
+
+    checkpoint: Path = option(help="a .ckpt file with its .meta next to it")
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """The arguments of ``python -m inceptionv4 import``."""
+
+    file: Path = option(help="timm: inception_v4 as .safetensors; mindcv: its .ckpt",
+                        positional=True)
+    library: str = option(help="the library that saved the file", flag="--from",
+                          choices=LIBRARIES)
+    out: Path = option(help="a .ckpt to write; its .meta is written next to it")
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """The arguments of ``python -m inceptionv4 export``."""
+
+    checkpoint: Path = option(help="a .ckpt file with its .meta next to it")
+    format: str = option(help="mindir: for MindSpore and MindSpore Lite; onnx: for others",
+                         choices=("mindir", "onnx"))
+    out: Path = option(help="file to write, .mindir or .onnx")
+    batch_size: int = option(1, "images per call, the N that is fixed in the file", low=1)
+    device: str = device_option()
+
+    def __post_init__(self) -> None:
+        check_values(self)
 
 
 def main() -> None:
     parser = ArgumentParser(prog="python -m inceptionv4",
-                            description="Look at checkpoints, bring them in, hand them on.")
+                            description="Show, import and export checkpoints.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=ArgumentParser)
-    _add_show(commands)
-    _add_import(commands)
-    _add_export(commands)
+    for name, request, run, summary, description in COMMANDS:
+        command = commands.add_parser(name, help=summary, description=description)
+        add_options(command, request)
+        command.set_defaults(request=request, run=run)
     arguments = parser.parse_args()
-    arguments.run(arguments)
+    arguments.run(from_arguments(arguments.request, arguments))
 
 
-def _add_show(commands: argparse._SubParsersAction) -> None:
-    about = "check a checkpoint against its digest and say what it holds"
-    show = commands.add_parser("show", help=about, description=about)
-    show.set_defaults(run=_show)
-    show.add_argument("--checkpoint", required=True, help="a .ckpt file, its .meta beside it")
+# The functions below import what needs MindSpore, which --help should not wait for.
 
 
-def _add_import(commands: argparse._SubParsersAction) -> None:
-    about = ("weights of another library as a checkpoint, with that library's input statistics; "
-             "pickle files are refused")
-    bring = commands.add_parser("import", help=about, description=about)
-    bring.set_defaults(run=_import)
-    bring.add_argument("file", help="timm: inception_v4 as .safetensors; mindcv: its .ckpt")
-    bring.add_argument("--from", dest="origin", choices=ORIGINS, required=True,
-                       help="the library that saved the file")
-    bring.add_argument("--out", required=True, help="a .ckpt to write; its .meta goes beside it")
-
-
-def _add_export(commands: argparse._SubParsersAction) -> None:
-    about = ("a checkpoint as one file that takes uint8 images (N, S, S, 3) in RGB, S the "
-             "checkpoint's image_size, normalises them itself and gives float32 logits "
-             "(N, classes); what was exported is run and compared before it is kept")
-    export = commands.add_parser("export", help="a checkpoint as MindIR or ONNX",
-                                 description=about)
-    export.set_defaults(run=_export)
-    export.add_argument("--checkpoint", required=True, help="a .ckpt file, its .meta beside it")
-    export.add_argument("--format", choices=("mindir", "onnx"), required=True,
-                        help="mindir: for MindSpore and MindSpore Lite; onnx: for others")
-    export.add_argument("--out", required=True, help="file to write, .mindir or .onnx")
-    export.add_argument("--batch-size", type=int, default=1,
-                        help="images a call, the N that is fixed in the file")
-    add_device_option(export)
-
-
-# The functions below import what needs MindSpore: --help should not wait for it.
-
-
-def _show(arguments: argparse.Namespace) -> None:
+def _show(request: ShowRequest) -> None:
     from inceptionv4.checkpoint import read_checkpoint
-    meta, parameters = read_checkpoint(arguments.checkpoint)
+    meta, parameters = read_checkpoint(request.checkpoint)
     for name, value in asdict(meta).items():
         print(f"{name}: {value}")
     print(f"parameters: {sum(value.size for value in parameters.values()):,} values in "
           f"{len(parameters)} arrays, moving averages and optimiser state included")
 
 
-def _import(arguments: argparse.Namespace) -> None:
+def _import(request: ImportRequest) -> None:
     from inceptionv4.exchange.importer import import_checkpoint
-    done = import_checkpoint(arguments.file, arguments.origin, arguments.out)
-    print(f"{arguments.out}: {done.arrays} arrays, {done.meta.num_classes} classes, "
+    done = import_checkpoint(request.file, request.library, request.out)
+    print(f"{request.out}: {done.arrays} arrays, {done.meta.num_classes} classes, "
           f"mean {done.meta.mean}, std {done.meta.std}")
     if done.counters:
         print(f"left out: {done.counters} arrays named *.num_batches_tracked, PyTorch's counts of "
@@ -77,18 +79,32 @@ def _import(arguments: argparse.Namespace) -> None:
     print("class names: not in such a file; the evaluation compares the number of classes alone")
 
 
-def _export(arguments: argparse.Namespace) -> None:
+def _export(request: ExportRequest) -> None:
     from inceptionv4.device import setup_device
     from inceptionv4.exchange.exporter import export_checkpoint
-    print(setup_device(arguments.device).describe(), flush=True)
-    difference = export_checkpoint(arguments.checkpoint, arguments.format, arguments.out,
-                                   arguments.batch_size)
+    print(setup_device(request.device).describe(), flush=True)
+    difference = export_checkpoint(request.checkpoint, request.format, request.out,
+                                   request.batch_size)
     if difference is None:
-        print(f"{arguments.out}: written but NOT checked, since onnxruntime is not installed; "
+        print(f"{request.out}: written but NOT checked, since onnxruntime is not installed; "
               "to check it: pip install onnxruntime, then export again")
     else:
-        print(f"{arguments.out}: checked by running it; no logit is further than "
-              f"{difference:.2g} from the checkpoint's")
+        print(f"{request.out}: checked by running it; no logit differs from the checkpoint's by "
+              f"more than {difference:.2g}")
+
+
+# Name, request, function, help, description.
+COMMANDS: tuple[tuple[str, type, Callable[[Any], None], str, str], ...] = (
+    ("show", ShowRequest, _show, "check a checkpoint and describe it",
+     "Check a checkpoint against its digest and describe it."),
+    ("import", ImportRequest, _import, "convert another library's weights into a checkpoint",
+     "Convert another library's weights into a checkpoint with that library's input statistics; "
+     "pickle files are refused."),
+    ("export", ExportRequest, _export, "write a checkpoint as MindIR or ONNX",
+     "Write a checkpoint as one file that takes uint8 images (N, S, S, 3) in RGB, S the "
+     "checkpoint's image_size, normalises them itself and gives float32 logits (N, classes). The "
+     "file is run and compared with the checkpoint before it is kept."),
+)
 
 
 if __name__ == "__main__":

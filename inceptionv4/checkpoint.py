@@ -2,7 +2,7 @@
 
 MindSpore's own save removes the old file before it writes the new one, does not fsync and makes
 the file readable by its owner alone; its own load passes over a flipped byte unless asked and
-may fill a weight from an optimiser state of a similar name. So a file is written beside its
+may fill a weight from an optimiser state of a similar name. So a file is written next to its
 place and moved, its digest goes into the meta file, and loading compares name by name.
 """
 
@@ -34,7 +34,7 @@ class CheckpointMeta:
 
     Attributes:
         num_classes: length of a row of logits.
-        image_size: side in pixels of the square images it was trained on.
+        image_size: side in pixels of the square images that it was trained on.
         mean, std: per channel (red, green, blue), in 0..255 units; it reads (x - mean) / std.
         batch_norm_decay: share of the old moving average that a training step keeps.
         class_names_sha256: digest of the class names in label order, 64 hex digits; "" unknown.
@@ -62,7 +62,7 @@ class CheckpointMeta:
 
 
 def meta_path(ckpt: PathLike) -> Path:
-    """``<stem>.meta`` of ``<stem>.ckpt``; RequestError for a path of another suffix."""
+    """Return ``<stem>.meta`` of ``<stem>.ckpt``; raise RequestError for another suffix."""
     path = Path(ckpt)
     if path.suffix != CKPT_SUFFIX:
         raise RequestError(f"checkpoint '{path}' does not end in {CKPT_SUFFIX}: "
@@ -75,7 +75,7 @@ def write_meta(ckpt: PathLike, meta: CheckpointMeta) -> None:
 
 
 def read_meta(path: PathLike) -> CheckpointMeta:
-    """The meta of the checkpoint ``path`` (the ``.ckpt``, whose bytes are not looked at).
+    """Return the meta of the checkpoint ``path``, a ``.ckpt`` file whose bytes are not read.
 
     Raises:
         RequestError: no such checkpoint, or its meta file is missing or not of the right form.
@@ -125,7 +125,7 @@ _CHECKS = {
 
 
 def network_parameters(network: nn.Cell) -> dict[str, ms.Parameter]:
-    """The parameters and moving averages under the network's own names (``stem.0.conv.weight``).
+    """Return parameters and moving averages by the network's own names (``stem.0.conv.weight``).
 
     The names come from the network: the name that a Parameter carries gains a prefix when
     the network becomes a part of another cell.
@@ -135,10 +135,10 @@ def network_parameters(network: nn.Cell) -> dict[str, ms.Parameter]:
 
 def save_checkpoint(path: PathLike, parameters: Mapping[str, ms.Tensor],
                     meta: CheckpointMeta) -> CheckpointMeta:
-    """Write ``path`` (``.ckpt``) and its meta file; the ``.ckpt`` is whole or the old one.
+    """Write ``path`` (``.ckpt``) and its meta file; a reader finds the old or the new ``.ckpt``.
 
     A crash between the two files leaves a ``.ckpt`` that does not fit its meta, which loading
-    names torn: keep an older checkpoint under another name.
+    reports as torn: keep an older checkpoint under another name.
 
     Args:
         parameters: the network's own (``network_parameters``) and, in a training checkpoint,
@@ -167,7 +167,7 @@ def save_checkpoint(path: PathLike, parameters: Mapping[str, ms.Tensor],
 
 
 def read_checkpoint(path: PathLike) -> tuple[CheckpointMeta, dict[str, ms.Parameter]]:
-    """Everything in a checkpoint, after its digest and CRC were checked.
+    """Return everything in a checkpoint after checking its digest and CRC.
 
     Raises:
         RequestError: no such checkpoint, torn, damaged, or not one of this program.
@@ -186,8 +186,8 @@ def read_checkpoint(path: PathLike) -> tuple[CheckpointMeta, dict[str, ms.Parame
 
 @contextlib.contextmanager
 def _page_cache_counted_as_available() -> Iterator[None]:
-    """MindSpore refuses a checkpoint larger than the memory that is free without the page cache,
-    of which a machine that reads record files soon has next to nothing."""
+    """Make MindSpore count the page cache as available memory: it refuses a checkpoint larger than
+    the memory that is free without it, which is little once record files have been read."""
     mindspores_own = serialization._get_available_memory
     serialization._get_available_memory = lambda: psutil.virtual_memory().available
     try:
@@ -199,8 +199,8 @@ def _page_cache_counted_as_available() -> Iterator[None]:
 def load_checkpoint(path: PathLike, network: nn.Cell) -> CheckpointMeta:
     """Fill every parameter and moving average of ``network`` from the checkpoint ``path``.
 
-    The network's own parameters have to be there with their shapes and types; what else the
-    file holds (optimiser state) is left alone. On an error the network keeps its values.
+    The file must have all of the network's parameters with their shapes and types; what else it
+    has (optimiser state) is not used. On an error the network keeps its values.
 
     Raises:
         RequestError: as ``read_checkpoint``, or the checkpoint belongs to another network or

@@ -1,6 +1,6 @@
 """The device a process computes on: Ascend or CPU, alone or as one of several ranks.
 
-What differs between devices stands here, so that the rest of the code reads the same on both.
+What differs between devices is in this file, so that the rest of the code is the same for both.
 """
 
 import os
@@ -19,7 +19,7 @@ from inceptionv4.options import DEVICE_TARGETS
 # ONEDNN_VERBOSE=1 shows which one runs.
 ONEDNN_INSTRUCTIONS = "AVX2"
 
-# Seconds that ranks wait for each other: to join (compiling takes minutes, not equally many
+# Seconds that ranks wait for each other: to join (compiling takes minutes, and not the same number
 # everywhere) and in a step (while rank 0 scores the validation images and saves).
 HCCL_TIMEOUTS = {"HCCL_CONNECT_TIMEOUT": "600", "HCCL_EXEC_TIMEOUT": "3600"}
 
@@ -43,7 +43,7 @@ class Device:
     local_ranks: int = 1
 
     def describe(self) -> str:
-        """One line for the user: the device, the rank, and sink mode where there is none."""
+        """Return one line for the user: device, rank, and that there is no sink mode, if so."""
         rank = f", rank {self.rank} of {self.ranks}" if self.ranks > 1 else ""
         sink = "" if self.supports_sink else f"; sink mode is not available on {self.name}"
         return f"device: {self.name}{rank}{sink}"
@@ -57,8 +57,8 @@ def setup_device(target: str = "auto", seed: Optional[int] = None) -> Device:
 
     Args:
         target: "auto" (Ascend where it can be used, else CPU), "CPU" or "Ascend".
-        seed: of parameter initialisation and random operators, the same on every rank so that
-            all ranks start with the same weights; None leaves it to chance.
+        seed: seeds parameter initialisation and random operators, the same on every rank so that
+            all ranks start with the same weights; None: a random one.
 
     Raises:
         RequestError: an unknown target, or Ascend where it cannot be used.
@@ -95,14 +95,15 @@ def _started_by_launcher() -> bool:
 
 
 def _card_from_platform() -> Optional[int]:
-    """The card that a platform gave to this process; None lets MindSpore choose, as for msrun."""
+    """Return the card that a platform gave to this process; None lets MindSpore choose, as for
+    msrun."""
     if "MS_ROLE" in os.environ or "DEVICE_ID" not in os.environ:
         return None
     return int(os.environ["DEVICE_ID"])
 
 
 def _join_ranks() -> tuple[int, int, int]:
-    """Join the others; (rank, ranks, ranks on this host)."""
+    """Join the other ranks; return (rank, ranks, ranks on this host)."""
     for name, seconds in HCCL_TIMEOUTS.items():
         os.environ.setdefault(name, seconds)
     communication.init()
@@ -113,18 +114,18 @@ def _join_ranks() -> tuple[int, int, int]:
 
 
 def barrier(device: Device) -> None:
-    """Return when every rank has come here. At once where there is but one.
+    """Return when every rank has called this; at once if there is only one.
 
-    A sum over the ranks, since MindSpore's CPU library has no barrier. The launcher ends all
-    ranks when one of them fails before.
+    It is a sum over the ranks, since MindSpore's CPU library has no barrier. The launcher ends all
+    ranks when one of them fails before it gets here.
     """
     if device.ranks > 1:
         ops.AllReduce()(ms.Tensor([1.0], ms.float32)).asnumpy()
 
 
 def ranks_agree(device: Device, *numbers: int) -> bool:
-    """Whether every rank says the same numbers, from 0 and within 24 bits; all ranks have to ask.
-    """
+    """Return whether every rank passes the same numbers, each at least 0 and below 2 ** 24; all
+    ranks have to call this."""
     if device.ranks == 1:
         return True
     # Each rank fills its own row. A sum of float32, which holds such numbers exactly, is all that
@@ -148,7 +149,7 @@ def exact_rmsprop(optimizer: nn.RMSProp) -> nn.RMSProp:
 
 
 class _RmspropUpdate(nn.Cell):
-    """In place of ``ops.ApplyRMSProp``, whose arguments it takes: TensorFlow's RMSProp."""
+    """TensorFlow's RMSProp, with the arguments of ``ops.ApplyRMSProp``, which it replaces."""
 
     def __init__(self, momentum: float) -> None:
         super().__init__()

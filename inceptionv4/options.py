@@ -10,7 +10,7 @@ DEVICE_TARGETS = ("auto", "CPU", "Ascend")
 
 def device_option() -> Any:
     """Return the field of a request dataclass for ``--device``, see ``common.options``."""
-    return option("auto", "device to compute on; auto: Ascend where it is available, otherwise CPU",
+    return option("auto", "what to compute on; auto: Ascend where it can be used, else CPU",
                   choices=DEVICE_TARGETS)
 
 

@@ -8,7 +8,7 @@ from typing import Optional, Sequence
 
 from common.cli import ArgumentParser, RequestError
 from common.options import add_options, check_values, from_arguments, option
-from inceptionv4.options import DEVICE_TARGETS
+from inceptionv4.options import device_option
 from train.recipe import PRESETS, Recipe, with_epochs
 
 
@@ -24,8 +24,7 @@ class TrainRequest:
         None, "folder of the validation record set, scored with one crop after each epoch "
               "(default: no scores)")
     resume: bool = option(False, "resume from the newest complete checkpoint of --run")
-    device: str = option("auto", "what to compute on; auto: Ascend where it can be used, else CPU",
-                         choices=DEVICE_TARGETS)
+    device: str = device_option()
     sink: Optional[bool] = option(
         None, "let the device take its batches itself (default: where it can)", negatable=True)
     sink_size: int = option(100, "in sink mode, steps between two checks of the loss", low=1,

@@ -24,7 +24,8 @@ NOT_DIRECT = (errno.EINVAL, errno.EOPNOTSUPP)  # the answers of file systems wit
 class DirectFile:
     """A file that is written from front to back, with gaps.
 
-    Where the file system has no direct writing, the file is written as any other.
+    Where the file system has no direct writing (no O_DIRECT, as on tmpfs before Linux 6.6), or
+    ``direct`` is false, the file is written through the page cache, as any other.
 
     Args:
         begin: where the first byte goes, in bytes, a multiple of ALIGNMENT as every place here.
@@ -34,7 +35,7 @@ class DirectFile:
         OSError: from any method, also for what an earlier call began to write.
     """
 
-    def __init__(self, path: Path, begin: int, digest: Any) -> None:
+    def __init__(self, path: Path, begin: int, digest: Any, direct: bool = True) -> None:
         if begin % ALIGNMENT:
             raise ValueError(f"a file begun at {begin}, which is no multiple of {ALIGNMENT}")
         self._digest = digest
@@ -44,7 +45,7 @@ class DirectFile:
         self._filled = 0  # bytes of it
         self._begin = begin  # where they will go
         self._thread = ThreadPoolExecutor(1)
-        self._descriptor = _open(path)
+        self._descriptor = _open(path, direct)
 
     def write(self, content: bytes) -> None:
         left = memoryview(content)
@@ -118,8 +119,10 @@ def _aligned(content: bytes) -> memoryview:
     return memoryview(room)
 
 
-def _open(path: Path) -> int:
+def _open(path: Path, direct: bool) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    if not direct:
+        return os.open(path, flags, 0o666)
     try:
         return os.open(path, flags | os.O_DIRECT, 0o666)
     except OSError as error:

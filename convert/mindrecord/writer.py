@@ -7,6 +7,7 @@ worker a second of import (``python -m benchmarks convert``).
 
 import contextlib
 import hashlib
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any, Dict, Iterator, NamedTuple
@@ -16,6 +17,9 @@ from common.files import sha256_of_file
 from convert.mindrecord.direct_file import DirectFile
 from convert.mindrecord.record_layout import (RecordFormat, RecordLayout,
                                               length_of)
+
+WRITING = "SHARD_WRITING"  # environment: "page-cache" where direct writing is slow
+PAGE_CACHE = "page-cache"
 
 _CREATE_INDEX = """\
 CREATE TABLE INDEXES(\
@@ -41,6 +45,19 @@ _SQLITE_VERSION_AT, _SQLITE_VERSION_BYTES = 92, 8
 _UNSAFE_ALONE = ("journal_mode = OFF", "synchronous = OFF")
 
 
+def writes_directly() -> bool:
+    """Return whether files are to be written past the page cache.
+
+    Raises:
+        RequestError: the environment variable SHARD_WRITING has an unknown value.
+    """
+    choice = os.environ.get(WRITING)
+    if choice not in (None, "", PAGE_CACHE):
+        raise RequestError(f"{WRITING}={choice}: set it to {PAGE_CACHE}, or unset it to write past "
+                           "the page cache")
+    return choice != PAGE_CACHE
+
+
 class Written(NamedTuple):
     """A finished file."""
 
@@ -64,7 +81,8 @@ class RecordWriter:
         self._check_room(self._expected_header)
         self._digest = hashlib.sha256(self._expected_header.ljust(form.header_bytes, b"\0"))
         with naming_file(data_file):
-            self._file = DirectFile(data_file, form.header_bytes, self._digest)
+            self._file = DirectFile(data_file, form.header_bytes, self._digest,
+                                    direct=writes_directly())
 
     def append(self, row: Dict[str, Any]) -> None:
         """Add a row with all fields of the schema.

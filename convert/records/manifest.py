@@ -2,22 +2,22 @@
 
 import dataclasses
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from common.cli import RequestError
-from common.files import write_json
+from common.files import read_json, write_json
 from convert.sources.ilsvrc import IlsvrcCheck
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
+_KEYS = {"image_bytes": "picture_bytes"}  # attributes whose key in the file is another word
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One data file and the index beside it (``<file>.db``)."""
+    """One data file and the index next to it (``<file>.db``)."""
 
     file: str
     images: int
@@ -65,7 +65,7 @@ class Manifest:
     options: Dict[str, Any]
     seed: int
     images: int
-    picture_bytes: int  # stored in the records
+    image_bytes: int  # stored in the records; the file's key is picture_bytes
     shrunk: int  # images, see options short_side and quality
     bytes_saved: int  # by shrinking them
     source_sha256: str  # of names, sizes, labels and ids as listed
@@ -80,7 +80,8 @@ class Manifest:
     mindspore_version: str
 
     def write(self, folder: Path) -> None:
-        write_json(folder / MANIFEST_NAME, dataclasses.asdict(self))
+        write_json(folder / MANIFEST_NAME, {_KEYS.get(name, name): value for name, value
+                                            in dataclasses.asdict(self).items()})
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -91,14 +92,11 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST_NAME
     remedy = f"remove {folder}, then convert again"
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         raise RequestError(f"{folder} is not a record set: it has no {MANIFEST_NAME}; convert into "
-                           "it first (python -m convert run)") from None
-    except ValueError as error:
-        raise RequestError(f"{path} is damaged ({error}); {remedy}") from None
-    version = fields.get("format_version") if isinstance(fields, dict) else None
+                           "it first (python -m convert run)")
+    fields = read_json(path, remedy)
+    version = fields.get("format_version")
     if version != FORMAT_VERSION:
         raise RequestError(f"{path} has format version {version}, this program reads "
                            f"{FORMAT_VERSION}; {remedy}")
@@ -113,7 +111,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _contradiction(manifest: Manifest) -> str:
-    """Numbers that differ, or classes whose places are not their labels; empty if there is none."""
+    """Return which numbers differ, or that the classes are not in label order; "" if all agree."""
     names = [item.name for item in manifest.classes]
     if names != sorted(set(names)):
         return "its classes are not sorted"
@@ -126,6 +124,9 @@ def _contradiction(manifest: Manifest) -> str:
 
 
 def _from_fields(fields: Dict[str, Any]) -> Manifest:
+    fields = {**fields, **{name: fields[key] for name, key in _KEYS.items()}}
+    for key in _KEYS.values():
+        del fields[key]
     blacklist, ilsvrc = fields.pop("blacklist"), fields.pop("ilsvrc")
     return Manifest(
         classes=[ClassCount(**item) for item in fields.pop("classes")],

@@ -1,4 +1,4 @@
-"""Opening a record set again: the rooms to the right read records through this."""
+"""Opening a record set: the packages that use records read them through this."""
 
 import contextlib
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class RecordSet:
 
     @property
     def bytes(self) -> int:
-        """Of all data files."""
+        """Return the size of all data files."""
         return sum(shard.bytes for shard in self.manifest.shards)
 
     @property
@@ -41,7 +41,7 @@ class RecordSet:
 
     @property
     def class_names_sha256(self) -> str:
-        """Digest of the class names, one a line: equal where labels mean the same."""
+        """Digest of the class names, one per line: equal where labels mean the same."""
         return sha256_of_lines(self.class_names)
 
     @property
@@ -59,14 +59,14 @@ class RecordSet:
         return sha256_of_lines(shard.sha256 for shard in self.manifest.shards)
 
     def stored_rows(self) -> int:
-        """The number of rows that the data files hold; RequestError where they cannot be read."""
+        """Return the number of rows in the data files; raise RequestError if they are damaged."""
         import mindspore.dataset as ds  # takes seconds and 400 MB: not for the other commands
         with _naming_damage(self.folder):
             return ds.MindDataset(self.files, columns_list=["label"],
                                   shuffle=False).get_dataset_size()
 
     def rows(self, columns: Sequence[str], sampler: Any = None) -> Iterator[Dict[str, Any]]:
-        """Rows as NumPy values by column, in file order or as a MindSpore ``sampler`` picks them.
+        """Yield rows as NumPy values by column, in file order or as a MindSpore ``sampler`` picks.
 
         Raises:
             RequestError: the files cannot be read.
@@ -84,13 +84,13 @@ def _naming_damage(folder: Path) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError) as error:
-        told = [line.strip() for line in str(error).splitlines() if line.strip(" -")]
-        raise RequestError(f"{folder} cannot be read ({' '.join(told)[:200]}); see what is damaged "
-                           f"with: python -m convert verify {folder}") from error
+        lines = [line.strip() for line in str(error).splitlines() if line.strip(" -")]
+        raise RequestError(f"{folder} cannot be read ({' '.join(lines)[:200]}); see what is "
+                           f"damaged with: python -m convert verify {folder}") from error
 
 
 def open_records(folder: Path) -> RecordSet:
-    """Open a record set after a quick look at its files; ``verify`` looks at every byte.
+    """Open a record set after a check of names and sizes; ``verify`` reads every byte.
 
     Raises:
         RequestError: no record set, or a file that is missing or of another size.
@@ -103,6 +103,6 @@ def open_records(folder: Path) -> RecordSet:
             found = path.stat().st_size if path.exists() else None
             if found != size:
                 state = "is missing" if found is None else f"has {found} bytes instead of {size}"
-                raise RequestError(f"{path} {state}; mend it with: python -m convert verify "
+                raise RequestError(f"{path} {state}; repair it with: python -m convert verify "
                                    f"{folder} --repair SOURCE")
     return RecordSet(folder, manifest)

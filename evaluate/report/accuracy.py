@@ -10,6 +10,7 @@ from evaluate.report.content import (Fact, Facts, Missing, Section, Table,
 from evaluate.report.inputs import Evaluation, Inputs
 from evaluate.report.texts import Translate
 from evaluate.result_page import markdown_table, published_beside
+from evaluate.results import Result
 
 SETS = ("full", "filtered")
 SHORT = 12  # digits of a digest that tell two apart
@@ -50,7 +51,7 @@ def _set_table(name: str, evaluations: Sequence[Evaluation], say: Translate) -> 
         same = [(item, item.about["sets"][name]) for item in group]
         rows += [_row(item, scored) for item, scored in same]
         published = {row: None for item, scored in same
-                     for row in published_beside(item.about, name, scored["images"])}
+                     for row in published_beside(Result.from_json(item.about), name)}
         set_apart.update(range(len(rows), len(rows) + len(published)))
         rows += map(_published_row, published)
     heads = ["source", "crops", "pixels", "images", "top1.percent", "interval", "top5.percent",

@@ -32,7 +32,7 @@ def _counts(records: RecordSet, say: Translate) -> Table:
         "per_class": f"{min(per_class):,} / {statistics.median(per_class):,g} / "
                      f"{max(per_class):,}",
         "shards": f"{len(manifest.shards):,}",
-        "bytes": f"{manifest.picture_bytes:,} / {file_bytes:,}",
+        "bytes": f"{manifest.image_bytes:,} / {file_bytes:,}",
         "shrunk": f"{manifest.shrunk:,} / {manifest.bytes_saved:,}",
         "layout": manifest.layout,
         "seed": f"{manifest.seed}",

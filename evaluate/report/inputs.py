@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any, Iterator, NamedTuple, Optional, Sequence
 
 from common.cli import RequestError
-from common.files import read_json_lines
+from common.files import read_json, read_json_lines
 from convert.records.manifest import MANIFEST_NAME, read_manifest
 from convert.records.reader import RecordSet, open_records
 from evaluate.predictions import Predictions, load_predictions
-from evaluate.results import JSON_NAME, PREDICTIONS_NAME, load_json
+from evaluate.results import JSON_NAME, PREDICTIONS_NAME
 from evaluate.scores import score
 
 SPEED_NAME = "speed.json"  # of a benchmark; older ones are called result.json, too
@@ -102,7 +102,7 @@ def _read_results(results: Path) -> tuple[list[Evaluation], list[SpeedFile], lis
     evaluations, tables, notes = [], [], []
     found = (path for name in (JSON_NAME, SPEED_NAME) for path in results.rglob(name))
     for path in sorted(found, key=lambda path: (path.parent, path.name)):
-        about = load_json(path)
+        about = read_json(path, "remove it")
         name = (results.name / path.parent.relative_to(results)).as_posix()
         if _RESULT_KEYS <= set(about):
             evaluations.append(_read_evaluation(name, path.parent, about))
@@ -128,8 +128,8 @@ def _read_evaluation(name: str, folder: Path, about: dict[str, Any]) -> Evaluati
 def _read_run(folder: Path) -> RunFiles:
     history, plan, config = (folder / name for name in (HISTORY, PLAN, CONFIG))
     return RunFiles(folder, read_json_lines(history) if history.exists() else [],
-                    load_json(plan) if plan.exists() else {},
-                    load_json(config) if config.exists() else {})
+                    read_json(plan, "remove it") if plan.exists() else {},
+                    read_json(config, "remove it") if config.exists() else {})
 
 
 def _named_records(evaluations: Sequence[Evaluation], run: Optional[RunFiles]

@@ -1,9 +1,9 @@
-"""Reading named arrays from files of others, which are not trusted: safetensors and ``.ckpt``.
+"""Reading named arrays from files that are not trusted: safetensors and ``.ckpt``.
 
-Nothing in such a file is run, and no size that it states is believed before it was compared with
-the bytes that are there. ``ms.load_checkpoint`` does not compare: a shape larger than its content
+Nothing in such a file is executed, and no size that it states is used before it was compared with
+the bytes in the file. ``ms.load_checkpoint`` does not compare: a shape larger than its content
 makes MindSpore 2.10 read beyond the end of the memory. Pickle is refused, since opening one runs
-what it holds.
+code in it.
 """
 
 import math
@@ -28,8 +28,8 @@ _SAFETENSORS_DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
 @dataclass(frozen=True)
-class Form:
-    """What a file says of an array: NumPy's (or the file's own) name of the type, the shape."""
+class ArrayInfo:
+    """An array as a file describes it: NumPy's (or the file's own) name of the type, the shape."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -37,14 +37,14 @@ class Form:
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """An open file: the form of each array, and ``read`` to get one by its name."""
+    """An open file: type and shape of each array, and ``read`` to get one by its name."""
 
-    forms: Mapping[str, Form]
+    infos: Mapping[str, ArrayInfo]
     read: Callable[[str], np.ndarray]
 
 
 def open_safetensors(path: PathLike) -> ArrayFile:
-    """The arrays of a safetensors file, read when they are asked for.
+    """Return the arrays of a safetensors file, read on demand.
 
     Raises:
         RequestError: no such file, a pickle, or not a whole safetensors file.
@@ -56,13 +56,13 @@ def open_safetensors(path: PathLike) -> ArrayFile:
     except SafetensorError as error:
         raise RequestError(f"'{path}' is not a whole safetensors file ({error}): "
                            "fetch or save it again") from error
-    forms = {name: Form(_SAFETENSORS_DTYPES.get(piece.get_dtype(), piece.get_dtype()),
-                        tuple(piece.get_shape())) for name, piece in slices.items()}
-    return ArrayFile(forms, file.get_tensor)
+    infos = {name: ArrayInfo(_SAFETENSORS_DTYPES.get(piece.get_dtype(), piece.get_dtype()),
+                             tuple(piece.get_shape())) for name, piece in slices.items()}
+    return ArrayFile(infos, file.get_tensor)
 
 
 def open_mindspore(path: PathLike) -> ArrayFile:
-    """The arrays of a MindSpore checkpoint, its CRC checked if it has one.
+    """Return the arrays of a MindSpore checkpoint after checking its CRC, if it has one.
 
     Raises:
         RequestError: no such file, a pickle, or not a whole MindSpore checkpoint.
@@ -75,18 +75,18 @@ def open_mindspore(path: PathLike) -> ArrayFile:
                            "fetch or save it again") from error
 
     def read(name: str) -> np.ndarray:
-        tensor, form = tensors[name], forms[name]
-        return np.frombuffer(tensor.tensor_content, form.dtype).reshape(form.shape)
+        tensor, info = tensors[name], infos[name]
+        return np.frombuffer(tensor.tensor_content, info.dtype).reshape(info.shape)
 
-    forms = {name: _form(tensor) for name, tensor in tensors.items()}
-    for name, form in forms.items():
-        _check_size(path, name, form, len(tensors[name].tensor_content))
-    return ArrayFile(forms, read)
+    infos = {name: _info(tensor) for name, tensor in tensors.items()}
+    for name, info in infos.items():
+        _check_size(path, name, info, len(tensors[name].tensor_content))
+    return ArrayFile(infos, read)
 
 
 def _check_file(path: PathLike) -> None:
     if not Path(path).is_file():
-        raise RequestError(f"'{path}' does not exist or is no file: give the file of the weights")
+        raise RequestError(f"'{path}' is not a file: give the file of the weights")
     with open(path, "rb") as file:
         head = file.read(9)
     # A safetensors file may start like a pickle, with the length of its header; then comes "{".
@@ -99,7 +99,7 @@ def _check_file(path: PathLike) -> None:
 
 
 def _parse(content: bytes) -> dict:
-    """Name -> protobuf message; ValueError if the CRC is wrong or a name stands there twice."""
+    """Return each name's protobuf message; ValueError if the CRC or the names are wrong."""
     end = len(content) - CRC_DIGITS - len(CRC_MARK)
     if content[end:-CRC_DIGITS] == CRC_MARK:
         if zlib.crc32(content[:end]) != int.from_bytes(content[-CRC_DIGITS:], "big"):
@@ -108,21 +108,21 @@ def _parse(content: bytes) -> dict:
     values = Checkpoint.FromString(content).value
     tensors = {value.tag: value.tensor for value in values}
     if not values or len(tensors) < len(values):
-        raise ValueError("a name stands in it twice" if values else "it is empty")
+        raise ValueError("a name appears twice" if values else "it is empty")
     return tensors
 
 
-def _form(tensor) -> Form:
+def _info(tensor) -> ArrayInfo:
     # MindSpore writes a scalar with the single dimension 0.
     shape = tuple(tensor.dims)
-    return Form(tensor.tensor_type.lower(), () if shape == (0,) else shape)
+    return ArrayInfo(tensor.tensor_type.lower(), () if shape == (0,) else shape)
 
 
-def _check_size(path: PathLike, name: str, form: Form, size: int) -> None:
-    """Compare the bytes of the types that may be read; others are never looked into."""
-    if form.dtype not in ("float32", "float16"):
+def _check_size(path: PathLike, name: str, info: ArrayInfo, size: int) -> None:
+    """Compare size and shape of the types that may be read; others are never read."""
+    if info.dtype not in ("float32", "float16"):
         return
-    needed = math.prod(form.shape) * np.dtype(form.dtype).itemsize
-    if min(form.shape, default=1) < 1 or size != needed:
-        raise RequestError(f"'{path}' is damaged: parameter '{name}' of shape {form.shape} has "
+    needed = math.prod(info.shape) * np.dtype(info.dtype).itemsize
+    if min(info.shape, default=1) < 1 or size != needed:
+        raise RequestError(f"'{path}' is damaged: parameter '{name}' of shape {info.shape} has "
                            f"{size:,} bytes; fetch it again")

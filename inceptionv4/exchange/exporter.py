@@ -1,7 +1,7 @@
-"""A checkpoint as one file for other programs: MindIR or ONNX, run once before it is kept.
+"""Exporting a checkpoint as one file for other programs, MindIR or ONNX, run before it is kept.
 
-The file takes the images as bytes and holds the input statistics of the checkpoint, so that
-nobody who uses it has to know them: uint8 (N, S, S, 3) in RGB to float32 (N, classes), which
+The file takes images as bytes and contains the input statistics of the checkpoint, so that its
+users need not know them: uint8 (N, S, S, 3) in RGB to float32 (N, classes), which
 ONNX calls ``images`` and ``logits``. N and S are fixed; S is the checkpoint's ``image_size``.
 """
 
@@ -42,7 +42,7 @@ class ImagesToLogits(nn.Cell):
 
 def export_checkpoint(checkpoint: PathLike, file_format: str, out: PathLike,
                       batch_size: int) -> Optional[float]:
-    """Write ``out``; it appears under its name only after it gave the network's logits.
+    """Write ``out``; it appears under its name only after it has given the network's logits.
 
     Args:
         file_format: "mindir" or "onnx".
@@ -53,15 +53,13 @@ def export_checkpoint(checkpoint: PathLike, file_format: str, out: PathLike,
         on random images; None for ONNX where onnxruntime, which runs it, is not installed.
 
     Raises:
-        RequestError: the checkpoint cannot be used, ``out`` has another suffix than its format
-            or ``batch_size`` is below 1.
+        RequestError: the checkpoint cannot be used or ``out`` has another suffix than its
+            format.
         CheckFailed: what was exported gives other logits; ``out`` is not written.
     """
     if Path(out).suffix != f".{file_format}":
         raise RequestError(f"--out '{out}' does not end in .{file_format}, by which other "
                            "programs know the format")
-    if batch_size < 1:
-        raise RequestError(f"--batch-size {batch_size}: give at least 1")
     cell, images = _load(checkpoint, batch_size)
     # MindSpore refuses to export to a path with a space or an accent in it, so it writes to a
     # folder of its own.
@@ -75,7 +73,7 @@ def export_checkpoint(checkpoint: PathLike, file_format: str, out: PathLike,
 
 
 def _load(checkpoint: PathLike, batch_size: int) -> tuple[nn.Cell, np.ndarray]:
-    """The network of the checkpoint and random images, the same at every call."""
+    """Return the network of the checkpoint and random images, the same for every call."""
     meta = read_meta(checkpoint)
     network = InceptionV4(meta.num_classes, meta.batch_norm_decay)
     load_checkpoint(checkpoint, network)
@@ -98,7 +96,7 @@ _WRITE = {"mindir": _write_mindir, "onnx": _write_onnx}
 
 def _check(written: Path, out: PathLike, images: np.ndarray,
            expected: np.ndarray) -> Optional[float]:
-    """CheckFailed unless the file ``written`` gives the ``expected`` logits."""
+    """Return the largest difference; raise CheckFailed unless ``written`` gives ``expected``."""
     if written.suffix == ".onnx" and importlib.util.find_spec("onnxruntime") is None:
         return None
     found = _RUN[written.suffix](written, images)
@@ -117,7 +115,7 @@ def _run_mindir(path: Path, images: np.ndarray) -> np.ndarray:
 
 
 def _run_onnx(path: Path, images: np.ndarray) -> np.ndarray:
-    import onnxruntime  # an extra: only those who want this check install it
+    import onnxruntime  # an extra, which only this check needs
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return session.run([OUTPUT], {INPUT: images})[0]
 

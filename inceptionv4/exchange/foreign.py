@@ -17,15 +17,15 @@ BLOCKS = (*(f"inception_a.{i}" for i in range(4)), "reduction_a",
 
 
 @dataclass(frozen=True)
-class Origin:
+class ForeignLibrary:
     """A library that has an Inception-v4.
 
     Attributes:
         title: how an error names its files.
-        stem: of each convolution, what follows ``stem.`` here and ``features.`` there.
+        stem: for each convolution, the name after ``stem.`` here and after ``features.`` there.
         first_block: number of the first Inception-A block among their ``features``.
-        branch: what stands before the number of a branch.
-        inception_c: of the convolutions around the forks of an Inception-C block, what follows
+        branch: what comes before the number of a branch.
+        inception_c: for the convolutions around the forks of an Inception-C block, the names after
             the block here and there; the others are named as in every block.
         classifier: name of the last layer.
         batch_norm: what they call MindSpore's gamma, beta and moving averages.
@@ -45,18 +45,18 @@ class Origin:
 
 
 def _pixels(red: float, green: float, blue: float) -> tuple[float, float, float]:
-    """Statistics of values from 0 to 1 as statistics of values from 0 to 255."""
+    """Return statistics of values from 0 to 1 as statistics of values from 0 to 255."""
     return red * 255, green * 255, blue * 255
 
 
 def _stem_mixed_4a(prefix: str) -> dict[str, str]:
-    """The two branches of the second fork, of two and of four convolutions."""
+    """Return the names in the two branches of the second fork, of two and of four convolutions."""
     return {f"4.branches.{branch}.{conv}": f"{prefix}{branch}.{conv}"
             for branch, convs in ((0, 2), (1, 4)) for conv in range(convs)}
 
 
 # timm 1.0, timm/models/inception_v4.py: module names; default_cfgs for the statistics.
-TIMM = Origin(
+TIMM = ForeignLibrary(
     title="timm's inception_v4",
     stem={"0": "0", "1": "1", "2": "2", "3.branches.1": "3.conv", "5.branches.0": "5.conv",
           **_stem_mixed_4a("4.branch")},
@@ -73,7 +73,7 @@ TIMM = Origin(
 # mindcv, mindcv/models/inceptionv4.py: cell names. Its recipe, configs/inceptionv4/
 # inception_v4_ascend.yaml, sets no statistics, and so ImageNet's hold, the default of config.py.
 # It resizes images bilinearly, which no checkpoint says and the evaluation does not do.
-MINDCV = Origin(
+MINDCV = ForeignLibrary(
     title="mindcv's inception_v4",
     stem={"0": "0.conv2d_1a_3x3", "1": "0.conv2d_2a_3x3", "2": "0.conv2d_2b_3x3",
           "3.branches.1": "0.mixed_3a_branch_1", "5.branches.0": "0.mixed_5a_branch_0",
@@ -85,24 +85,24 @@ MINDCV = Origin(
     classifier="classifier", batch_norm={},
     mean=_pixels(0.485, 0.456, 0.406), std=_pixels(0.229, 0.224, 0.225))
 
-ORIGINS = {"timm": TIMM, "mindcv": MINDCV}
+LIBRARIES = {"timm": TIMM, "mindcv": MINDCV}
 
 
-def foreign_name(name: str, origin: Origin) -> str:
-    """What ``origin`` calls the parameter that the network here calls ``name``.
+def foreign_name(name: str, library: ForeignLibrary) -> str:
+    """Return what ``library`` calls the parameter that the network here calls ``name``.
 
     ``inception_a.0.branches.1.0.bn.gamma`` is ``features.6.branch1.0.bn.weight`` to timm.
     """
     module, leaf = name.rsplit(".", 1)
-    leaf = origin.batch_norm.get(leaf, leaf)
+    leaf = library.batch_norm.get(leaf, leaf)
     if module == "classifier":
-        return f"{origin.classifier}.{leaf}"
+        return f"{library.classifier}.{leaf}"
     convolution, part = module.rsplit(".", 1)  # part: conv or bn
-    return f"features.{_foreign_convolution(convolution, origin)}.{part}.{leaf}"
+    return f"features.{_foreign_convolution(convolution, library)}.{part}.{leaf}"
 
 
 def training_counters(names: Iterable[str]) -> set[str]:
-    """PyTorch's ``num_batches_tracked`` of each batch norm among the foreign ``names``.
+    """Return PyTorch's ``num_batches_tracked`` of each batch norm among the foreign ``names``.
 
     It counts training steps and has no part in what the network computes.
     """
@@ -111,14 +111,14 @@ def training_counters(names: Iterable[str]) -> set[str]:
             for name in names if name.endswith(ending)}
 
 
-def _foreign_convolution(convolution: str, origin: Origin) -> str:
+def _foreign_convolution(convolution: str, library: ForeignLibrary) -> str:
     if convolution.startswith("stem."):
-        return origin.stem[convolution.removeprefix("stem.")]
+        return library.stem[convolution.removeprefix("stem.")]
     position, block = next((position, block) for position, block in enumerate(BLOCKS)
                            if convolution.startswith(f"{block}."))
     inner = convolution.removeprefix(f"{block}.")
-    if block.startswith("inception_c.") and inner in origin.inception_c:
-        inner = origin.inception_c[inner]
+    if block.startswith("inception_c.") and inner in library.inception_c:
+        inner = library.inception_c[inner]
     else:
-        inner = origin.branch + inner.removeprefix("branches.")
-    return f"{origin.first_block + position}.{inner}"
+        inner = library.branch + inner.removeprefix("branches.")
+    return f"{library.first_block + position}.{inner}"

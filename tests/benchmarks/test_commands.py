@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
+from benchmarks.request import CropsRequest
 from common.cli import RequestError
 from common.forms import SpeedRow, SpeedTable
 
@@ -58,20 +59,12 @@ def test_a_table_is_written_where_the_request_says(name, function, monkeypatch, 
     assert capsys.readouterr().out.strip() == (tmp_path / "out" / "speed.md").read_text().strip()
 
 
-def test_crops_have_two_tables_and_a_projection_from_this_projects_rate(
-        monkeypatch, tmp_path, capsys):
-    calls = []
-    monkeypatch.setattr("benchmarks.crops.benchmark_host",
-                        lambda *values: calls.append(values) or TABLE)
-    monkeypatch.setattr("benchmarks.crops.benchmark_run",
-                        lambda *values: calls.append(values) or TABLE)
+def test_crops_are_asked_for_as_requested(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr("benchmarks.crops.benchmark_crops", asked.append)
     run(monkeypatch, "crops", "--out", tmp_path, "--images", "7", "--run-images", "2", "--repeats",
         "5", "--image-size", "80", "--device", "CPU")
-    assert calls == [(tmp_path / "work", 7, 5), (tmp_path / "work", 2, 5, 80, "CPU")]
-    assert sorted(os.listdir(tmp_path)) == ["crops-host", "crops-run"]
-    printed = capsys.readouterr().out  # 40 images in 0.4 s: 1,000 / 144 of 100 a second
-    assert "on 1 card; cutting keeps 0.07 host" in printed
-    assert "on 8 cards; cutting keeps 0.56 host" in printed
+    assert asked == [CropsRequest(tmp_path, 7, 2, 5, 80, "CPU")]
 
 
 @pytest.mark.parametrize("name, flag, value", [

@@ -1,12 +1,19 @@
-"""The naive way gives the crops that ours gives; both and a whole run are timed."""
+"""Decoding once per crop gives the crops that are classified; both and a whole run are timed."""
+
+import json
 
 import numpy as np
+import pytest
 from mindspore import nn
 
-from benchmarks.crops import benchmark_host, benchmark_run, naive_views, project
+from benchmarks.crops import (BARE, DECODING, NAIVE, OURS, WHOLE,
+                              benchmark_crops, make_table, naive_views,
+                              project)
+from benchmarks.request import CropsRequest
 from benchmarks.synthetic import make_class_folders
 from evaluate.protocols import protocol_of
-from evaluate.views import cut_squares, decode_rgb
+from evaluate.views import cut_views, decode_rgb
+from inceptionv4.device import setup_device
 
 
 def test_the_naive_way_makes_the_same_crops(tmp_path):
@@ -14,19 +21,9 @@ def test_the_naive_way_makes_the_same_crops(tmp_path):
     path, = tmp_path.glob("*/train/*/*")
     protocol = protocol_of(144, 75)
     views = naive_views(path.read_bytes(), protocol)
-    assert views.shape == (144, 3, 75, 75) and views.dtype == np.float32
-    squares = cut_squares(decode_rgb(path.read_bytes()), protocol)
-    for scale in range(4):  # the first square's first corner, plain and mirrored
-        corner = squares[scale][0, :75, :75].astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
-        assert np.array_equal(views[36 * scale], corner)
-        assert np.array_equal(views[36 * scale + 1], corner[:, :, ::-1])
-
-
-def test_the_hosts_rows_are_compared_with_the_naive_way(tmp_path):
-    table = benchmark_host(tmp_path / "work", images=1, repeats=1)
-    naive, ours, decoding = (row.median for row in table.rows)
-    assert naive > ours > decoding > 0
-    assert table.rows[1].note.startswith(f"{naive / ours:.0f} x the naive way, ")
+    plain = cut_views(decode_rgb(path.read_bytes()), protocol)
+    assert np.array_equal(views[::2], plain)
+    assert np.array_equal(views[1::2], plain[:, :, ::-1])
 
 
 class SmallNetwork(nn.Cell):
@@ -39,12 +36,24 @@ class SmallNetwork(nn.Cell):
         return self.layers(inputs)
 
 
-def test_a_whole_run_says_how_long_its_network_waits(tmp_path, monkeypatch):
+def test_all_rows_are_timed_and_the_work_is_removed(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("benchmarks.crops.InceptionV4", SmallNetwork)
-    table = benchmark_run(tmp_path / "work", images=1, repeats=1, image_size=75, device="CPU")
-    assert [len(row.seconds) for row in table.rows] == [1, 1] and table.items == 144
-    assert "against the bare network; waits for data" in table.rows[1].note
-    assert not (tmp_path / "work").exists()
+    benchmark_crops(CropsRequest(tmp_path, images=1, run_images=2, repeats=2, device="CPU"))
+    table = json.loads((tmp_path / "speed.json").read_text())
+    assert [(row["name"], row["items"], len(row["seconds"])) for row in table["rows"]] == [
+        (NAIVE, 1, 2), (OURS, 1, 2), (DECODING, 1, 2), (BARE, 2, 2), (WHOLE, 2, 2)]
+    assert (tmp_path / "speed.md").read_text() in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["speed.json", "speed.md"]
+
+
+def test_the_table_says_by_how_much_the_run_exceeds_its_network(tmp_path):
+    cutting = {NAIVE: [9.0], OURS: [2.0, 4.0, 3.0], DECODING: [1.0]}
+    running = {BARE: [100.0, 200.0, 90.0], WHOLE: [104.5, 50.0, 300.0]}
+    table = make_table(CropsRequest(tmp_path, images=30), cutting, running, setup_device("CPU"))
+    assert table.closing == ["The whole run takes +4.5 % against the bare network (goal: within "
+                             "5 %).", project(10.0, 1), project(10.0, 8)]
+    assert [row.ratio_to_first for row in table.with_figures().rows] == [
+        1, pytest.approx(1 / 3), pytest.approx(1 / 9), 1, pytest.approx(1.045)]
 
 
 def test_the_projection_is_arithmetic():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks import timing
-from benchmarks.conversion import decoders
+from benchmarks.conversion import peers
 from benchmarks.feed import mindspore_feeds, row
 from benchmarks.feed.job import FeedJob
 from benchmarks.timing import in_turns, run_process, timed
@@ -22,7 +22,7 @@ from common.cli import CheckFailed, RequestError
 ROOT = Path(__file__).parents[2]
 JOB = FeedJob("a feed", "data", batch_size=2, image_size=4, min_area=0.1, max_aspect=1.3, workers=1,
               images=6, skip=1)
-ENTRY_POINTS = ("benchmarks.__main__", "benchmarks.conversion.decoders", "benchmarks.feed.row",
+ENTRY_POINTS = ("benchmarks.__main__", "benchmarks.conversion.peers", "benchmarks.feed.row",
                 "benchmarks.steps.bare_loop")
 
 
@@ -94,9 +94,9 @@ def test_the_bare_loop_loads_the_decoder_before_the_device(monkeypatch, tmp_path
 def test_a_worker_loads_the_decoder_before_it_decodes(monkeypatch, tmp_path):
     order = []
     (tmp_path / "1.JPEG").write_bytes(b"one")
-    monkeypatch.setattr(decoders, "prefer_pillows_libjpeg", lambda: order.append("decoder"))
-    monkeypatch.setitem(decoders.DECODERS, "any", order.append)
-    decoders._decode_files("any", [tmp_path / "1.JPEG"] * 2)
+    monkeypatch.setattr(peers, "prefer_pillows_libjpeg", lambda: order.append("decoder"))
+    monkeypatch.setitem(peers.DECODERS, "any", order.append)
+    peers._decode_files("any", [tmp_path / "1.JPEG"] * 2)
     assert order == ["decoder", b"one", b"one"]
 
 

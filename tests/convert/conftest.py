@@ -7,6 +7,14 @@ import pytest
 from convert.sample.official import make_sample
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_worker():
+    """Requests that name no number of workers build their shards in this process."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("LOKY_MAX_CPU_COUNT", "1")
+        yield
+
+
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory):
     """Four classes, 5 training and 3 validation images each, in the official layout."""

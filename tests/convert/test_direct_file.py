@@ -8,8 +8,13 @@ import os
 import random
 
 import pytest
+from reading import digests
 
+from common.cli import RequestError
+from convert.conversion import convert
 from convert.mindrecord.direct_file import ALIGNMENT, PIECE_BYTES, DirectFile
+from convert.mindrecord.writer import WRITING
+from convert.request import Request
 
 BEGIN = 16 * ALIGNMENT
 PARTS = [bytes(1), random.Random(1).randbytes(2 * PIECE_BYTES + 5), b"", b"tail"]
@@ -98,3 +103,23 @@ def test_writing_in_parts_goes_on_where_it_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "pwrite", lambda descriptor, data, place: pwrite(
         descriptor, data[:5 * ALIGNMENT], place))
     assert write(tmp_path / "a") == check_written(tmp_path / "a")
+
+
+def test_the_environment_chooses_the_page_cache(sample, tmp_path, monkeypatch):
+    opened, open_file = [], os.open
+
+    def recording(path, flags, *mode, **keywords):
+        if str(path).endswith(".mindrecord"):
+            opened.append(bool(flags & os.O_DIRECT))
+        return open_file(path, flags, *mode, **keywords)
+    monkeypatch.setattr(os, "open", recording)
+    convert(Request(sample, "val", tmp_path / "direct", shards=1))
+    assert opened[0]
+    opened.clear()
+    monkeypatch.setenv(WRITING, "page-cache")
+    convert(Request(sample, "val", tmp_path / "cached", shards=1))
+    assert opened == [False]
+    assert digests(tmp_path / "cached") == digests(tmp_path / "direct")
+    monkeypatch.setenv(WRITING, "fast")
+    with pytest.raises(RequestError, match="SHARD_WRITING=fast: set it to page-cache"):
+        convert(Request(sample, "val", tmp_path / "b", shards=1))

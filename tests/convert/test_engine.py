@@ -66,6 +66,6 @@ def test_a_scheduler_that_does_not_answer_is_named(sample, tmp_path, monkeypatch
 
 
 def test_a_backend_that_is_not_installed_is_named(sample, tmp_path, monkeypatch):
-    monkeypatch.setitem(engine_module.BACKENDS, "ray", "no_such_package")
+    monkeypatch.setitem(engine_module.PACKAGES, "ray", "no_such_package")
     with pytest.raises(RequestError, match=r"needs the package no_such_package.*'.\[ray\]'"):
         convert(Request(sample, "train", tmp_path / "b", backend="ray"))

@@ -54,9 +54,9 @@ def test_two_ranges_at_the_same_time(sample, train, tmp_path):
 
 
 def test_what_another_host_finished_meanwhile_stays(sample, train, tmp_path, monkeypatch):
-    def twice(plan, building, keep_bad):
-        build_shard(plan, building, keep_bad)
-        return build_shard(plan, building, keep_bad)
+    def twice(plan, workspace, keep_bad):
+        build_shard(plan, workspace, keep_bad)
+        return build_shard(plan, workspace, keep_bad)
     monkeypatch.setattr(engine_module, "build_shard", twice)
     convert(request(sample, tmp_path / "b"))
     assert digests(tmp_path / "b") == digests(train)
@@ -65,10 +65,10 @@ def test_what_another_host_finished_meanwhile_stays(sample, train, tmp_path, mon
 def test_a_range_and_a_whole_conversion_exclude_each_other(sample, tmp_path, monkeypatch):
     inside, go_on = threading.Event(), threading.Event()
 
-    def wait(plan, building, keep_bad):
+    def wait(plan, workspace, keep_bad):
         inside.set()
         go_on.wait()
-        return build_shard(plan, building, keep_bad)
+        return build_shard(plan, workspace, keep_bad)
     monkeypatch.setattr(engine_module, "build_shard", wait)
     running = threading.Thread(target=convert_range, args=(request(sample, tmp_path / "b"), 0, 0))
     running.start()
@@ -84,7 +84,7 @@ def test_a_range_and_a_whole_conversion_exclude_each_other(sample, tmp_path, mon
 
 def test_a_range_of_another_request_is_refused(sample, tmp_path):
     convert_range(request(sample, tmp_path / "b"), 0, 0)
-    with pytest.raises(RequestError, match="half-done.*seed: there 0, now 5"):
+    with pytest.raises(RequestError, match="half-done.*seed: was 0, now 5"):
         convert_range(request(sample, tmp_path / "b", seed=5), 1, 1)
 
 

@@ -6,7 +6,7 @@ from PIL import Image
 from common.cli import RequestError
 from convert.conversion import convert
 from convert.records.reader import open_records
-from convert.request import Request
+from convert.request import Request, ShowRequest
 from convert.show import (BLACKLIST_COLOUR, CAPTION, TILE, contact_sheet,
                           sample_rows, summary)
 
@@ -46,5 +46,5 @@ def test_the_summary_counts_classes_and_repairs(records):
 
 @pytest.mark.parametrize("name, images", [("sheet.jpg", 3), ("sheet.png", 0)])
 def test_wrong_requests_are_refused(records, tmp_path, name, images):
-    with pytest.raises(RequestError):
-        contact_sheet(records, tmp_path / name, images, 0)
+    with pytest.raises(RequestError, match="--out .*PNG|--images 0: give at least 1"):
+        ShowRequest(records.folder, tmp_path / name, images)

@@ -20,7 +20,10 @@ from convert.conversion import convert
 from convert.records.reader import open_records
 from convert.request import Request
 from evaluate.__main__ import main
+from evaluate.evaluator import Evaluator
+from evaluate.parts import saved_rows
 from evaluate.protocols import Protocol, crop_boxes
+from evaluate.results import EvaluationSpeed, Result
 from inceptionv4.checkpoint import (CheckpointMeta, network_parameters,
                                     save_checkpoint)
 
@@ -156,6 +159,16 @@ MEAN, STD = (120.0, 110.0, 100.0), (60.0, 50.0, 70.0)
 
 
 @pytest.fixture(scope="session")
+def planned():
+    """A result before anything was scored: 144 crops, two ranks."""
+    return Result(crops=144, image_size=75, scales=[80, 88, 96, 112], curve_crops=[1, 2],
+                  checkpoint="a.ckpt", checkpoint_sha256="c" * 64, mean=[127.5] * 3,
+                  std=[127.5] * 3, records="records/val", records_sha256="d" * 64, split="val",
+                  classes=6, has_blacklist=True, blacklist_sha256="b" * 64, sets={},
+                  argv=["python", "-m", "evaluate"], speed=EvaluationSpeed(2, 4.0, 0.25, 0.5))
+
+
+@pytest.fixture(scope="session")
 def statistics():
     """Mean and standard deviation of the checkpoints that ``save`` writes."""
     return MEAN, STD
@@ -203,6 +216,37 @@ def words_of(records, checkpoint, out, others=()):
 def options():
     """The words of a command line that evaluates a checkpoint on CPU."""
     return words_of
+
+
+# Seven images in groups of two: four groups, the last one with one image.
+CHOICE = {"crops": 12, "views_per_step": 12}
+
+
+@pytest.fixture
+def words(options, records, checkpoint, tmp_path):
+    """The command line of an evaluation with a curve, in groups of two images."""
+    def words_for(name, **others):
+        return [*options(records, checkpoint, tmp_path / name, {**CHOICE, **others}), "--curve"]
+    return words_for
+
+
+@pytest.fixture
+def interrupted(call, words, monkeypatch, tmp_path):
+    """The parts folder of an evaluation that was stopped after its first group."""
+    predict = Evaluator._predict
+    done = []
+
+    def stop_at_the_second(self, images):
+        if done:
+            raise KeyboardInterrupt
+        done.append(images)
+        return predict(self, images)
+    with monkeypatch.context() as patched:
+        patched.setattr(Evaluator, "_predict", stop_at_the_second)
+        assert call(*words("out"))[0] == 130
+    parts = tmp_path / "out" / "parts"
+    assert saved_rows(parts) == [range(0, 2)]
+    return parts
 
 
 @pytest.fixture(scope="session")

@@ -67,16 +67,20 @@ def test_a_torn_checkpoint_is_refused_and_nothing_is_written(call, options, reco
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_the_result_of_another_evaluation_is_kept(call, options, records, checkpoint, tmp_path):
+def test_the_result_of_another_evaluation_is_kept(
+        call, options, records, checkpoint, planned, tmp_path):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "result.json").write_text('{"sets": {}, "crops": 144}')
+    kept = json.dumps(planned.to_json())
+    (tmp_path / "out" / "result.json").write_text(kept)
     assert_refused(call(*options(records, checkpoint, tmp_path / "out", {"crops": 1})),
-                   tmp_path / "out" / "result.json", "crops 144 there, 1 here")
+                   tmp_path / "out" / "result.json", "crops: was 144, now 1", "std: was [127.5,")
+    assert (tmp_path / "out" / "result.json").read_text() == kept
 
 
 @pytest.mark.parametrize("change, said", [
     ({"records": "nowhere"}, "nowhere"), ({"checkpoint": "nowhere.ckpt"}, "nowhere.ckpt"),
-    ({"crops": 7}, "7"), ({"views_per_step": 0}, "'0' is not a whole number"),
+    ({"crops": 7}, "7"),
+    ({"views_per_step": 0}, "--views-per-step 0: give at least 1"),
     ({"workers": "many"}, "'many' is not a whole number"), ({"device": "GPU"}, "GPU")])
 def test_a_wrong_argument_is_named(call, options, records, checkpoint, tmp_path, change, said):
     assert_refused(call(*options(records, checkpoint, tmp_path / "out", change)), said)

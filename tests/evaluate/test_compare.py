@@ -8,8 +8,12 @@ import pytest
 from common.cli import RequestError
 from evaluate.compare import Difference, compare_results, differences
 from evaluate.predictions import Predictions, save_predictions
+from evaluate.request import CompareRequest
 
-ABOUT = {"crops": 1, "image_size": 75, "checkpoint_sha256": "c" * 64, "sets": {}}
+# The keys without which a file is no result.
+ABOUT = {"crops": 1, "image_size": 75, "scales": [86], "checkpoint": "a.ckpt",
+         "checkpoint_sha256": "c" * 64, "records": "val", "records_sha256": "d" * 64,
+         "classes": 10, "has_blacklist": False, "sets": {}}
 
 
 def predictions_of(best, blacklisted=None, ids=None):
@@ -52,7 +56,7 @@ def test_the_p_value_is_the_binomial_tail_by_hand(only_a, only_b, expected):
 def test_the_table_names_both_and_their_difference(tmp_path):
     a, b = write(tmp_path / "a", predictions_of(A)), write(tmp_path / "b", predictions_of(B),
                                                            crops=144)
-    text = compare_results(a, b)
+    text = compare_results(CompareRequest(a, b))
     assert f"A: {a}, 1 crop of 75 px" in text and f"B: {b}, 144 crops of 75 px" in text
     row = next(line for line in text.splitlines() if "top-1" in line)
     assert [cell.strip() for cell in row.split("|")[1:-1]] == [
@@ -66,17 +70,17 @@ def test_the_table_names_both_and_their_difference(tmp_path):
 def test_results_of_different_images_are_refused(tmp_path, other, said):
     a, b = write(tmp_path / "a", predictions_of(A)), write(tmp_path / "b", other)
     with pytest.raises(RequestError, match=said):
-        compare_results(a, b)
+        compare_results(CompareRequest(a, b))
 
 
 def test_a_folder_without_a_result_is_named(tmp_path):
     a = write(tmp_path / "a", predictions_of(A))
     with pytest.raises(RequestError, match="b is not the result.*no result.json"):
-        compare_results(a, tmp_path / "b")
+        compare_results(CompareRequest(a, tmp_path / "b"))
 
 
 def test_the_command_prints_the_table(call, tmp_path):
     a, b = write(tmp_path / "a", predictions_of(A)), write(tmp_path / "b", predictions_of(B))
     code, printed, _ = call("compare", a, b)
-    assert code == 0 and printed.strip() == compare_results(a, b)
+    assert code == 0 and printed.strip() == compare_results(CompareRequest(a, b))
     assert call("compare", a, tmp_path / "none")[0] == 2

@@ -8,7 +8,7 @@ import pytest
 from mindspore import nn, ops
 
 from common.cli import RequestError
-from evaluate.evaluator import Evaluator, check_finite, check_rows
+from evaluate.evaluator import Evaluator, check_finite, check_rows, step_shape
 from evaluate.predictions import gather_predictions
 from evaluate.protocols import protocol_of
 from evaluate.scores import score
@@ -27,6 +27,19 @@ def single(network):
     return evaluator_of(network, crops=1, views_per_step=4)
 
 
+@pytest.mark.parametrize("views, at_most, expected", [
+    (1, 1, (1, 1)), (1, 72, (72, 72)), (5, 72, (14, 70)), (6, 72, (12, 72)),
+    (72, 1, (1, 1)), (72, 7, (1, 6)), (72, 71, (1, 36)), (72, 72, (1, 72)), (72, 150, (2, 144))])
+def test_the_largest_step_that_leaves_no_view_empty(views, at_most, expected):
+    assert step_shape(views, at_most) == expected
+
+
+@pytest.mark.parametrize("views", [0, -3])
+def test_no_views_at_all_are_refused(views):
+    with pytest.raises(RequestError, match=f"{views} views per step"):
+        step_shape(72, views)
+
+
 def probabilities_one_by_one(network, views):
     """Mean probabilities (classes,) of uint8 views, without the code under test."""
     network.set_train(False)
@@ -36,7 +49,7 @@ def probabilities_one_by_one(network, views):
     return (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
 
 
-@pytest.mark.parametrize("crops, views_per_step", [(1, 4), (12, 24), (144, 48)])
+@pytest.mark.parametrize("crops, views_per_step", [(1, 4), (12, 5), (12, 24), (144, 48)])
 def test_probabilities_are_those_of_the_slow_way(network, every_kind, slow_views, crops,
                                                  views_per_step):
     """Landscape, portrait, square, grayscale, CMYK, smaller than a crop, long and huge."""
@@ -51,8 +64,8 @@ def test_probabilities_are_those_of_the_slow_way(network, every_kind, slow_views
         assert best[0] == expected.argmax()
 
 
-def test_crops_of_a_image_differ_so_that_the_comparison_means_something(network, slow_views,
-                                                                        draw):
+def test_crops_of_an_image_differ_so_that_the_comparison_means_something(network, slow_views,
+                                                                         draw):
     views = slow_views(draw(120, 90), protocol_of(144, 75))
     each = [probabilities_one_by_one(network, view[None]) for view in views[:12]]
     assert np.std(each, axis=0).max() > 0.01
@@ -107,11 +120,11 @@ def test_between_training_steps_nothing_is_compiled_again_and_weights_are_shared
         step(inputs)
         results.append(single.run(records).top5_prob)
     assert not np.array_equal(results[0], results[2])
-    for cell in (step, single.classifier, single.cutter):
+    for cell in (step, single.classifier):
         assert len(cell.compile_cache) == 1
 
 
-def test_a_image_that_cannot_be_decoded_is_named(single, source, tmp_path, convert_source):
+def test_an_image_that_cannot_be_decoded_is_named(single, source, tmp_path, convert_source):
     damaged = convert_source(source, tmp_path / "val", shards=1)
     path = damaged.folder / damaged.manifest.shards[0].file
     third = (source / "val" / "ILSVRC2012_val_00000003.JPEG").read_bytes()

@@ -113,7 +113,7 @@ def test_a_part_of_another_length_than_its_name_says_is_named(tmp_path):
 def test_parts_of_another_request_are_kept_and_named(tmp_path, alone):
     with opened_parts(tmp_path, REQUEST, alone=True) as folder:
         write(folder, part(0, 2))
-    with pytest.raises(RequestError, match="parts of another evaluation .crops: there 1, now 144"):
+    with pytest.raises(RequestError, match="parts of another evaluation .crops: was 1, now 144"):
         with opened_parts(tmp_path, {**REQUEST, "crops": 144}, alone):
             pass
     with opened_parts(tmp_path, REQUEST, alone) as folder:

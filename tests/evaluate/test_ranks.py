@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 HERE = Path(__file__).parent
 # msrun starts the "python" of the PATH, whichever one runs it.
@@ -14,25 +15,26 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE.parents[1]),
                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
-def test_two_ranks_go_on_from_one_ranks_parts_and_end_with_the_same_bits(
-        call, options, records, checkpoint, stand_in, tmp_path):
-    choice = {"crops": 12, "views_per_step": 24}  # four groups: of images 1 and 2, ... and of 7
-    assert call(*options(records, checkpoint, tmp_path / "one", choice))[0] == 0
-    words = options(records, checkpoint, tmp_path / "two", choice)
-    assert stand_in(words, GROUPS_TO_LIVE="1").returncode < 0
+def test_two_ranks_resume_from_one_ranks_parts_and_end_with_the_same_bits(
+        call, words, interrupted, tmp_path):
+    """Four groups: of the images 1 and 2, which are in ``interrupted``, ... and of image 7."""
+    assert call(*words("one"))[0] == 0
     done = subprocess.run(["msrun", "--worker_num=2", "--local_worker_num=2", "--join=True",
                            f"--log_dir={tmp_path / 'log'}", "python", HERE / "stand_in.py",
-                           *map(str, words)], env=ENVIRONMENT, cwd=HERE.parents[1],
+                           *map(str, words("out"))], env=ENVIRONMENT, cwd=HERE.parents[1],
                           capture_output=True, text=True)
     logs = [(tmp_path / "log" / f"worker_{rank}.log").read_text() for rank in (0, 1)]
     assert done.returncode == 0, logs
     assert "2/2" in logs[0] and "3/3" in logs[1]  # images left to each rank
-    results = [json.loads((tmp_path / name / "result.json").read_text())
-               for name in ("one", "two")]
-    assert [result["speed"]["ranks"] for result in results] == [1, 2]
-    assert results[0]["sets"] == results[1]["sets"]
-    with np.load(tmp_path / "one" / "predictions.npz") as one, \
-            np.load(tmp_path / "two" / "predictions.npz") as two:
-        assert all(np.array_equal(one[name], two[name]) for name in one)
-    assert sorted(path.name for path in (tmp_path / "two").iterdir()) == [
+    one, two = (json.loads((tmp_path / name / "result.json").read_text())
+                for name in ("one", "out"))
+    assert (one["speed"]["ranks"], two["speed"]["ranks"]) == (1, 2)
+    assert two["speed"]["images_per_second_per_rank"] == pytest.approx(
+        7 / two["speed"]["seconds_of_all_ranks"])
+    assert two["argv"][0] == "python" and two["argv"][2:] == [*map(str, words("out"))]
+    assert (one["sets"], one["curve"]) == (two["sets"], two["curve"])
+    with np.load(tmp_path / "one" / "predictions.npz") as first, \
+            np.load(tmp_path / "out" / "predictions.npz") as second:
+        assert all(np.array_equal(first[name], second[name]) for name in first)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "predictions.npz", "result.json", "result.md"]

@@ -7,18 +7,8 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from evaluate.evaluator import Evaluator
+import evaluate.command
 from evaluate.parts import saved_rows
-
-# Seven images in groups of two: four groups, the last one with one image.
-CHOICE = {"crops": 12, "views_per_step": 24}
-
-
-@pytest.fixture
-def words(options, records, checkpoint, tmp_path):
-    def words_for(name, **others):
-        return [*options(records, checkpoint, tmp_path / name, {**CHOICE, **others}), "--curve"]
-    return words_for
 
 
 def sets_and_arrays(folder):
@@ -27,38 +17,23 @@ def sets_and_arrays(folder):
                 {name: arrays[name].tobytes() for name in arrays})
 
 
-def test_a_killed_evaluation_goes_on_and_ends_with_the_same_bits(call, words, stand_in, tmp_path):
+def test_a_killed_evaluation_resumes_and_ends_with_the_same_bits(call, words, stand_in, tmp_path):
     assert call(*words("whole"))[0] == 0
     killed = stand_in(words("killed"), GROUPS_TO_LIVE="2")
     assert killed.returncode == -signal.SIGKILL
     parts = tmp_path / "killed" / "parts"
     assert saved_rows(parts) == [range(0, 2), range(2, 4)]
     assert not (tmp_path / "killed" / "result.json").exists()
+    before = [np.load(path)["times"][0] for path in parts.glob("rows-*")]
+    assert len(before) == 2 and min(before) > 0
     code, printed, _ = call(*words("killed"))
     assert code == 0 and "4 of 7 images are in" in printed
     assert sets_and_arrays(tmp_path / "killed") == sets_and_arrays(tmp_path / "whole")
     assert not parts.exists()
     speed = json.loads((tmp_path / "killed" / "result.json").read_text())["speed"]
-    assert speed["ranks"] == 1 and 0 <= speed["waiting_for_data"] < 1
-
-
-@pytest.fixture
-def interrupted(call, words, monkeypatch, tmp_path):
-    """The parts folder of an evaluation that was stopped after its first group."""
-    predict = Evaluator._predict
-    done = []
-
-    def stop_at_the_second(self, images):
-        if done:
-            raise KeyboardInterrupt
-        done.append(images)
-        return predict(self, images)
-    with monkeypatch.context() as patched:
-        patched.setattr(Evaluator, "_predict", stop_at_the_second)
-        assert call(*words("out"))[0] == 130
-    parts = tmp_path / "out" / "parts"
-    assert saved_rows(parts) == [range(0, 2)]
-    return parts
+    assert speed["ranks"] == 1 and speed["seconds_of_all_ranks"] > sum(before)
+    assert speed["images_per_second_per_rank"] == pytest.approx(
+        7 / speed["seconds_of_all_ranks"])
 
 
 def test_an_interrupted_evaluation_keeps_what_was_finished(call, words, interrupted, tmp_path):
@@ -68,12 +43,37 @@ def test_an_interrupted_evaluation_keeps_what_was_finished(call, words, interrup
 
 
 @pytest.mark.parametrize("change, said", [
-    ({"crops": 10, "views_per_step": 20}, "crops: there 12, now 10"),
-    ({"views_per_step": 12}, "images_per_step: there 2, now 1")])
+    ({"crops": 10, "views_per_step": 10}, "crops: was 12, now 10"),
+    ({"views_per_step": 6}, "images_per_step: was 2, now 1")])
 def test_parts_of_another_protocol_are_refused_and_kept(call, words, interrupted, change, said):
     code, _, errors = call(*words("out", **change))
     assert code == 2 and len(errors) == 1 and said in errors[0] and str(interrupted) in errors[0]
     assert saved_rows(interrupted) == [range(0, 2)]
+
+
+def test_parts_of_other_statistics_are_refused_and_kept(call, words, save, records, interrupted,
+                                                        tmp_path):
+    """The weights are the same; mean and std stand in the meta file alone."""
+    other = save(tmp_path / "b.ckpt", class_names_sha256=records.class_names_sha256,
+                 mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0))
+    code, _, errors = call(*words("out", checkpoint=other))
+    assert code == 2 and "mean: was [120.0, 110.0, 100.0], now [1.0, 2.0, 3.0]" in errors[0]
+    assert "std: was [60.0, 50.0, 70.0], now [4.0, 5.0, 6.0]" in errors[0]
+    assert saved_rows(interrupted) == [range(0, 2)]
+
+
+@pytest.mark.parametrize("failing", ["save_predictions", "write_text", "write_json"])
+def test_parts_stay_until_the_result_is_written(call, words, monkeypatch, tmp_path, failing):
+    def full_disk(*_):
+        raise OSError(28, "No space left on device")
+    with monkeypatch.context() as patched:
+        patched.setattr(evaluate.command, failing, full_disk)
+        assert call(*words("out"))[0] == 2
+    assert not (tmp_path / "out" / "result.json").exists()
+    assert sum(map(len, saved_rows(tmp_path / "out" / "parts"))) == 7
+    code, printed, _ = call(*words("out"))
+    assert code == 0 and "7 of 7 images are in" in printed
+    assert not (tmp_path / "out" / "parts").exists()
 
 
 def test_parts_of_another_checkpoint_are_refused_and_kept(call, words, save, network, interrupted,

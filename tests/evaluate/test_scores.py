@@ -5,7 +5,7 @@ import pytest
 
 from common.cli import RequestError
 from evaluate.predictions import Predictions
-from evaluate.scores import score, score_subset, wilson_interval
+from evaluate.scores import score, wilson_interval
 
 
 def predictions_of(labels, top5, blacklisted=None):
@@ -45,11 +45,6 @@ def test_a_blacklist_of_everything_leaves_nothing_to_score():
         score(predictions_of([0], [[0, 1, 2, 3, 4]], blacklisted=[True]))
 
 
-def test_any_other_subset_can_be_scored():
-    predictions = predictions_of([0, 1], [[0, 1, 2, 3, 4], [0, 1, 2, 3, 4]])
-    assert score_subset(predictions, predictions.label == 1).top1_correct == 0
-
-
 @pytest.mark.parametrize("events, trials, low, high", [
     (81, 263, 25.53, 36.62), (15, 148, 6.24, 16.05), (0, 20, 0.0, 16.11), (1, 29, 0.61, 17.18)])
 def test_wilson_interval_against_published_values(events, trials, low, high):
@@ -57,13 +52,11 @@ def test_wilson_interval_against_published_values(events, trials, low, high):
     assert wilson_interval(events, trials) == pytest.approx((low, high), abs=0.005)
 
 
-def test_the_interval_is_the_mirror_image_for_the_other_outcome():
-    low, high = wilson_interval(3, 10)
-    assert wilson_interval(7, 10) == pytest.approx((100 - high, 100 - low))
-    assert wilson_interval(10, 10)[1] == 100.0
-
-
-def test_the_interval_of_the_error_holds_the_error():
-    full = score(predictions_of([0] * 3, [[0, 1, 2, 3, 4]] * 2 + [[1, 0, 2, 3, 4]]))["full"]
-    assert full.top1_ci95[0] < full.top1_error < full.top1_ci95[1]
-    assert full.top1_ci95 == wilson_interval(1, 3)
+def test_a_score_has_the_intervals_of_its_own_errors():
+    """1 of 29 wrong at top-1, none at top-5; 3 blacklisted: 1 of 29 is 1 of 26 of the filtered."""
+    wrong_first, right = [1, 0, 2, 3, 4], [0, 1, 2, 3, 4]
+    scores = score(predictions_of([0] * 29, [wrong_first] + [right] * 28,
+                                  [False] * 26 + [True] * 3))
+    assert scores["full"].top1_ci95 == pytest.approx((0.61, 17.18), abs=0.005)
+    assert scores["full"].top5_ci95 == wilson_interval(0, 29)
+    assert scores["filtered"].top1_ci95 == wilson_interval(1, 26)

@@ -40,10 +40,14 @@ def launch(folder: Path, of_a_rank: str, *words: str) -> subprocess.CompletedPro
 
 
 def test_every_rank_gets_the_arguments_and_rank_0_is_shown(tmp_path):
-    done = launch(tmp_path, "print('rank', rank, sys.argv[1:])", "short", "--flag", "x")
+    done = launch(tmp_path, "from common.cli import typed_command\n"
+                            "print('rank', rank, sys.argv[1:], *typed_command()[1:5])",
+                  "short", "--flag", "x")
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "rank 0 ['short', '--flag', 'x']\n"
-    assert (tmp_path / "log" / "worker_1.log").read_text() == "rank 1 ['short', '--flag', 'x']\n"
+    typed = "-m inceptionv4.launch --ranks 2"  # what the user typed, not what msrun started
+    assert done.stdout == f"rank 0 ['short', '--flag', 'x'] {typed}\n"
+    assert (tmp_path / "log" / "worker_1.log").read_text() == (
+        f"rank 1 ['short', '--flag', 'x'] {typed}\n")
 
 
 @pytest.mark.parametrize("end, code, words", [
@@ -103,11 +107,11 @@ def test_a_port_in_use_is_refused(tmp_path):
         done = subprocess.run([*words[:3], "--port", port, *words[3:]], cwd=ROOT, text=True,
                               env=environment(tmp_path), capture_output=True)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert f"--port {port}: ranks cannot meet there" in done.stderr
+    assert f"--port {port}: the ranks cannot join there" in done.stderr
 
 
-def test_senseless_numbers_are_refused(tmp_path):
+def test_a_host_rank_without_its_host_is_refused(tmp_path):
     done = subprocess.run([sys.executable, "-m", "inceptionv4.launch", "--ranks", "2",
                            "--host-rank", "1", "--log-dir", str(tmp_path), "job"], cwd=ROOT,
                           text=True, capture_output=True)
-    assert (done.returncode, done.stderr[:18]) == (2, "error: --ranks 2 -")
+    assert (done.returncode, done.stderr[:20]) == (2, "error: --host-rank 1")

@@ -149,7 +149,11 @@ def test_branches_join_channels_in_order(pynative):
 
 
 def test_average_pool_leaves_the_padding_out(pynative):
-    assert np.all(_average_pool()(ms.ops.ones((1, 1, 4, 5))).asnumpy() == 1)
+    x = np.arange(9, dtype=np.float32).reshape(1, 1, 3, 3) ** 2
+    found = _average_pool()(ms.Tensor(x)).asnumpy()[0, 0]
+    assert found[0, 0] == pytest.approx((0 + 1 + 9 + 16) / 4)
+    assert found[1, 1] == pytest.approx(204 / 9, rel=1e-6)  # the squares of 0 to 8
+    assert found[2, 1] == pytest.approx((9 + 16 + 25 + 36 + 49 + 64) / 6, rel=1e-6)
 
 
 @pytest.mark.parametrize("decay", [0.9, 0.9997])

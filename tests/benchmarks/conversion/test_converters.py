@@ -6,8 +6,7 @@ from pathlib import Path
 from benchmarks.conversion import converters
 from benchmarks.conversion.converters import (DECODE, HEADER, PAGE_CACHE, ConversionRequest,
                                               benchmark_conversion)
-from benchmarks.conversion.decoders import DECODERS, OURS
-from benchmarks.conversion.packers import PEERS
+from benchmarks.conversion.peers import DECODERS, OURS, PEERS
 
 
 def test_every_row_is_timed_and_nothing_is_left(tmp_path):

@@ -6,9 +6,10 @@ import json
 import numpy as np
 import pytest
 
+from evaluate.command import write_results
 from evaluate.predictions import Predictions
 from evaluate.report.page import ReportRequest, write_report
-from evaluate.results import write_results
+from evaluate.results import Result
 
 LABELS = [0, 1, 2, 0, 1, 2, 0]  # of the seven images of ``records``
 FIRST = [0, 2, 2, 2, 1, 0, 0]  # images 2, 4 and 6 are wrong
@@ -56,8 +57,8 @@ def result(records):
     def write(folder, label_rank=None, **changes):
         folder.mkdir(parents=True)
         about = {**ABOUT, "records": str(records.folder), "records_sha256": records.sha256,
-                 "curve_crops": [6, 12], **changes}
-        write_results(folder, about, predictions(label_rank))
+                 "curve_crops": [6, 12], "sets": {}, **changes}
+        write_results(folder, Result.from_json(about), predictions(label_rank))
         return folder
     return write
 

@@ -39,8 +39,11 @@ def test_accuracy_stands_by_set_and_folder(inputs):
 
 
 def ilsvrc(crops, **changes):
-    scored = {"top1_error": 18.0, "top5_error": 4.0, "top1_ci95": (17, 19), "top5_ci95": (3, 5)}
+    scored = {"top1_correct": 0, "top5_correct": 0, "top1_error": 18.0, "top5_error": 4.0,
+              "top1_ci95": (17, 19), "top5_ci95": (3, 5)}
     about = {"crops": crops, "image_size": 299, "classes": 1000, "checkpoint_sha256": "c" * 64,
+             "scales": [342], "checkpoint": "", "records": "", "records_sha256": "",
+             "has_blacklist": True,
              "is_ilsvrc": True, "blacklist_is_ilsvrc": True,
              "sets": {"full": {**scored, "images": FULL},
                       "filtered": {**scored, "images": FILTERED}}, **changes}

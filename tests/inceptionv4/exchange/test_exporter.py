@@ -114,9 +114,7 @@ def test_without_onnxruntime_the_result_says_unchecked(tmp_path, small, monkeypa
     assert (tmp_path / "a.onnx").stat().st_size > 0
 
 
-@pytest.mark.parametrize("out, batch_size, message", [
-    ("a.onnx", 1, "a.onnx' does not end in .mindir"), ("a", 1, "a' does not end in .mindir"),
-    ("a.mindir", 0, "--batch-size 0: give at least 1")])
-def test_wrong_requests_are_answered_before_anything_is_read(tmp_path, out, batch_size, message):
-    with pytest.raises(RequestError, match=message):
-        export_checkpoint(tmp_path / "none.ckpt", "mindir", tmp_path / out, batch_size)
+@pytest.mark.parametrize("out", ["a.onnx", "a"])
+def test_another_suffix_is_refused_before_anything_is_read(tmp_path, out):
+    with pytest.raises(RequestError, match=f"{out}' does not end in .mindir"):
+        export_checkpoint(tmp_path / "none.ckpt", "mindir", tmp_path / out, 1)

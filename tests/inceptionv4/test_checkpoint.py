@@ -11,7 +11,7 @@ import pytest
 
 from common.cli import RequestError
 from common.files import sha256_of_file
-from inceptionv4 import checkpoint as weights
+from inceptionv4 import checkpoint as checkpoint_module
 from inceptionv4.checkpoint import (CheckpointMeta, load_checkpoint,
                                     network_parameters, read_checkpoint,
                                     read_meta, save_checkpoint, write_meta)
@@ -137,7 +137,7 @@ def test_crash_before_the_move_keeps_the_old_checkpoint(checkpoint, network, mon
     def fail(*_):
         raise OSError("no room")
 
-    monkeypatch.setattr(weights.os, "replace", fail)
+    monkeypatch.setattr(checkpoint_module.os, "replace", fail)
     with pytest.raises(OSError, match="no room"):
         save_checkpoint(checkpoint, network_parameters(SmallNetwork()), META)
     monkeypatch.undo()
@@ -148,7 +148,7 @@ def test_crash_before_the_move_keeps_the_old_checkpoint(checkpoint, network, mon
 
 
 def test_crash_between_the_two_files_is_found(checkpoint, network, monkeypatch):
-    monkeypatch.setattr(weights, "write_meta", lambda *_: None)
+    monkeypatch.setattr(checkpoint_module, "write_meta", lambda *_: None)
     save_checkpoint(checkpoint, network_parameters(SmallNetwork()), META)
     with pytest.raises(RequestError, match="a.ckpt' is torn"):
         load_checkpoint(checkpoint, network)

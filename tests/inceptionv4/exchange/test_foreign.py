@@ -9,7 +9,7 @@ from typing import Iterator
 import pytest
 
 from inceptionv4.checkpoint import network_parameters
-from inceptionv4.exchange.foreign import (MINDCV, ORIGINS, TIMM, foreign_name,
+from inceptionv4.exchange.foreign import (MINDCV, LIBRARIES, TIMM, foreign_name,
                                           training_counters)
 from inceptionv4.network import InceptionV4
 
@@ -47,11 +47,11 @@ def names() -> list:
     return list(network_parameters(InceptionV4(3)))
 
 
-@pytest.mark.parametrize("origin", ORIGINS)
-def test_convolutions_in_the_order_of_the_source(names, origin):
-    found = [foreign_name(name, ORIGINS[origin]) for name in names
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_convolutions_in_the_order_of_the_source(names, library):
+    found = [foreign_name(name, LIBRARIES[library]) for name in names
              if name.endswith("conv.weight")]
-    assert found == [f"features.{name}.conv.weight" for name in EXPECTED[origin]]
+    assert found == [f"features.{name}.conv.weight" for name in EXPECTED[library]]
 
 
 @pytest.mark.parametrize("own, timm, mindcv", [
@@ -68,9 +68,9 @@ def test_batch_norm_and_classifier(own, timm, mindcv):
     assert foreign_name(own, MINDCV) == mindcv
 
 
-@pytest.mark.parametrize("origin", ORIGINS.values())
-def test_no_two_parameters_share_a_name(names, origin):
-    assert len({foreign_name(name, origin) for name in names}) == len(names) == 149 * 5 + 2
+@pytest.mark.parametrize("library", LIBRARIES.values())
+def test_no_two_parameters_share_a_name(names, library):
+    assert len({foreign_name(name, library) for name in names}) == len(names) == 149 * 5 + 2
 
 
 def test_one_counter_for_each_batch_norm_of_pytorch(names):

@@ -1,5 +1,7 @@
 """What ``result.md`` says, and beside which results published figures stand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,34 +12,28 @@ from evaluate.result_page import (accuracy_table, notes, published_part,
                                   result_page)
 from evaluate.scores import Score, score
 
-RESULT = {"crops": 144, "image_size": 75, "scales": [80, 88, 96, 112], "checkpoint": "a.ckpt",
-          "checkpoint_sha256": "c" * 64, "records": "records/val", "records_sha256": "d" * 64,
-          "split": "val", "classes": 6, "has_blacklist": True, "is_ilsvrc": False,
-          "blacklist_is_ilsvrc": False,
-          "speed": {"ranks": 2, "images_per_second_per_rank": 4.0, "waiting_for_data": 0.25}}
-
 
 def scores_of(blacklisted):
-    """Class 5 is always said; images 1 to 4 are of the classes 5, 4, 0, 0."""
+    """Class 5 is always the best; images 1 to 4 are of the classes 5, 4, 0, 0."""
     probabilities = np.tile(np.float32([.0, .1, .1, .1, .2, .5]), (4, 1))
     return score(gather_predictions([1, 2, 3, 4], [5, 4, 0, 0], blacklisted, probabilities))
 
 
 @pytest.fixture
-def scores():
-    return scores_of([False, False, True, False])
+def result(planned):
+    return replace(planned, sets=scores_of([False, False, True, False]))
 
 
-def test_the_page_shows_the_table_the_digests_the_scales_and_the_speed(scores):
-    page = result_page(RESULT, scores)
+def test_the_page_shows_the_table_the_digests_the_scales_and_the_speed(result):
+    page = result_page(result)
     assert "# Accuracy, 144 crops of 75 pixels" in page
     for text in ("c" * 64, "d" * 64, "80, 88, 96, 112", "| full ", "| filtered |", "a.ckpt",
                  "4 images/s on each of 2 ranks, 25.0 % of the time waiting for data"):
         assert text in page
 
 
-def test_the_columns_of_the_table_are_lined_up(scores):
-    lines = accuracy_table(scores).splitlines()
+def test_the_columns_of_the_table_are_lined_up(result):
+    lines = accuracy_table(result.sets).splitlines()
     assert len(lines) == 4
     assert len({tuple(where for where, letter in enumerate(line) if letter == "|")
                 for line in lines}) == 1
@@ -49,8 +45,8 @@ def test_the_columns_of_the_table_are_lined_up(scores):
     ({"has_blacklist": False}, False, "converted without a blacklist .*only the full set"),
     ({}, False, "marks none of these images: only the full set"),
     ({"classes": 5}, True, "With 5 classes the five best are all of them")])
-def test_what_a_reader_has_to_know_is_said(change, marked, said):
-    found = notes({**RESULT, **change}, scores_of([False, False, marked, False]))
+def test_what_a_reader_has_to_know_is_said(planned, change, marked, said):
+    found = notes(replace(planned, sets=scores_of([False, False, marked, False]), **change))
     assert len(found) == (2 if said else 1)
     assert said is None or said.split(" .*")[0] in found[1]
 
@@ -61,31 +57,33 @@ def ilsvrc_scores(full=FULL, filtered=FILTERED):
     return {"full": scored(full), "filtered": scored(filtered)}
 
 
-ILSVRC = {**RESULT, "image_size": 299, "is_ilsvrc": True, "blacklist_is_ilsvrc": True}
+@pytest.fixture
+def ilsvrc(planned):
+    return replace(planned, image_size=299, is_ilsvrc=True, blacklist_is_ilsvrc=True,
+                   sets=ilsvrc_scores())
 
 
 @pytest.mark.parametrize("crops, full, filtered", [
     (1, {"mindcv"}, {"Inception-v4 paper"}), (12, {"Inception-v4 paper"}, set()),
     (144, {"Inception-v4 paper", "ADSL lab's report"}, {"ADSL lab's report"})])
-def test_published_figures_stand_beside_the_same_set_and_crops(crops, full, filtered):
-    lines = published_part({**ILSVRC, "crops": crops}, ilsvrc_scores())[2].splitlines()[2:]
+def test_published_figures_stand_beside_the_same_set_and_crops(ilsvrc, crops, full, filtered):
+    lines = published_part(replace(ilsvrc, crops=crops))[2].splitlines()[2:]
     for name, sources in (("full", full), ("filtered", filtered)):
         there = [line.split("|")[5].strip() for line in lines if line.startswith(f"| {name} ")]
         assert {text.split(" (")[0].split(",")[0] for text in there} - {"this result"} == sources
         assert bool(sources) == ("this result" in there)
 
 
-@pytest.mark.parametrize("change, scores", [
-    ({"is_ilsvrc": False}, ilsvrc_scores()), ({"image_size": 224}, ilsvrc_scores()),
-    ({}, ilsvrc_scores(full=FULL - 1, filtered=48_237)),
-    ({"crops": 10}, ilsvrc_scores())])
-def test_no_published_figure_stands_beside_another_set(change, scores):
-    said, = filter(None, published_part({**ILSVRC, **change}, scores))
+@pytest.mark.parametrize("change", [
+    {"is_ilsvrc": False}, {"image_size": 224}, {"crops": 10},
+    {"sets": ilsvrc_scores(full=FULL - 1, filtered=48_237)}])
+def test_no_published_figure_stands_beside_another_set(ilsvrc, change):
+    said, = filter(None, published_part(replace(ilsvrc, **change)))
     assert "published" in said.lower() and "|" not in said
 
 
-def test_a_list_that_is_not_ilsvrcs_makes_no_comparable_set():
-    lines = published_part({**ILSVRC, "blacklist_is_ilsvrc": False}, ilsvrc_scores())[2]
+def test_a_list_that_is_not_ilsvrcs_makes_no_comparable_set(ilsvrc):
+    lines = published_part(replace(ilsvrc, blacklist_is_ilsvrc=False))[2]
     assert "| full " in lines and "| filtered" not in lines
 
 

@@ -118,7 +118,7 @@ def test_statistics_travel_with_the_checkpoint(tmp_path, few, origin, mean, std)
      r"'last_linear.weight' has the shape \(3, 7\) instead of \(classes, 1536\)"),
     ({"last_linear.bias": np.ones(4, np.float32)}, r"bias' has the shape \(4,\) instead of \(3,"),
     ({GAMMA: np.ones(4)}, f"'{GAMMA}' is F64, and only float32 and float16 can be read"),
-    ({GAMMA: np.array([1, 2, np.nan, 4], np.float32)}, f"'{GAMMA}' holds values that are no")])
+    ({GAMMA: np.array([1, 2, np.nan, 4], np.float32)}, f"'{GAMMA}' has values that are not")])
 def test_other_parameters_are_named(tmp_path, few, changes, message):
     save_timm(tmp_path / "t.safetensors", few, changes)
     assert_refused(tmp_path, "t.safetensors", "timm", message)
@@ -165,7 +165,7 @@ def test_name_that_stands_twice_is_damage(tmp_path):
     for _ in range(2):
         add_value(values, "classifier.bias", [4], bytes(16))
     (tmp_path / "m.ckpt").write_bytes(values.SerializeToString())
-    assert_refused(tmp_path, "m.ckpt", "mindcv", "a name stands in it twice")
+    assert_refused(tmp_path, "m.ckpt", "mindcv", "a name appears twice")
 
 
 def add_value(values: Checkpoint, name: str, dims: list, content: bytes) -> None:
