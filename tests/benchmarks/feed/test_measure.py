@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.feed import job as feed_job
 from benchmarks.feed import measure as feeds
+from benchmarks.feed import mixing
 from benchmarks.feed.job import FeedJob, steady_seconds
 from benchmarks.feed.measure import (COLD, SLOW, WARM, FeedRequest, FeedSection, benchmark_feeds,
                                      cores_needed)
@@ -36,7 +37,11 @@ def test_every_mindspore_row_is_timed_and_nothing_is_left(tmp_path, monkeypatch)
     monkeypatch.setattr(feeds, "_why_no_cold_cache", lambda: "not asked for")
     jobs, run_row = [], feeds.run_row
     monkeypatch.setattr(feeds, "run_row", lambda job: jobs.append(job) or run_row(job))
+    recipes, mix_of_feed = [], mixing.mix_of_feed
+    monkeypatch.setattr(mixing, "mix_of_feed", lambda records, recipe: (
+        recipes.append((recipe.shuffle, recipe.batch_size)) or mix_of_feed(records, recipe)))
     table = benchmark_feeds(request(tmp_path))
+    assert recipes == [("global", 16), ("shard", 16)]
     assert jobs[0] == FeedJob(SEED, str(tmp_path / "work" / "data"), batch_size=16, image_size=75,
                               min_area=0.08, max_aspect=4 / 3, workers=1, images=64, skip=1)
     assert (table.items, table.ratio) == (32, "rate") and os.listdir(tmp_path) == []
