@@ -10,9 +10,9 @@ from common.cli import ArgumentParser, run_command
 def main() -> None:
     parser = ArgumentParser(prog="python -m blacklist", description="Check a validation blacklist.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=ArgumentParser)
-    about = "say count and digest of a list, and whether it is ILSVRC's"
+    about = "print count and digest of a list, and whether it is ILSVRC's"
     check = commands.add_parser("check", help=about, description=about)
-    check.add_argument("file", type=Path, help="one image id or file name a line")
+    check.add_argument("file", type=Path, help="one image id or file name per line")
     check.add_argument("--images", type=int, default=ILSVRC_VALIDATION_IMAGES,
                        help="number of validation images; ids run from 1 to this")
     arguments = parser.parse_args()

@@ -1,12 +1,12 @@
 """Reading a blacklist file into a checked set of validation image ids."""
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import FrozenSet, Iterable, Optional
+from typing import FrozenSet, Optional
 
 from common.cli import RequestError
+from common.files import sha256_of_lines
 
 # devkit/data/ILSVRC2015_clsloc_validation_blacklist.txt; digest of "%d\n" per id, ascending.
 ILSVRC_COUNT = 1762
@@ -26,7 +26,7 @@ class Blacklist:
 
     @property
     def is_ilsvrc(self) -> bool:
-        """Whether these are the 1,762 ids of the ILSVRC devkit."""
+        """Return whether these are the 1,762 ids of the ILSVRC devkit."""
         return self.sha256 == ILSVRC_SHA256
 
     def describe(self) -> str:
@@ -39,13 +39,13 @@ def load_blacklist(path: Path, images: int = ILSVRC_VALIDATION_IMAGES) -> Blackl
     """Read a blacklist of validation image ids.
 
     Args:
-        path: a text file with one image a line, as id (``36``) or as file name
+        path: a text file with one image per line, as id (``36``) or as file name
             (``ILSVRC2012_val_00000036.JPEG``); blank lines and ``#`` comments are allowed.
         images: the number of validation images; ids run from 1 to this.
 
     Raises:
         RequestError: the file is missing, empty or not text, or a line is not an id, out of
-            range or there twice; the message names the file and the line.
+            range or repeated; the message names the file and the line.
     """
     seen: dict[int, int] = {}  # image id -> line
     for number, text in _meaningful_lines(path):
@@ -64,13 +64,7 @@ def load_blacklist(path: Path, images: int = ILSVRC_VALIDATION_IMAGES) -> Blackl
     if not seen:
         raise RequestError(f"{path} lists no image ids; leave the blacklist out to score "
                            "only the full set")
-    return Blacklist(frozenset(seen), sha256_of_lines(seen))
-
-
-def sha256_of_lines(ids: Iterable[int]) -> str:
-    """The sha256 of the ids as ``"%d\\n"`` each, in ascending order."""
-    text = "".join(f"{image_id}\n" for image_id in sorted(ids))
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    return Blacklist(frozenset(seen), sha256_of_lines(sorted(seen)))
 
 
 def _meaningful_lines(path: Path):
@@ -80,7 +74,7 @@ def _meaningful_lines(path: Path):
         raise RequestError(f"blacklist {path} does not exist; give the path of the devkit's "
                            "validation blacklist") from None
     except UnicodeDecodeError:
-        raise RequestError(f"blacklist {path} is not a text file; one image id a line "
+        raise RequestError(f"blacklist {path} is not a text file; one image id per line "
                            "is expected") from None
     for number, line in enumerate(lines, start=1):
         text = line.split("#", 1)[0].strip()

@@ -1,6 +1,6 @@
 """How a command parses its arguments, shows progress and ends.
 
-Exit codes: 0 done; 1 a check said no; 2 the request was wrong; 130 interrupted, state kept.
+Exit codes: 0 done; 1 a check failed; 2 the request was wrong; 130 interrupted, state kept.
 """
 
 import argparse
@@ -23,12 +23,11 @@ class RequestError(Exception):
 
 
 class CheckFailed(Exception):
-    """A check ran to its end and said no; the message names what is damaged."""
+    """A check ran to its end and failed; the message names what is damaged."""
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows every default that tells the user something, so not None and not a switch that is off.
-    """
+    """Shows every default except None and switches that are off."""
 
     def _get_help_string(self, action: argparse.Action) -> Optional[str]:
         if action.default is None or action.default is False:
@@ -90,8 +89,8 @@ def _end(kind: str, message: object, exit_code: int) -> int:
 
 
 class _LogLines:
-    """Stands in for stderr where that is a file: each state of the bar becomes a line of its own,
-    where tqdm would write over the last one."""
+    """Replaces a stderr that is no terminal: each state of the bar becomes a line of its own, where
+    tqdm would overwrite the last one."""
 
     def write(self, text: str) -> None:
         state = text.strip()

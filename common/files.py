@@ -44,7 +44,7 @@ def fsync_folder(folder: PathLike) -> None:
 
 
 def make_durable(path: PathLike) -> None:
-    """Put a file that another library wrote on the disk, readable as umask says: MindSpore makes
+    """Fsync a file that another library wrote and make it readable as umask says: MindSpore makes
     its files private."""
     os.chmod(path, 0o666 & ~_umask())
     with open(path, "rb") as file:
@@ -52,7 +52,7 @@ def make_durable(path: PathLike) -> None:
 
 
 def _umask() -> int:
-    """The process's umask. ``os.umask`` tells it only by setting it, for all threads at once."""
+    """Return the umask; ``os.umask`` would have to set it to return it, for all threads at once."""
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith("Umask:"):
             return int(line.split()[1], 8)
@@ -108,7 +108,7 @@ def claim_folder(path: PathLike, request: Mapping[str, Any], whose: str, remedy:
 
 
 def read_json_lines(path: PathLike) -> list[dict[str, Any]]:
-    """An object for each line; a last line that a kill cut short is left out.
+    """Return an object per line; a last line that a kill cut short is left out.
 
     Raises:
         RequestError: another line is no JSON object.
@@ -123,8 +123,8 @@ def read_json_lines(path: PathLike) -> list[dict[str, Any]]:
 
 
 def write_json_once(path: PathLike, value: object) -> None:
-    """Write ``value`` unless the file is there: of processes that start at once, also on several
-    hosts, the first one wins, and all find the file whole."""
+    """Write ``value`` unless the file exists: of processes that start at once, also on several
+    hosts, the first one wins, and all find the whole file."""
     path = Path(path)
     own = path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
     write_json(own, value)
@@ -136,7 +136,7 @@ def write_json_once(path: PathLike, value: object) -> None:
 
 @contextlib.contextmanager
 def locked_file(path: PathLike, refusal: str, shared: bool = False) -> Iterator[None]:
-    """Hold the lock on ``path`` (made if need be); a killed process lets go of it.
+    """Hold the lock on ``path`` (created if missing); a killed process releases it.
 
     Raises:
         RequestError: with ``refusal``, if another process holds it.
@@ -150,7 +150,7 @@ def locked_file(path: PathLike, refusal: str, shared: bool = False) -> Iterator[
 
 
 def sha256_of_file(path: PathLike) -> str:
-    """The sha256 of the file's bytes, 64 hex digits."""
+    """Return the sha256 of the file's bytes, 64 hex digits."""
     with open(path, "rb") as file:
         digest = hashlib.sha256()
         while block := file.read(1 << 20):
@@ -159,5 +159,5 @@ def sha256_of_file(path: PathLike) -> str:
 
 
 def sha256_of_lines(lines: Iterable[object]) -> str:
-    """The sha256 of the lines, each ended by a line feed, in UTF-8: 64 hex digits."""
+    """Return the sha256 of the lines, each ended by a line feed, in UTF-8: 64 hex digits."""
     return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()

@@ -1,9 +1,9 @@
-"""Which libjpeg decodes the images: Pillow's, which uses the processor's vector instructions.
+"""The libjpeg that decodes images: Pillow's, which uses the processor's vector instructions.
 
-MindSpore 2.10's wheel for x86-64 holds a libjpeg-turbo that was built without them. Pillow's wheel
-holds one with them, of the same interface (version 62), which gives the same pixels to the bit in
-less time (``python -m benchmarks feed`` shows it). Loaded before MindSpore with its symbols global,
-it is the one that MindSpore's own calls find. On other processors it was not tried.
+MindSpore 2.10's wheel for x86-64 contains a libjpeg-turbo that was built without them. Pillow's
+wheel contains one with them and the same interface (version 62), which gives exactly the same
+pixels in less time (``python -m benchmarks feed`` shows it). Loaded before MindSpore with global
+symbols, it serves MindSpore's own calls. It was not tried on other processors.
 """
 
 import ctypes
@@ -16,10 +16,10 @@ INTERFACE = ".so.62."  # in the file's name; MindSpore was built for this one
 
 
 def prefer_pillows_libjpeg() -> Optional[str]:
-    """Load Pillow's libjpeg for all that comes later; call it before MindSpore is imported.
+    """Load Pillow's libjpeg for all later calls; must run before MindSpore is imported.
 
     Returns:
-        The library's file, or None where Pillow has none of its own (a distribution's package, say)
+        The library's file, or None if Pillow has none of its own (as in a distribution's package)
         or the environment variable JPEG_DECODER is "mindspore": MindSpore's own decodes then.
     """
     if os.environ.get(CHOICE) == "mindspore":

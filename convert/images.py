@@ -26,7 +26,7 @@ class BadImage(Exception):
 
 @dataclass(frozen=True)
 class ImageChecks:
-    """How images are checked, and what is stored of the large ones."""
+    """How images are checked, and whether large ones are shrunk."""
 
     decode: bool = True  # every pixel; otherwise only the header and the end marker are read
     short_side: Optional[int] = None  # pixels; images with a longer one are shrunk to it

@@ -37,7 +37,7 @@ def verify(folder: Path, deep: bool = False, workers: int = 1) -> Manifest:
 
 def damaged_shards(folder: Path, manifest: Manifest, workers: int) -> dict[int, list[str]]:
     """Return what is wrong with each damaged shard, by its index, in ascending order."""
-    # Threads: hashing leaves the GIL.
+    # Threads are enough, since hashing releases the GIL.
     checks = Parallel(n_jobs=workers, prefer="threads", return_as="generator")(
         delayed(_file_faults)(folder, shard) for shard in manifest.shards)
     damaged = {}
@@ -51,8 +51,8 @@ def damaged_shards(folder: Path, manifest: Manifest, workers: int) -> dict[int, 
 
 def _unexpected_files(folder: Path, manifest: Manifest) -> List[str]:
     expected = {name for shard in manifest.shards for name in (shard.file, shard.index_file)}
-    there = {path.name for path in folder.glob("*.mindrecord*")}
-    return [f"{name} is not in the manifest (remove it)" for name in sorted(there - expected)]
+    found = {path.name for path in folder.glob("*.mindrecord*")}
+    return [f"{name} is not in the manifest (remove it)" for name in sorted(found - expected)]
 
 
 def _file_faults(folder: Path, shard: Shard) -> List[str]:

@@ -31,7 +31,7 @@ _LOCK = "lock"
 
 @dataclass(frozen=True)
 class ShardReport:
-    """What a finished shard holds. ``bad`` images are not in it."""
+    """The contents of a finished shard; ``bad`` images are not in it."""
 
     shard: Shard
     image_bytes: int

@@ -1,8 +1,8 @@
 """Writing a large new file past the page cache, in a thread, while the next part is being made.
 
-A shard is not read soon. In the page cache it would push the source out of memory, be copied once
-more, and, where a hypervisor lends the memory, make it hand over new pages all the time, which
-here cost more than the writing itself.
+A shard is not read again soon. In the page cache it would displace the source, be copied once more,
+and, on a virtual machine, make the hypervisor hand over new memory all the time, which costs more
+than the writing itself (``python -m benchmarks convert`` has both rows).
 """
 
 import errno
@@ -16,7 +16,7 @@ from typing import Any, List, Optional
 PIECE_BYTES = 4 << 20
 BUFFERS = 2  # one is filled while the other one is written
 
-# What O_DIRECT asks of places, sizes and memory: a page of memory is enough for any disk.
+# What O_DIRECT requires of offsets, sizes and memory: a page of memory is enough for any disk.
 ALIGNMENT = mmap.PAGESIZE
 NOT_DIRECT = (errno.EINVAL, errno.EOPNOTSUPP)  # the answers of file systems without it
 
@@ -28,16 +28,16 @@ class DirectFile:
     ``direct`` is false, the file is written through the page cache, as any other.
 
     Args:
-        begin: where the first byte goes, in bytes, a multiple of ALIGNMENT as every place here.
-        digest: a hashlib object that is fed all bytes from there on, a gap as zeros.
+        begin: offset of the first byte, a multiple of ALIGNMENT like every offset here.
+        digest: a hashlib object that gets all bytes from there on, gaps as zeros.
 
     Raises:
-        OSError: from any method, also for what an earlier call began to write.
+        OSError: from any method, also for what an earlier call started to write.
     """
 
     def __init__(self, path: Path, begin: int, digest: Any, direct: bool = True) -> None:
         if begin % ALIGNMENT:
-            raise ValueError(f"a file begun at {begin}, which is no multiple of {ALIGNMENT}")
+            raise ValueError(f"offset {begin} is not a multiple of {ALIGNMENT}")
         self._digest = digest
         self._buffers = [mmap.mmap(-1, PIECE_BYTES) for _ in range(BUFFERS)]
         self._writing: List[Optional[Future]] = [None] * BUFFERS
@@ -64,7 +64,7 @@ class DirectFile:
         self._begin = begin
 
     def finish(self, head: bytes) -> None:
-        """Write ``head`` at the file's own begin, undigested, and wait for all that was begun."""
+        """Write ``head`` at offset 0, undigested, and wait for everything to be written."""
         self._hand_over()
         size = self._begin
         for writing in filter(None, self._writing):
@@ -73,7 +73,7 @@ class DirectFile:
         os.ftruncate(self._descriptor, size)
 
     def close(self) -> None:
-        """Let go of the file, finished or not."""
+        """Close the file, finished or not."""
         self._thread.shutdown(cancel_futures=True)
         if self._descriptor >= 0:
             os.close(self._descriptor)
@@ -107,7 +107,7 @@ class DirectFile:
                 left, begin = left[written:], begin + written
 
     def _leave_direct(self) -> bool:
-        """Write as usual from now on; False if that is how it was."""
+        """Use the page cache from now on; return False if it was used already."""
         flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL)
         fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags & ~os.O_DIRECT)
         return bool(flags & os.O_DIRECT)

@@ -1,10 +1,10 @@
-"""Where the rows of a MindRecord file lie: its pages, its header, and the rows of its index.
+"""The layout of a MindRecord file: its pages, its header, and the rows of its index.
 
-Format 3.0, laid out as MindSpore's ``FileWriter`` does it for all rows in one call. A data file is
-a header (8 bytes of length, then JSON, in a fixed room) and pages of one fixed room each. Blob
-pages hold the images, each behind 8 bytes of length; the rows of one blob page are a row group.
-Raw pages, behind all blob pages, hold the other fields of whole row groups, as msgpack, each behind
-8 bytes of length. The index is a SQLite file with the place of each row and its indexed fields.
+Format 3.0, as MindSpore's ``FileWriter`` lays it out when it gets all rows in one call. A data file
+is a header (8 bytes of length, then JSON, in a fixed space) and pages of one fixed size. Blob pages
+hold the images, each after 8 bytes of length; the rows of one blob page are a row group. Raw pages,
+after all blob pages, hold the other fields of whole row groups, as msgpack, each after 8 bytes of
+length. The index is a SQLite file with the place of each row and its indexed fields.
 (MindSpore: mindspore/ccsrc/minddata/mindrecord/io/shard_writer.cc, shard_index_generator.cc.)
 """
 
@@ -21,12 +21,12 @@ LENGTH_BYTES = 8  # before the header, a blob and a raw row; little endian
 
 @dataclass(frozen=True)
 class RecordFormat:
-    """What a row holds and how much room the file's parts have."""
+    """The fields of a row, and the sizes of the file's parts."""
 
     schema: Dict[str, Dict[str, str]]  # field -> {"type": "bytes"|"string"|"int32"}, one is bytes
     description: str
     indexed: Tuple[str, ...]  # fields that MindSpore can pick rows by
-    name_field: str  # that tells people which row it is
+    name_field: str  # names the row in errors
     header_bytes: int  # about 200 bytes a page are needed
     page_bytes: int  # the largest row must fit in
 
@@ -45,7 +45,7 @@ class _Group:
     raw_bytes: int
 
     def has_room(self, blob_bytes: int, raw_bytes: int, page_bytes: int) -> bool:
-        """Whether a row of these sizes fits behind the others in both kinds of page."""
+        """Return whether a row of these sizes still fits into both kinds of page."""
         return (self.blob_bytes + blob_bytes <= page_bytes
                 and self.raw_bytes + raw_bytes <= page_bytes)
 
@@ -60,10 +60,10 @@ class RawPage(NamedTuple):
 
 
 class RecordLayout:
-    """Grows row by row; what it tells is right for the rows so far.
+    """The layout of the rows added so far.
 
     Args:
-        file_name: of the data file, which header and index hold.
+        file_name: name of the data file, which header and index contain.
     """
 
     def __init__(self, file_name: str, form: RecordFormat) -> None:
@@ -79,7 +79,7 @@ class RecordLayout:
         return len(self._groups)
 
     def add(self, blob_bytes: int, fields: Dict[str, Any]) -> bool:
-        """Add a row by its blob's size and its other fields; True if it begins a blob page.
+        """Add a row by its blob's size and its other fields; True if it starts a blob page.
 
         Raises:
             ValueError: the row does not fit in a page.
@@ -119,7 +119,7 @@ class RecordLayout:
             page_id, type_id = page_id + 1, page_id + 1
 
     def header(self) -> bytes:
-        """With its length, without the zeros up to the first page."""
+        """Return the header with its length, without the zeros up to the first page."""
         form = self._form
         pages = [_page(number, number, "BLOB_DATA", group.blob_bytes, {0: 0}, group.start_row,
                        group.end_row) for number, group in enumerate(self._groups)]
@@ -136,8 +136,8 @@ class RecordLayout:
         return length_of(header) + header
 
     def index_rows(self) -> Iterator[Tuple[int, ...]]:
-        """Of table INDEXES: row, raw page and place, group, blob page and place, then for each
-        indexed field a 0 and its value."""
+        """Yield the rows of table INDEXES: row, raw page and offsets, group, blob page and offsets,
+        then a 0 and the value of each indexed field."""
         for page in self.raw_pages():
             for number, raw_end in page.groups.items():
                 group, blob_end = self._groups[number], 0

@@ -1,8 +1,8 @@
 """Writing one MindRecord file and its index from front to back.
 
-Written here and not by MindSpore's ``FileWriter``, whose bytes it makes (tests/convert/
-test_record_writer.py compares them): that one copies each image several times and costs every
-worker a second of import (``python -m benchmarks convert``).
+It writes the bytes that MindSpore's ``FileWriter`` would (tests/convert/mindrecord/test_writer.py
+compares them), because that one copies each image several times and costs every worker a second of
+import (``python -m benchmarks convert`` times both).
 """
 
 import contextlib
@@ -35,9 +35,9 @@ CREATE TABLE INDEXES(\
 _CREATE_NAME = "CREATE TABLE SHARD_NAME(NAME TEXT NOT NULL)"
 
 # So that the index has the same bytes whichever SQLite Python comes with and however it was
-# compiled: what its builds choose differently is set (secure_delete: whether moved rows leave their
-# bytes behind), and "version-valid-for" with the library's version is zeroed, as before SQLite 3.7;
-# readers then take the size from the file (sqlite.org/fileformat.html, 1.3.7 and 1.3.14).
+# compiled: what its builds choose differently is set (secure_delete: whether the bytes of moved
+# rows are erased), and "version-valid-for" with the library's version is zeroed, as before SQLite
+# 3.7; readers then take the size from the file (sqlite.org/fileformat.html, 1.3.7 and 1.3.14).
 _SAME_EVERYWHERE = ("page_size = 4096", "encoding = 'UTF-8'", "auto_vacuum = NONE",
                     "secure_delete = ON")
 _SQLITE_VERSION_AT, _SQLITE_VERSION_BYTES = 92, 8
@@ -69,9 +69,9 @@ class RecordWriter:
     """Writes ``data_file``, which must not exist, and ``<data_file>.db``.
 
     Args:
-        expected_header: of the layout that the rows will have if they come as planned. It stands
-            first in the file: known in advance, it lets the digest be taken from the pages while
-            they are in memory. After rows that come otherwise the file is read again, from disk.
+        expected_header: header of the file if the rows come as planned. It is the beginning of the
+            file: known in advance, it allows the digest to be taken from the pages while they are
+            in memory. If the rows turn out otherwise, the file is read again from disk.
     """
 
     def __init__(self, data_file: Path, form: RecordFormat, expected_header: bytes) -> None:
@@ -88,7 +88,7 @@ class RecordWriter:
         """Add a row with all fields of the schema.
 
         Raises:
-            RequestError: the row is larger than a page, or the disk does not take it.
+            RequestError: the row is larger than a page, or the disk refuses it.
         """
         blob = row[self._form.blob_field]
         try:
@@ -107,7 +107,7 @@ class RecordWriter:
         """Write what is left, the header and the index.
 
         Raises:
-            RequestError: the disk does not take it, or there are too many pages for the header.
+            RequestError: the disk refuses it, or there are too many pages for the header.
         """
         header = self._layout.header()
         self._check_room(header)
@@ -121,7 +121,7 @@ class RecordWriter:
                            else sha256_of_file(self._path))
 
     def close(self) -> None:
-        """Let go of the file, finished or not."""
+        """Close the file, finished or not."""
         with naming_file(self._path):
             self._file.close()
 
@@ -157,7 +157,7 @@ def _write_index(data_file: Path, form: RecordFormat, layout: RecordLayout) -> i
 
 @contextlib.contextmanager
 def naming_file(data_file: Path) -> Iterator[None]:
-    """Neither a full disk's OSError nor SQLite's error tells which file it was."""
+    """Name the file in errors: neither a full disk's OSError nor SQLite's error does."""
     try:
         yield
     except (OSError, sqlite3.Error) as error:

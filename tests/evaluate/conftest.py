@@ -54,10 +54,10 @@ def encode_image(image: Image.Image, image_format: str = "JPEG", **options) -> b
 def cut_one_by_one(image: Image.Image, protocol: Protocol) -> np.ndarray:
     """The obvious way, each crop on its own: uint8 (crops, S, S, 3)."""
     views = []
+    resized = {scale: image.resize([round(side * scale / min(image.size)) for side in image.size],
+                                   Image.Resampling.BICUBIC) for scale in protocol.scales}
     for scale, box, mirrored in crop_boxes(protocol, *image.size):
-        share = scale / min(image.size)
-        view = image.resize([round(side * share) for side in image.size],
-                            Image.Resampling.BICUBIC).crop(box)
+        view = resized[scale].crop(box)
         if view.width != protocol.image_size:
             view = view.resize((protocol.image_size,) * 2, Image.Resampling.BICUBIC)
         if mirrored:

@@ -26,6 +26,8 @@ def test_a_result_folder_is_written_and_its_table_printed(
     assert result["device"] == "CPU" and result["versions"]["mindspore"] == mindspore.__version__
     assert (result["crops"], result["records_sha256"]) == (12, records.sha256)
     assert (result["sets"]["full"]["images"], result["sets"]["filtered"]["images"]) == (7, 5)
+    assert result["has_blacklist"] and not result["is_ilsvrc"]
+    assert result["blacklist_sha256"] == records.manifest.blacklist.sha256
     assert (tmp_path / "out" / "result.md").read_text() in printed
     assert str(tmp_path / "out" / "predictions.npz") in printed
     # The statistics of the checkpoint are what the network is fed with.

@@ -12,7 +12,7 @@ def image(source):
 
 
 @pytest.mark.parametrize("crops", [1, 144])
-def test_a_image_gets_the_classes_and_shares_that_its_record_gets(
+def test_an_image_gets_the_classes_and_shares_that_its_record_gets(
         call, options, records, checkpoint, image, tmp_path, crops):
     assert call(*options(records, checkpoint, tmp_path / "out", {"crops": crops}))[0] == 0
     predictions = load_predictions(tmp_path / "out" / "predictions.npz")

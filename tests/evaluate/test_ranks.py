@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,14 +16,21 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE.parents[1]),
                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return probe.getsockname()[1]
+
+
 def test_two_ranks_resume_from_one_ranks_parts_and_end_with_the_same_bits(
         call, words, interrupted, tmp_path):
     """Four groups: of the images 1 and 2, which are in ``interrupted``, ... and of image 7."""
     assert call(*words("one"))[0] == 0
-    done = subprocess.run(["msrun", "--worker_num=2", "--local_worker_num=2", "--join=True",
-                           f"--log_dir={tmp_path / 'log'}", "python", HERE / "stand_in.py",
-                           *map(str, words("out"))], env=ENVIRONMENT, cwd=HERE.parents[1],
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        ["msrun", "--worker_num=2", "--local_worker_num=2", "--join=True",
+         f"--master_port={free_port()}", f"--log_dir={tmp_path / 'log'}", "python",
+         HERE / "stand_in.py", *map(str, words("out"))],
+        env=ENVIRONMENT, cwd=HERE.parents[1], capture_output=True, text=True)
     logs = [(tmp_path / "log" / f"worker_{rank}.log").read_text() for rank in (0, 1)]
     assert done.returncode == 0, logs
     assert "2/2" in logs[0] and "3/3" in logs[1]  # images left to each rank

@@ -28,6 +28,7 @@ def test_a_killed_evaluation_resumes_and_ends_with_the_same_bits(call, words, st
     assert len(before) == 2 and min(before) > 0
     code, printed, _ = call(*words("killed"))
     assert code == 0 and "4 of 7 images are in" in printed
+    assert "label_rank" in sets_and_arrays(tmp_path / "killed")[1]  # --curve was asked for
     assert sets_and_arrays(tmp_path / "killed") == sets_and_arrays(tmp_path / "whole")
     assert not parts.exists()
     speed = json.loads((tmp_path / "killed" / "result.json").read_text())["speed"]
@@ -37,9 +38,16 @@ def test_a_killed_evaluation_resumes_and_ends_with_the_same_bits(call, words, st
 
 
 def test_an_interrupted_evaluation_keeps_what_was_finished(call, words, interrupted, tmp_path):
+    part, = interrupted.glob("rows-*")
+    with np.load(part) as arrays:  # as if these two images had taken 1,000 s, half without data
+        np.savez(part, **{**arrays, "times": np.array([1000.0, 500.0])})
     code, printed, _ = call(*words("out"))
     assert code == 0 and "2 of 7 images are in" in printed
     assert not interrupted.exists()
+    speed = json.loads((tmp_path / "out" / "result.json").read_text())["speed"]
+    assert speed["seconds_of_all_ranks"] == pytest.approx(1000, abs=20)
+    assert speed["images_per_second_per_rank"] == pytest.approx(0.007, rel=0.02)
+    assert speed["waiting_for_data"] == pytest.approx(0.5, rel=0.02)
 
 
 @pytest.mark.parametrize("change, said", [
@@ -94,3 +102,13 @@ def test_parts_of_other_records_are_refused_and_kept(call, words, source, conver
     code, _, errors = call(*words("out", records=other.folder))
     assert code == 2 and "records_sha256" in errors[0]
     assert saved_rows(interrupted) == [range(0, 2)]
+
+
+def test_merged_rows_are_compared_with_the_manifest(call, words, interrupted, tmp_path):
+    """A label that changed in a finished part is noticed before a result is written."""
+    part, = interrupted.glob("rows-*")
+    with np.load(part) as arrays:
+        np.savez(part, **{**arrays, "label": (arrays["label"] + 1) % 3})
+    code, _, errors = call(*words("out"))
+    assert code == 2 and "ids, labels or blacklist flags" in errors[0]
+    assert not (tmp_path / "out" / "result.json").exists()

@@ -93,7 +93,7 @@ def test_an_error_amid_writing_stops_it(tmp_path, monkeypatch):
 
 
 def test_a_place_that_no_disk_takes_directly_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="no multiple"):
+    with pytest.raises(ValueError, match="not a multiple"):
         DirectFile(tmp_path / "a", 100, hashlib.sha256())
     assert not (tmp_path / "a").exists()
 
