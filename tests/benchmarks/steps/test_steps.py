@@ -136,7 +136,7 @@ def test_the_table_has_means_spreads_and_ratios_and_no_number_for_sink_mode(tmp_
     assert os.listdir(tmp_path) == []
 
 
-def test_the_trainer_is_set_against_the_bare_loop(tmp_path, monkeypatch):
+def test_the_trainer_is_compared_with_the_bare_loop(tmp_path, monkeypatch):
     bare, fed = iter([0.2, 0.4, 0.3]), iter([0.306, 0.5, 0.1])
     monkeypatch.setattr(steps, "_bare_loop", lambda *_: [Epoch(next(bare), 0, None)])
     monkeypatch.setattr(steps, "run_training", lambda *_: [Epoch(next(fed), 0.4, 0.02)])
@@ -160,6 +160,8 @@ def test_sizes_follow_from_the_device_unless_given(tmp_path):
     assert sizes(given) == {**DEFAULTS[TABLE, "CPU"], "cards": (4,), "batch_size": (6,),
                             "epochs": 5}
     assert given.workload(4).images_per_step == 24 and given.images_needed == 240
+    several = asked(tmp_path, "--cards", "1", "4", "2", "--batch-size", "8", "6", "9")
+    assert several.images_needed == 10 * 4 * 6
 
 
 @pytest.mark.parametrize("flags, message", [
@@ -203,7 +205,7 @@ def calls(tmp_path, monkeypatch) -> Path:
     return tmp_path / "calls"
 
 
-def test_the_whole_way_from_the_command_to_the_figures(calls, tmp_path, monkeypatch, capsys):
+def test_from_the_command_to_the_figures(calls, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [
         "benchmarks", "steps", "--rows", "trainer", "--device", "CPU", "--repeats", "1",
         "--epochs", "2", "--steps-per-epoch", "3", "--batch-size", "4",
