@@ -24,7 +24,7 @@ def make_class_folders(root: Path, images: int, seed: int = 0) -> None:
     """
     if root.exists():
         raise RequestError(f"{root} is left from an interrupted run: remove it")
-    encoded = [_encode(np.random.default_rng([seed, k])) for k in range(DISTINCT)]
+    encoded = [_encode(np.random.default_rng([seed, k])) for k in range(min(DISTINCT, images))]
     with progress_bar(images, "make images", "images") as bar:
         for k in range(images):
             folder = root / "train" / f"n{k // IMAGES_PER_CLASS:08d}"

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List
 
-from benchmarks.conversion.decoders import DECODERS, OURS
-from benchmarks.conversion.packers import PEERS
+from benchmarks.conversion.peers import DECODERS, OURS, PEERS
 from benchmarks.synthetic import make_class_folders
 from benchmarks.table import describe_machine
 from benchmarks.timing import in_turns, run_process, timed
@@ -89,9 +88,9 @@ def _rows(source: Path, out: Path, workers: int) -> Dict[str, Callable[[], objec
         run_process(sys.executable, "-c", _IMAGENET_TO_MR, source / "labels.txt", train,
                     out / "train.mindrecord", 8)
 
-    def module(name: str, *arguments: object) -> Callable[[], object]:
-        return lambda: run_process(sys.executable, "-m", f"benchmarks.conversion.{name}",
-                                   *arguments)
+    def peer(name: str, *arguments: object) -> Callable[[], object]:
+        return lambda: run_process(sys.executable, "-m", "benchmarks.conversion.peers", name,
+                                   train, *arguments)
 
     return {
         "cp -r": lambda: run_process("cp", "-r", train, out),
@@ -100,8 +99,8 @@ def _rows(source: Path, out: Path, workers: int) -> Dict[str, Callable[[], objec
         HEADER: ours("header"),
         PAGE_CACHE: ours("header", {"SHARD_WRITING": "page-cache"}),
         DECODE: ours("decode"),
-        **{name: module("decoders", name, train, workers) for name in DECODERS},
-        **{name: module("packers", name, train, out) for name, (package, _) in PEERS.items()
+        **{name: peer(name, workers) for name in DECODERS},
+        **{name: peer(name, out) for name, (package, _) in PEERS.items()
            if importlib.util.find_spec(package)},
     }
 

@@ -55,7 +55,7 @@ def _ours(shuffle: str) -> Callable[[FeedJob], Iterator[Any]]:
 
 
 def _images(batches: Any) -> Iterator[Any]:
-    for images, _ in batches.create_tuple_iterator(num_epochs=1):  # tensors, as a step takes them
+    for images, _ in batches.create_tuple_iterator(num_epochs=1):  # tensors, as the trainer takes
         yield images
 
 

@@ -2,8 +2,11 @@
 
 import json
 import re
+from pathlib import Path
 
-from benchmarks.table import render, write_table
+import pytest
+
+from benchmarks.table import describe_machine, write_table
 from common.forms import SpeedRow, SpeedTable
 
 TABLE = SpeedTable("Copying", 600, "images", [SpeedRow("cp", [2.0, 1.0, 9.0]),
@@ -12,27 +15,53 @@ TABLE = SpeedTable("Copying", 600, "images", [SpeedRow("cp", [2.0, 1.0, 9.0]),
                    {"cores": 2}, {"repeats": 3})
 
 
-def test_medians_rates_and_ratios_stand_in_the_page(tmp_path):
-    page = write_table(TABLE, tmp_path)
-    assert (tmp_path / "speed.md").read_text() == page
-    page = re.sub(" +", " ", page)  # without the spaces that line the columns up
+def page_of(table: SpeedTable, folder: Path) -> str:
+    """The page without the spaces that line the columns up."""
+    page = write_table(table, folder)
+    assert (folder / "speed.md").read_text() == page
+    return re.sub(" +", " ", page)
+
+
+def test_medians_rates_and_ratios_are_in_the_page_and_in_the_json(tmp_path):
+    page = page_of(TABLE, tmp_path / "new")
     assert "| cp | 2.0 | 1.0–9.0 | 300 | 1.00 | |" in page
     assert "| ours | 4.0 | 4.0–4.0 | 150 | 2.00 | |" in page
     assert "| Ascend | – | – | – | – | needs an Ascend card |" in page
-
-
-def test_the_json_holds_every_repeat(tmp_path):
-    write_table(TABLE, tmp_path)
-    fields = json.loads((tmp_path / "speed.json").read_text())
+    assert "time, x first row" in page and "Settings: repeats 3; 600 images.\n" in page
+    fields = json.loads((tmp_path / "new" / "speed.json").read_text())
     assert fields["rows"][0]["seconds"] == [2.0, 1.0, 9.0] and fields["machine"] == {"cores": 2}
+    assert [[row[name] for name in ("average_seconds", "items_per_second", "ratio_to_first")]
+            for row in fields["rows"]] == [[2.0, 300.0, 1.0], [4.0, 150.0, 2.0], [None] * 3]
 
 
-def test_sections_have_ratios_of_their_own_and_the_closing_lines_follow():
+@pytest.mark.parametrize("ratio, warm_ratio, cold_ratio", [
+    ("rate", "2.00", "0.25"), ("time", "0.50", "4.00")])
+def test_ratios_are_of_times_or_of_rates_to_the_first_row_of_a_section(
+        ratio, warm_ratio, cold_ratio, tmp_path):
     rows = [SpeedRow("theirs", [2.0], section="warm"), SpeedRow("ours", [1.0], section="warm"),
-            SpeedRow("theirs", [8.0], section="cold"), SpeedRow("ours", [2.0], section="cold")]
-    table = SpeedTable("Feed", 10, "images", rows, {}, {}, "rate", ["enough for 3 cards"])
-    page = re.sub(" +", " ", render(table.with_figures()))
-    warm, cold = page.split("## cold")
-    assert "rate, x first row" in page and "- enough for 3 cards" in page
-    assert "| ours | 1.0 | 1.0–1.0 | 10.0 | 2.00 |" in warm.split("## warm")[1]
-    assert "| ours | 2.0 | 2.0–2.0 | 5.0 | 4.00 |" in cold
+            SpeedRow("theirs", [2.0], section="cold"), SpeedRow("ours", [8.0], section="cold")]
+    table = SpeedTable("Feed", 10, "images", rows, {}, {}, ratio, ["enough for 3 cards"])
+    warm, cold = page_of(table, tmp_path).split("## cold")
+    assert f"{ratio}, x first row" in warm and "\n- enough for 3 cards\n" in cold
+    assert f"| ours | 1.0 | 1.0–1.0 | 10.0 | {warm_ratio} |" in warm.split("## warm")[1]
+    assert f"| ours | 8.0 | 8.0–8.0 | 1.2 | {cold_ratio} |" in cold
+
+
+def test_without_a_first_row_there_is_no_ratio_and_steps_are_in_ms(tmp_path):
+    rows = [SpeedRow("theirs", [], "missing", items=4), SpeedRow("ours", [0.1, 0.2, 0.6], items=30)]
+    table = SpeedTable("Steps", None, "images", rows, {}, {}, average="mean", per_step=True)
+    page = page_of(table, tmp_path)
+    assert "| row | ms/step (mean) |" in page and "Settings: .\n" in page
+    assert "| ours | 300.0 | 100.0–600.0 | 100 | – | |" in page
+
+
+def test_the_machine_is_what_figures_depend_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.table.available_cores", lambda: 1234)
+    about = describe_machine(tmp_path, "Ascend")
+    assert list(about) == ["processor", "cores", "memory_gib", "disk", "file_system", "device",
+                           "python", "mindspore"]
+    assert about["device"] == "Ascend" and about["cores"] == 1234 and all(about.values())
+    memory = int(re.search(r"MemTotal: +(\d+)", Path("/proc/meminfo").read_text())[1]) / 2 ** 20
+    assert about["memory_gib"] == pytest.approx(memory, abs=1)
+    assert describe_machine(Path("/proc"))["disk"] == "no block device"
+    assert describe_machine(Path("/proc"))["file_system"] == "proc"

@@ -3,12 +3,14 @@
 import contextlib
 import math
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from benchmarks.feed import job as feed_job
 from benchmarks.feed import measure as feeds
+from benchmarks.feed import mixing
 from benchmarks.feed.job import FeedJob, steady_seconds
 from benchmarks.feed.measure import (COLD, SLOW, WARM, FeedRequest, FeedSection, benchmark_feeds,
                                      cores_needed)
@@ -33,8 +35,16 @@ def request(tmp_path, **values):
 def test_every_mindspore_row_is_timed_and_nothing_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr(feeds, "PEER_FEEDS", {})
     monkeypatch.setattr(feeds, "_why_no_cold_cache", lambda: "not asked for")
+    jobs, run_row = [], feeds.run_row
+    monkeypatch.setattr(feeds, "run_row", lambda job: jobs.append(job) or run_row(job))
+    recipes, mix_of_feed = [], mixing.mix_of_feed
+    monkeypatch.setattr(mixing, "mix_of_feed", lambda records, recipe: (
+        recipes.append((recipe.shuffle, recipe.batch_size)) or mix_of_feed(records, recipe)))
     table = benchmark_feeds(request(tmp_path))
-    assert table.items == 32 and os.listdir(tmp_path) == []
+    assert recipes == [("global", 16), ("shard", 16)]
+    assert jobs[0] == FeedJob(SEED, str(tmp_path / "work" / "data"), batch_size=16, image_size=75,
+                              min_area=0.08, max_aspect=4 / 3, workers=1, images=64, skip=1)
+    assert (table.items, table.ratio) == (32, "rate") and os.listdir(tmp_path) == []
     assert [(row.section, row.name) for row in table.rows] == [
         (section, name) for section in (WARM, COLD, SLOW) for name in MINDSPORE_FEEDS]
     for row in table.rows:
@@ -82,6 +92,26 @@ def test_without_root_or_fuse_rows_say_why(tmp_path, monkeypatch):
         raise NoMount("no FUSE")
     monkeypatch.setattr(feeds, "slow_mount", no_mount)
     assert feeds._why_no_mount(tmp_path) == "no FUSE"
+
+
+def test_a_section_prepares_each_run_and_a_cold_one_drops_the_caches(tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"x")
+    monkeypatch.setattr(feeds, "DROP_CACHES", tmp_path / "drop_caches")
+    seen = []
+
+    @contextlib.contextmanager
+    def reading(job):
+        with feeds._cold(job) as prepared:
+            seen.append((job.row, (tmp_path / "drop_caches").read_text()))
+            yield replace(prepared, data="elsewhere")
+        (tmp_path / "drop_caches").unlink()
+    seconds = iter([1.0, 10.0, 2.0, 20.0])
+    monkeypatch.setattr(feeds, "run_row", lambda job: (seen.append(job.data), next(seconds))[1])
+    section = FeedSection("any", [OURS, SEED], reading)
+    rows = feeds._time_section(section, replace(JOB, data=str(tmp_path)), 2)
+    assert seen == 2 * [(OURS, "3"), "elsewhere", (SEED, "3"), "elsewhere"]
+    assert [(row.name, row.seconds, row.section) for row in rows] == [
+        (OURS, [1.0, 2.0], "any"), (SEED, [10.0, 20.0], "any")]
 
 
 def test_the_cores_that_feed_eight_cards():

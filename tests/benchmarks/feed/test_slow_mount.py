@@ -1,4 +1,4 @@
-"""The simulated object store shows the folder as it is, and waits as it was told to."""
+"""The simulated object store shows the folder as it is, and waits as long as requested."""
 
 import os
 
@@ -45,7 +45,7 @@ def test_the_mount_equals_its_source_and_is_read_only(root, tmp_path):
     assert not (tmp_path / "slow").exists()
 
 
-def test_where_there_is_no_fuse_the_reason_is_told(root, tmp_path, monkeypatch):
+def test_without_fuse_the_reason_is_reported(root, tmp_path, monkeypatch):
     monkeypatch.setattr(module.os, "access", lambda path, mode: path != "/dev/fuse")
     with pytest.raises(NoMount, match="/dev/fuse"), slow_mount(root, tmp_path / "slow", 0, 0):
         pass

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import __main__ as command
 from benchmarks.__main__ import main
+from benchmarks.steps import bare_loop
 from benchmarks.steps import step_table as steps
 from benchmarks.steps.devices import Target, find_device
 from benchmarks.steps.request import DEFAULTS, TABLE, TRAINER, StepsPlan, StepsRequest, plan_steps
@@ -20,7 +22,7 @@ from benchmarks.steps.training_runs import (Epoch, Workload, command_of, measure
                                             run_training, train_flags)
 from benchmarks.table import render
 from common.cli import ArgumentParser, CheckFailed, RequestError
-from common.forms import HistoryLine
+from common.forms import HistoryLine, SpeedTable
 from common.options import add_options, from_arguments
 from train.options import parse
 
@@ -57,6 +59,8 @@ def test_the_warm_up_is_dropped_and_the_checkpoint_is_shared_out_to_the_steps():
     second, third = measured_epochs(history, WORKLOAD)
     assert second == pytest.approx(Epoch(0.5, 0.5 + 0.2, 0.25))
     assert third[:2] == pytest.approx((0.7, 0.7 + 0.3)) and third.waiting is None
+    last, = measured_epochs(history, replace(WORKLOAD, warmup_epochs=2, epochs=1))
+    assert last == third
 
 
 @pytest.mark.parametrize("epochs", [(1, 2), (1, 2, 2), (1, 2, 3, 4)])
@@ -111,6 +115,7 @@ def test_the_table_has_means_spreads_and_ratios_and_no_number_for_sink_mode(tmp_
 
     def made_up(workload, flags, work, environment):
         turns.append((workload.cards, "--images" in flags))
+        assert environment == ({"JPEG_DECODER": "mindspore"} if "host" in flags else {})
         seconds = 0.4 if "--images" in flags else 0.2
         return [Epoch(each, 2 * each, 0.1) for each in (seconds, 2 * seconds)]
     monkeypatch.setattr(steps, "run_training", made_up)
@@ -131,7 +136,7 @@ def test_the_table_has_means_spreads_and_ratios_and_no_number_for_sink_mode(tmp_
     assert os.listdir(tmp_path) == []
 
 
-def test_the_trainer_is_set_against_the_bare_loop(tmp_path, monkeypatch):
+def test_the_trainer_is_compared_with_the_bare_loop(tmp_path, monkeypatch):
     bare, fed = iter([0.2, 0.4, 0.3]), iter([0.306, 0.5, 0.1])
     monkeypatch.setattr(steps, "_bare_loop", lambda *_: [Epoch(next(bare), 0, None)])
     monkeypatch.setattr(steps, "run_training", lambda *_: [Epoch(next(fed), 0.4, 0.02)])
@@ -155,6 +160,8 @@ def test_sizes_follow_from_the_device_unless_given(tmp_path):
     assert sizes(given) == {**DEFAULTS[TABLE, "CPU"], "cards": (4,), "batch_size": (6,),
                             "epochs": 5}
     assert given.workload(4).images_per_step == 24 and given.images_needed == 240
+    several = asked(tmp_path, "--cards", "1", "4", "2", "--batch-size", "8", "6", "9")
+    assert several.images_needed == 10 * 4 * 6
 
 
 @pytest.mark.parametrize("flags, message", [
@@ -198,7 +205,7 @@ def calls(tmp_path, monkeypatch) -> Path:
     return tmp_path / "calls"
 
 
-def test_the_whole_way_from_the_command_to_the_figures(calls, tmp_path, monkeypatch, capsys):
+def test_from_the_command_to_the_figures(calls, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [
         "benchmarks", "steps", "--rows", "trainer", "--device", "CPU", "--repeats", "1",
         "--epochs", "2", "--steps-per-epoch", "3", "--batch-size", "4",
@@ -213,6 +220,42 @@ def test_the_whole_way_from_the_command_to_the_figures(calls, tmp_path, monkeypa
     assert min(bare) > 0 and all(whole > alone > 0 for whole, alone in zip(saving, fed))
     assert fields["machine"]["device"] == "CPU" and fields["machine"]["mindspore"]
     assert capsys.readouterr().out.strip() == (tmp_path / "out" / "speed.md").read_text().strip()
+
+
+def test_a_run_gets_its_environment_and_leaves_nothing(monkeypatch, tmp_path):
+    def train(*command, environment):
+        assert environment == {"A": "b"} and command[-2:] == ("--records", "r")
+        folder = Path(command[command.index("--run") + 1])
+        folder.mkdir()
+        (folder / "history.jsonl").write_text("".join(
+            json.dumps(line(epoch, 100 * epoch, 1.0).to_json()) + "\n" for epoch in (1, 2, 3)))
+    monkeypatch.setattr("benchmarks.steps.training_runs.run_process", train)
+    epochs = run_training(WORKLOAD, ["--records", "r"], tmp_path, {"A": "b"})
+    assert [epoch.steps for epoch in epochs] == [0.2, 0.3] and os.listdir(tmp_path) == []
+
+
+def test_the_bare_loop_counts_seconds_per_step_and_fetches_every_loss(monkeypatch):
+    events, now = [], [0.0]
+
+    class Loss:
+        def __float__(self):
+            events.append("loss")
+            now[0] += 1
+            return 0.0
+    monkeypatch.setattr(bare_loop.time, "perf_counter", lambda: now[0])
+    seconds = bare_loop._seconds_per_step(lambda *_: events.append("step") or Loss(), (1, 2), 3)
+    assert seconds == 1.0 and events == ["step", "step", "loss", "step", "loss", "loss"]
+
+
+def test_the_device_and_the_rows_asked_for_are_run(monkeypatch, tmp_path):
+    monkeypatch.setattr(command, "find_device", {"auto": CPU, "Ascend": ASCEND}.get)
+    monkeypatch.setattr(command, "benchmark_steps", lambda plan, rows: SpeedTable(
+        f"{rows} on {plan.target.name}", 1, "images", [], {}, {}))
+    for flags, title in ([["--device", "Ascend", "--rows", "trainer"], "trainer on Ascend"],
+                         [[], "table on CPU"]):
+        monkeypatch.setattr(sys, "argv", ["benchmarks", "steps", "--out", str(tmp_path), *flags])
+        main()
+        assert json.loads((tmp_path / "speed.json").read_text())["title"] == title
 
 
 def test_a_run_that_fails_gives_no_figures(calls, tmp_path):

@@ -5,7 +5,7 @@ import tarfile
 import pytest
 
 from benchmarks.conversion import converters as conversion
-from benchmarks.conversion.packers import PEERS
+from benchmarks.conversion.peers import PEERS
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_peer_stores_every_image_with_its_label(train, tmp_path, name, read):
 
 def test_a_peer_starts_a_new_file_when_one_is_full(train, tmp_path, monkeypatch):
     pytest.importorskip("tfrecord", reason="the bench extra is not installed")
-    monkeypatch.setattr("benchmarks.conversion.packers.SHARD_BYTES", 3)
+    monkeypatch.setattr("benchmarks.conversion.peers.SHARD_BYTES", 3)
     (tmp_path / "out").mkdir()
     assert PEERS["TFRecord"][1](train, tmp_path / "out") == 2
     assert len(list((tmp_path / "out").iterdir())) == 2

@@ -1,17 +1,25 @@
-"""Other tools that pack images into few files, for ``python -m benchmarks convert``.
+"""JPEG decoders alone, and other tools that pack images into few files: rows of ``python -m
+benchmarks convert``, each in a process of its own, so that start-up counts for every row.
 
-``python -m benchmarks.conversion.packers NAME TRAIN OUT`` packs the class folders of TRAIN
-into OUT, in a process of its own, so that start-up counts for every row. Each uses its own defaults
-except for files of 1 GB, as in this project; none checks an image, shuffles, or writes with more
-than one process.
+``python -m benchmarks.conversion.peers NAME TRAIN WORKERS`` decodes the class folders of TRAIN and
+keeps nothing, which bounds ``--check decode``. ``python -m benchmarks.conversion.peers NAME TRAIN
+OUT`` packs them into OUT. Each packer uses its own defaults except for files of 1 GB, as in this
+project; none checks an image, shuffles, or writes with more than one process.
 """
 
+import io
 import sys
 from pathlib import Path
-from typing import Callable, Iterator, NamedTuple
+from typing import Callable, Iterator, List, NamedTuple
 
-from common.cli import CheckFailed
+from joblib import Parallel, delayed
+from PIL import Image
 
+from common.cli import CheckFailed, run_command
+from common.jpeg import prefer_pillows_libjpeg
+from convert.images import ImageChecks, check_image
+
+OURS = "decoder alone: Pillow at 1/8, ours"
 SHARD_BYTES = 1 << 30  # as in this project
 
 
@@ -96,7 +104,7 @@ def pack_array_record(train: Path, out: Path) -> int:
     return stored
 
 
-# SpeedRow -> the module that it needs, of the ``bench`` extra, and what packs.
+# Name of the row: the module that it needs, of the ``bench`` extra, and the function that packs.
 PEERS: dict[str, tuple[str, Callable[[Path, Path], int]]] = {
     "webdataset": ("webdataset", pack_webdataset),
     "TFRecord": ("tfrecord", pack_tfrecord),
@@ -105,14 +113,43 @@ PEERS: dict[str, tuple[str, Callable[[Path, Path], int]]] = {
 }
 
 
+def _decode_with_pillow(data: bytes) -> None:
+    Image.open(io.BytesIO(data)).load()
+
+
+def _decode_with_mindspore(data: bytes) -> None:
+    import numpy as np
+    from mindspore.dataset import vision
+    vision.Decode()(np.frombuffer(data, np.uint8))
+
+
+DECODERS: dict[str, Callable[[bytes], object]] = {
+    OURS: lambda data: check_image(data, ImageChecks()),
+    "decoder alone: Pillow, whole": _decode_with_pillow,
+    "decoder alone: MindSpore": _decode_with_mindspore,
+}
+
+
+def _decode_files(name: str, paths: List[Path]) -> None:
+    prefer_pillows_libjpeg()  # in joblib's worker, which runs no command of its own
+    decode = DECODERS[name]
+    for path in paths:
+        decode(path.read_bytes())
+
+
 def main() -> None:
-    name, train, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    name, train = sys.argv[1], Path(sys.argv[2])
+    paths = sorted(train.glob("*/*"))
+    if name in DECODERS:
+        workers = int(sys.argv[3])
+        Parallel(workers)(delayed(_decode_files)(name, paths[k::workers]) for k in range(workers))
+        return
+    out = Path(sys.argv[3])
     out.mkdir()
     stored = PEERS[name][1](train, out)
-    found = sum(1 for _ in train.glob("*/*"))
-    if stored != found:
-        raise CheckFailed(f"{name} stored {stored} of {found} images")
+    if stored != len(paths):
+        raise CheckFailed(f"{name} stored {stored} of {len(paths)} images")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_command(main))
