@@ -12,7 +12,7 @@ from inceptionv4.options import device_option
 
 
 @dataclass(frozen=True)
-class ShowRequest:
+class ShowCheckpointRequest:
     """The arguments of ``python -m inceptionv4 show``."""
 
     checkpoint: Path = option(help="a .ckpt file with its .meta next to it")
@@ -59,7 +59,7 @@ def main() -> None:
 # The functions below import what needs MindSpore, which --help should not wait for.
 
 
-def _show(request: ShowRequest) -> None:
+def _show(request: ShowCheckpointRequest) -> None:
     from inceptionv4.checkpoint import read_checkpoint
     meta, parameters = read_checkpoint(request.checkpoint)
     for name, value in asdict(meta).items():
@@ -95,7 +95,7 @@ def _export(request: ExportRequest) -> None:
 
 # Name, request, function, help, description.
 COMMANDS: tuple[tuple[str, type, Callable[[Any], None], str, str], ...] = (
-    ("show", ShowRequest, _show, "check a checkpoint and describe it",
+    ("show", ShowCheckpointRequest, _show, "check a checkpoint and describe it",
      "Check a checkpoint against its digest and describe it."),
     ("import", ImportRequest, _import, "convert another library's weights into a checkpoint",
      "Convert another library's weights into a checkpoint with that library's input statistics; "

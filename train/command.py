@@ -125,7 +125,7 @@ def _workers(recipe: Recipe, folder: Path, device: Device, resuming: bool) -> in
         return earlier
     if workers != earlier and device.rank == 0:
         print(f"warning: {earlier} workers decoded for each rank before, now {workers}: the crops "
-              "differ from here on from those of an undisturbed run", file=sys.stderr)
+              "differ from here on from those of an uninterrupted run", file=sys.stderr)
     return workers
 
 

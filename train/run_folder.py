@@ -24,7 +24,7 @@ DATA_DIGESTS = ("data_sha256", "val_records_sha256")
 # What may differ: records may lie elsewhere, another device computes the same, and the command
 # to resume has --resume.
 ABOUT = ("data", "val_records", "device", "argv")
-# Differs with the number of cores of a host; crops differ then, of which a warning tells.
+# Differs with the number of cores of a host; crops differ then, which a warning reports.
 MAY_DIFFER = (*ABOUT, "workers")
 
 
