@@ -47,13 +47,6 @@ class ArgumentParser(argparse.ArgumentParser):
         raise RequestError(f"{message} (see: {self.prog} --help)")
 
 
-def positive_int(text: str) -> int:
-    """The ``type`` of arguments that count something."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
-    return int(text)
-
-
 def run_command(main: Callable[[], Optional[int]]) -> int:
     """Call ``main`` and return its exit code; failures a user can cause end as one line.
 

@@ -5,7 +5,9 @@ import os
 
 import pytest
 
-from common.files import replaced_file, sha256_of_file, write_json
+from common.cli import RequestError
+from common.files import (claim_folder, describe_difference, read_json, read_json_lines,
+                          replaced_file, sha256_of_file, write_json)
 
 
 def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path):
@@ -37,3 +39,43 @@ def test_digest_is_of_all_bytes(tmp_path):
     data = os.urandom((1 << 20) + 17)
     (tmp_path / "x").write_bytes(data)
     assert sha256_of_file(tmp_path / "x") == hashlib.sha256(data).hexdigest()
+
+
+def test_a_written_file_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
+    calls = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *args, name=name, real=real: (
+            calls.append(name), real(*args)))
+    write_json(tmp_path / "x.json", {})
+    assert calls == ["fsync", "replace", "fsync"]  # the file, then the folder
+
+
+@pytest.mark.parametrize("text, message", [("{", "is damaged"), ("[1]", "does not hold a JSON")])
+def test_what_is_no_json_object_is_refused(tmp_path, text, message):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(RequestError, match=f"a.json {message}.*; fetch it again"):
+        read_json(tmp_path / "a.json", "fetch it again")
+
+
+def test_a_last_line_that_a_kill_cut_short_is_left_out(tmp_path):
+    path = tmp_path / "lines"
+    path.write_text('{"a": 1}\n{"a": 2}\n{"a": ')
+    assert read_json_lines(path) == [{"a": 1}, {"a": 2}]
+    path.write_text('{"a": 1}\n{"a"\n{"a": 3}\n')
+    with pytest.raises(RequestError, match="line 2, is damaged"):
+        read_json_lines(path)
+
+
+def test_what_differs_is_spelled_out():
+    assert describe_difference({"b": 1, "a": 0, "c": 2}, {"a": 7, "c": 2}) == (
+        "a: was 0, now 7, b: was 1, now None")
+    assert describe_difference({"a": 1}, {"a": 1}) == ""
+
+
+def test_a_folder_belongs_to_its_first_request(tmp_path):
+    for request in ({"seed": 0}, {"seed": 0}):
+        claim_folder(tmp_path / "request.json", request, "whose", "remedy")
+    with pytest.raises(RequestError, match=r"whose \(seed: was 0, now 7\); remedy"):
+        claim_folder(tmp_path / "request.json", {"seed": 7}, "whose", "remedy")
+    assert read_json(tmp_path / "request.json", "") == {"seed": 0}

@@ -1,8 +1,13 @@
 """How commands end."""
 
+import os
+import sys
+
 import pytest
 
-from common.cli import ArgumentParser, CheckFailed, RequestError, positive_int, run_command
+from common.cli import (TYPED_COMMAND, ArgumentParser, CheckFailed, RequestError, run_command,
+                        typed_command)
+from common.host import available_cores
 
 
 def raising(error):
@@ -40,15 +45,6 @@ def test_a_wrong_argument_is_a_request_error():
         parser.parse_args(["--seed", "x"])
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "2.5", "many", ""])
-def test_a_count_is_at_least_one(text):
-    parser = ArgumentParser(prog="python -m convert")
-    parser.add_argument("--workers", type=positive_int)
-    assert parser.parse_args(["--workers", "12"]).workers == 12
-    with pytest.raises(RequestError, match=f"'{text}' is not a whole number of at least 1"):
-        parser.parse_args([f"--workers={text}"])
-
-
 def test_help_shows_the_defaults_that_say_something():
     parser = ArgumentParser(prog="python -m convert")
     parser.add_argument("--seed", type=int, default=0, help="a number")
@@ -56,3 +52,19 @@ def test_help_shows_the_defaults_that_say_something():
     parser.add_argument("--list", action="store_true", help="a switch")
     shown = parser.format_help()
     assert "a number (default: 0)" in shown and shown.count("default") == 1
+
+
+def test_the_command_is_known_as_it_was_typed(monkeypatch):
+    monkeypatch.setattr(sys, "orig_argv", ["/usr/bin/python3.11", "-m", "train", "--run", "a b"])
+    assert typed_command() == ["python", "-m", "train", "--run", "a b"]
+    monkeypatch.setenv(TYPED_COMMAND, '["python", "-m", "inceptionv4.launch", "train"]')
+    assert typed_command() == ["python", "-m", "inceptionv4.launch", "train"]
+
+
+def test_cores_follow_affinity_and_the_limit_of_joblib(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.delenv("LOKY_MAX_CPU_COUNT", raising=False)
+    assert available_cores() in (2, 3)  # a container's quota may be lower
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
+    assert available_cores() == 2

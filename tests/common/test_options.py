@@ -1,0 +1,90 @@
+"""Flags from a dataclass and back: what a field says is what the command line does."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+import pytest
+
+from common.cli import ArgumentParser, RequestError
+from common.options import add_options, check_values, from_arguments, option
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One field of each kind."""
+
+    folder: Path = option(help="a folder", positional=True)
+    source: Path = option(help="a source")
+    batch_size: int = option(8, "images per step, 100 % of them", low=1, high=9)
+    rate: float = option(0.5, "a rate", low=0)
+    sizes: Optional[tuple[int, ...]] = option(None, "sizes", low=2)
+    kind: str = option("a", "a kind", choices=("a", "b"))
+    deep: bool = option(False, "deeply")
+    sink: Optional[bool] = option(None, "sink mode", negatable=True)
+    images: int = option(1, "how many", flag="--number", aliases=("--pictures",))
+    hidden: int = 3
+
+    def __post_init__(self) -> None:
+        check_values(self)
+
+
+def parse(*words: str, **how) -> Sample:
+    parser = ArgumentParser(prog="test")
+    add_options(parser, Sample, **how)
+    return from_arguments(Sample, parser.parse_args(["folder", "--source", "s", *words]))
+
+
+def test_defaults_are_the_fields():
+    assert parse() == Sample(Path("folder"), Path("s"))
+
+
+def test_every_kind_of_value_is_parsed():
+    given = parse("--batch-size", "9", "--rate", "1e-3", "--sizes", "2", "5", "--kind", "b",
+                  "--deep", "--no-sink", "--pictures", "4")
+    assert given == Sample(Path("folder"), Path("s"), 9, 1e-3, (2, 5), "b", True, False, 4)
+    assert parse("--number", "7", "--sink").images == 7
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--batch-size", "0"], "--batch-size 0: give a value from 1 to 9"),
+    (["--batch-size", "10"], "--batch-size 10: give a value from 1 to 9"),
+    (["--batch-size", "1.5"], "'1.5' is not a whole number"),
+    (["--rate", "-1"], "--rate -1.0: give at least 0"), (["--rate", "nan"], "--rate nan: give a f"),
+    (["--rate", "inf"], "--rate inf: give a finite number"), (["--rate", "x"], "--rate"),
+    (["--sizes", "5", "1"], "--sizes 1: give at least 2"), (["--kind", "c"], "--kind"),
+    (["--number", "x"], "--number"), (["--unknown"], "--unknown")])
+def test_a_wrong_value_is_one_error_that_names_the_flag(words, message):
+    with pytest.raises(RequestError, match=message):
+        parse(*words)
+
+
+def test_ends_of_a_range_belong_to_it():
+    assert (parse("--batch-size", "1").batch_size, parse("--rate", "0").rate) == (1, 0)
+
+
+def test_python_callers_get_the_same_errors():
+    with pytest.raises(RequestError, match="--kind c: choose one of a, b"):
+        Sample(Path("f"), Path("s"), kind="c")
+
+
+def test_a_field_without_default_is_required():
+    parser = ArgumentParser(prog="test")
+    add_options(parser, Sample)
+    with pytest.raises(RequestError, match="--source"):
+        parser.parse_args(["folder"])
+
+
+def test_flags_that_were_not_given_can_be_left_open():
+    parser = ArgumentParser(prog="test")
+    add_options(parser, Sample, only=("batch_size", "kind"), suppress_defaults=True)
+    assert parser.parse_args(["--kind", "b"]) == argparse.Namespace(kind="b")
+
+
+def test_help_shows_what_the_field_says():
+    parser = ArgumentParser(prog="test")
+    add_options(parser, Sample, leave_out=("rate",), describe=lambda item: item.metadata["help"])
+    text = " ".join(parser.format_help().split())
+    assert "images per step, 100 % of them (default: 8)" in text and "--no-sink" in text
+    assert "{a,b}" in text and "--rate" not in text and "hidden" not in text
