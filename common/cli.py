@@ -27,11 +27,13 @@ class CheckFailed(Exception):
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows every default except None and switches that are off."""
+    """Shows every default except None, switches that are off and empty lists."""
 
     def _get_help_string(self, action: argparse.Action) -> Optional[str]:
-        if action.default is None or action.default is False:
+        if action.default is None or action.default is False or action.default == ():
             return action.help
+        if isinstance(action.default, tuple):
+            return f"{action.help} (default: {' '.join(map(str, action.default))})"
         return super()._get_help_string(action)
 
 
