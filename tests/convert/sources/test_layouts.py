@@ -1,6 +1,7 @@
 """The same images give the same records, digest for digest, however they lie on the disk."""
 
 import io
+import os
 import shutil
 import tarfile
 
@@ -11,6 +12,7 @@ from convert.conversion import convert
 from convert.records.reader import open_records
 from convert.request import Request
 from convert.sample.arrange import SAMPLE_LAYOUTS, arrange_sample
+from convert.sources.archives import scan_val_archive
 from convert.sources.layouts import list_source
 from convert.sources.listing import read_entry
 
@@ -131,3 +133,14 @@ def test_a_source_in_two_layouts_asks_which(sample, arranged, tmp_path):
     with pytest.raises(RequestError, match="several layouts .folders, archives.; .*--layout"):
         list_source(source, "train")
     assert list_source(source, "train", layout="archives").layout == "archives"
+
+
+def test_an_image_that_the_archive_cuts_short_is_named(tmp_path):
+    """The header is whole, the data is not: tarfile alone would not notice while listing."""
+    with tarfile.open(tmp_path / "ILSVRC2012_img_val.tar", "w") as tar:
+        member = tarfile.TarInfo("ILSVRC2012_val_00000001.JPEG")
+        member.size = 5000
+        tar.addfile(member, io.BytesIO(bytes(5000)))
+    os.truncate(tmp_path / "ILSVRC2012_img_val.tar", 512 + 4999)
+    with pytest.raises(RequestError, match="ILSVRC2012_val_00000001.JPEG' continues past the end"):
+        scan_val_archive(tmp_path / "ILSVRC2012_img_val.tar")

@@ -151,3 +151,18 @@ def test_one_id_twice_is_refused(source):
     shutil.copy(markdown_copy, second / markdown_copy.name)
     with pytest.raises(RequestError, match="both have image id"):
         list_source(source, "val")
+
+
+def test_the_devkit_may_lie_next_to_the_source(source, tmp_path):
+    inside = list_source(source, "val")
+    (source / "devkit").rename(tmp_path / "devkit")
+    assert list_source(source, "val").sha256() == inside.sha256()
+
+
+def test_hidden_files_and_folders_belong_to_the_system(source):
+    clean = list_source(source, "train")
+    (source / "train" / ".thumbnails").mkdir()
+    (source / "train" / ".thumbnails" / "a.jpeg").write_bytes(b"x")
+    (source / "train" / clean.class_names[0] / "._a.JPEG").write_bytes(b"x")
+    listing = list_source(source, "train")
+    assert listing.sha256() == clean.sha256() and listing.ignored == clean.ignored

@@ -224,7 +224,7 @@ def test_safetensors_that_starts_like_a_pickle_is_read(tmp_path):
 
 
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(RequestError, match="none.safetensors' does not exist"):
+    with pytest.raises(RequestError, match="none.safetensors' is not a file"):
         import_checkpoint(tmp_path / "none.safetensors", "timm", tmp_path / "x.ckpt")
 
 
