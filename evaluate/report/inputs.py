@@ -86,8 +86,9 @@ def read_inputs(run: Optional[Path], results: Path, records: Sequence[Path]) -> 
     evaluations, tables, notes = _read_results(results)
     found = _read_run(run) if run is not None and run.exists() else None
     if not evaluations and not tables and not (found and found.history):
-        raise RequestError(f"neither {results}/**/{JSON_NAME} nor {run}/{HISTORY} exists; train or "
-                           "evaluate first")
+        raise RequestError(f"there is no {JSON_NAME} in {results} and "
+                           + (f"no {HISTORY} in {run}" if run else "no --run was given")
+                           + "; train or evaluate first")
     record_sets = {records.sha256: records for records in map(open_records, records)}
     notes += _open_named(_named_records(evaluations, found), record_sets)
     return Inputs(results, evaluations, tables, found, record_sets, notes)

@@ -24,10 +24,10 @@ def module(name, *words, code=0) -> str:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
-    """imagenet/ and records/ of four classes, 20 training and 8 validation images."""
+    """imagenet/ and records/ of four classes, 20 training and 4 validation images."""
     home = tmp_path_factory.mktemp("home")
     module("convert", "sample", "--out", home / "imagenet", "--classes", 4, "--train", 5,
-           "--val", 2)
+           "--val", 1)
     source = ("--source", home / "imagenet", "--shards", 2)
     module("convert", "run", *source, "--split", "train", "--out", home / "records" / "train")
     module("convert", "run", *source, "--split", "val", "--out", home / "records" / "val",
@@ -45,9 +45,8 @@ def checkpoint(home) -> Path:
 
 
 def test_the_records_verify(home):
-    for split in ("train", "val"):
-        assert "are as the manifest says" in module("convert", "verify", home / "records" / split,
-                                                    "--deep")
+    assert "are as the manifest says and can all be decoded" in module(
+        "convert", "verify", home / "records" / "val", "--deep")
 
 
 def test_the_averages_of_batch_norm_moved(checkpoint):
@@ -66,7 +65,7 @@ def test_every_image_is_scored_once_on_both_sets(home, checkpoint, crops):
     sets = json.loads((out / "result.json").read_text())["sets"]
     predictions = np.load(out / "predictions.npz", allow_pickle=False)
     marked = predictions["blacklisted"]
-    assert predictions["image_id"].tolist() == list(range(1, 9)) and marked.any()
+    assert predictions["image_id"].tolist() == list(range(1, 5)) and marked.any()
     right = predictions["top5"][:, 0] == predictions["label"]
     for name, chosen in (("full", marked | True), ("filtered", ~marked)):
         assert (sets[name]["images"], sets[name]["top1_correct"]) == (
