@@ -127,6 +127,14 @@ def test_classes_and_pairs_are_counted(made_predictions):
     assert confident_mistakes(made_predictions(), 2).tolist() == [3, 5]
 
 
+def test_the_most_frequent_confusion_comes_first():
+    labels = np.int32([0, 1, 1, 2, 2, 2])
+    top5 = np.stack([(labels + 1) % 3, labels], axis=1).astype(np.int32)
+    found = confusions(Predictions(np.arange(1, 7, dtype=np.int32), labels, np.zeros(6, bool),
+                                   top5, np.float32([[.6, .4]] * 6)), 2)
+    assert [(pair.label, pair.images) for pair in found] == [(2, 3), (1, 2)]
+
+
 def test_of_many_classes_the_worst_are_shown_and_the_rest_folded():
     labels = np.arange(BARS + 10, dtype=np.int32)
     top5 = np.stack([labels, labels + 1], axis=1)

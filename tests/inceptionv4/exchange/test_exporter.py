@@ -93,6 +93,23 @@ def test_export_that_computes_something_else_is_not_kept(tmp_path, small, monkey
     assert names(tmp_path) == before
 
 
+def test_a_small_difference_is_one_too(tmp_path, small, monkeypatch):
+    """Other kernels differ by about 1e-6 of the largest logit; a hundredth is another network."""
+    run = export._RUN[".mindir"]
+
+    def off_by(share):
+        def found(*arguments):
+            logits = run(*arguments)
+            return logits + np.float32(share * max(1, np.abs(logits).max()))
+        return found
+
+    monkeypatch.setitem(export._RUN, ".mindir", off_by(5e-5))
+    assert export_checkpoint(small, "mindir", tmp_path / "a.mindir", 1) > 0
+    monkeypatch.setitem(export._RUN, ".mindir", off_by(1e-3))
+    with pytest.raises(CheckFailed, match="logits that differ by"):
+        export_checkpoint(small, "mindir", tmp_path / "b.mindir", 1)
+
+
 @pytest.mark.parametrize("found, message", [
     (np.zeros((1, 4), np.float32), r"shape \(1, 4\) instead of \(1, 5\)"),
     (np.full((1, 5), np.nan, np.float32), "differ by nan")])
