@@ -261,3 +261,16 @@ def test_the_device_and_the_rows_asked_for_are_run(monkeypatch, tmp_path):
 def test_a_run_that_fails_gives_no_figures(calls, tmp_path):
     with pytest.raises(CheckFailed, match="nowhere"):
         run_training(WORKLOAD, ["--records", tmp_path / "nowhere"], tmp_path)
+
+
+@pytest.mark.parametrize("steps_per_epoch, made", [(1, 600), (100, 800)])
+def test_enough_images_are_made_for_an_epoch_of_the_largest_run(tmp_path, monkeypatch,
+                                                                steps_per_epoch, made):
+    """And for the two classes that the loss needs."""
+    counts = []
+    monkeypatch.setattr(steps, "make_folders_and_records",
+                        lambda root, images, workers: counts.append(images))
+    monkeypatch.setattr(steps, "run_training", lambda *_: [Epoch(1.0, 1.0, None)])
+    unmade = replace(plan(tmp_path, steps_per_epoch=steps_per_epoch), images=None, records=None)
+    benchmark_steps(unmade, TABLE)
+    assert counts == [made]
