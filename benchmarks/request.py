@@ -14,7 +14,7 @@ class CropsRequest:
     out: Path = option(help="result folder; also where the images are made and removed")
     images: int = option(40, "number of images that the host cuts", low=1)
     run_images: int = option(6, "number of images that the whole run evaluates", low=1)
-    repeats: int = option(3, "times each row is run, in turns", low=1)
+    repeats: int = option(3, "repeats of each row, in turns with the others", low=1)
     image_size: int = option(75, "pixels of a side of the whole run's crops", low=75)
     device: str = device_option()
 

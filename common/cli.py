@@ -67,7 +67,7 @@ def run_command(main: Callable[[], Optional[int]]) -> int:
         return _end("error", f"{error.strerror or error}:{place} (check that the path exists, may "
                              "be read or written, and that the disk has room)", EXIT_BAD_REQUEST)
     except KeyboardInterrupt:
-        return _end("interrupted", "what was finished is kept", EXIT_INTERRUPTED)
+        return _end("interrupted", "completed work is kept", EXIT_INTERRUPTED)
 
 
 def typed_command() -> list[str]:
@@ -84,8 +84,8 @@ def _end(kind: str, message: object, exit_code: int) -> int:
 
 
 class _LogLines:
-    """Replaces a stderr that is no terminal: each state of the bar becomes a line of its own, where
-    tqdm would overwrite the last one."""
+    """Replaces stderr where it is not a terminal: each state of the bar becomes a line of its own,
+    where tqdm would overwrite the last one."""
 
     def write(self, text: str) -> None:
         state = text.strip()

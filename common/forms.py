@@ -126,7 +126,8 @@ class SpeedTable:
         """
         rows = [SpeedRow(**_known(SpeedRow, row)) for row in values["rows"]]
         table = SpeedTable(**{**_known(SpeedTable, values), "rows": rows})
-        return table if any(row.average_seconds for row in rows) else table.with_figures()
+        lacking = any(row.seconds and row.average_seconds is None for row in rows)
+        return table.with_figures() if lacking else table
 
 
 def _known(form: type, values: Mapping[str, Any]) -> dict[str, Any]:

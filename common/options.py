@@ -128,7 +128,7 @@ def _parser_of(base: type) -> Callable[[str], Any]:
 
 
 def from_arguments(cls: type[T], arguments: argparse.Namespace, **changes: Any) -> T:
-    """Return a ``cls`` with the parsed values of its fields; ``changes`` come on top."""
+    """Return a ``cls`` with the parsed values of its fields; ``changes`` override them."""
     given = vars(arguments)
     values = {item.name: given[item.name] for item in dataclasses.fields(cls)  # type: ignore
               if item.name in given}

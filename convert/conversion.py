@@ -24,8 +24,8 @@ def convert(request: Request) -> Manifest:
 
     The same source and options give the same bytes, whatever the number of workers and however
     often it was interrupted, where Pillow, which encodes repaired and shrunk images, and
-    MindSpore, whose version is in the manifest, are the same. Asked again for what is already
-    there, it does nothing.
+    MindSpore, whose version is in the manifest, are the same. If the same record set exists
+    already, nothing is done.
 
     Raises:
         RequestError: see :func:`convert.sharding.plan_conversion`, a bad image, a source that

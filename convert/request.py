@@ -37,7 +37,7 @@ class Request:
         None, "the devkit's *_validation_ground_truth.txt, for a flat val folder (default: "
               "searched for in the source)")
     layout: Optional[str] = option(
-        None, "how the images lie in the source (default: recognised from what is there)",
+        None, "layout of the source (default: recognised from its files)",
         choices=LAYOUT_NAMES)
     extensions: tuple[str, ...] = option(
         IMAGE_EXTENSIONS, "endings of image files in class folders, in lower case")
@@ -49,7 +49,7 @@ class Request:
     check: str = option("decode", "how each image is checked: decode every pixel, or read only "
                                   "its header and end", choices=("decode", "header"))
     short_side: Optional[int] = option(
-        None, "shrink images with a longer short side to this, for cheaper decoding", low=1,
+        None, "downscale images whose short side is longer than this, for cheaper decoding", low=1,
         metavar="PIXELS")
     quality: int = option(SHRUNK_JPEG_QUALITY, "JPEG quality of the images that --short-side "
                                                "shrinks, 1 to 95", low=1, high=95)
@@ -116,7 +116,7 @@ class SampleRequest:
     train: int = option(60, "training images per class")
     val: int = option(10, "validation images per class")
     seed: int = option(0, "the same seed gives the same bytes")
-    layout: str = option("flat", "how the images lie: flat is the official layout, unpacked",
+    layout: str = option("flat", "layout of the sample; flat: the official one, unpacked",
                          choices=SAMPLE_LAYOUTS)
 
 

@@ -61,7 +61,9 @@ def evaluate_checkpoint(request: Request) -> bool:
     device = setup_device(request.device)
     print(device.describe(), flush=True)
     network = InceptionV4(task.meta.num_classes, task.meta.batch_norm_decay)
-    load_checkpoint(request.checkpoint, network)
+    if load_checkpoint(request.checkpoint, network) != task.meta:
+        raise RequestError(f"checkpoint '{request.checkpoint}' was replaced while the evaluation "
+                           "started; start it again")
     evaluator = Evaluator(network, task.protocol, task.meta.mean, task.meta.std,
                           request.views_per_step,
                           request.workers or max(1, available_cores() // device.local_ranks),

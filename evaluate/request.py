@@ -49,7 +49,7 @@ class Request:
         None, "validation ids that make the filtered set of records that were converted without a "
         "list")
     curve: bool = option(False, "also score the first crops alone, square by square")
-    views_per_step: int = option(VIEWS_PER_STEP, "at most so many crops at a time on the device",
+    views_per_step: int = option(VIEWS_PER_STEP, "maximum number of crops per forward pass",
                                  low=1)
     device: str = device_option()
     workers: Optional[int] = option(

@@ -32,7 +32,7 @@ class TrainRequest:
     keep: int = option(3, "number of last checkpoints that stay on the disk, next to the best",
                        low=1)
     dry_run: Optional[int] = option(
-        None, "check everything, print the plan for so many ranks, train nothing (default: the "
+        None, "check everything, print the plan for RANKS ranks, train nothing (default: the "
               "preset's ranks)", low=0)
 
     def __post_init__(self) -> None:
@@ -52,7 +52,8 @@ def train_parser() -> ArgumentParser:
                         help="recipe whose values hold where no flag says otherwise")
     recipe = parser.add_argument_group("recipe", "each flag overrides a value of the preset")
     recipe.add_argument("--epochs", type=int, metavar="N",
-                        help="end the schedule there, or prolong its last phase to there")
+                        help="total number of epochs: ends the schedule early or extends its "
+                             "last phase")
     add_options(recipe, Recipe, leave_out=["ranks"], suppress_defaults=True,
                 describe=_with_presets)
     return parser

@@ -65,7 +65,7 @@ class Recipe:
     batch_size: int = option(128, "images per step on each rank", low=1)  # seed report, 1
     scale_lr: bool = option(True, f"scale the rates by global batch / {SEED_GLOBAL_BATCH}",
                             negatable=True)
-    steps_per_epoch: int = option(0, "end an epoch after so many steps; 0: when the images end",
+    steps_per_epoch: int = option(0, "steps per epoch; 0: one pass over the images",
                                   low=0)
     # Seed report, 6.
     optimizer: str = option("rmsprop", "what updates the weights", choices=("rmsprop", "adam"))
@@ -78,7 +78,7 @@ class Recipe:
     precision: str = option("float32", "precision of convolutions and classifier; mixed: float16 "
                             "there, weights and all else float32 (give a --loss-scale)",
                             choices=("float32", "mixed"))
-    label_smoothing: float = option(0.1, "taken from the label, shared by the other classes",
+    label_smoothing: float = option(0.1, "probability moved from the label to the other classes",
                                     low=0, high=1)  # seed report, 5
     # The paper authors' training code.
     batch_norm_decay: float = option(0.9997, "decay of batch norm's moving averages",

@@ -35,7 +35,7 @@ class ConversionRequest:
     out: Path = option(help="result folder; also where the images are made and removed (three "
                             "times their size is needed)")
     images: int = option(36_000, "how many JPEGs, of about 115 KB each", low=1)
-    repeats: int = option(3, "times each row is run, in turns", low=1)
+    repeats: int = option(3, "repeats of each row, in turns with the others", low=1)
     workers: int = option(0, "worker processes of the rows of this project; 0: all cores", low=0)
 
     def __post_init__(self) -> None:

@@ -36,7 +36,7 @@ class FeedRequest:
     out: Path = option(help="result folder; also where the images are made and removed (four "
                             "times their size is needed)")
     images: int = option(12_000, "how many JPEGs, of about 115 KB each", low=1)
-    repeats: int = option(3, "times each row is run, in turns", low=1)
+    repeats: int = option(3, "repeats of each row, in turns with the others", low=1)
     workers: int = option(0, "threads or processes that decode; 0: all cores", low=0)
     batch_size: int = option(128, "images per batch", low=2)
     image_size: int = option(299, "side of the crops in pixels", low=75)

@@ -57,7 +57,7 @@ class StepsRequest:
         "steps_per_epoch", "steps per epoch, and so from one checkpoint to the next")
     warmup_epochs: Optional[int] = _size("warmup_epochs", "first epochs of a run, not measured")
     epochs: Optional[int] = _size("epochs", "epochs of a run that are measured")
-    repeats: Optional[int] = _size("repeats", "times each row is run, in turns")
+    repeats: Optional[int] = _size("repeats", "repeats of each row, in turns with the others")
 
     def __post_init__(self) -> None:
         check_values(self)

@@ -1,8 +1,8 @@
 """Writing one MindRecord file and its index from front to back.
 
 It writes the bytes that MindSpore's ``FileWriter`` would (tests/convert/mindrecord/test_writer.py
-compares them), because that one copies each image several times and costs every worker a second of
-import (``python -m benchmarks convert`` times both).
+compares them), because ``FileWriter`` copies each image several times and costs every worker a
+second of import (``python -m benchmarks convert`` times both).
 """
 
 import contextlib

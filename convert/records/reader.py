@@ -45,10 +45,6 @@ class RecordSet:
         return sha256_of_lines(self.class_names)
 
     @property
-    def has_blacklist(self) -> bool:
-        return self.manifest.blacklist is not None
-
-    @property
     def files(self) -> List[str]:
         """Data files in order, for ``mindspore.dataset.MindDataset``."""
         return [str(self.folder / shard.file) for shard in self.manifest.shards]

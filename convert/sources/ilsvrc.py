@@ -51,6 +51,6 @@ def check_ilsvrc(listing: Listing, blacklist: Optional[Blacklist], allow_other_l
         blacklist=blacklist.is_ilsvrc if blacklist else None)
     if check.class_names and not check.labels and not allow_other_labels:
         raise RequestError(f"the labels of {listing.root} are not ILSVRC's although the classes "
-                           "are: check ground truth and class map, or say --allow-other-labels "
-                           "if that is meant")
+                           "are: check ground truth and class map, or give --allow-other-labels "
+                           "if other labels are intended")
     return check

@@ -101,7 +101,7 @@ class Page:
 
 
 def number(value: float) -> str:
-    """Three digits that count, or all digits before the point."""
+    """Three significant digits, or all digits before the point."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

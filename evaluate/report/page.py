@@ -1,6 +1,5 @@
 """Writing the report: the HTML page and a Markdown copy of it."""
 
-
 from common.cli import RequestError
 from common.files import write_text
 from evaluate.report.accuracy import accuracy_section, curve_section, glance_section, summary
