@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from common.cli import RequestError
-from convert.sample import official as sample_module
+from convert.sample import official
+from convert.sample.draw import COLOURS, TEXTURES, draw_image, style_of
 from convert.sample.official import make_sample
 
 CLASSES, TRAIN, VAL = 10, 12, 5
@@ -23,8 +24,8 @@ def ten_classes(tmp_path_factory):
 
 @pytest.fixture
 def quick_drawing(monkeypatch):
-    monkeypatch.setattr(sample_module, "draw_image",
-                        lambda look, rng: np.zeros((8, 8, 3), dtype=np.uint8))
+    monkeypatch.setattr(official, "draw_image",
+                        lambda style, rng: np.zeros((8, 8, 3), dtype=np.uint8))
 
 
 def wnids_of(sample):
@@ -159,13 +160,43 @@ def test_images_of_a_class_differ(ten_classes):
     found = list(digests(ten_classes / "train").values()) + list(
         digests(ten_classes / "val").values())
     assert len(set(found)) == len(found)
+    qualities = {tuple(Image.open(path).quantization[0])
+                 for path in (ten_classes / "val").iterdir()}
+    assert len(qualities) > 8
 
 
-def test_thousand_classes_have_thousand_wnids_and_names(tmp_path, quick_drawing):
+def test_thousand_classes_have_thousand_wnids_and_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(official, "_write_images", lambda images: None)
     make_sample(tmp_path / "sample", classes=1000, train=1, val=1)
     fields = [line.split() for line in lines_of(tmp_path / "sample", "map_clsloc.txt")]
-    assert len(wnids_of(tmp_path / "sample")) == 1000
-    assert len({name for _, _, name in fields}) == 1000
+    assert [len(set(column)) for column in zip(*fields)] == [1000, 1000, 1000]
+    assert len({field for label in range(10) for field in (
+        style_of(label).texture, style_of(label).colour)}) == 20
+    assert {style_of(label).texture for label in range(1000)} == set(TEXTURES)
+    assert all(style_of(label).colour in COLOURS and style_of(label).background in COLOURS
+               and style_of(label).colour != style_of(label).background for label in range(1000))
+
+
+def test_names_and_devkit_of_the_default_sample_stay_the_same(tmp_path, quick_drawing):
+    make_sample(tmp_path / "sample")
+    digest = hashlib.sha256("".join(f"{name}\n" for name in sorted(
+        digests(tmp_path / "sample"))).encode())
+    for path in sorted((tmp_path / "sample" / "devkit" / "data").iterdir()):
+        digest.update(path.read_bytes())
+    assert digest.hexdigest() == "113f965e907da8f06e1303d12145baef4bbe59d646455b3a9c26206f9f0682c1"
+
+
+@pytest.mark.parametrize("label, shape, colour, grain", [
+    (0, (184, 186, 3), [132.8, 141.7, 180.6], 13.9),
+    (7, (194, 319, 3), [35.7, 26.2, 104.4], 8.9),
+    (123, (91, 92, 3), [106.8, 163.6, 172.1], 21.1),
+    (999, (202, 180, 3), [122.0, 106.3, 100.8], 15.3)
+])
+def test_the_drawing_of_an_image_stays_the_same(label, shape, colour, grain):
+    image = draw_image(style_of(label), np.random.default_rng(label)).astype(float)
+    assert image.shape == shape
+    np.testing.assert_allclose(image.mean((0, 1)), colour, atol=0.2)
+    assert np.abs(np.diff(image, axis=1)).mean() == pytest.approx(grain, abs=0.2)
 
 
 def test_same_arguments_same_bytes_whatever_numpy_drew_before(tmp_path):
@@ -175,9 +206,10 @@ def test_same_arguments_same_bytes_whatever_numpy_drew_before(tmp_path):
     make_sample(tmp_path / "b", classes=3, train=2, val=6, seed=5)
     make_sample(tmp_path / "c", classes=3, train=2, val=6, seed=6)
     assert digests(tmp_path / "a") == digests(tmp_path / "b")
-    images = [{path.read_bytes() for path in (tmp_path / name).rglob("*.JPEG")}
-              for name in ("a", "c")]
-    assert images[0].isdisjoint(images[1])
+    first, second = digests(tmp_path / "a"), digests(tmp_path / "c")
+    assert set(first.values()).isdisjoint(second.values())
+    assert set(wnids_of(tmp_path / "a")).isdisjoint(wnids_of(tmp_path / "c"))
+    assert labels_of(tmp_path / "a") != labels_of(tmp_path / "c")
 
 
 def test_an_empty_folder_is_taken_and_parents_are_made(tmp_path, quick_drawing):
@@ -213,13 +245,13 @@ def test_arguments_out_of_range_are_refused_before_anything_is_written(tmp_path,
 def test_nothing_is_left_when_drawing_is_interrupted(tmp_path, monkeypatch):
     drawn = []
 
-    def interrupted(look, rng):
-        drawn.append(look)
+    def interrupted(style, rng):
+        drawn.append(style)
         if len(drawn) == 4:
             raise KeyboardInterrupt
         return np.zeros((8, 8, 3), dtype=np.uint8)
 
-    monkeypatch.setattr(sample_module, "draw_image", interrupted)
+    monkeypatch.setattr(official, "draw_image", interrupted)
     with pytest.raises(KeyboardInterrupt):
         make_sample(tmp_path / "sample", classes=2, train=3, val=1)
     assert list(tmp_path.iterdir()) == []

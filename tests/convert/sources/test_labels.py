@@ -1,9 +1,14 @@
 """The devkit's class order is not the order of the sorted wnids."""
 
+import shutil
+
+import numpy as np
 import pytest
+from scipy.io import savemat
 
 from common.cli import RequestError
 from convert.sources.labels import find_ground_truth, read_ground_truth
+from convert.sources.layouts import list_source
 
 
 def devkit(folder, truth, class_map):
@@ -38,6 +43,7 @@ def test_the_ground_truth_is_found_in_a_devkit_folder(tmp_path):
     ("", MAP, "is empty"),
     ("1\n", "n02119789 one\n", "line 1: expected 'wnid id name'"),
     ("1\n", "n02119789 1\nn02119789 2\n", "line 2: 'n02119789 2' appears twice"),
+    ("1\n", "n02119789 1\nn02100735 1\n", "line 2: 'n02100735 1' appears twice"),
 ])
 def test_malformed_files_are_refused_by_line(tmp_path, truth, class_map, words):
     with pytest.raises(RequestError) as error:
@@ -49,4 +55,56 @@ def test_a_missing_class_map_is_named(tmp_path):
     path = devkit(tmp_path, "1\n", MAP)
     path.with_name("map_clsloc.txt").unlink()
     with pytest.raises(RequestError, match="neither map_clsloc.txt nor meta.mat"):
+        read_ground_truth(path)
+
+
+def test_labels_come_from_the_file_that_is_given(source, tmp_path):
+    data = source / "devkit" / "data"
+    truth = data / "ILSVRC2012_validation_ground_truth.txt"
+    found = list_source(source, "val")
+    ids = truth.read_text().split()
+    (tmp_path / "other").mkdir()
+    shutil.copy(data / "map_clsloc.txt", tmp_path / "other")
+    given = tmp_path / "other" / "reversed.txt"
+    given.write_text("\n".join(reversed(ids)))
+    labels = [entry.label for entry in list_source(source, "val", given).entries]
+    assert labels == [entry.label for entry in reversed(found.entries)]
+    with pytest.raises(RequestError, match=f"--ground-truth {given} is for .* leave it out"):
+        list_source(source, "train", given)
+    with pytest.raises(RequestError, match="nowhere.txt does not exist; give the devkit's"):
+        list_source(source, "val", tmp_path / "nowhere.txt")
+
+
+@pytest.mark.parametrize("place", ["imagenet", "imagenet/data", "imagenet/kit/data", "data",
+                                   "kit/data"])
+def test_the_devkit_may_be_in_the_source_or_next_to_it(source, tmp_path, place):
+    before = list_source(source, "val").sha256()
+    files = [shutil.move(path, tmp_path / path.name)
+             for path in (source / "devkit" / "data").iterdir()]
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    for path in files:
+        shutil.move(path, tmp_path / place)
+    assert list_source(source, "val").sha256() == before
+
+
+def test_the_class_map_counts_before_meta_mat_and_inner_nodes_of_meta_mat_do_not(tmp_path):
+    path = devkit(tmp_path, "1\n1000\n", MAP)
+    synsets = np.zeros(3, dtype=[("ILSVRC2012_ID", "O"), ("WNID", "O")])
+    synsets[:] = [(1, "n9"), (1000, "n5"), (1001, "n0")]
+    savemat(path.with_name("meta.mat"), {"synsets": synsets})
+    with pytest.raises(RequestError, match=r"line 2: '1000' is not .*\(1 to 3\)"):
+        read_ground_truth(path)
+    path.with_name("map_clsloc.txt").unlink()
+    truth = read_ground_truth(path)
+    assert (truth.class_names, truth.labels) == (["n5", "n9"], {1: 1, 2: 0})
+
+
+def test_files_that_are_not_text_or_not_a_class_table_are_refused(tmp_path):
+    path = devkit(tmp_path, "1\n", MAP)
+    path.write_bytes(b"\xff\xfe1")
+    with pytest.raises(RequestError, match="ground_truth.txt is not a text file"):
+        read_ground_truth(path)
+    path.with_name("map_clsloc.txt").unlink()
+    path.with_name("meta.mat").write_bytes(b"x" * 200)
+    with pytest.raises(RequestError, match="meta.mat of .* is not the devkit's class table"):
         read_ground_truth(path)

@@ -4,6 +4,8 @@ import io
 import os
 import shutil
 import tarfile
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +14,10 @@ from convert.conversion import convert
 from convert.records.reader import open_records
 from convert.request import Request
 from convert.sample.arrange import SAMPLE_LAYOUTS, arrange_sample
+from convert.sources import layouts
 from convert.sources.archives import scan_val_archive
 from convert.sources.layouts import list_source
-from convert.sources.listing import read_entry
+from convert.sources.listing import Scan, read_entry
 
 
 @pytest.fixture(scope="module")
@@ -24,20 +27,79 @@ def arranged(sample, tmp_path_factory):
     folders = {layout: shutil.copytree(sample, top / layout) for layout in SAMPLE_LAYOUTS}
     for layout, folder in folders.items():
         arrange_sample(folder, layout)
+    assert {layout: sorted(path.name for path in folder.iterdir())
+            for layout, folder in folders.items()} == {
+        "flat": ["devkit", "train", "val"], "folders": ["devkit", "train", "val"],
+        "archives": ["ILSVRC2012_devkit_t12.tar.gz", "ILSVRC2012_img_train.tar",
+                     "ILSVRC2012_img_val.tar", "devkit"],
+        "kaggle": ["ILSVRC", "LOC_synset_mapping.txt", "LOC_val_solution.csv", "devkit"]}
+    assert all([path.name for path in (folder / "devkit" / "data").iterdir()] == [
+        "ILSVRC2015_clsloc_validation_blacklist.txt"]
+        for layout, folder in folders.items() if layout != "flat")
     return folders
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_every_layout_gives_the_same_record_set(arranged, split, tmp_path):
-    digests, layouts = set(), []
+    digests, names = set(), []
     for layout, source in arranged.items():
         manifest = convert(Request(source, split, tmp_path / layout, shards=2))
         digests.add((open_records(tmp_path / layout).sha256, manifest.rows_sha256,
                      manifest.source_sha256))
-        layouts.append(manifest.layout)
+        names.append(manifest.layout)
     assert len(digests) == 1
-    assert layouts == ["folders" if split == "train" and name == "flat" else name
-                       for name in SAMPLE_LAYOUTS]
+    assert names == ["folders" if split == "train" and name == "flat" else name
+                     for name in SAMPLE_LAYOUTS]
+
+
+VAL_NAME = "ILSVRC2012_val_00000001.JPEG"
+KAGGLE = "ILSVRC/Data/CLS-LOC"
+
+
+@pytest.mark.parametrize("split, files, expected", [
+    ("train", ["train/n1/a.jpg"], "folders"),
+    ("train", ["n1/a.jpg", ".trash/a.jpg"], "folders"),
+    ("train", ["train/n1/a.jpg", "train/val/a.jpg"], "folders"),
+    ("train", ["n1/a.jpg", "val/a.jpg"], None),
+    ("train", ["n1/a.jpg", "devkit/a.txt"], None),
+    ("train", [".trash/a.jpg"], None),
+    ("train", ["ILSVRC2012_img_val.tar"], None),
+    ("train", ["ILSVRC2012_img_train.tar"], "archives"),
+    ("train", [f"{KAGGLE}/train/n1/a.jpg"], "kaggle"),
+    ("train", [f"{KAGGLE}/train/n1/a.jpg", "train/n1/a.jpg"], "kaggle"),
+    ("train", [f"{KAGGLE}/val/{VAL_NAME}"], None),
+    ("train", [f"train/{VAL_NAME}"], None),
+    ("val", [f"val/{VAL_NAME}"], "flat"),
+    ("val", [VAL_NAME], "flat"),
+    ("val", [f"val/{VAL_NAME}", "val/more/a.txt"], "flat"),
+    ("val", [f"val/{VAL_NAME.lower()}"], None),
+    ("val", [f"val/n1/{VAL_NAME}"], "folders"),
+    ("val", ["ILSVRC2012_img_val.tar"], "archives"),
+    ("val", [f"{KAGGLE}/val/{VAL_NAME}"], "kaggle"),
+    ("val", [f"{KAGGLE}/val/{VAL_NAME}", f"val/{VAL_NAME}"], "kaggle"),
+])
+def test_a_layout_is_recognised_from_the_names_of_files(tmp_path, monkeypatch, split, files,
+                                                        expected):
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    chosen = []
+    monkeypatch.setattr(layouts, "LAYOUTS", [
+        replace(layout, scan=lambda *_, name=layout.name: chosen.append(name) or Scan([], [], []))
+        for layout in layouts.LAYOUTS])
+    with pytest.raises(RequestError, match=f"fits no layout of a {split} set"):
+        list_source(tmp_path, split)
+    assert chosen == ([expected] if expected else [])
+
+
+def test_the_error_and_the_readme_list_every_layout(tmp_path):
+    with pytest.raises(RequestError) as error:
+        list_source(tmp_path, "train")
+    readme = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
+    assert len(layouts.LAYOUTS) == 4
+    for layout in layouts.LAYOUTS:
+        assert f"{layout.name}: {layout.files}" in str(error.value)
+        assert f"| `{layout.name}`" in readme
 
 
 def tar_with(path, members):
@@ -53,18 +115,27 @@ def link(name, kind):
     return member
 
 
+def sparse(name):
+    member = tarfile.TarInfo(name)
+    member.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": "0"}
+    return member
+
+
 @pytest.mark.parametrize("member, words", [
     (tarfile.TarInfo("/ILSVRC2012_val_00000001.JPEG"), "points outside"),
     (tarfile.TarInfo("a/../../ILSVRC2012_val_00000001.JPEG"), "points outside"),
     (link("ILSVRC2012_val_00000001.JPEG", tarfile.SYMTYPE), "not a regular file"),
     (link("ILSVRC2012_val_00000001.JPEG", tarfile.LNKTYPE), "not a regular file"),
     (link("ILSVRC2012_val_00000001.JPEG", tarfile.FIFOTYPE), "not a regular file"),
+    (sparse("ILSVRC2012_val_00000001.JPEG"), "not a regular file"),
+    (tarfile.TarInfo(os.fsdecode(b"caf\xe9.JPEG")), "xe9.JPEG' in .* is not a UTF-8 name"),
 ])
 def test_unsafe_archive_members_are_refused_by_name(tmp_path, member, words):
     tar_with(tmp_path / "ILSVRC2012_img_val.tar", [(member, b"")])
     with pytest.raises(RequestError, match=words) as error:
         list_source(tmp_path, "val")
-    assert member.name.lstrip("/") in str(error.value)
+    assert str(tmp_path / "ILSVRC2012_img_val.tar") in str(error.value)
+    assert member.name.lstrip("/").split("\udce9")[0] in str(error.value)
 
 
 def inner_tar(name, *images):
@@ -96,6 +167,38 @@ def test_a_truncated_archive_is_refused(arranged, tmp_path, name, split):
         list_source(source, split)
 
 
+def test_an_archive_is_listed_by_sorted_class_with_its_own_extensions(tmp_path):
+    folder = tarfile.TarInfo("folder")
+    folder.type = tarfile.DIRTYPE
+    tar_with(tmp_path / "ILSVRC2012_img_train.tar", [
+        (folder, b""), inner_tar("n2.tar", "b.WEBP", "a.JPEG"), inner_tar("n1.tar", "c.webp")])
+    listing = list_source(tmp_path, "train", extensions=(".webp",))
+    assert listing.class_names == ["n1", "n2"]
+    assert [(e.file_name, e.label, e.image_id) for e in listing.entries] == [
+        ("n1/c.webp", 0, 1), ("n2/b.WEBP", 1, 2)]
+    assert listing.ignored == ["n2/a.JPEG"]
+
+
+def test_the_first_devkit_archive_counts_and_other_files_in_the_tar_are_ignored(arranged, tmp_path):
+    source = shutil.copytree(arranged["archives"], tmp_path / "source")
+    (source / "ILSVRC2013_devkit.tar.gz").write_bytes(b"damaged")
+    with tarfile.open(source / "ILSVRC2012_img_val.tar", "a") as tar:
+        tar.addfile(tarfile.TarInfo("notes.txt"))
+    listing = list_source(source, "val")
+    assert listing.ignored == ["notes.txt"]
+    assert listing.sha256() == list_source(arranged["flat"], "val").sha256()
+
+
+def test_the_archives_take_an_unpacked_devkit(sample, arranged, tmp_path):
+    source = shutil.copytree(arranged["archives"], tmp_path / "source")
+    (source / "ILSVRC2012_devkit_t12.tar.gz").unlink()
+    shutil.rmtree(source / "devkit")
+    with pytest.raises(RequestError, match="contains validation images without labels"):
+        list_source(source, "val")
+    shutil.copytree(sample / "devkit", source / "devkit")
+    assert list_source(source, "val").sha256() == list_source(sample, "val").sha256()
+
+
 def test_a_damaged_devkit_is_refused(arranged, tmp_path):
     source = shutil.copytree(arranged["archives"], tmp_path / "source")
     devkit = source / "ILSVRC2012_devkit_t12.tar.gz"
@@ -116,6 +219,8 @@ def test_an_archive_that_shrinks_is_noticed(arranged, tmp_path):
 @pytest.mark.parametrize("change, words", [
     (lambda text: text.replace("ILSVRC2012_val_00000003,n", "ILSVRC2012_val_00000003,x"),
      "ILSVRC2012_val_00000003, x.* is not a new validation image"),
+    (lambda text: text.replace("\n", "\n\n", 1).replace("_00000003,", "_3,"),
+     "ILSVRC2012_val_3, n.* is not a new validation image"),
     (lambda text: text + text.splitlines()[-1] + "\n", "line 14: .* is not a new validation"),
     (lambda text: "\n".join(text.splitlines()[:-1]), "has no label"),
 ])

@@ -4,11 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from common.cli import RequestError
-from convert.sources.labels import find_ground_truth, read_ground_truth
 from convert.sources.layouts import list_source
 from convert.sources.listing import read_entry
 
@@ -44,12 +44,6 @@ def test_validation_labels_go_through_the_class_map(sample):
     assert [entry.image_id for entry in listing.entries] == list(range(1, 13))
 
 
-def test_devkit_ids_taken_for_labels_would_be_wrong(sample):
-    truth = find_ground_truth(sample)
-    labels = read_ground_truth(truth).labels
-    assert [int(line) - 1 for line in truth.read_text().split()] != list(labels.values())
-
-
 def test_validation_in_class_folders_lists_the_same(source):
     flat = list_source(source, "val")
     into_class_folders(source)
@@ -58,10 +52,58 @@ def test_validation_in_class_folders_lists_the_same(source):
     assert folders.sha256() == flat.sha256()
 
 
-def test_files_that_are_not_images_are_told_not_hidden(source):
+def test_files_that_are_not_images_are_listed_as_ignored_and_hidden_ones_are_not(source):
     wnid = sorted(os.listdir(source / "train"))[0]
-    (source / "train" / wnid / "notes.txt").write_text("x")
-    assert list_source(source, "train").ignored == [f"{wnid}/notes.txt"]
+    before = len(list_source(source, "train").entries)
+    for folder in (source / "train" / wnid, source / "val"):
+        for name in ("notes.txt", "b.txt", ".DS_Store", ".hidden.JPEG"):
+            (folder / name).write_text("x")
+    listing = list_source(source, "train")
+    assert (listing.ignored, len(listing.entries)) == ([f"{wnid}/b.txt", f"{wnid}/notes.txt"],
+                                                       before)
+    assert list_source(source, "val").ignored == ["b.txt", "notes.txt"]
+
+
+def test_extensions_decide_what_an_image_is_in_any_case_of_letters(tmp_path):
+    (tmp_path / "train" / "cat").mkdir(parents=True)
+    for name in ("a.JPEG", "b.jpg", "c.Png", "d.webp", "e.WEBP", "jpg"):
+        (tmp_path / "train" / "cat" / name).write_bytes(b"x")
+
+    def names(**options):
+        return [entry.file_name for entry in list_source(tmp_path, "train", **options).entries]
+    assert names() == ["cat/a.JPEG", "cat/b.jpg", "cat/c.Png"]
+    assert names(extensions=(".webp",)) == ["cat/d.webp", "cat/e.WEBP"]
+
+
+def test_validation_images_with_other_names_are_numbered_by_position(source):
+    into_class_folders(source)
+    wnids = sorted(path.name for path in (source / "val").iterdir())
+    (source / "val" / wnids[0] / "other.JPEG").write_bytes(b"x")
+    listing = list_source(source, "val")
+    names = sorted(f"{path.parent.name}/{path.name}" for path in source.glob("val/*/*"))
+    assert [entry.file_name for entry in listing.entries] == names
+    assert [entry.image_id for entry in listing.entries] == list(range(1, 14))
+
+
+def test_training_images_named_like_validation_images_are_numbered_by_position(source):
+    into_class_folders(source)
+    shutil.rmtree(source / "train")
+    (source / "val").rename(source / "train")
+    names = [entry.file_name for entry in list_source(source, "train").entries]
+    assert names == sorted(names) and all("/" in name for name in names)
+
+
+def test_the_digest_depends_on_every_field_that_decides_a_record(sample):
+    listing = list_source(sample, "val")
+    first, *rest = listing.entries
+    digests = {listing.sha256()} | {
+        replace(listing, entries=[first._replace(**change), *rest]).sha256()
+        for change in ({"label": first.label + 1}, {"image_id": 99}, {"size": first.size + 1},
+                       {"file_name": "other.JPEG"})}
+    digests.add(replace(listing, class_names=["n0", *listing.class_names[1:]]).sha256())
+    assert len(digests) == 6
+    moved = [first._replace(container="a.tar", offset=512), *rest]
+    assert replace(listing, entries=moved, layout="archives").sha256() == listing.sha256()
 
 
 def spoil_missing(source):
@@ -106,7 +148,7 @@ def test_a_bad_training_source_is_refused(source, spoil):
         list_source(source, "train")
 
 
-@pytest.mark.parametrize("place", ["a_class", "a_image.JPEG"])
+@pytest.mark.parametrize("place", ["a_class", "an_image.JPEG"])
 def test_a_symlink_to_itself_is_refused_by_name(source, tmp_path, place):
     wnid = sorted(os.listdir(source / "train"))[0]
     loop = source / "train" / (place if place == "a_class" else f"{wnid}/{place}")
@@ -118,11 +160,13 @@ def test_a_symlink_to_itself_is_refused_by_name(source, tmp_path, place):
     assert str(loop) in done.stderr
 
 
-def test_a_image_that_grows_while_it_is_converted_is_named(source):
+@pytest.mark.parametrize("change", [lambda data: data + b"more", lambda data: data[:-1]])
+def test_an_image_that_changes_while_it_is_converted_is_named(source, change):
     listing = list_source(source, "train")
     entry = listing.entries[0]
-    with open(listing.root / entry.container, "ab") as file:
-        file.write(b"more")
+    path = listing.root / entry.container
+    assert read_entry(listing.root, entry) == path.read_bytes()
+    path.write_bytes(change(path.read_bytes()))
     with pytest.raises(RequestError, match=f"{entry.file_name} changed while it was converted"):
         read_entry(listing.root, entry)
 
@@ -134,7 +178,8 @@ def test_a_validation_image_without_label_or_file_is_refused(source):
         list_source(source, "val")
     (source / "val" / "ILSVRC2012_val_00000013.JPEG").unlink()
     last.unlink()
-    with pytest.raises(RequestError, match="ILSVRC2012_val_00000012.JPEG is missing"):
+    (source / "val" / "ILSVRC2012_val_00000007.JPEG").unlink()
+    with pytest.raises(RequestError, match="12 labels but there are 10 .*00000007.JPEG is missing"):
         list_source(source, "val")
 
 
@@ -146,9 +191,9 @@ def test_a_flat_folder_needs_a_ground_truth(source):
 
 def test_one_id_twice_is_refused(source):
     into_class_folders(source)
-    first, second = sorted(path for path in (source / "val").iterdir())[:2]
-    markdown_copy = next(first.iterdir())
-    shutil.copy(markdown_copy, second / markdown_copy.name)
+    first, second = sorted((source / "val").iterdir())[:2]
+    image = next(first.iterdir())
+    shutil.copy(image, second / image.name)
     with pytest.raises(RequestError, match="both have image id"):
         list_source(source, "val")
 
