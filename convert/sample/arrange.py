@@ -40,7 +40,7 @@ def _into_class_folders(sample: Path, truth: GroundTruth) -> None:
 
 
 def _into_archives(sample: Path, truth: GroundTruth) -> None:
-    """As distributed by ImageNet: a tar of tars, a tar, a devkit with its classes in meta.mat."""
+    """Pack it as ImageNet does: a tar of tars, a tar, a devkit with its classes in meta.mat."""
     with tarfile.open(sample / "ILSVRC2012_img_train.tar", "w") as outer:
         for folder in sorted((sample / "train").iterdir()):
             inner = io.BytesIO()
@@ -67,7 +67,7 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 
 
 def _meta(class_map: Path) -> bytes:
-    """`synsets` with an inner node after the classes, as in the devkit's."""
+    """Return a meta.mat: `synsets` with an inner node after the classes, as in the devkit."""
     from scipy.io import savemat
     rows = [line.split() for line in class_map.read_text(encoding="utf-8").splitlines()]
     synsets = np.zeros(len(rows) + 1, dtype=[("ILSVRC2012_ID", "O"), ("WNID", "O"),

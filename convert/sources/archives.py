@@ -1,7 +1,7 @@
 """Images inside ImageNet's own tars, read in place: each is a run of bytes at an offset.
 
 `ILSVRC2012_img_train.tar` is a tar of 1,000 tars, `<wnid>.tar`, of `<wnid>_N.JPEG`;
-`ILSVRC2012_img_val.tar` holds the 50,000 validation images in one flat tar.
+`ILSVRC2012_img_val.tar` is a flat tar of the 50,000 validation images.
 """
 
 import tarfile

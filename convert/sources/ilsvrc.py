@@ -1,4 +1,4 @@
-"""Telling whether a validation set is ILSVRC's own, by the digests of its labels and classes."""
+"""Check whether a validation set is ILSVRC's own, by the digests of its labels and classes."""
 
 from dataclasses import dataclass
 from typing import Optional
@@ -27,9 +27,13 @@ class IlsvrcCheck:
         if not (self.labels and self.class_names):
             wrong = "labels" if self.class_names else "class names"
             return f"not the ILSVRC2012 validation set: its {wrong} differ"
-        lists = {None: "without a blacklist", True: "with ILSVRC's blacklist",
-                 False: "with a blacklist that is not ILSVRC's"}
-        return f"the ILSVRC2012 validation set, {lists[self.blacklist]}"
+        if self.blacklist is None:
+            blacklist = "without a blacklist"
+        elif self.blacklist:
+            blacklist = "with ILSVRC's blacklist"
+        else:
+            blacklist = "with a blacklist that is not ILSVRC's"
+        return f"the ILSVRC2012 validation set, {blacklist}"
 
 
 def check_ilsvrc(listing: Listing, blacklist: Optional[Blacklist], allow_other_labels: bool

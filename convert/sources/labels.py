@@ -111,7 +111,7 @@ def _read_labels(where: str, data: bytes, label_of: Dict[int, int]) -> Dict[int,
 
 
 def _read_classes(origin: Path, read: Callable[[str], Optional[bytes]]) -> Dict[int, str]:
-    """Devkit id (1-based) -> wnid."""
+    """Return the wnid of each devkit id (1-based)."""
     text, matlab = read(_MAP_NAME), read(_META_NAME)
     if text is not None:
         return _parse_class_map(f"{_MAP_NAME} of {origin}", text)
@@ -122,7 +122,7 @@ def _read_classes(origin: Path, read: Callable[[str], Optional[bytes]]) -> Dict[
 
 
 def _parse_class_map(where: str, data: bytes) -> Dict[int, str]:
-    """Lines ``n02119789 1 kit_fox`` into {1: 'n02119789'}."""
+    """Turn lines like ``n02119789 1 kit_fox`` into {1: 'n02119789'}."""
     wnids: Dict[int, str] = {}
     for number, line in enumerate(_text(where, data).splitlines(), start=1):
         fields = line.split()
@@ -137,8 +137,9 @@ def _parse_class_map(where: str, data: bytes) -> Dict[int, str]:
 
 
 def _parse_meta(where: str, data: bytes) -> Dict[int, str]:
-    """`synsets` of meta.mat: structs with ILSVRC2012_ID and WNID (devkit readme, section 3)."""
-    from scipy.io import loadmat  # here, since few sources need it and every worker would load it
+    """Read `synsets`: structs with ILSVRC2012_ID and WNID (devkit readme, section 3)."""
+    # Imported here, since few sources need SciPy and every worker would load it.
+    from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
     try:
         synsets = loadmat(io.BytesIO(data), squeeze_me=True, struct_as_record=False)["synsets"]
@@ -217,13 +218,13 @@ def entries_by_truth(files: Sequence[SourceFile], truth: GroundTruth) -> List[En
     for file in files:
         image_id = validation_id(file.name)
         if image_id not in truth.labels:
-            raise RequestError(f"{file.name} has no label: {truth.origin} holds "
+            raise RequestError(f"{file.name} has no label: {truth.origin} has "
                                f"{len(truth.labels)} labels; give the ground truth of this set")
         entries.append(Entry(file.name, truth.labels[image_id], image_id, *file[1:]))
     entries = _in_id_order(entries)
     if len(entries) != len(truth.labels):
         missing = min(truth.labels.keys() - {entry.image_id for entry in entries})
-        raise RequestError(f"{truth.origin} holds {len(truth.labels)} labels but there are "
+        raise RequestError(f"{truth.origin} has {len(truth.labels)} labels but there are "
                            f"{len(entries)} validation images (ILSVRC2012_val_{missing:08d}.JPEG "
                            "is missing); complete them or give the ground truth of this set")
     return entries

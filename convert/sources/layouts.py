@@ -118,11 +118,11 @@ def _archive(source: Path, split: str) -> Path:
 
 
 def _fits_folders(source: Path, root: Path, split: str) -> bool:
-    """Class folders, and neither Kaggle's parent folder nor numbered validation images. Folders
-    named like splits or the devkit are not classes: SOURCE/SPLIT is missing then."""
+    """Return whether there are class folders, and neither Kaggle's folders nor numbered images."""
     if (source / KAGGLE_IMAGES).is_dir() or _fits_flat(source, root, split) or not root.is_dir():
         return False
     folders = {item.name for item in root.iterdir() if item.is_dir() and item.name[0] != "."}
+    # A folder named like a split or the devkit is no class: SOURCE/SPLIT is missing then.
     not_classes = {*SPLITS, "devkit"} if root == source else set()
     return bool(folders) and not folders & not_classes
 
@@ -143,7 +143,7 @@ def _scan_kaggle(root: Path, split: str, extensions: Sequence[str]) -> Scan:
 
 
 def _devkit_labels(source: Path) -> Optional[GroundTruth]:
-    """The devkit may lie in the source or next to it."""
+    """Return the labels of the devkit in the source or next to it."""
     found = find_ground_truth(source) or find_ground_truth(source.parent)
     return read_ground_truth(found) if found else None
 

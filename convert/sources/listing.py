@@ -24,7 +24,7 @@ class SourceFile(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """What a source holds of one split."""
+    """The files of one split in a source, not labelled yet."""
 
     files: List[SourceFile]
     class_names: List[str]  # sorted; empty where the images are not arranged by class

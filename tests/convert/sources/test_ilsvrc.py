@@ -31,22 +31,27 @@ def digests_of_the_stand_in(monkeypatch):
     monkeypatch.setattr(ilsvrc, "CLASS_NAMES_SHA256", digest(NAMES))
 
 
-def test_the_real_set_is_told_with_its_blacklist():
+def test_the_real_set_is_reported_with_its_blacklist():
     check = check_ilsvrc(listing(LABELS), Blacklist(frozenset({36}), ILSVRC_SHA256), False)
     assert check.describe() == "the ILSVRC2012 validation set, with ILSVRC's blacklist"
+    check = check_ilsvrc(listing(LABELS), Blacklist(frozenset({36}), "0"), False)
+    assert check.describe().endswith("with a blacklist that is not ILSVRC's")
+    assert check_ilsvrc(listing(LABELS), None, False).describe().endswith("without a blacklist")
 
 
 def test_two_labels_exchanged_are_an_error_unless_allowed():
     labels = [LABELS[1], LABELS[0], *LABELS[2:]]
     with pytest.raises(RequestError, match="not ILSVRC's although the classes are"):
         check_ilsvrc(listing(labels), None, False)
-    check = check_ilsvrc(listing(labels), None, True)
+    check = check_ilsvrc(listing(labels), None, allow_other_labels=True)
     assert check.describe() == "not the ILSVRC2012 validation set: its labels differ"
 
 
-def test_other_classes_are_told_and_no_error(monkeypatch):
+def test_other_classes_are_reported_and_no_error(monkeypatch):
     monkeypatch.setattr(ilsvrc, "CLASS_NAMES_SHA256", "0")
     assert "its class names differ" in check_ilsvrc(listing(LABELS), None, False).describe()
+    both_differ = check_ilsvrc(listing([0, *LABELS[1:-1], 1]), None, False)
+    assert both_differ.describe().startswith("not the ILSVRC2012 validation set")
 
 
 def test_smaller_sets_do_not_claim_to_be_ilsvrc():
