@@ -165,6 +165,18 @@ def test_images_of_a_class_differ(ten_classes):
     assert len(qualities) > 8
 
 
+def test_every_image_is_drawn_from_random_numbers_of_its_own(tmp_path, monkeypatch):
+    states = []
+
+    def record(style, rng):
+        states.append(rng.bit_generator.state["state"]["state"])
+        return np.zeros((8, 8, 3), dtype=np.uint8)
+
+    monkeypatch.setattr(official, "draw_image", record)
+    make_sample(tmp_path / "sample", classes=3, train=9, val=3)
+    assert len(states) == len(set(states)) == 36
+
+
 def test_thousand_classes_have_thousand_wnids_and_names(tmp_path, monkeypatch):
     monkeypatch.setattr(official, "_write_images", lambda images: None)
     make_sample(tmp_path / "sample", classes=1000, train=1, val=1)

@@ -72,7 +72,7 @@ KAGGLE = "ILSVRC/Data/CLS-LOC"
     ("val", [f"val/{VAL_NAME}"], "flat"),
     ("val", [VAL_NAME], "flat"),
     ("val", [f"val/{VAL_NAME}", "val/more/a.txt"], "flat"),
-    ("val", [f"val/{VAL_NAME.lower()}"], None),
+    ("val", [f"val/{VAL_NAME.lower()}", f"val/{VAL_NAME}.bak", f"val/x{VAL_NAME}"], None),
     ("val", [f"val/n1/{VAL_NAME}"], "folders"),
     ("val", ["ILSVRC2012_img_val.tar"], "archives"),
     ("val", [f"{KAGGLE}/val/{VAL_NAME}"], "kaggle"),
@@ -157,6 +157,20 @@ def test_a_tar_that_is_not_the_training_archive_is_refused(tmp_path, members, wo
         list_source(tmp_path, "train")
 
 
+def test_reading_a_class_tar_stops_at_its_end(tmp_path):
+    (first, data), second = inner_tar("n1.tar", "a.JPEG"), inner_tar("n2.tar", "b.JPEG")
+    tar_with(tmp_path / "ILSVRC2012_img_train.tar", [(first, data[:512]), second])
+    listing = list_source(tmp_path, "train")
+    assert [entry.file_name for entry in listing.entries] == ["n1/a.JPEG", "n2/b.JPEG"]
+    assert listing.ignored == []
+    image = tarfile.TarInfo("a.JPEG")
+    image.size = 1000
+    tar_with(tmp_path / "ILSVRC2012_img_train.tar", [
+        (tarfile.TarInfo("n1.tar"), image.tobuf() + bytes(900)), second])
+    with pytest.raises(RequestError, match="img_train.tar is not a whole tar archive"):
+        list_source(tmp_path, "train")
+
+
 @pytest.mark.parametrize("name, split", [("ILSVRC2012_img_train.tar", "train"),
                                          ("ILSVRC2012_img_val.tar", "val")])
 def test_a_truncated_archive_is_refused(arranged, tmp_path, name, split):
@@ -230,6 +244,15 @@ def test_a_wrong_kaggle_solution_is_refused(arranged, tmp_path, change, words):
     path.write_text(change(path.read_text()))
     with pytest.raises(RequestError, match=words):
         list_source(source, "val")
+
+
+def test_order_and_blank_lines_of_kaggles_classes_do_not_matter(arranged, tmp_path):
+    source = shutil.copytree(arranged["kaggle"], tmp_path / "source")
+    path = source / "LOC_synset_mapping.txt"
+    rows = (source / "LOC_val_solution.csv").read_text().splitlines()[1:]
+    assert rows != sorted(rows)
+    path.write_text("\n\n".join(reversed(path.read_text().splitlines())) + "\n\n")
+    assert list_source(source, "val").sha256() == list_source(arranged["flat"], "val").sha256()
 
 
 def test_a_source_in_two_layouts_asks_which(sample, arranged, tmp_path):

@@ -198,12 +198,6 @@ def test_one_id_twice_is_refused(source):
         list_source(source, "val")
 
 
-def test_the_devkit_may_lie_next_to_the_source(source, tmp_path):
-    inside = list_source(source, "val")
-    (source / "devkit").rename(tmp_path / "devkit")
-    assert list_source(source, "val").sha256() == inside.sha256()
-
-
 def test_hidden_files_and_folders_belong_to_the_system(source):
     clean = list_source(source, "train")
     (source / "train" / ".thumbnails").mkdir()
