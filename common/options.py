@@ -21,10 +21,10 @@ import dataclasses
 import math
 import types
 import typing
-from dataclasses import MISSING, Field
+from dataclasses import MISSING, Field, dataclass
 from typing import Any, Callable, Iterable, Optional, Sequence, TypeVar, Union
 
-from common.cli import RequestError
+from common.cli import ArgumentParser, RequestError
 
 T = TypeVar("T")
 
@@ -135,6 +135,31 @@ def from_arguments(cls: type[T], arguments: argparse.Namespace, **changes: Any) 
     values = {name: tuple(value) if isinstance(value, list) else value
               for name, value in values.items()}
     return cls(**{**values, **changes})
+
+
+@dataclass(frozen=True)
+class Subcommand:
+    """A subcommand whose arguments are the fields of one request."""
+
+    name: str
+    request: type
+    run: Callable[[Any], None]
+    help: str  # in the list of subcommands
+    description: str = ""  # of its own --help; empty: ``help``
+
+
+def run_subcommand(prog: str, description: str, subcommands: Iterable[Subcommand]) -> None:
+    """Parse the command line and run the subcommand that it names with its request."""
+    parser = ArgumentParser(prog=prog, description=description)
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=ArgumentParser)
+    for item in subcommands:
+        command = commands.add_parser(item.name, help=item.help,
+                                      description=item.description or item.help)
+        add_options(command, item.request)
+        command.set_defaults(subcommand=item)
+    arguments = parser.parse_args()
+    chosen: Subcommand = arguments.subcommand
+    chosen.run(from_arguments(chosen.request, arguments))
 
 
 def check_values(request: Any) -> None:

@@ -3,10 +3,9 @@
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Callable
 
-from common.cli import ArgumentParser, run_command
-from common.options import add_options, check_values, from_arguments, option
+from common.cli import run_command
+from common.options import Subcommand, check_values, option, run_subcommand
 from inceptionv4.exchange.foreign import LIBRARIES
 from inceptionv4.options import device_option
 
@@ -45,15 +44,7 @@ class ExportRequest:
 
 
 def main() -> None:
-    parser = ArgumentParser(prog="python -m inceptionv4",
-                            description="Show, import and export checkpoints.")
-    commands = parser.add_subparsers(dest="command", required=True, parser_class=ArgumentParser)
-    for name, request, run, summary, description in COMMANDS:
-        command = commands.add_parser(name, help=summary, description=description)
-        add_options(command, request)
-        command.set_defaults(request=request, run=run)
-    arguments = parser.parse_args()
-    arguments.run(from_arguments(arguments.request, arguments))
+    run_subcommand("python -m inceptionv4", "Show, import and export checkpoints.", SUBCOMMANDS)
 
 
 # The functions below import what needs MindSpore, which --help should not wait for.
@@ -93,17 +84,17 @@ def _export(request: ExportRequest) -> None:
               f"more than {difference:.2g}")
 
 
-# Name, request, function, help, description.
-COMMANDS: tuple[tuple[str, type, Callable[[Any], None], str, str], ...] = (
-    ("show", ShowCheckpointRequest, _show, "check a checkpoint and describe it",
-     "Check a checkpoint against its digest and describe it."),
-    ("import", ImportRequest, _import, "convert another library's weights into a checkpoint",
-     "Convert another library's weights into a checkpoint with that library's input statistics; "
-     "pickle files are refused."),
-    ("export", ExportRequest, _export, "write a checkpoint as MindIR or ONNX",
-     "Write a checkpoint as one file that takes uint8 images (N, S, S, 3) in RGB, S the "
-     "checkpoint's image_size, normalises them itself and gives float32 logits (N, classes). The "
-     "file is run and compared with the checkpoint before it is kept."),
+SUBCOMMANDS = (
+    Subcommand("show", ShowCheckpointRequest, _show, "check a checkpoint and describe it",
+               "Check a checkpoint against its digest and describe it."),
+    Subcommand("import", ImportRequest, _import,
+               "convert another library's weights into a checkpoint",
+               "Convert another library's weights into a checkpoint with that library's input "
+               "statistics; pickle files are refused."),
+    Subcommand("export", ExportRequest, _export, "write a checkpoint as MindIR or ONNX",
+               "Write a checkpoint as one file that takes uint8 images (N, S, S, 3) in RGB, S the "
+               "checkpoint's image_size, normalises them itself and gives float32 logits "
+               "(N, classes). The file is run and compared with the checkpoint before it is kept."),
 )
 
 
