@@ -1,10 +1,11 @@
-"""Command line: ``python -m benchmarks convert|feed|crops|steps --out DIR``."""
+"""Command line: ``python -m benchmarks convert|feed|crops|steps|scale --out DIR``."""
 
 import sys
 
 from benchmarks.conversion.converters import ConversionRequest, benchmark_conversion
 from benchmarks.feed.measure import FeedRequest, benchmark_feeds
 from benchmarks.request import CropsRequest
+from benchmarks.scale.rehearsal import ScaleRequest, rehearse, render_scale
 from benchmarks.steps.devices import find_device
 from benchmarks.steps.request import StepsRequest, plan_steps
 from benchmarks.steps.step_table import benchmark_steps
@@ -35,6 +36,10 @@ def _steps(request: StepsRequest) -> None:
     print(write_table(benchmark_steps(plan, request.rows), request.out))
 
 
+def _scale(request: ScaleRequest) -> None:
+    print(render_scale(rehearse(request)))
+
+
 SUBCOMMANDS = (
     Subcommand("convert", ConversionRequest, _convert,
                "time the conversion against cp -r, ImageNetToMR and other packers"),
@@ -46,6 +51,9 @@ SUBCOMMANDS = (
     Subcommand("steps", StepsRequest, _steps,
                "time training steps: the original report's speed table, or the trainer against "
                "a bare loop"),
+    Subcommand("scale", ScaleRequest, _scale,
+               "rehearse ImageNet's full count with tiny images, from the archives to evaluation "
+               "and plan: seconds, memory and open files of each stage"),
 )
 
 

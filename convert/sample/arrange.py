@@ -46,21 +46,26 @@ def _into_archives(sample: Path, truth: GroundTruth) -> None:
             inner = io.BytesIO()
             with tarfile.open(fileobj=inner, mode="w") as tar:
                 for image in sorted(folder.iterdir()):
-                    _add(tar, image.name, image.read_bytes())
-            _add(outer, f"{folder.name}.tar", inner.getvalue())
+                    add_member(tar, image.name, image.read_bytes())
+            add_member(outer, f"{folder.name}.tar", inner.getvalue())
     with tarfile.open(sample / "ILSVRC2012_img_val.tar", "w") as tar:
         for image in sorted((sample / "val").iterdir()):
-            _add(tar, image.name, image.read_bytes())
-    data = sample / "devkit" / "data"
-    with tarfile.open(sample / "ILSVRC2012_devkit_t12.tar.gz", "w:gz") as tar:
-        name = "ILSVRC2012_validation_ground_truth.txt"
-        _add(tar, f"ILSVRC2012_devkit_t12/data/{name}", (data / name).read_bytes())
-        _add(tar, "ILSVRC2012_devkit_t12/data/meta.mat", _meta(data / "map_clsloc.txt"))
+            add_member(tar, image.name, image.read_bytes())
+    pack_devkit(sample)
     shutil.rmtree(sample / "train")
     shutil.rmtree(sample / "val")
 
 
-def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+def pack_devkit(sample: Path) -> None:
+    """Pack ground truth and classes of ``sample/devkit/data`` as the official archive has them."""
+    data = sample / "devkit" / "data"
+    with tarfile.open(sample / "ILSVRC2012_devkit_t12.tar.gz", "w:gz") as tar:
+        name = "ILSVRC2012_validation_ground_truth.txt"
+        add_member(tar, f"ILSVRC2012_devkit_t12/data/{name}", (data / name).read_bytes())
+        add_member(tar, "ILSVRC2012_devkit_t12/data/meta.mat", _meta(data / "map_clsloc.txt"))
+
+
+def add_member(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     member = tarfile.TarInfo(name)
     member.size = len(data)
     tar.addfile(member, io.BytesIO(data))

@@ -44,11 +44,11 @@ def make_sample(out: Path, classes: int = 10, train: int = 60, val: int = 10,
     """
     _check_arguments(classes, train, val, seed)
     with _folder_when_complete(Path(out)) as folder:
-        wnids = _invented_wnids(classes, seed)
+        wnids = invented_wnids(classes, seed)
         labels = _rng(seed, LABEL_STREAM).permutation(np.repeat(np.arange(classes), val))
         blacklist = _blacklist(len(labels), seed)
         cmyk_id = int(_rng(seed, CMYK_STREAM).choice(blacklist))
-        _write_devkit(folder / "devkit" / "data", wnids, labels, blacklist, seed)
+        write_devkit(folder / "devkit" / "data", wnids, labels, blacklist, seed)
         _write_images(_train_images(folder / "train", wnids, train, seed)
                       + _val_images(folder / "val", labels, cmyk_id, seed))
 
@@ -86,7 +86,7 @@ def _rng(seed: int, *stream: int) -> np.random.Generator:
     return np.random.default_rng([seed, *stream])
 
 
-def _invented_wnids(classes: int, seed: int) -> list[str]:
+def invented_wnids(classes: int, seed: int) -> list[str]:
     """Return sorted wnids; WordNet's own noun ids end near n15300000, so n9... is no real one's."""
     numbers = _rng(seed, WNID_STREAM).choice(10_000_000, size=classes, replace=False)
     return sorted(f"n9{number:07d}" for number in numbers)
@@ -110,8 +110,15 @@ def _blacklist(images: int, seed: int) -> list[int]:
     return sorted((positions + 1).tolist())
 
 
-def _write_devkit(data: Path, wnids: list[str], labels: np.ndarray, blacklist: list[int],
-                  seed: int) -> None:
+def write_devkit(data: Path, wnids: list[str], labels: np.ndarray, blacklist: list[int],
+                 seed: int) -> None:
+    """Write ground truth, class map and blacklist as in ``make_sample`` into the new folder
+    ``data``.
+
+    Args:
+        labels: int (validation images,), the 0-based class of each, in image-id order.
+        blacklist: image ids, 1-based.
+    """
     data.mkdir(parents=True)
     ids = _devkit_ids(len(wnids), seed)
     lines_of_file = {
