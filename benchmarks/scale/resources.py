@@ -46,8 +46,14 @@ def run_measured(*command: object) -> tuple[str, Resources]:
     """
     words = [str(word) for word in command]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
-        with _measuring(running.pid) as resources:
-            printed, _ = running.communicate()
+        try:
+            with _measuring(running.pid) as resources:
+                printed, _ = running.communicate()
+        except BaseException:  # Ctrl-C: leave no process behind
+            for process in _family(running.pid):
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+            raise
     if running.returncode != 0:
         raise CheckFailed(f"{' '.join(words[1:4])} ended with {running.returncode}; its error is "
                           "above")
@@ -83,12 +89,18 @@ def _cpu_seconds_of_children() -> float:
 
 def _add_sample(resources: Resources, pid: int) -> None:
     memory = []
-    with contextlib.suppress(psutil.Error):  # processes end while they are examined
-        root = psutil.Process(pid)
-        for process in [root, *root.children(recursive=True)]:
-            with contextlib.suppress(psutil.Error):
-                memory.append(process.memory_info().rss)
-                resources.open_files = max(resources.open_files, process.num_fds())
+    for process in _family(pid):
+        with contextlib.suppress(psutil.Error):  # it ends while it is examined
+            memory.append(process.memory_info().rss)
+            resources.open_files = max(resources.open_files, process.num_fds())
     resources.peak_bytes = max(resources.peak_bytes, sum(memory))
     resources.largest_bytes = max(resources.largest_bytes, *memory, 0)
     resources.processes = max(resources.processes, len(memory))
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    """Return the process and all that descend from it; none if it has ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    return []
