@@ -2,11 +2,15 @@
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 
 from benchmarks.scale import colour_network, rehearsal, stages
@@ -19,6 +23,7 @@ from common.cli import CheckFailed, RequestError
 from evaluate import views
 from train import feed
 
+ROOT = Path(__file__).parents[3]
 IMAGES = 2_500
 RANKS = 2
 
@@ -162,6 +167,21 @@ def test_processes_are_measured_together():
     assert printed == "done\n" and used.processes == 2 and 100 < used.open_files < 150
     assert used.peak_bytes > (128 + 64) << 20 > used.largest_bytes > 128 << 20
     assert used.seconds > 1 > used.cpu_seconds > 0
+
+
+def test_ctrl_c_leaves_no_process(tmp_path):
+    """The stage and its child, which do not see the signal, are ended."""
+    code = ("import sys; from benchmarks.scale.resources import run_measured\n"
+            "run_measured(sys.executable, '-c', *sys.argv[1:])")
+    child = f"import time; time.sleep(20); open({str(tmp_path / 'end')!r}, 'w')"
+    running = subprocess.Popen([sys.executable, "-c", code, BUSY, child], cwd=ROOT,
+                               stderr=subprocess.DEVNULL)
+    family = psutil.Process(running.pid)
+    while len(started := family.children(recursive=True)) < 2:
+        assert running.poll() is None
+    running.send_signal(signal.SIGINT)
+    running.wait()
+    assert psutil.wait_procs(started, timeout=10)[1] == [] and os.listdir(tmp_path) == []
 
 
 def test_a_stage_that_fails_ends_the_rehearsal():
