@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.scale.resources import Resources, run_measured
-from benchmarks.scale.stages import STAGES, ScaleJob, StageReport, report_of, stage_command
+from benchmarks.scale.stages import (PRESET, STAGES, ScaleJob, StageReport, report_of,
+                                     stage_command)
 from benchmarks.scale.tiny_imagenet import TRAIN_IMAGES
 from benchmarks.table import GIB, describe_machine, describe_pairs
 from common.cli import RequestError
 from common.files import write_json, write_text
 from common.options import check_values, option
 from evaluate.result_page import markdown_table
+from train.recipe import PRESETS
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,15 @@ class ScaleRequest:
     images: int = option(TRAIN_IMAGES, "how many training images, of about 300 bytes each; the "
                                        "validation images are in proportion",
                          low=2_000, high=TRAIN_IMAGES)
-    shards: int = option(144, "record files of the training set", low=1)
+    shards: int = option(144, "record files of the training set", low=1, high=2_000)
     ranks: int = option(8, "ranks that share a training step and an evaluation", low=1)
 
     def __post_init__(self) -> None:
         check_values(self)
+        batch = self.ranks * PRESETS[PRESET].batch_size
+        if batch > self.images:
+            raise RequestError(f"--ranks {self.ranks}: a step takes {batch:,} images; give at "
+                               f"least as many --images, not {self.images:,}")
 
 
 @dataclass(frozen=True)

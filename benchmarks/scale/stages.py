@@ -22,7 +22,7 @@ from common.cli import CheckFailed, run_command
 from common.files import read_json
 from common.host import available_cores
 from convert.records.manifest import Manifest
-from convert.records.reader import RecordSet, open_records
+from convert.records.reader import open_records
 from train.recipe import PRESETS, Recipe
 
 PRESET = "adsl-8p"
@@ -88,10 +88,10 @@ def make(job: ScaleJob) -> StageReport:
 
 def convert_val(job: ScaleJob) -> StageReport:
     manifest = _convert(job, "val", VAL_SHARDS, job.source / BLACKLIST)
-    note = manifest.blacklist
-    _check_equal("blacklisted images", note.images if note else 0, blacklisted_of(job.images))
-    return StageReport(manifest.images, f"{len(manifest.shards)} shards, {note.images:,} images "
-                                        "on the blacklist" if note else "")
+    marked = manifest.blacklist.images if manifest.blacklist else 0
+    _check_equal("blacklisted images", marked, blacklisted_of(job.images))
+    return StageReport(manifest.images,
+                       f"{len(manifest.shards)} shards, {marked:,} images on the blacklist")
 
 
 def convert_train(job: ScaleJob) -> StageReport:
@@ -123,7 +123,7 @@ def order(shuffle: str) -> Callable[[ScaleJob], StageReport]:
     the order of the second one."""
     def stage(job: ScaleJob) -> StageReport:
         from benchmarks.scale.row_order import describe_epochs, mix_of_ranks, read_epoch
-        records, recipe = _train_records(job), job.recipe(shuffle)
+        records, recipe = open_records(job.records("train")), job.recipe(shuffle)
         first, second = (read_epoch(records, recipe, epoch) for epoch in (1, 2))
         np.save(job.order_file(shuffle), second)
         return StageReport(
@@ -139,7 +139,7 @@ def resume(job: ScaleJob) -> StageReport:
     from benchmarks.scale.row_order import read_epoch
     items = 0
     for shuffle in SHUFFLES:
-        again = read_epoch(_train_records(job), job.recipe(shuffle), 2)
+        again = read_epoch(open_records(job.records("train")), job.recipe(shuffle), 2)
         kept = np.load(job.order_file(shuffle))
         different = np.flatnonzero((again != kept).any(axis=(0, 2, 3)))
         if len(different):
@@ -193,10 +193,6 @@ def plan(job: ScaleJob) -> StageReport:
     return StageReport(
         planned["steps"], f"{planned['epochs']} epochs of {planned['steps_per_epoch']:,} steps; "
                           f"{planned['images_left_out_per_epoch']} images left out of each")
-
-
-def _train_records(job: ScaleJob) -> RecordSet:
-    return open_records(job.records("train"))
 
 
 def _check_equal(what: str, found: int, expected: int) -> None:

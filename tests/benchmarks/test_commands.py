@@ -72,7 +72,8 @@ def test_crops_are_asked_for_as_requested(monkeypatch, tmp_path):
     ("convert", "--images", 0), ("convert", "--repeats", 0), ("convert", "--workers", -1),
     ("crops", "--run-images", 0), ("crops", "--images", 0), ("crops", "--repeats", 0),
     ("feed", "--open-ms", "nan"), ("feed", "--batch-size", 1), ("feed", "--image-size", 74),
-    ("scale", "--images", 1_999), ("scale", "--images", 1_281_168), ("scale", "--ranks", 0)])
+    ("scale", "--images", 1_999), ("scale", "--images", 1_281_168), ("scale", "--ranks", 0),
+    ("scale", "--shards", 2_001)])
 def test_a_value_out_of_range_is_refused(name, flag, value, monkeypatch, tmp_path):
     with pytest.raises(RequestError, match=f"{flag} {value}: give "):
         run(monkeypatch, name, "--out", tmp_path, flag, value)

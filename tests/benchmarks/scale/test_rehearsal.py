@@ -141,6 +141,11 @@ def test_the_images_after_the_last_step_are_left_out():
     assert left_out(SimpleNamespace(images=7, folder="R"), order) == {2, 4, 6}
 
 
+def test_a_step_takes_no_more_images_than_there_are(tmp_path):
+    with pytest.raises(RequestError, match="--ranks 20: a step takes 2,560 images; .* not 2,500"):
+        request(tmp_path, ranks=20)
+
+
 def test_nothing_is_left_of_a_rehearsal_that_fails(tmp_path, monkeypatch):
     def lose(name, job):
         raise CheckFailed("lost")
