@@ -10,7 +10,6 @@ import pytest
 
 from inceptionv4.checkpoint import network_parameters
 from inceptionv4.exchange.foreign import LIBRARIES, MINDCV, TIMM, foreign_name, training_counters
-from inceptionv4.network import InceptionV4
 
 REGULAR = {"a": ("0", "1.0", "1.1", "2.0", "2.1", "2.2", "3.1"),
            "reduction_a": ("0", "1.0", "1.1", "1.2"),
@@ -42,8 +41,8 @@ EXPECTED = {"timm": list(convolutions(TIMM_STEM, 6, "branch", TIMM_C)),
 
 
 @pytest.fixture(scope="module")
-def names() -> list:
-    return list(network_parameters(InceptionV4(3)))
+def names(network) -> list:
+    return list(network_parameters(network))
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

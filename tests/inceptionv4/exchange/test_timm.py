@@ -34,13 +34,6 @@ def theirs(torch):
     return network
 
 
-@pytest.fixture
-def pynative():
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    yield
-    ms.set_context(mode=ms.GRAPH_MODE)
-
-
 def test_same_logits_as_timm(tmp_path, theirs, torch, pynative):
     from safetensors.torch import save_file
     save_file(theirs.state_dict(), tmp_path / "t.safetensors")
