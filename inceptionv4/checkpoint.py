@@ -220,14 +220,6 @@ def load_checkpoint(path: PathLike, network: nn.Cell) -> CheckpointMeta:
     """
     meta, values = read_checkpoint(path)
     own = network_parameters(network)
-    _check_fits(path, meta, own, values)
-    for name, parameter in own.items():
-        parameter.set_data(values[name])
-    return meta
-
-
-def _check_fits(path: PathLike, meta: CheckpointMeta, own: Mapping[str, ms.Parameter],
-                values: Mapping[str, ms.Tensor]) -> None:
     num_classes = own["classifier.bias"].shape[0]
     if meta.num_classes != num_classes:
         raise RequestError(f"checkpoint '{path}' has {meta.num_classes} classes but "
@@ -236,11 +228,11 @@ def _check_fits(path: PathLike, meta: CheckpointMeta, own: Mapping[str, ms.Param
         if name not in values:
             raise RequestError(f"checkpoint '{path}' belongs to another network: "
                                f"it has no parameter '{name}'")
-        found, needed = _form(values[name]), _form(parameter)
+        found, needed = (f"{array.dtype}{tuple(array.shape)}"
+                         for array in (values[name], parameter))
         if found != needed:
             raise RequestError(f"checkpoint '{path}' belongs to another network: parameter "
                                f"'{name}' is {found} instead of {needed}")
-
-
-def _form(value: ms.Tensor) -> str:
-    return f"{value.dtype}{tuple(value.shape)}"
+    for name, parameter in own.items():
+        parameter.set_data(values[name])
+    return meta

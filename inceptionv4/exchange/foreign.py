@@ -6,7 +6,7 @@ Needs no MindSpore, so that a command can list the libraries before the framewor
 """
 
 from dataclasses import dataclass
-from typing import Iterable, Mapping
+from typing import Mapping
 
 IMAGE_SIZE = 299  # pixels, what both libraries trained at
 
@@ -99,16 +99,6 @@ def foreign_name(name: str, library: ForeignLibrary) -> str:
         return f"{library.classifier}.{leaf}"
     convolution, part = module.rsplit(".", 1)  # part: conv or bn
     return f"features.{_foreign_convolution(convolution, library)}.{part}.{leaf}"
-
-
-def training_counters(names: Iterable[str]) -> set[str]:
-    """Return PyTorch's ``num_batches_tracked`` of each batch norm among the foreign ``names``.
-
-    It counts training steps and has no part in what the network computes.
-    """
-    ending = ".running_mean"
-    return {f"{name.removesuffix(ending)}.num_batches_tracked"
-            for name in names if name.endswith(ending)}
 
 
 def _foreign_convolution(convolution: str, library: ForeignLibrary) -> str:

@@ -19,11 +19,11 @@ from common.cli import RequestError
 from common.files import PathLike
 from inceptionv4.checkpoint import (CheckpointMeta, meta_path, network_parameters,
                                     parse_checkpoint, save_checkpoint)
-from inceptionv4.exchange.foreign import (IMAGE_SIZE, LIBRARIES, ForeignLibrary, foreign_name,
-                                          training_counters)
-from inceptionv4.network import BATCH_NORM_DECAY, FEATURES, InceptionV4
+from inceptionv4.exchange.foreign import IMAGE_SIZE, LIBRARIES, ForeignLibrary, foreign_name
+from inceptionv4.network import BATCH_NORM_DECAY, InceptionV4
 
 PICKLE_SUFFIXES = (".pth", ".pt", ".bin", ".pkl", ".pickle", ".tar")
+COUNTER = ".num_batches_tracked"
 PICKLE_PROTOCOLS = (b"\x02", b"\x03", b"\x04", b"\x05")
 
 
@@ -58,12 +58,16 @@ def import_checkpoint(source: PathLike, library_name: str, out: PathLike) -> Imp
     _refuse_pickle(source)
     read = {"timm": _read_safetensors, "mindcv": _read_mindspore}[library_name]
     arrays, library = read(source), LIBRARIES[library_name]
-    classes = _class_count(source, arrays, library)
-    own = network_parameters(InceptionV4(classes))
+    own = network_parameters(InceptionV4(1))  # the names and, classes aside, the shapes
     foreign = {name: foreign_name(name, library) for name in own}
     counters = _check_names(source, arrays, library, list(foreign.values()))
-    values = {name: ms.Tensor(_value(source, arrays, foreign[name], tuple(parameter.shape)))
-              for name, parameter in own.items()}
+    classes = max(arrays[foreign["classifier.bias"]].size, 1)
+    values = {}
+    for name, parameter in own.items():
+        shape = tuple(parameter.shape)
+        if name.startswith("classifier."):
+            shape = (classes, *shape[1:])
+        values[name] = ms.Tensor(_value(source, arrays, foreign[name], shape))
     meta = CheckpointMeta(classes, IMAGE_SIZE, library.mean, library.std, BATCH_NORM_DECAY,
                           class_names_sha256="", epoch=0, step=0)
     return Imported(save_checkpoint(out, values, meta), len(values), counters)
@@ -103,26 +107,17 @@ def _read_mindspore(path: PathLike) -> dict[str, np.ndarray]:
                            "fetch or save it again") from error
 
 
-def _class_count(source: PathLike, arrays: Mapping[str, np.ndarray], library: ForeignLibrary
-                 ) -> int:
-    name = foreign_name("classifier.weight", library)
-    if name not in arrays:
-        raise _missing(source, library, name)
-    shape = arrays[name].shape
-    if len(shape) != 2 or shape[0] < 1 or shape[1] != FEATURES:
-        raise _misshapen(source, name, shape, f"(classes, {FEATURES})")
-    return shape[0]
-
-
 def _check_names(source: PathLike, arrays: Mapping[str, np.ndarray], library: ForeignLibrary,
                  names: list[str]) -> int:
     """Return the number of counters; raise RequestError unless the file has ``names`` and, apart
     from counters, nothing else."""
     for name in names:
         if name not in arrays:
-            raise _missing(source, library, name)
+            raise RequestError(f"'{source}' is not {library.title}: it has no parameter '{name}'; "
+                               "choose the library that saved it with --from")
     left_over = set(arrays) - set(names)
-    counters = left_over & training_counters(names)
+    # PyTorch counts the training steps of each batch norm; the network has no use for them.
+    counters = left_over & {name.replace(".running_mean", COUNTER) for name in names}
     if left_over > counters:
         raise RequestError(f"'{source}' is not {library.title}: this network has no place for "
                            f"its parameter '{min(left_over - counters)}'; save the network's own "
@@ -135,7 +130,8 @@ def _value(source: PathLike, arrays: Mapping[str, np.ndarray], name: str,
     """Return the array as float32 after checking its shape, type and values."""
     array = arrays[name]
     if array.shape != shape:
-        raise _misshapen(source, name, array.shape, str(shape))
+        raise RequestError(f"'{source}' belongs to another network: parameter '{name}' has the "
+                           f"shape {array.shape} instead of {shape}")
     if array.dtype not in (np.float32, np.float16):
         raise RequestError(f"'{source}': parameter '{name}' is {array.dtype}, and only float32 and "
                            "float16 can be read: save it as float32")
@@ -143,13 +139,3 @@ def _value(source: PathLike, arrays: Mapping[str, np.ndarray], name: str,
         raise RequestError(f"'{source}': parameter '{name}' has values that are not finite "
                            "numbers: fetch or save it again")
     return array.astype(np.float32)
-
-
-def _missing(source: PathLike, library: ForeignLibrary, name: str) -> RequestError:
-    return RequestError(f"'{source}' is not {library.title}: it has no parameter '{name}'; "
-                        "choose the library that saved it with --from")
-
-
-def _misshapen(source: PathLike, name: str, found: tuple[int, ...], needed: str) -> RequestError:
-    return RequestError(f"'{source}' belongs to another network: parameter '{name}' has the "
-                        f"shape {found} instead of {needed}")

@@ -9,7 +9,7 @@ from typing import Iterator
 import pytest
 
 from inceptionv4.checkpoint import network_parameters
-from inceptionv4.exchange.foreign import LIBRARIES, MINDCV, TIMM, foreign_name, training_counters
+from inceptionv4.exchange.foreign import LIBRARIES, MINDCV, TIMM, foreign_name
 
 REGULAR = {"a": ("0", "1.0", "1.1", "2.0", "2.1", "2.2", "3.1"),
            "reduction_a": ("0", "1.0", "1.1", "1.2"),
@@ -69,9 +69,3 @@ def test_batch_norm_and_classifier(own, timm, mindcv):
 @pytest.mark.parametrize("library", LIBRARIES.values())
 def test_no_two_parameters_share_a_name(names, library):
     assert len({foreign_name(name, library) for name in names}) == len(names) == 149 * 5 + 2
-
-
-def test_one_counter_for_each_batch_norm_of_pytorch(names):
-    counters = training_counters(foreign_name(name, TIMM) for name in names)
-    assert len(counters) == 149 and "features.21.branch3.1.bn.num_batches_tracked" in counters
-    assert not training_counters(foreign_name(name, MINDCV) for name in names)
