@@ -76,7 +76,8 @@ def _is_right(name: str, value: Any) -> bool:
 
 
 def _is_finite(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    return (isinstance(value, (int, float)) and not isinstance(value, bool)
+            and math.isfinite(value))
 
 
 def meta_path(ckpt: PathLike) -> Path:
@@ -120,7 +121,7 @@ def network_parameters(network: nn.Cell) -> dict[str, ms.Parameter]:
 
 
 def save_checkpoint(path: PathLike, parameters: Mapping[str, ms.Tensor],
-                    meta: CheckpointMeta) -> CheckpointMeta:
+                    meta: CheckpointMeta) -> None:
     """Write ``path`` (``.ckpt``) and its meta file; a reader finds the old or the new ``.ckpt``.
 
     A crash between the two files leaves a ``.ckpt`` that does not fit its meta, which loading
@@ -130,9 +131,6 @@ def save_checkpoint(path: PathLike, parameters: Mapping[str, ms.Tensor],
         parameters: the network's own (``network_parameters``) and, in a training checkpoint,
             optimiser state under other names.
         meta: its ``ckpt_sha256`` is filled in here.
-
-    Returns:
-        The meta as it was written.
 
     Raises:
         RequestError: ``path`` does not end in ``.ckpt``.
@@ -149,7 +147,6 @@ def save_checkpoint(path: PathLike, parameters: Mapping[str, ms.Tensor],
         os.replace(written, path)
     fsync_folder(path.parent)
     write_json(meta_path(path), asdict(meta))
-    return meta
 
 
 def read_checkpoint(path: PathLike) -> tuple[CheckpointMeta, dict[str, ms.Tensor]]:
@@ -200,12 +197,12 @@ def _array(name: str, tensor: Any) -> np.ndarray:
     # MindSpore writes a scalar with the single dimension 0.
     shape = () if list(tensor.dims) == [0] else tuple(tensor.dims)
     if tensor.tensor_type.lower() not in np.sctypeDict:
-        raise ValueError(f"parameter '{name}' is {tensor.tensor_type}; save it as float32")
+        raise ValueError(f"parameter '{name}' is {tensor.tensor_type}: save it as float32")
     dtype = np.dtype(np.sctypeDict[tensor.tensor_type.lower()])
-    size = len(tensor.tensor_content)
-    if min(shape, default=1) < 1 or math.prod(shape) * dtype.itemsize != size:
-        raise ValueError(f"parameter '{name}' of shape {shape} has {size:,} bytes")
-    return np.frombuffer(tensor.tensor_content, dtype).reshape(shape)
+    content = tensor.tensor_content
+    if min(shape, default=1) < 1 or math.prod(shape) * dtype.itemsize != len(content):
+        raise ValueError(f"parameter '{name}' of shape {shape} has {len(content):,} bytes")
+    return np.frombuffer(content, dtype).reshape(shape)
 
 
 def load_checkpoint(path: PathLike, network: nn.Cell) -> CheckpointMeta:

@@ -7,7 +7,6 @@ compare every size that a file states with the bytes in it.
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Mapping
 
@@ -19,7 +18,7 @@ from common.cli import RequestError
 from common.files import PathLike
 from inceptionv4.checkpoint import (CheckpointMeta, meta_path, network_parameters,
                                     parse_checkpoint, save_checkpoint)
-from inceptionv4.exchange.foreign import IMAGE_SIZE, LIBRARIES, ForeignLibrary, foreign_name
+from inceptionv4.exchange.foreign import IMAGE_SIZE, LIBRARIES, foreign_name
 from inceptionv4.network import BATCH_NORM_DECAY, InceptionV4
 
 PICKLE_SUFFIXES = (".pth", ".pt", ".bin", ".pkl", ".pickle", ".tar")
@@ -27,16 +26,8 @@ COUNTER = ".num_batches_tracked"
 PICKLE_PROTOCOLS = (b"\x02", b"\x03", b"\x04", b"\x05")
 
 
-@dataclass(frozen=True)
-class Imported:
-    """What ``import_checkpoint`` wrote, and how many counters it left out."""
-
-    meta: CheckpointMeta
-    arrays: int
-    counters: int
-
-
-def import_checkpoint(source: PathLike, library_name: str, out: PathLike) -> Imported:
+def import_checkpoint(source: PathLike, library_name: str, out: PathLike
+                      ) -> tuple[int, int]:
     """Write ``out`` (``.ckpt``) and its meta from the weights ``source`` of another library.
 
     Every parameter and moving average of the network has to be in the file with its shape, as
@@ -47,6 +38,9 @@ def import_checkpoint(source: PathLike, library_name: str, out: PathLike) -> Imp
     Args:
         source: timm's ``inception_v4`` as safetensors, or mindcv's as ``.ckpt``.
         library_name: "timm" or "mindcv".
+
+    Returns:
+        How many arrays were written, and how many counters were left out.
 
     Raises:
         RequestError: a file that cannot be read or is a pickle, a parameter that is missing,
@@ -60,7 +54,7 @@ def import_checkpoint(source: PathLike, library_name: str, out: PathLike) -> Imp
     arrays, library = read(source), LIBRARIES[library_name]
     own = network_parameters(InceptionV4(1))  # the names and, classes aside, the shapes
     foreign = {name: foreign_name(name, library) for name in own}
-    counters = _check_names(source, arrays, library, list(foreign.values()))
+    counters = _check_names(source, arrays, library_name, list(foreign.values()))
     classes = max(arrays[foreign["classifier.bias"]].size, 1)
     values = {}
     for name, parameter in own.items():
@@ -70,7 +64,8 @@ def import_checkpoint(source: PathLike, library_name: str, out: PathLike) -> Imp
         values[name] = ms.Tensor(_value(source, arrays, foreign[name], shape))
     meta = CheckpointMeta(classes, IMAGE_SIZE, library.mean, library.std, BATCH_NORM_DECAY,
                           class_names_sha256="", epoch=0, step=0)
-    return Imported(save_checkpoint(out, values, meta), len(values), counters)
+    save_checkpoint(out, values, meta)
+    return len(values), counters
 
 
 def _refuse_pickle(path: PathLike) -> None:
@@ -107,21 +102,21 @@ def _read_mindspore(path: PathLike) -> dict[str, np.ndarray]:
                            "fetch or save it again") from error
 
 
-def _check_names(source: PathLike, arrays: Mapping[str, np.ndarray], library: ForeignLibrary,
+def _check_names(source: PathLike, arrays: Mapping[str, np.ndarray], library_name: str,
                  names: list[str]) -> int:
     """Return the number of counters; raise RequestError unless the file has ``names`` and, apart
     from counters, nothing else."""
     for name in names:
         if name not in arrays:
-            raise RequestError(f"'{source}' is not {library.title}: it has no parameter '{name}'; "
-                               "choose the library that saved it with --from")
+            raise RequestError(f"'{source}' is not {library_name}'s inception_v4: it has no "
+                               f"parameter '{name}'; choose the library that saved it with --from")
     left_over = set(arrays) - set(names)
     # PyTorch counts the training steps of each batch norm; the network has no use for them.
     counters = left_over & {name.replace(".running_mean", COUNTER) for name in names}
     if left_over > counters:
-        raise RequestError(f"'{source}' is not {library.title}: this network has no place for "
-                           f"its parameter '{min(left_over - counters)}'; save the network's own "
-                           "parameters alone")
+        raise RequestError(f"'{source}' is not {library_name}'s inception_v4: this network has no "
+                           f"place for its parameter '{min(left_over - counters)}'; save the "
+                           "network's own parameters alone")
     return len(counters)
 
 

@@ -172,7 +172,7 @@ def add_value(values: Checkpoint, dims: list, content: bytes, dtype: str = "Floa
     ([5], 16, "Float32", r"'w' of shape \(5,\) has 16 bytes"),
     ([4], 12, "Float32", "'w' of shape"), ([-4], 16, "Float32", "'w' of shape"),
     ([1 << 40], 16, "Float32", "'w' of shape"), ([0], 8, "Float32", r"'w' of shape \(\) has 8"),
-    ([4], 8, "Float4", "'w' is Float4; save it as float32")])
+    ([4], 8, "Float4", "'w' is Float4: save it as float32")])
 def test_array_that_does_not_fit_its_bytes_is_refused(dims, size, dtype, message):
     values = Checkpoint()
     add_value(values, dims, bytes(size), dtype)
