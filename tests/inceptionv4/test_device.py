@@ -53,21 +53,14 @@ def test_description_says_where_sink_mode_is_missing():
     assert Device("Ascend", True, 3, 8).describe() == "device: Ascend, rank 3 of 8"
 
 
-@pytest.mark.parametrize("variables, launched", [
-    ({}, False), ({"RANK_SIZE": "1"}, False), ({"RANK_SIZE": "8"}, True),
-    ({"MS_ROLE": "MS_WORKER", "RANK_SIZE": "1"}, True), ({"MS_ROLE": "MS_SCHED"}, True)])
-def test_ranks_are_joined_under_a_launcher_only(environment, variables, launched):
+@pytest.mark.parametrize("variables, launched, card", [
+    ({}, False, None), ({"RANK_SIZE": "1", "DEVICE_ID": "5"}, False, 5),
+    ({"RANK_SIZE": "8", "DEVICE_ID": "0"}, True, 0), ({"MS_ROLE": "MS_SCHED"}, True, None),
+    ({"MS_ROLE": "MS_WORKER", "RANK_SIZE": "1", "DEVICE_ID": "5"}, True, None)])
+def test_ranks_are_joined_and_cards_given_by_the_launcher(environment, variables, launched, card):
     for name, value in variables.items():
         environment.setenv(name, value)
-    assert _started_by_launcher() is launched
-
-
-@pytest.mark.parametrize("variables, card", [
-    ({}, None), ({"DEVICE_ID": "5"}, 5), ({"MS_ROLE": "MS_WORKER", "DEVICE_ID": "5"}, None)])
-def test_card_of_this_process(environment, variables, card):
-    for name, value in variables.items():
-        environment.setenv(name, value)
-    assert _card_from_platform() == card
+    assert (_started_by_launcher(), _card_from_platform()) == (launched, card)
 
 
 class OneWeight(nn.Cell):

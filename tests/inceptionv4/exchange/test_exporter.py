@@ -8,7 +8,8 @@ import pytest
 
 from common.cli import CheckFailed, RequestError, run_command
 from inceptionv4 import __main__
-from inceptionv4.checkpoint import CheckpointMeta, network_parameters, save_checkpoint
+from inceptionv4.checkpoint import (CheckpointMeta, load_checkpoint, network_parameters,
+                                    save_checkpoint)
 from inceptionv4.exchange import exporter
 from inceptionv4.exchange.exporter import export_checkpoint
 from inceptionv4.network import ConvBlock
@@ -32,10 +33,9 @@ class Small(ms.nn.Cell):
 
 
 def save(path, network, size: int):
-    parameters = network_parameters(network)
-    classes = parameters["classifier.bias"].size
-    save_checkpoint(path, parameters, CheckpointMeta(classes, size, MEAN, STD,
-                                                     0.75, "", 1, 2))
+    classes = network.classifier.bias.size
+    save_checkpoint(path, network_parameters(network),
+                    CheckpointMeta(classes, size, MEAN, STD, 0.75, "", 1, 2))
     return path
 
 
@@ -46,18 +46,14 @@ def small(tmp_path, monkeypatch):
     return save(tmp_path / "a.ckpt", Small(5, 0.9), 8)
 
 
-def names(folder) -> set:
-    return {path.name for path in folder.iterdir()}
-
-
 def test_mindir_takes_bytes_and_normalises_them(tmp_path, small):
     """Also into a folder whose name MindSpore would refuse."""
     folder = tmp_path / "a folder, café"
     folder.mkdir()
     assert export_checkpoint(small, "mindir", folder / "a.mindir", 2) <= 1e-5
-    assert names(folder) == {"a.mindir"}
+    assert [path.name for path in folder.iterdir()] == ["a.mindir"]
     network = Small(5, 0.9)
-    ms.load_param_into_net(network, ms.load_checkpoint(str(small)), strict_load=True)
+    load_checkpoint(small, network)
     images = np.random.default_rng(3).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
     expected = network.set_train(False)(Preprocess(MEAN, STD)(ms.Tensor(images))).asnumpy()
     copy = tmp_path / "copy.mindir"  # MindSpore would not load it from that folder either
@@ -97,7 +93,7 @@ def test_export_that_computes_something_else_is_not_kept(tmp_path, small, monkey
     monkeypatch.setattr(exporter, "_write", write_other)
     with pytest.raises(CheckFailed, match="logits that differ by .* nothing was written"):
         export_checkpoint(small, file_format, tmp_path / f"a.{file_format}", 1)
-    assert names(tmp_path) == {"a.ckpt", "a.meta"}
+    assert not list(tmp_path.glob(f"*a.{file_format}*"))
 
 
 @pytest.mark.parametrize("found, message", [

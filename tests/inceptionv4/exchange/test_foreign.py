@@ -64,8 +64,3 @@ def test_convolutions_in_the_order_of_the_source(names, library):
 def test_batch_norm_and_classifier(own, timm, mindcv):
     assert foreign_name(own, TIMM) == timm
     assert foreign_name(own, MINDCV) == mindcv
-
-
-@pytest.mark.parametrize("library", LIBRARIES.values())
-def test_no_two_parameters_share_a_name(names, library):
-    assert len({foreign_name(name, library) for name in names}) == len(names) == 149 * 5 + 2

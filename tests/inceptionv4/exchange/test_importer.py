@@ -8,7 +8,6 @@ from dataclasses import asdict
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore.train.checkpoint_pb2 import Checkpoint
 from safetensors.numpy import save_file
 
 from common.cli import RequestError, run_command
@@ -52,10 +51,9 @@ def save_timm(path, arrays: dict, changes=None) -> None:
     save_file({name: value for name, value in values.items() if value is not None}, path)
 
 
-def save_mindcv(path, arrays: dict, crc: bool = False) -> None:
+def save_mindcv(path, arrays: dict) -> None:
     ms.save_checkpoint([{"name": foreign_name(name, MINDCV), "data": ms.Tensor(value)}
-                        for name, value in arrays.items()], str(path), crc_check=crc)
-    path.chmod(0o600)
+                        for name, value in arrays.items()], str(path))
 
 
 def assert_landed(path, arrays: dict) -> None:
@@ -144,38 +142,12 @@ def test_types_that_numpy_lacks_are_refused(tmp_path, few, stored, dtype, messag
     assert_refused(tmp_path, "t.safetensors", "timm", message)
 
 
-def test_optimiser_state_of_mindcv_is_named(tmp_path, few):
-    save_mindcv(tmp_path / "m.ckpt", few)
-    values = Checkpoint.FromString((tmp_path / "m.ckpt").read_bytes())
-    value = values.value.add(tag="learning_rate")
-    value.tensor.dims.append(0)  # a scalar
-    value.tensor.tensor_type = "Float32"
-    value.tensor.tensor_content = np.float32(0.1).tobytes()
-    (tmp_path / "m.ckpt").write_bytes(values.SerializeToString())
-    assert_refused(tmp_path, "m.ckpt", "mindcv", "no place for its parameter 'learning_rate'")
-
-
-def test_crc_of_a_mindspore_checkpoint_is_checked(tmp_path, few):
-    save_mindcv(tmp_path / "m.ckpt", few, crc=True)
-    content = bytearray((tmp_path / "m.ckpt").read_bytes())
-    content[content.index(few["classifier.weight"].tobytes())] ^= 1
-    (tmp_path / "m.ckpt").write_bytes(content)
-    assert_refused(tmp_path, "m.ckpt", "mindcv", "its CRC is wrong")
-
-
 @pytest.mark.parametrize("origin, what", [("timm", "safetensors file"),
                                           ("mindcv", "MindSpore checkpoint")])
 @pytest.mark.parametrize("content", [b"", b"hello, this is neither of the two"])
 def test_other_content_is_named(tmp_path, origin, what, content):
     (tmp_path / "f.ckpt").write_bytes(content)
     assert_refused(tmp_path, "f.ckpt", origin, f"f.ckpt' is not a whole {what}")
-
-
-def test_truncated_file_is_named(tmp_path, few):
-    save_timm(tmp_path / "t.safetensors", few)
-    content = (tmp_path / "t.safetensors").read_bytes()
-    (tmp_path / "t.safetensors").write_bytes(content[:-1])
-    assert_refused(tmp_path, "t.safetensors", "timm", "not a whole safetensors file")
 
 
 @pytest.mark.parametrize("origin", ["timm", "mindcv"])
