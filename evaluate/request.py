@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from common.options import check_values, option
+from common.options import check_values, device_option, option
 from evaluate.protocols import PAPER, PROTOCOLS, VIEWS_PER_STEP, Scales
 from evaluate.report.translations import LANGUAGES
-from inceptionv4.options import device_option
 
 
 def parse_scales(text: str) -> Scales:

@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from common.cli import run_command
-from common.options import Subcommand, check_values, option, run_subcommand
+from common.options import Subcommand, check_values, device_option, option, run_subcommand
 from inceptionv4.exchange.foreign import LIBRARIES
-from inceptionv4.options import device_option
 
 
 @dataclass(frozen=True)

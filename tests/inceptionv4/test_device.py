@@ -11,12 +11,10 @@ from common.cli import RequestError
 from inceptionv4.device import (Device, _card_from_platform, _started_by_launcher, exact_rmsprop,
                                 setup_device)
 
-LAUNCHER_VARIABLES = ("MS_ROLE", "RANK_SIZE", "DEVICE_ID")
-
 
 @pytest.fixture
 def environment(monkeypatch):
-    for name in LAUNCHER_VARIABLES:
+    for name in ("MS_ROLE", "RANK_SIZE", "DEVICE_ID"):
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
 

@@ -12,14 +12,10 @@ from inceptionv4.network import InceptionV4
 NEEDED = "needs timm and torch: pip install -e '.[bench]'"
 
 
-@pytest.fixture(scope="module")
-def torch():
-    return pytest.importorskip("torch", reason=NEEDED)
-
-
 @pytest.fixture
-def theirs(torch):
+def theirs():
     """timm's network, its values random but such that all layers are heard in the logits."""
+    torch = pytest.importorskip("torch", reason=NEEDED)
     timm = pytest.importorskip("timm", reason=NEEDED)
     torch.manual_seed(0)
     network = timm.create_model("inception_v4", pretrained=False).eval()
@@ -34,7 +30,8 @@ def theirs(torch):
     return network
 
 
-def test_same_logits_as_timm(tmp_path, theirs, torch, pynative):
+def test_same_logits_as_timm(tmp_path, theirs, pynative):
+    import torch
     from safetensors.torch import save_file
     save_file(theirs.state_dict(), tmp_path / "t.safetensors")
     done = import_checkpoint(tmp_path / "t.safetensors", "timm", tmp_path / "x.ckpt")
