@@ -161,7 +161,7 @@ def test_pickle_is_refused_unopened(tmp_path, name, content, origin):
                    r"python -c .*s.save_file\(torch.load\(.*weights_only=True\)")
 
 
-def test_safetensors_that_starts_like_a_pickle_is_read(tmp_path):
+def test_safetensors_that_starts_like_a_pickle_is_read(tmp_path, few):
     """Its first byte is the lowest of the header's length, which may be a pickle's 0x80."""
     header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(0x0480)
     (tmp_path / "t.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
