@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluate.protocols import multi_scale_crops, protocol_of, single_crop
+from evaluate.protocols import protocol_of
 from evaluate.views import cut_views, decode_rgb, prepared_rows
 
 ORIENTATION = 0x0112  # the EXIF tag
@@ -55,7 +55,7 @@ def test_the_whole_square_is_resized_from_its_own_pixels_alone(draw):
     resized = image.resize((107, 80), Image.Resampling.BICUBIC)
     resized.paste((0, 0, 0), (80, 0, 107, 80))
     square = resized.crop((0, 0, 80, 80)).resize((75, 75), Image.Resampling.BICUBIC)
-    assert np.array_equal(cut_views(image, multi_scale_crops(75))[5], square)
+    assert np.array_equal(cut_views(image, protocol_of(144, 75))[5], square)
 
 
 def test_rows_keep_their_order_and_few_are_in_memory(records, monkeypatch):
@@ -66,7 +66,7 @@ def test_rows_keep_their_order_and_few_are_in_memory(records, monkeypatch):
         started.append(image.size)
         return cut_views(image, protocol)
     monkeypatch.setattr("evaluate.views.cut_views", spy)
-    rows = prepared_rows(records, range(1, 7), single_crop(75), workers=2, ahead=2)
+    rows = prepared_rows(records, range(1, 7), protocol_of(1, 75), workers=2, ahead=2)
     first = next(rows)
     assert first.row.image == b"" and first.views.shape == (1, 75, 75, 3) and len(started) <= 3
     assert [first.row.image_id, *(each.row.image_id for each in rows)] == [2, 3, 4, 5, 6, 7]
