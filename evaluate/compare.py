@@ -10,8 +10,7 @@ from common.cli import RequestError
 from evaluate.predictions import Predictions, load_predictions
 from evaluate.request import CompareRequest
 from evaluate.result_page import markdown_table
-from evaluate.results import JSON_NAME, PREDICTIONS_NAME, Result, read_result
-from evaluate.scores import sets_of
+from evaluate.results import JSON_NAME, PREDICTIONS_NAME, Result, read_result, sets_of
 
 
 @dataclass(frozen=True)

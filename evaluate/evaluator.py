@@ -27,13 +27,7 @@ class StepShape(NamedTuple):
 
 def step_shape(views_per_image: int, views_per_step: int) -> StepShape:
     """Return the largest step of at most ``views_per_step`` views that is always full: several
-    whole images, or a divisor of one image's views.
-
-    Raises:
-        RequestError: ``views_per_step`` is below 1.
-    """
-    if views_per_step < 1:
-        raise RequestError(f"{views_per_step} views per step: give at least 1")
+    whole images, or a divisor of one image's views."""
     if views_per_step >= views_per_image:
         images = views_per_step // views_per_image
         return StepShape(images, images * views_per_image)

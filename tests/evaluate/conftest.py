@@ -21,7 +21,7 @@ from convert.records.reader import open_records
 from convert.request import Request
 from evaluate.__main__ import main
 from evaluate.evaluator import Evaluator
-from evaluate.parts import saved_rows
+from evaluate.predictions import saved_rows
 from evaluate.protocols import Protocol, crop_boxes
 from evaluate.results import EvaluationSpeed, Result
 from inceptionv4.checkpoint import CheckpointMeta, network_parameters, save_checkpoint

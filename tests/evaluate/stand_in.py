@@ -13,22 +13,20 @@ import conftest
 import evaluate.command
 import evaluate.predict
 from common.cli import run_command
-from evaluate import parts
+from evaluate import predictions
 from evaluate.__main__ import main
 
+GROUPS_TO_LIVE = int(os.environ.get("GROUPS_TO_LIVE", "-1"))
 
-class MortalWriter(parts.PartWriter):
-    left = int(os.environ.get("GROUPS_TO_LIVE", "-1"))
 
-    def add(self, group):
-        super().add(group)
-        self.left -= 1
-        if self.left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+def write_and_die(folder, groups, write=predictions._write_part):
+    write(folder, groups)
+    if len(predictions.saved_rows(folder)) == GROUPS_TO_LIVE:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    parts.SECONDS_PER_PART = 0
-    evaluate.command.PartWriter = MortalWriter
+    predictions.SECONDS_PER_PART = 0
+    predictions._write_part = write_and_die
     evaluate.command.InceptionV4 = evaluate.predict.InceptionV4 = conftest.SmallNetwork
     sys.exit(run_command(main))

@@ -56,8 +56,7 @@ def test_other_class_names_name_both(call, options, save, records, tmp_path):
 
 def test_unknown_class_names_of_an_imported_checkpoint_are_no_obstacle(save, records, tmp_path):
     path = save(tmp_path / "imported.ckpt", class_names_sha256="")
-    evaluate.command.check_same_classes(records, records.folder,
-                                        evaluate.command.read_meta(path), path)
+    evaluate.command.check_same_classes(records, evaluate.command.read_meta(path), path)
 
 
 def test_a_torn_checkpoint_is_refused_and_nothing_is_written(call, options, records, checkpoint,

@@ -11,7 +11,7 @@ from common.cli import RequestError
 from evaluate.evaluator import Evaluator, check_finite, check_rows, step_shape
 from evaluate.predictions import gather_predictions
 from evaluate.protocols import protocol_of
-from evaluate.scores import score
+from evaluate.results import score
 from evaluate.views import decode_rgb, read_rows
 
 MEAN = STD = (127.5, 127.5, 127.5)
@@ -32,12 +32,6 @@ def single(network):
     (72, 1, (1, 1)), (72, 7, (1, 6)), (72, 71, (1, 36)), (72, 72, (1, 72)), (72, 150, (2, 144))])
 def test_the_largest_step_that_leaves_no_view_empty(views, at_most, expected):
     assert step_shape(views, at_most) == expected
-
-
-@pytest.mark.parametrize("views", [0, -3])
-def test_no_views_at_all_are_refused(views):
-    with pytest.raises(RequestError, match=f"{views} views per step"):
-        step_shape(72, views)
 
 
 def probabilities_one_by_one(network, views):

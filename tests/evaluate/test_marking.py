@@ -10,7 +10,7 @@ from convert.conversion import convert
 from convert.records.manifest import FileNote
 from convert.records.reader import open_records
 from convert.request import Request
-from evaluate.filtered_set import blacklist_for, mark
+from evaluate.command import blacklist_for, mark
 from evaluate.predictions import gather_predictions
 
 

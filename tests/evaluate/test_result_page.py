@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from evaluate.predictions import gather_predictions
-from evaluate.published import FILTERED, FULL, MODEL_ZOO_IMAGES, PUBLISHED, published_for
-from evaluate.result_page import accuracy_table, notes, published_part, result_page
-from evaluate.scores import Score, score
+from evaluate.result_page import (FILTERED, FULL, accuracy_table, notes, published_part,
+                                  result_page)
+from evaluate.results import Score, score
 
 
 def scores_of(blacklisted):
@@ -83,9 +83,3 @@ def test_no_published_figure_stands_beside_another_set(ilsvrc, change):
 def test_a_list_that_is_not_ilsvrcs_makes_no_comparable_set(ilsvrc):
     lines = published_part(replace(ilsvrc, blacklist_is_ilsvrc=False))[2]
     assert "| full " in lines and "| filtered" not in lines
-
-
-def test_the_model_zoo_scores_images_that_nobody_else_does():
-    assert [row.source for row in PUBLISHED if row.images == MODEL_ZOO_IMAGES] == [
-        "MindSpore model zoo"]
-    assert not any(row.images == MODEL_ZOO_IMAGES for row in published_for(FULL, 1))

@@ -10,7 +10,7 @@ from common.cli import RequestError
 from evaluate.command import write_results
 from evaluate.predictions import gather_predictions, load_predictions
 from evaluate.results import Result, claim_result_folder, read_result
-from evaluate.scores import Curve, CurveErrors, score
+from evaluate.results import Curve, CurveErrors, score
 
 SHARES = np.tile(np.float32([.0, .1, .1, .1, .2, .5]), (4, 1))  # class 5 is always the best
 

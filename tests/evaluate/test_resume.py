@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import evaluate.command
-from evaluate.parts import saved_rows
+from evaluate.predictions import saved_rows
 
 
 def sets_and_arrays(folder):

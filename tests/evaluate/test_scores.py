@@ -5,7 +5,7 @@ import pytest
 
 from common.cli import RequestError
 from evaluate.predictions import Predictions
-from evaluate.scores import score, wilson_interval
+from evaluate.results import score, wilson_interval
 
 
 def predictions_of(labels, top5, blacklisted=None):
