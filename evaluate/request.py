@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
+from common.cli import RequestError
 from common.options import check_values, option
 from evaluate.protocols import PAPER, PROTOCOLS, VIEWS_PER_STEP, Scales
 from evaluate.report.translations import LANGUAGES
@@ -81,6 +82,8 @@ class PredictRequest:
 
     def __post_init__(self) -> None:
         check_values(self)
+        if self.records and self.classes:
+            raise RequestError("--classes is not allowed with --records: give one of them")
 
 
 @dataclass(frozen=True)

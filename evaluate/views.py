@@ -30,13 +30,6 @@ class ImageRow(NamedTuple):
     blacklisted: bool
 
 
-class ImageViews(NamedTuple):
-    """A row whose image was cut: see ``cut_views``."""
-
-    row: ImageRow
-    views: np.ndarray
-
-
 def decode_rgb(encoded: bytes) -> Image.Image:
     """Decode any format that Pillow reads to an RGB image; raise one of ``UNDECODABLE``.
 
@@ -52,23 +45,20 @@ def cut_views(image: Image.Image, protocol: Protocol) -> np.ndarray:
     size = protocol.image_size
     plain = [crop for crop in crop_boxes(protocol, *image.size) if not crop.mirrored]
     views = np.empty((len(plain), size, size, 3), np.uint8)
-    place = 0
+    places = iter(views)
     for scale, crops in groupby(plain, key=lambda crop: crop.scale):
         resized = image.resize(resized_size(*image.size, scale), Image.Resampling.BICUBIC)
         pixels = np.asarray(resized)  # (height, width, 3): slices cost less than Pillow's crops
         for crop in crops:
-            views[place] = _cut(resized, pixels, crop, size)
-            place += 1
+            left, top, right, bottom = crop.box
+            if right - left == size:
+                next(places)[:] = pixels[top:bottom, left:right]
+            else:
+                # Not resize(box=...), which would mix pixels from outside the square into its
+                # edges.
+                square = resized.crop(crop.box)
+                next(places)[:] = square.resize((size, size), Image.Resampling.BICUBIC)
     return views
-
-
-def _cut(resized: Image.Image, pixels: np.ndarray, crop: Crop, size: int) -> np.ndarray:
-    left, top, right, bottom = crop.box
-    if right - left == size:
-        return pixels[top:bottom, left:right]
-    # Not resize(box=...), which would mix pixels from outside the square into its edges.
-    square = resized.crop(crop.box)
-    return np.asarray(square.resize((size, size), Image.Resampling.BICUBIC))
 
 
 def read_rows(records: RecordSet, part: Optional[range] = None) -> Iterator[ImageRow]:
