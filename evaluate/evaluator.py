@@ -14,7 +14,7 @@ from convert.records.manifest import RowsDigest
 from convert.records.reader import RecordSet
 from evaluate.predictions import Part, Predictions, gather_predictions, join_parts, label_ranks
 from evaluate.protocols import VIEWS_PER_STEP, Protocol
-from evaluate.views import ImageViews, prepared_rows
+from evaluate.views import ImageRow, prepared_rows
 from inceptionv4.preprocess import Preprocess
 
 
@@ -78,8 +78,8 @@ class Evaluator:
         self.classifier = Classifier(network, mean, std)
         self.workers = workers or available_cores()
         columns = np.arange(protocol.image_size, dtype=np.int32)
-        self._orders = [ms.Tensor(order) for order in (columns, columns[::-1].copy())
-                        ][:protocol.mirrors]
+        orders = [columns, columns[::-1].copy()][:protocol.mirrors]
+        self._orders = [ms.Tensor(order) for order in orders]
 
     def run(self, records: RecordSet) -> Predictions:
         """Return predictions for every image of ``records``; show a progress bar.
@@ -88,8 +88,8 @@ class Evaluator:
             RequestError: an image that cannot be decoded, outputs that are not numbers, or rows
                 that differ from the manifest: missing, repeated or unknown ids.
         """
-        groups = list(self.classify(records, [range(records.images)]))
-        predictions = join_parts(groups).predictions
+        groups = self.classify(records, [range(records.images)])
+        predictions = join_parts(list(groups)).predictions
         check_rows(records, predictions)
         return predictions
 
@@ -105,7 +105,10 @@ class Evaluator:
         was_training = self.network.training
         self.classifier.set_train(False)
         try:
-            self._compile()
+            # Compiled ahead, so that the first group's time is that of its images.
+            size = self.protocol.image_size
+            views = ms.Tensor(np.zeros((self.step.views, size, size, 3), np.uint8))
+            self.classifier.compile(views, self._orders[0])
             with progress_bar(sum(map(len, parts)), f"{self.protocol.crops} crops",
                               "images") as bar:
                 for part in parts:
@@ -115,13 +118,18 @@ class Evaluator:
         finally:
             self.network.set_train(was_training)
 
-    def view_probabilities(self, images: Sequence[np.ndarray]) -> np.ndarray:
+    def view_probabilities(self, ids: Sequence[object],
+                           images: Sequence[np.ndarray]) -> np.ndarray:
         """Return float32 (images, crops, classes), in the order of ``crop_boxes``.
 
         Args:
+            ids: what errors call the images.
             images: at most ``step.images``, each as its views (``cut_views``).
 
         The network must not be in training mode.
+
+        Raises:
+            RequestError: outputs that are not numbers.
         """
         missing = self.step.images - len(images)  # black images fill up the last group
         views = np.concatenate([*images, *[np.zeros_like(images[0])] * missing])
@@ -130,46 +138,36 @@ class Evaluator:
             step = ms.Tensor(views[first:first + self.step.views])
             orders = [self.classifier(step, order).asnumpy() for order in self._orders]
             crops.append(np.stack(orders, axis=1))  # (views, plain and mirrored, classes)
-        return np.concatenate(crops).reshape(
+        probabilities = np.concatenate(crops).reshape(
             self.step.images, self.protocol.crops, -1)[:len(images)]
-
-    def _compile(self) -> None:
-        """Compile ahead, so that the first group's time is that of its images."""
-        size = self.protocol.image_size
-        views = ms.Tensor(np.zeros((self.step.views, size, size, 3), np.uint8))
-        self.classifier.compile(views, self._orders[0])
+        check_finite(ids, probabilities)
+        return probabilities
 
     def _classify_rows(self, records: RecordSet, rows: range) -> Iterator[Part]:
         prepared = prepared_rows(records, rows, self.protocol, self.workers,
                                  ahead=self.step.images + self.workers)
         for first in range(rows.start, rows.stop, self.step.images):
             start = time.perf_counter()
-            images = list(islice(prepared, self.step.images))
+            group = list(islice(prepared, self.step.images))
             waiting = time.perf_counter() - start
-            predictions = self._predict(images)
-            yield Part(range(first, first + len(images)), predictions,
+            predictions = self._predict(*zip(*group))
+            yield Part(range(first, first + len(group)), predictions,
                        time.perf_counter() - start, waiting)
 
-    def _predict(self, images: Sequence[ImageViews]) -> Predictions:
-        rows = [image.row for image in images]
+    def _predict(self, rows: Sequence[ImageRow], images: Sequence[np.ndarray]) -> Predictions:
         ids, labels = [row.image_id for row in rows], [row.label for row in rows]
-        views = self.view_probabilities([image.views for image in images])
-        check_finite(ids, views)
-        return gather_predictions(
-            ids, labels, [row.blacklisted for row in rows],
-            mean_of_views(views, self.protocol.crops),
-            curve_ranks(views, labels, self.protocol.curve) if self.curve else None)
+        views = self.view_probabilities(ids, images)
+        ranks = None
+        if self.curve:
+            ranks = np.stack([label_ranks(mean_of_views(views, crops), labels)
+                              for crops in self.protocol.curve], axis=1)
+        return gather_predictions(ids, labels, [row.blacklisted for row in rows],
+                                  mean_of_views(views, self.protocol.crops), ranks)
 
 
 def mean_of_views(views: np.ndarray, crops: int) -> np.ndarray:
     """Return the mean of (images, crops, classes) over the first ``crops``, in float32."""
     return views[:, :crops].mean(axis=1, dtype=np.float32)
-
-
-def curve_ranks(views: np.ndarray, labels: Sequence[int], points: Sequence[int]) -> np.ndarray:
-    """Return ``label_ranks`` after the first ``points`` crops of ``views``: uint8 (images, points).
-    """
-    return np.stack([label_ranks(mean_of_views(views, crops), labels) for crops in points], axis=1)
 
 
 def check_rows(records: RecordSet, predictions: Predictions) -> None:

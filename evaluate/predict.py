@@ -9,7 +9,7 @@ from PIL import Image
 from common.cli import RequestError
 from common.files import sha256_of_lines
 from convert.records.reader import open_records
-from evaluate.evaluator import Evaluator, check_finite, mean_of_views
+from evaluate.evaluator import Evaluator, mean_of_views
 from evaluate.predictions import best_classes
 from evaluate.protocols import VIEWS_PER_STEP, protocol_of
 from evaluate.request import PredictRequest
@@ -36,8 +36,8 @@ def predict_images(request: PredictRequest) -> str:
     evaluator = Evaluator(network, protocol, meta.mean, meta.std,
                           views_per_step=min(VIEWS_PER_STEP, len(cut[0])))
     evaluator.classifier.set_train(False)
-    views = np.concatenate([evaluator.view_probabilities([one]) for one in cut])
-    check_finite(request.images, views)
+    views = np.concatenate([evaluator.view_probabilities([path], [one])
+                            for path, one in zip(request.images, cut)])
     return _describe(request.images, mean_of_views(views, request.crops), names)
 
 

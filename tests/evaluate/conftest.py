@@ -235,11 +235,11 @@ def interrupted(call, words, monkeypatch, tmp_path):
     predict = Evaluator._predict
     done = []
 
-    def stop_at_the_second(self, images):
+    def stop_at_the_second(self, rows, images):
         if done:
             raise KeyboardInterrupt
         done.append(images)
-        return predict(self, images)
+        return predict(self, rows, images)
     with monkeypatch.context() as patched:
         patched.setattr(Evaluator, "_predict", stop_at_the_second)
         assert call(*words("out"))[0] == 130

@@ -111,10 +111,10 @@ def test_outputs_that_are_not_numbers_end_it_at_once_and_earlier_parts_stay(
     from evaluate import evaluator
     calls = []
 
-    def second_is_nan(self, squares, right=evaluator.Evaluator.view_probabilities):
-        calls.append(squares)
-        return right(self, squares) * (np.nan if len(calls) == 2 else 1)
-    monkeypatch.setattr(evaluator.Evaluator, "view_probabilities", second_is_nan)
+    def second_is_nan(ids, probabilities, check=evaluator.check_finite):
+        calls.append(ids)
+        check(ids, probabilities * (np.nan if len(calls) == 2 else 1))
+    monkeypatch.setattr(evaluator, "check_finite", second_is_nan)
     assert_refused(call(*options(records, checkpoint, tmp_path / "out", {"views_per_step": 2})),
                    "not numbers for image id 3, 4:")
     assert len(calls) == 2

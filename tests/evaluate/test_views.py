@@ -68,6 +68,6 @@ def test_rows_keep_their_order_and_few_are_in_memory(records, monkeypatch):
     monkeypatch.setattr("evaluate.views.cut_views", spy)
     rows = prepared_rows(records, range(1, 7), protocol_of(1, 75), workers=2, ahead=2)
     first = next(rows)
-    assert first.row.image == b"" and first.views.shape == (1, 75, 75, 3) and len(started) <= 3
-    assert [first.row.image_id, *(each.row.image_id for each in rows)] == [2, 3, 4, 5, 6, 7]
+    assert first[1].shape == (1, 75, 75, 3) and len(started) <= 3
+    assert [row.image_id for row, _ in (first, *rows)] == [2, 3, 4, 5, 6, 7]
     assert len(started) == 6
