@@ -6,6 +6,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import nn, ops
+from small import converted, cut_one_by_one
 
 from common.cli import RequestError
 from evaluate.evaluator import Evaluator, check_finite, check_rows, step_shape
@@ -44,13 +45,12 @@ def probabilities_one_by_one(network, views):
 
 
 @pytest.mark.parametrize("crops, views_per_step", [(1, 4), (12, 5), (12, 24), (144, 48)])
-def test_probabilities_are_those_of_the_slow_way(network, every_kind, slow_views, crops,
-                                                 views_per_step):
+def test_probabilities_are_those_of_the_slow_way(network, every_kind, crops, views_per_step):
     """Landscape, portrait, square, grayscale, CMYK, smaller than a crop, long and huge."""
     predictions = evaluator_of(network, crops, views_per_step).run(every_kind)
     assert predictions.images == 9
     for row in read_rows(every_kind):
-        views = slow_views(decode_rgb(row.image), protocol_of(crops, 75))
+        views = cut_one_by_one(decode_rgb(row.image), protocol_of(crops, 75))
         expected = probabilities_one_by_one(network, views)
         position = int(np.flatnonzero(predictions.image_id == row.image_id)[0])
         best = predictions.top5[position]
@@ -58,9 +58,8 @@ def test_probabilities_are_those_of_the_slow_way(network, every_kind, slow_views
         assert best[0] == expected.argmax()
 
 
-def test_crops_of_an_image_differ_so_that_the_comparison_means_something(network, slow_views,
-                                                                         draw):
-    views = slow_views(draw(120, 90), protocol_of(144, 75))
+def test_crops_of_an_image_differ_so_that_the_comparison_means_something(network, draw):
+    views = cut_one_by_one(draw(120, 90), protocol_of(144, 75))
     each = [probabilities_one_by_one(network, view[None]) for view in views[:12]]
     assert np.std(each, axis=0).max() > 0.01
 
@@ -118,8 +117,8 @@ def test_between_training_steps_nothing_is_compiled_again_and_weights_are_shared
         assert len(cell.compile_cache) == 1
 
 
-def test_an_image_that_cannot_be_decoded_is_named(single, source, tmp_path, convert_source):
-    damaged = convert_source(source, tmp_path / "val", shards=1)
+def test_an_image_that_cannot_be_decoded_is_named(single, source, tmp_path):
+    damaged = converted(source, tmp_path / "val", shards=1)
     path = damaged.folder / damaged.manifest.shards[0].file
     third = (source / "val" / "ILSVRC2012_val_00000003.JPEG").read_bytes()
     content = path.read_bytes()
@@ -183,11 +182,11 @@ def test_a_curve_ends_with_the_result_and_says_where_the_label_stands(network, r
     assert np.array_equal(curve.label_rank[:, -1], places)
 
 
-def test_a_curves_points_are_means_over_the_first_crops(network, records, slow_views):
+def test_a_curves_points_are_means_over_the_first_crops(network, records):
     protocol = protocol_of(12, 75)
     curve = Evaluator(network, protocol, MEAN, STD, 12, 2, curve=True).run(records)
     for row in read_rows(records):
-        views = slow_views(decode_rgb(row.image), protocol)
+        views = cut_one_by_one(decode_rgb(row.image), protocol)
         ranks = curve.label_rank[int(np.flatnonzero(curve.image_id == row.image_id)[0])]
         for crops, rank in zip(protocol.curve, ranks):
             shares = probabilities_one_by_one(network, views[:crops])

@@ -4,20 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from small import converted
 
 from common.cli import RequestError
-from convert.conversion import convert
 from convert.records.manifest import FileNote
-from convert.records.reader import open_records
-from convert.request import Request
 from evaluate.command import blacklist_for, mark
 from evaluate.predictions import gather_predictions
 
 
 @pytest.fixture(scope="module")
-def plain(source, tmp_path_factory, convert_source):
+def plain(source, tmp_path_factory):
     """The seven images, converted without a blacklist."""
-    return convert_source(source, tmp_path_factory.mktemp("plain") / "val", shards=2)
+    return converted(source, tmp_path_factory.mktemp("plain") / "val", shards=2)
 
 
 def listed(tmp_path, *ids):
@@ -38,10 +36,9 @@ def test_ids_decide_whatever_the_order_of_the_rows(plain, source, tmp_path):
 
 
 def test_the_result_is_that_of_records_converted_with_the_list(
-        call, options, records, plain, checkpoint, source, tmp_path):
-    assert call(*options(records, checkpoint, tmp_path / "a"))[0] == 0
-    assert call(*options(plain, checkpoint, tmp_path / "b",
-                         {"blacklist": source / "blacklist.txt"}))[0] == 0
+        run, plain, source, tmp_path):
+    assert run("a")[0] == 0
+    assert run("b", records=plain, blacklist=source / "blacklist.txt")[0] == 0
     with np.load(tmp_path / "a" / "predictions.npz") as a, \
             np.load(tmp_path / "b" / "predictions.npz") as b:
         assert all(np.array_equal(a[name], b[name]) for name in a)
@@ -64,9 +61,7 @@ def gap(source, tmp_path_factory):
     for path in (source / "val").iterdir():
         (home / "val" / path.name).write_bytes(b"" if "02." in path.name else path.read_bytes())
     (home / "devkit").symlink_to(source / "devkit")
-    convert(Request(source=home, split="val", out=home / "out", workers=1, shards=1,
-                    on_bad="skip"))
-    return open_records(home / "out")
+    return converted(home, home / "out", shards=1, on_bad="skip")
 
 
 def test_an_id_whose_image_was_rejected_at_conversion_may_be_listed(gap, source):
@@ -91,7 +86,6 @@ def test_positions_are_no_validation_ids(source, tmp_path, encode, draw):
         path = tmp_path / "imagenet" / "train" / name
         path.parent.mkdir(parents=True)
         path.write_bytes(encode(draw(20, 20)))
-    convert(Request(source=tmp_path / "imagenet", split="train", out=tmp_path / "train",
-                    workers=1, shards=1))
+    train = converted(tmp_path / "imagenet", tmp_path / "train", split="train", shards=1)
     with pytest.raises(RequestError, match=r"\(train\) are positions .'n./..JPEG' has . *"):
-        blacklist_for(open_records(tmp_path / "train"), listed(tmp_path, 1))
+        blacklist_for(train, listed(tmp_path, 1))

@@ -13,8 +13,8 @@ def image(source):
 
 @pytest.mark.parametrize("crops", [1, 144])
 def test_an_image_gets_the_classes_and_shares_that_its_record_gets(
-        call, options, records, checkpoint, image, tmp_path, crops):
-    assert call(*options(records, checkpoint, tmp_path / "out", {"crops": crops}))[0] == 0
+        call, run, records, checkpoint, image, tmp_path, crops):
+    assert run(crops=crops)[0] == 0
     predictions = load_predictions(tmp_path / "out" / "predictions.npz")
     code, printed, errors = call("predict", checkpoint, image, "--records", records.folder,
                                  "--crops", crops, "--device", "CPU")

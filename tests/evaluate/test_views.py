@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from small import cut_one_by_one
 
 from evaluate.protocols import protocol_of
 from evaluate.views import cut_views, decode_rgb, prepared_rows
@@ -43,11 +44,11 @@ def test_an_image_that_ends_too_early_raises(draw, encode):
 
 @pytest.mark.parametrize("size", [(120, 90), (91, 133), (77, 77), (3, 2), (1, 40), (900, 20)])
 @pytest.mark.parametrize("crops", [1, 10, 12, 144])
-def test_views_are_the_crops_cut_one_by_one_without_their_mirrors(draw, slow_views, size, crops):
+def test_views_are_the_crops_cut_one_by_one_without_their_mirrors(draw, size, crops):
     image, protocol = draw(*size), protocol_of(crops, 75)
     views = cut_views(image, protocol)
     assert views.dtype == np.uint8
-    assert np.array_equal(views, slow_views(image, protocol)[::protocol.mirrors])
+    assert np.array_equal(views, cut_one_by_one(image, protocol)[::protocol.mirrors])
 
 
 def test_the_whole_square_is_resized_from_its_own_pixels_alone(draw):
