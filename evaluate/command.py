@@ -105,8 +105,8 @@ def blacklist_for(records: RecordSet, path: Optional[Path]) -> Optional[Blacklis
     the ids of all rows: ids decide, not positions. None without a path.
 
     Raises:
-        RequestError: the records' ids are not numbers of validation images, an id is repeated,
-            the list has an id that is not among them, or they were converted with another list.
+        RequestError: the records' ids are not numbers of validation images, the list has an id
+            that is not among them, or they were converted with another list.
     """
     if path is None:
         return None
@@ -135,9 +135,6 @@ def _validation_ids(records: RecordSet, path: Path) -> set[int]:
             raise RequestError(f"{path} lists validation images by number, but the image ids of "
                                f"{records.folder} ({records.split}) are positions ('{name}' has "
                                f"{image_id}); leave --blacklist out or give a validation set")
-        if image_id in ids:
-            raise RequestError(f"{records.folder} has image id {image_id} more than once; see "
-                               f"what is damaged with: python -m convert verify {records.folder}")
         ids.add(image_id)
     return ids
 

@@ -36,12 +36,8 @@ def step_shape(views_per_image: int, views_per_step: int) -> StepShape:
 
 
 class Classifier(nn.Cell):
-    """uint8 views (N, S, S, 3) -> probabilities float32 (N, classes).
-
-    Args:
-        network: float32 (N, 3, S, S) -> logits (N, classes); its parameters keep their names.
-        mean, std: per channel, in 0..255 units, what the network was trained with.
-    """
+    """uint8 views (N, S, S, 3) -> probabilities float32 (N, classes); the arguments are those of
+    ``Evaluator``. The network's parameters keep their names."""
 
     def __init__(self, network: nn.Cell, mean: Sequence[float], std: Sequence[float]):
         super().__init__(auto_prefix=False)
@@ -171,15 +167,10 @@ def mean_of_views(views: np.ndarray, crops: int) -> np.ndarray:
 
 
 def check_rows(records: RecordSet, predictions: Predictions) -> None:
-    """Check that ids, labels and flags are exactly those that were converted.
-
-    Raises:
-        RequestError: a row is missing, repeated or changed.
-    """
+    """Raise RequestError unless ids, labels and flags are exactly those that were converted."""
     digest = RowsDigest()
-    for row in zip(predictions.image_id.tolist(), predictions.label.tolist(),
-                   predictions.blacklisted.tolist()):
-        digest.add(*row)
+    for row in zip(predictions.image_id, predictions.label, predictions.blacklisted):
+        digest.add(*map(int, row))
     if digest.sha256() != records.manifest.rows_sha256:
         raise RequestError(f"the {predictions.images:,} rows read from {records.folder} are not "
                            f"the {records.images:,} of its manifest: ids, labels or blacklist "
@@ -188,11 +179,7 @@ def check_rows(records: RecordSet, predictions: Predictions) -> None:
 
 
 def check_finite(ids: Sequence[object], probabilities: np.ndarray) -> None:
-    """Check the probabilities, (N, ...), of N images.
-
-    Raises:
-        RequestError: some are not numbers; the message names the images.
-    """
+    """Raise RequestError, which names the images, if probabilities (N, ...) are not numbers."""
     good = np.isfinite(probabilities).reshape(len(ids), -1).all(axis=1)
     if not good.all():
         named = ", ".join(str(ids[position]) for position in np.flatnonzero(~good)[:5])

@@ -102,7 +102,7 @@ def gather_predictions(image_ids: Sequence[int], labels: Sequence[int],
     """Bring rows of any order into image-id order and keep the five best classes of each.
 
     Args:
-        probabilities: float32 (N, classes); of equal ones the lower class comes first.
+        probabilities: float32 (N, classes).
         label_rank: uint8 (N, points), see above.
 
     Raises:
@@ -188,16 +188,10 @@ def saved_rows(folder: Path) -> list[range]:
 
 
 def missing_rows(saved: Sequence[range], wanted: range) -> list[range]:
-    """Return the ranges of ``wanted`` that are in none of ``saved``, which are in order."""
-    missing, position = [], wanted.start
-    for rows in saved:
-        end = min(rows.start, wanted.stop)
-        if position < end:
-            missing.append(range(position, end))
-        position = max(position, rows.stop)
-    if position < wanted.stop:
-        missing.append(range(position, wanted.stop))
-    return missing
+    """Return the ranges of ``wanted`` that are in none of ``saved``."""
+    missing = np.setdiff1d(wanted, [row for rows in saved for row in rows])
+    neighbours = np.split(missing, np.flatnonzero(np.diff(missing) > 1) + 1)
+    return [range(int(rows[0]), int(rows[-1]) + 1) for rows in neighbours if rows.size]
 
 
 def rows_of_rank(images: int, group: int, rank: int, ranks: int) -> range:

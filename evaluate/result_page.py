@@ -48,15 +48,13 @@ def result_page(result: Result) -> str:
 
 def accuracy_table(scores: dict[str, Score]) -> str:
     """Return the scores of the sets as a Markdown table."""
-    heads = ("set", "images", "top-1 error", "top-5 error", "top-1 correct", "top-5 correct")
-    return markdown_table([heads] + [
-        (name, f"{value.images:,}", _percent(value.top1_error, value.top1_ci95),
-         _percent(value.top5_error, value.top5_ci95), f"{value.top1_correct:,}",
-         f"{value.top5_correct:,}") for name, value in scores.items()])
-
-
-def _percent(error: float, interval: tuple[float, float]) -> str:
-    return f"{error:.2f} ({interval[0]:.2f}-{interval[1]:.2f})"
+    rows = [("set", "images", "top-1 error", "top-5 error", "top-1 correct", "top-5 correct")]
+    for name, found in scores.items():
+        (low1, high1), (low5, high5) = found.top1_ci95, found.top5_ci95
+        rows.append((name, f"{found.images:,}", f"{found.top1_error:.2f} ({low1:.2f}-{high1:.2f})",
+                     f"{found.top5_error:.2f} ({low5:.2f}-{high5:.2f})",
+                     f"{found.top1_correct:,}", f"{found.top5_correct:,}"))
+    return markdown_table(rows)
 
 
 def notes(result: Result) -> list[str]:

@@ -73,14 +73,6 @@ def test_every_image_is_there_once_with_its_label_and_flag(single, records):
         "full": 7, "filtered": 5}
 
 
-@pytest.mark.parametrize("views_per_step", [1, 7, 50])
-def test_the_size_of_a_step_changes_nothing(single, network, records, views_per_step):
-    found = evaluator_of(network, 1, views_per_step).run(records)
-    expected = single.run(records)
-    assert np.array_equal(found.top5, expected.top5)
-    assert found.top5_prob == pytest.approx(expected.top5_prob, abs=1e-6)
-
-
 def test_a_network_in_training_is_evaluated_as_ever_and_stays_in_training(
         single, network, records):
     network.set_train(False)
@@ -173,18 +165,14 @@ def test_outputs_that_are_not_numbers_are_named_by_image_id():
         check_finite([30, 10, 20], views)
 
 
-def test_a_curve_ends_with_the_result_and_says_where_the_label_stands(network, records):
-    plain, curve = (Evaluator(network, protocol_of(144, 75), MEAN, STD, 72, 2, curve=asked)
-                    .run(records) for asked in (False, True))
-    assert plain.label_rank is None and curve.label_rank.shape == (7, 12)
+def test_a_curves_points_are_means_over_the_first_crops_and_end_with_the_result(network, records):
+    protocol = protocol_of(12, 75)
+    plain, curve = (Evaluator(network, protocol, MEAN, STD, 12, 2, curve=asked).run(records)
+                    for asked in (False, True))
+    assert plain.label_rank is None and curve.label_rank.shape == (7, 6)
     assert np.array_equal(plain.top5_prob, curve.top5_prob)
     places = (curve.top5 == curve.label[:, None]).argmax(axis=1)  # three classes: always there
     assert np.array_equal(curve.label_rank[:, -1], places)
-
-
-def test_a_curves_points_are_means_over_the_first_crops(network, records):
-    protocol = protocol_of(12, 75)
-    curve = Evaluator(network, protocol, MEAN, STD, 12, 2, curve=True).run(records)
     for row in read_rows(records):
         views = cut_one_by_one(decode_rgb(row.image), protocol)
         ranks = curve.label_rank[int(np.flatnonzero(curve.image_id == row.image_id)[0])]
