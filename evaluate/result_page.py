@@ -39,15 +39,14 @@ def result_page(result: Result) -> str:
     """Return the page: tables, notes on reading them, and what was evaluated."""
     crops = f"{result.crops} crops" if result.crops > 1 else "1 crop"
     lines = [f"# Accuracy, {crops} of {result.image_size} pixels", "",
-             accuracy_table(result.sets), "", *(f"{note}\n" for note in notes(result))]
+             _accuracy_table(result.sets), "", *(f"{note}\n" for note in notes(result))]
     lines += published_part(result)
     if result.curve is not None:
         lines += _curve_part(result.curve, result.crops / len(result.scales))
     return "\n".join(lines + _facts(result)) + "\n"
 
 
-def accuracy_table(scores: dict[str, Score]) -> str:
-    """Return the scores of the sets as a Markdown table."""
+def _accuracy_table(scores: dict[str, Score]) -> str:
     rows = [("set", "images", "top-1 error", "top-5 error", "top-1 correct", "top-5 correct")]
     for name, found in scores.items():
         (low1, high1), (low5, high5) = found.top1_ci95, found.top5_ci95
@@ -123,7 +122,7 @@ def _facts(result: Result) -> list[str]:
         f"- checkpoint: `{result.checkpoint}`, sha256 `{result.checkpoint_sha256}`",
         f"- records: `{result.records}` ({result.split}, {result.classes} classes), "
         f"sha256 of the shards `{result.records_sha256}`"]
-    if result.speed is not None:
+    if result.speed:
         ranks = f"{result.speed.ranks} ranks" if result.speed.ranks > 1 else "1 rank"
         lines.append(f"- speed: {result.speed.images_per_second_per_rank:.3g} images/s on each of "
                      f"{ranks}, {100 * result.speed.waiting_for_data:.1f} % of the time waiting "
