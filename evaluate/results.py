@@ -25,8 +25,8 @@ class Score:
     top5_correct: int
     top1_error: float
     top5_error: float
-    top1_ci95: tuple[float, float]
-    top5_ci95: tuple[float, float]
+    top1_ci95: list[float]
+    top5_ci95: list[float]
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,6 @@ class Result:
         image_size: side of the crops in pixels.
         scales: shorter sides of the resized images in pixels.
         mean, std: per channel, in 0..255 units, what the network was trained with.
-        records: folder of the record set.
-        classes: number of classes.
         has_blacklist: whether the records or the command brought a blacklist.
         is_ilsvrc: whether the images are the ILSVRC2012 validation set, by their digests.
         blacklist_is_ilsvrc: whether the list is the one of ILSVRC2012, by its digest.
@@ -126,10 +124,7 @@ class Result:
             TypeError, KeyError: the values are not those of a result.
         """
         known = {item.name: values[item.name] for item in fields(Result) if item.name in values}
-        known["sets"] = {
-            name: Score(**{**score, "top1_ci95": tuple(score["top1_ci95"]),
-                           "top5_ci95": tuple(score["top5_ci95"])})
-            for name, score in values["sets"].items()}
+        known["sets"] = {name: Score(**score) for name, score in values["sets"].items()}
         if known.get("speed"):
             known["speed"] = EvaluationSpeed(**known["speed"])
         if known.get("curve"):
@@ -220,11 +215,11 @@ def score_curve(predictions: Predictions, crops: Sequence[int]) -> Curve:
     return Curve(list(crops), **errors)
 
 
-def wilson_interval(events: int, trials: int) -> tuple[float, float]:
+def wilson_interval(events: int, trials: int) -> list[float]:
     """Return the 95 % interval of a share in percent (E. B. Wilson, JASA 22, 1927).
 
     It stays within 0 and 100 and is wider than 0 even where no or every trial is an event.
     """
     from scipy.stats import binomtest  # not above: it takes longer than a command's --help may
-    low, high = binomtest(events, trials).proportion_ci(CONFIDENCE, "wilson")
-    return 100 * float(low), 100 * float(high)
+    interval = binomtest(events, trials).proportion_ci(CONFIDENCE, "wilson")
+    return [100 * float(end) for end in interval]
