@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.options import check_values, option
-from inceptionv4.options import device_option
+from common.options import check_values, device_option, option
 
 
 @dataclass(frozen=True)

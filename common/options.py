@@ -52,6 +52,12 @@ def option(default: Any = MISSING, help: str = "", *, low: Optional[float] = Non
         negatable=negatable))
 
 
+def device_option() -> Any:
+    """Return the field for ``--device``, the same in every command that computes."""
+    return option("auto", "what to compute on; auto: Ascend where it can be used, else CPU",
+                  choices=("auto", "CPU", "Ascend"))
+
+
 def flag_of(item: Field) -> str:
     """Return how the field is spelled on the command line, as errors name it."""
     if item.metadata.get("positional"):

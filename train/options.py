@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Optional, Sequence
 
 from common.cli import ArgumentParser, RequestError
-from common.options import add_options, check_values, from_arguments, option
-from inceptionv4.options import device_option
+from common.options import add_options, check_values, device_option, from_arguments, option
 from train.recipe import PRESETS, Recipe, with_epochs
 
 

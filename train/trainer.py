@@ -17,7 +17,7 @@ from common.forms import HistoryLine
 from convert.records.reader import RecordSet
 from evaluate.evaluator import Evaluator
 from evaluate.protocols import protocol_of
-from evaluate.scores import score
+from evaluate.results import score
 from inceptionv4.checkpoint import CheckpointMeta
 from inceptionv4.device import Device
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD

@@ -7,8 +7,7 @@ from typing import Any, Dict, Optional, Tuple
 from benchmarks.steps.devices import Target
 from benchmarks.steps.training_runs import Workload
 from common.cli import RequestError
-from common.options import check_values, option
-from inceptionv4.options import device_option
+from common.options import check_values, device_option, option
 
 TABLE, TRAINER = "table", "trainer"
 

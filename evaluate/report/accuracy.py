@@ -4,14 +4,13 @@ import itertools
 from typing import Sequence, Union
 
 from evaluate.predictions import TOP
-from evaluate.published import IMAGE_SIZE, Published
 from evaluate.report.content import (Block, Fact, Facts, Figure, Figures, Missing, Section, Table,
                                      interval)
 from evaluate.report.inputs import Evaluation, Inputs
 from evaluate.report.plots import COLOURS, Line, line_chart
 from evaluate.report.translations import Translate
-from evaluate.result_page import markdown_table, published_beside
-from evaluate.scores import Score
+from evaluate.result_page import IMAGE_SIZE, Published, markdown_table, published_beside
+from evaluate.results import Score
 
 # By their names in the files; the values are sentences, which are translated where they are shown.
 SETS = {"full": "full", "filtered": "filtered"}

@@ -10,8 +10,7 @@ from common.forms import HistoryLine, SpeedTable
 from convert.records.manifest import MANIFEST_NAME, read_manifest
 from convert.records.reader import RecordSet, open_records
 from evaluate.predictions import Predictions, load_predictions
-from evaluate.results import JSON_NAME, PREDICTIONS_NAME, Result, read_result
-from evaluate.scores import score
+from evaluate.results import JSON_NAME, PREDICTIONS_NAME, Result, read_result, score
 
 SPEED_NAME = "speed.json"  # of a benchmark; older ones are called result.json, too
 HISTORY, PLAN, CONFIG = "history.jsonl", "plan.json", "config.json"

@@ -7,7 +7,6 @@ import pytest
 
 from common.forms import SpeedRow
 from evaluate.predictions import Predictions
-from evaluate.published import FILTERED, FULL
 from evaluate.report.accuracy import accuracy_section, curve_section, glance_section
 from evaluate.report.classes import BARS, classes_section
 from evaluate.report.content import Commands, Missing, Table
@@ -17,6 +16,7 @@ from evaluate.report.mistakes import class_errors, confident_mistakes, confusion
 from evaluate.report.reproduction import reproduction_section
 from evaluate.report.speed import speed_section
 from evaluate.report.translations import translator
+from evaluate.result_page import FILTERED, FULL
 from evaluate.results import Result
 from evaluate.report.training import phase_marks, training_section
 
