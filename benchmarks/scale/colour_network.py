@@ -9,7 +9,7 @@ from mindspore import nn
 from benchmarks.scale.tiny_imagenet import CLASSES, class_colours
 from convert.records.reader import open_records
 from evaluate.evaluator import Evaluator
-from evaluate.parts import PartWriter, rows_of_rank
+from evaluate.predictions import rows_of_rank, write_parts
 from evaluate.protocols import protocol_of
 from inceptionv4.device import setup_device
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
@@ -44,7 +44,5 @@ def classify_share(folder: Path, parts: Path, rank: int, ranks: int) -> int:
     evaluator = Evaluator(ColourNetwork(), protocol_of(CROPS, IMAGE_SIZE), INCEPTION_MEAN,
                           INCEPTION_STD, workers=1)
     rows = rows_of_rank(records.images, evaluator.step.images, rank, ranks)
-    with PartWriter(parts) as writer:
-        for group in evaluator.classify(records, [rows]):
-            writer.add(group)
+    write_parts(parts, evaluator.classify(records, [rows]))
     return len(rows)

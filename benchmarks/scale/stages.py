@@ -157,8 +157,11 @@ def evaluate(job: ScaleJob) -> StageReport:
                  for rank in range(job.ranks)]
         shares = [rank.result().items for rank in ranks]
     from evaluate.evaluator import check_rows
-    from evaluate.parts import read_parts
-    from evaluate.scores import score
+    from evaluate.predictions import missing_rows, read_parts, saved_rows
+    from evaluate.results import score
+    # Here and not in read_parts, which would wait for other ranks.
+    missing = missing_rows(saved_rows(job.parts), range(job.val_images))
+    _check_equal("rows that no rank evaluated", sum(map(len, missing)), 0)
     records = open_records(job.records("val"))
     predictions = read_parts(job.parts, job.val_images).predictions
     check_rows(records, predictions)

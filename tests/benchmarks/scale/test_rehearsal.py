@@ -93,7 +93,7 @@ def test_a_row_lost_in_evaluation_is_noticed(job, in_this_process, monkeypatch, 
     monkeypatch.setattr(views, "read_rows", lambda records, part: (
         row for row in read_rows(records, part) if row.image_id != 7))
     monkeypatch.setattr(ScaleJob, "parts", tmp_path / "parts")
-    with pytest.raises(RequestError, match="97 rows instead of 98, each once"):
+    with pytest.raises(CheckFailed, match="1 rows that no rank evaluated instead of 0"):
         STAGES["evaluate"](job)
 
 
