@@ -3,29 +3,23 @@ against its network alone. Does the network ever wait for its crops?"""
 
 import shutil
 import statistics
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Callable, Iterable
+from typing import Any, Callable
 
-import mindspore as ms
 import numpy as np
 from PIL import Image
 
-from benchmarks.request import CropsRequest
-from benchmarks.synthetic import make_class_folders
-from benchmarks.table import describe_machine, write_table
+from benchmarks.synthetic import make_class_folders, make_folders_and_records
+from benchmarks.table import describe_machine
 from benchmarks.timing import in_turns, timed
 from common.forms import SpeedRow, SpeedTable
-from convert.conversion import convert
-from convert.records.reader import RecordSet, open_records
-from convert.request import Request
-from evaluate.evaluator import Evaluator
+from common.options import check_values, option
+from convert.records.reader import open_records
 from evaluate.protocols import (MULTI_SCALE, VIEWS_PER_STEP, Protocol, crop_boxes, protocol_of,
                                 resized_size)
-from evaluate.views import cut_views, decode_rgb
-from inceptionv4.device import Device, setup_device
-from inceptionv4.network import InceptionV4
-from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
+from inceptionv4.options import device_option
 
 FULL_SIZE = 299  # pixels, of the host's rows
 GOAL = 5  # percent by which a whole run may exceed its network
@@ -38,61 +32,70 @@ NAIVE, OURS, DECODING = ("decoded, resized and cut once per crop", "ours: decode
 BARE, WHOLE = "bare network, crops held in memory", "whole run, from records"
 
 
-def benchmark_crops(request: CropsRequest) -> None:
-    """Time all rows, write the speed table into ``request.out`` and print it."""
+@dataclass(frozen=True)
+class CropsRequest:
+    """What ``python -m benchmarks crops`` measures."""
+
+    out: Path = option(help="result folder; also where the images are made and removed")
+    images: int = option(40, "number of images that the host cuts", low=1)
+    run_images: int = option(6, "number of images that the whole run evaluates", low=1)
+    repeats: int = option(3, "repeats of each row, in turns with the others", low=1)
+    image_size: int = option(75, "pixels of a side of the whole run's crops", low=75)
+    device: str = device_option()
+
+    def __post_init__(self) -> None:
+        check_values(self)
+
+
+def benchmark_crops(request: CropsRequest) -> SpeedTable:
+    """Time the rows of both sections; what is made in ``request.out`` is removed."""
+    from inceptionv4.device import setup_device
     device = setup_device(request.device)
     print(device.describe(), flush=True)
     work = request.out / "work"
     try:
-        cutting = time_cutting(work / "cutting", request)
-        running = time_running(work / "running", request)
+        rows = [*time_cutting(work / "cutting", request), *time_running(work / "running", request)]
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    print(write_table(make_table(request, cutting, running, device), request.out))
+    return make_table(request, rows, device.name)
 
 
-def make_table(request: CropsRequest, cutting: dict[str, list[float]],
-               running: dict[str, list[float]], device: Device) -> SpeedTable:
-    """Return the rows of both sections, and what follows from them.
-
-    Args:
-        cutting, running: seconds by row, one per repeat.
-    """
-    rows = [SpeedRow(name, seconds, section=f"Cutting on one core, {FULL_SIZE} pixels",
-                     items=request.images) for name, seconds in cutting.items()]
-    rows += [SpeedRow(name, seconds, section=f"Evaluating, {request.image_size} pixels",
-                      items=request.run_images) for name, seconds in running.items()]
+def make_table(request: CropsRequest, rows: list[SpeedRow], device: str) -> SpeedTable:
+    """Return the rows, and what follows from them."""
     median = {row.name: statistics.median(row.seconds) for row in rows}
     excess = 100 * (median[WHOLE] / median[BARE] - 1)
     rate = request.images / median[OURS]
     return SpeedTable(
-        "144 crops", None, "images", rows, describe_machine(request.out, device.name),
+        "144 crops", None, "images", rows, describe_machine(request.out, device),
         {"repeats": request.repeats, "views per step": VIEWS_PER_STEP},
         closing=[f"The whole run takes {excess:+.1f} % against the bare network (goal: within "
                  f"{GOAL} %).", project(rate, 1), project(rate, 8)])
 
 
-def time_cutting(work: Path, request: CropsRequest) -> dict[str, list[float]]:
-    """Cut the same images of 500 x 375 pixels on one thread; return the seconds by row."""
-    work.mkdir(parents=True)
-    make_class_folders(work / "source", request.images)
-    encoded = [path.read_bytes() for path in sorted(work.glob("source/train/*/*"))]
+def time_cutting(work: Path, request: CropsRequest) -> list[SpeedRow]:
+    """Cut the same images of 500 x 375 pixels on one thread."""
+    from evaluate.views import cut_views, decode_rgb
+    make_class_folders(work, request.images)
+    encoded = [path.read_bytes() for path in sorted(work.glob("train/*/*"))]
     protocol = protocol_of(MULTI_SCALE, FULL_SIZE)
     ways: dict[str, Callable[[bytes], object]] = {
         NAIVE: lambda data: naive_views(data, protocol),
         OURS: lambda data: cut_views(decode_rgb(data), protocol),
         DECODING: decode_rgb}
-    return in_turns({name: partial(timed, partial(_each, encoded, way))
-                     for name, way in ways.items()}, request.repeats, "cutting")
 
+    def cut_all(way: Callable[[bytes], object]) -> None:
+        for image in encoded:
+            way(image)
 
-def _each(images: Iterable[bytes], action: Callable[[bytes], object]) -> None:
-    for image in images:
-        action(image)
+    seconds = in_turns({name: partial(timed, partial(cut_all, way)) for name, way in ways.items()},
+                       request.repeats, "cutting")
+    return [SpeedRow(name, seconds[name], section=f"Cutting on one core, {FULL_SIZE} pixels",
+                     items=request.images) for name in ways]
 
 
 def naive_views(encoded: bytes, protocol: Protocol) -> np.ndarray:
     """Cut each crop on its own from the bytes of the image: uint8 (crops, S, S, 3)."""
+    from evaluate.views import decode_rgb
     views = []
     for crop in crop_boxes(protocol, *decode_rgb(encoded).size):
         image = decode_rgb(encoded)
@@ -106,28 +109,29 @@ def naive_views(encoded: bytes, protocol: Protocol) -> np.ndarray:
     return np.stack(views)
 
 
-def time_running(work: Path, request: CropsRequest) -> dict[str, list[float]]:
-    """Evaluate records made for it, and pass as many crops through the network alone; return the
-    seconds by row."""
-    work.mkdir(parents=True)
-    make_class_folders(work / "source", request.run_images)
-    convert(Request(source=work / "source", split="train", out=work / "records", shards=1))
+def time_running(work: Path, request: CropsRequest) -> list[SpeedRow]:
+    """Evaluate records made for it, and pass as many crops through the network alone."""
+    from evaluate.evaluator import Evaluator
+    from inceptionv4.network import InceptionV4
+    from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
+    make_folders_and_records(work, request.run_images, workers=1)
     records = open_records(work / "records")
     evaluator = Evaluator(InceptionV4(CLASSES), protocol_of(MULTI_SCALE, request.image_size),
                           INCEPTION_MEAN, INCEPTION_STD)
-    _run(evaluator, records)  # compiles
-    actions = {BARE: partial(_run_bare, evaluator, request.run_images),
-               WHOLE: partial(_run, evaluator, records)}
-    return in_turns({name: partial(timed, action) for name, action in actions.items()},
-                    request.repeats, "evaluating")
+
+    def evaluate_all() -> None:
+        for _ in evaluator.classify(records, [range(records.images)]):
+            pass
+
+    evaluate_all()  # compiles
+    seconds = in_turns({BARE: partial(timed, partial(_run_bare, evaluator, request.run_images)),
+                        WHOLE: partial(timed, evaluate_all)}, request.repeats, "evaluating")
+    return [SpeedRow(name, seconds[name], section=f"Evaluating, {request.image_size} pixels",
+                     items=request.run_images) for name in (BARE, WHOLE)]
 
 
-def _run(evaluator: Evaluator, records: RecordSet) -> None:
-    for _ in evaluator.classify(records, [range(records.images)]):
-        pass
-
-
-def _run_bare(evaluator: Evaluator, images: int) -> None:
+def _run_bare(evaluator: Any, images: int) -> None:
+    import mindspore as ms
     size, (_, views) = evaluator.protocol.image_size, evaluator.step
     step = ms.Tensor(np.zeros((views, size, size, 3), np.uint8))
     columns = ms.Tensor(np.arange(size, dtype=np.int32))

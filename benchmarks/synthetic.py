@@ -1,14 +1,13 @@
 """Images to measure with: JPEGs of ImageNet's average size in class folders."""
 
 import io
-import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.timing import run_process
 from common.cli import RequestError, progress_bar
+from convert.request import Request
 
 DISTINCT = 200  # encoded once each, then written again under other names
 IMAGES_PER_CLASS = 300
@@ -39,9 +38,9 @@ def make_folders_and_records(root: Path, images: int, workers: int) -> None:
     Raises:
         RequestError: ``root`` exists.
     """
+    from convert.conversion import convert  # here: --help would wait for joblib
     make_class_folders(root, images)
-    run_process(sys.executable, "-m", "convert", "run", "--source", root, "--split", "train",
-                "--out", root / "records", "--workers", workers)
+    convert(Request(source=root, split="train", out=root / "records", workers=workers))
 
 
 def _encode(rng: np.random.Generator) -> bytes:

@@ -1,6 +1,7 @@
 """Timing rows: in turns, so that a drifting machine is fair to all, each in a process of its own
 where its framework or its start-up would matter to the others."""
 
+import importlib.util
 import os
 import subprocess
 import time
@@ -10,6 +11,7 @@ from common.cli import CheckFailed, progress_bar
 
 Name = TypeVar("Name", bound=Hashable)
 T = TypeVar("T")
+BENCH_EXTRA = "pip install '.[bench]'"
 
 
 def in_turns(actions: Mapping[Name, Callable[[], T]], repeats: int, description: str
@@ -45,3 +47,15 @@ def run_process(*command: object, environment: Mapping[str, str] = {}) -> str:
     if done.returncode != 0:
         raise CheckFailed(f"{command[0]} ended with {done.returncode}: {done.stderr[-300:]}")
     return done.stdout
+
+
+def not_installed(*modules: str, install: str = BENCH_EXTRA) -> str:
+    """Return why a row that needs the modules cannot run here; empty if it can."""
+    for module in modules:
+        try:
+            found = importlib.util.find_spec(module)
+        except ModuleNotFoundError:  # the package that it is in
+            found = None
+        if found is None:
+            return f"not installed: {install}"
+    return ""

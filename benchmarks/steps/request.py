@@ -1,10 +1,11 @@
 """What ``python -m benchmarks steps`` measures; sizes that are not given follow from the device."""
 
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
-from benchmarks.steps.devices import Target
 from benchmarks.steps.training_runs import Workload
 from common.cli import RequestError
 from common.options import check_values, option
@@ -63,37 +64,57 @@ class StepsRequest:
         check_values(self)
 
 
+class Target(NamedTuple):
+    """The device that training runs will get, and what limits them there."""
+
+    name: str  # "CPU" or "Ascend"
+    supports_sink: bool
+    cards: Optional[int]  # of this machine; None: ranks are processes that share the CPU
+
+
+def find_device(choice: str) -> Target:
+    """Return the device that ``choice`` means here.
+
+    Raises:
+        RequestError: it cannot be used here.
+    """
+    # In a process of its own: one that has opened a card would keep it from the runs.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(_target, choice).result()
+
+
+def _target(choice: str) -> Target:
+    import mindspore as ms
+
+    from inceptionv4.device import setup_device
+    device = setup_device(choice)
+    cards = ms.device_context.ascend.device_count() if device.name == "Ascend" else None
+    return Target(device.name, device.supports_sink, cards)
+
+
 @dataclass(frozen=True)
 class StepsPlan:
     """What will be run on the device at hand.
 
     Attributes:
         work: a folder that does not exist yet; what is made there is removed.
-        images, records: class folders and record set to train on; both None: made in ``work``.
-        cards, batch_size: of the same length.
+        images, records: class folders and record set of the same images; None: not given.
+        makes_data: both are made, in ``work``.
+        workloads: one for each number of cards.
     """
 
     work: Path
     images: Optional[Path]
     records: Optional[Path]
+    makes_data: bool
     target: Target
-    cards: Tuple[int, ...]
-    batch_size: Tuple[int, ...]
-    image_size: int
-    steps_per_epoch: int
-    warmup_epochs: int
-    epochs: int
+    workloads: Tuple[Workload, ...]
     repeats: int
 
     @property
     def images_needed(self) -> int:
         """Images for an epoch of the largest run."""
-        return self.steps_per_epoch * max(cards * batch for cards, batch in
-                                          zip(self.cards, self.batch_size))
-
-    def workload(self, cards: int) -> Workload:
-        return Workload(cards, self.batch_size[self.cards.index(cards)], self.image_size,
-                        self.steps_per_epoch, self.warmup_epochs, self.epochs, self.target.name)
+        return max(run.steps_per_epoch * run.images_per_step for run in self.workloads)
 
 
 def plan_steps(request: StepsRequest, target: Target) -> StepsPlan:
@@ -103,21 +124,25 @@ def plan_steps(request: StepsRequest, target: Target) -> StepsPlan:
         RequestError: sizes that do not belong together, too few images for an epoch, or a folder
             left from an interrupted run.
     """
-    sizes = {name: default if getattr(request, name) is None else getattr(request, name)
-             for name, default in DEFAULTS[request.rows, target.name].items()}
     work = request.out / "work"
     if work.exists():
         raise RequestError(f"{work} is left from an interrupted run: remove it")
-    cards, batches = sizes["cards"], sizes["batch_size"]
+    sizes = {name: default if getattr(request, name) is None else getattr(request, name)
+             for name, default in DEFAULTS[request.rows, target.name].items()}
+    cards, batches, repeats = (sizes.pop(name) for name in ("cards", "batch_size", "repeats"))
     shown = f"--cards {' '.join(map(str, cards))}"
-    if len(set(cards)) != len(batches) or len(cards) != len(batches):
+    if not len(set(cards)) == len(cards) == len(batches):
         raise RequestError(f"{shown} --batch-size {' '.join(map(str, batches))}: give different "
                            "numbers of cards and a batch size for each")
     if request.rows == TRAINER and cards != (1,):
         raise RequestError(f"{shown}: --rows {TRAINER} is for 1 card")
-    plan = StepsPlan(work, request.images, request.records, target, **sizes)
-    _check_sources(plan)
-    return plan
+    workloads = tuple(Workload(target.name, *run, **sizes) for run in zip(cards, batches))
+    if request.images or request.records:
+        plan = StepsPlan(work, request.images, request.records, False, target, workloads, repeats)
+        _check_sources(plan)
+        return plan
+    return StepsPlan(work, work / "data", work / "data" / "records", True, target, workloads,
+                     repeats)
 
 
 def _check_sources(plan: StepsPlan) -> None:
@@ -125,7 +150,6 @@ def _check_sources(plan: StepsPlan) -> None:
     from convert.records.reader import open_records
     from train.source import open_class_folders
     for path, opened in ((plan.images, open_class_folders), (plan.records, open_records)):
-        found = opened(path).images if path else plan.images_needed
-        if found < plan.images_needed:
+        if path and (found := opened(path).images) < plan.images_needed:
             raise RequestError(f"{path} has {found} images, an epoch of the largest run needs "
                                f"{plan.images_needed}: lower --steps-per-epoch")
