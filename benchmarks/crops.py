@@ -6,14 +6,14 @@ import statistics
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
 import numpy as np
 from PIL import Image
 
 from benchmarks.synthetic import make_class_folders, make_folders_and_records
 from benchmarks.table import describe_machine
-from benchmarks.timing import in_turns, timed
+from benchmarks.timing import time_rows, timed
 from common.forms import SpeedRow, SpeedTable
 from common.options import check_values, option
 from convert.records.reader import open_records
@@ -87,10 +87,8 @@ def time_cutting(work: Path, request: CropsRequest) -> list[SpeedRow]:
         for image in encoded:
             way(image)
 
-    seconds = in_turns({name: partial(timed, partial(cut_all, way)) for name, way in ways.items()},
-                       request.repeats, "cutting")
-    return [SpeedRow(name, seconds[name], section=f"Cutting on one core, {FULL_SIZE} pixels",
-                     items=request.images) for name in ways]
+    return time_rows({name: partial(timed, partial(cut_all, way)) for name, way in ways.items()},
+                     request.repeats, f"Cutting on one core, {FULL_SIZE} pixels", request.images)
 
 
 def naive_views(encoded: bytes, protocol: Protocol) -> np.ndarray:
@@ -111,33 +109,32 @@ def naive_views(encoded: bytes, protocol: Protocol) -> np.ndarray:
 
 def time_running(work: Path, request: CropsRequest) -> list[SpeedRow]:
     """Evaluate records made for it, and pass as many crops through the network alone."""
+    import mindspore as ms
+
     from evaluate.evaluator import Evaluator
     from inceptionv4.network import InceptionV4
     from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
+    size = request.image_size
     make_folders_and_records(work, request.run_images, workers=1)
     records = open_records(work / "records")
-    evaluator = Evaluator(InceptionV4(CLASSES), protocol_of(MULTI_SCALE, request.image_size),
-                          INCEPTION_MEAN, INCEPTION_STD)
+    evaluator = Evaluator(InceptionV4(CLASSES), protocol_of(MULTI_SCALE, size), INCEPTION_MEAN,
+                          INCEPTION_STD)
+    _, views = evaluator.step
+    step = ms.Tensor(np.zeros((views, size, size, 3), np.uint8))
+    columns = ms.Tensor(np.arange(size, dtype=np.int32))
 
     def evaluate_all() -> None:
         for _ in evaluator.classify(records, [range(records.images)]):
             pass
 
+    def classify_all() -> None:
+        evaluator.classifier.set_train(False)
+        for _ in range(request.run_images * MULTI_SCALE // views):
+            evaluator.classifier(step, columns).asnumpy()
+
     evaluate_all()  # compiles
-    seconds = in_turns({BARE: partial(timed, partial(_run_bare, evaluator, request.run_images)),
-                        WHOLE: partial(timed, evaluate_all)}, request.repeats, "evaluating")
-    return [SpeedRow(name, seconds[name], section=f"Evaluating, {request.image_size} pixels",
-                     items=request.run_images) for name in (BARE, WHOLE)]
-
-
-def _run_bare(evaluator: Any, images: int) -> None:
-    import mindspore as ms
-    size, (_, views) = evaluator.protocol.image_size, evaluator.step
-    step = ms.Tensor(np.zeros((views, size, size, 3), np.uint8))
-    columns = ms.Tensor(np.arange(size, dtype=np.int32))
-    evaluator.classifier.set_train(False)
-    for _ in range(images * MULTI_SCALE // views):
-        evaluator.classifier(step, columns).asnumpy()
+    return time_rows({BARE: partial(timed, classify_all), WHOLE: partial(timed, evaluate_all)},
+                     request.repeats, f"Evaluating, {size} pixels", request.run_images)
 
 
 def project(images_per_second_per_core: float, cards: int) -> str:

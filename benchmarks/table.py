@@ -17,7 +17,6 @@ from common.host import available_cores
 from evaluate.result_page import markdown_table
 
 GIB = 1 << 30
-HOST_ONLY = "none, the host only"
 
 
 def write_table(table: SpeedTable, out: Path) -> str:
@@ -66,7 +65,7 @@ def _pairs(values: Dict[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items())
 
 
-def describe_machine(folder: Path, device: str = HOST_ONLY) -> Dict[str, Any]:
+def describe_machine(folder: Path, device: str = "none, the host only") -> Dict[str, Any]:
     """Return processor, usable cores, memory, disk and file system of ``folder``, device, versions.
 
     Args:

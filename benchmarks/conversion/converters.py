@@ -4,7 +4,7 @@ import os
 import shutil
 import statistics
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Callable, Dict
@@ -12,8 +12,8 @@ from typing import Callable, Dict
 from benchmarks.conversion.peers import DECODERS, OURS, PEERS
 from benchmarks.synthetic import make_class_folders
 from benchmarks.table import describe_machine
-from benchmarks.timing import in_turns, not_installed, run_process, timed
-from common.forms import SpeedRow, SpeedTable
+from benchmarks.timing import not_installed, run_process, time_rows, timed
+from common.forms import SpeedTable
 from common.host import available_cores
 from common.options import check_values, option
 
@@ -52,17 +52,17 @@ def benchmark_conversion(request: ConversionRequest) -> SpeedTable:
     source, out = work / "source", work / "out"
     make_class_folders(source, request.images)
     actions = _actions(source, out, workers)
-    reasons = {name: not_installed(package) for name, (package, _) in PEERS.items()}
-    seconds = in_turns({name: partial(_seconds_on_disk, action, out)
-                        for name, action in actions.items() if not reasons.get(name)},
-                       request.repeats, "time conversions")
-    share = statistics.median(seconds[OURS]) / statistics.median(seconds[DECODE])
-    notes = {**reasons, DECODE: f"{share:.0%} of the decoder's own rate"}
+    rows = time_rows({name: partial(_seconds_on_disk, action, out)
+                      for name, action in actions.items()}, request.repeats,
+                     reasons={name: not_installed(package) for name, (package, _) in PEERS.items()})
+    alone, ours = (statistics.median(row.seconds) for name in (OURS, DECODE) for row in rows
+                   if row.name == name)
+    note = f"{alone / ours:.0%} of the decoder's own rate"
     size = sum(path.stat().st_size for path in source.glob("train/*/*"))
     shutil.rmtree(work)
     return SpeedTable(
         "Conversion of JPEGs in class folders", request.images, "images",
-        [SpeedRow(name, seconds.get(name, []), notes.get(name, "")) for name in actions],
+        [replace(row, note=note) if row.name == DECODE else row for row in rows],
         describe_machine(request.out),
         {"repeats": request.repeats, "workers": workers, "megabytes": size // 1_000_000,
          "cache": "warm", "every row ends with": "sync"})

@@ -25,10 +25,11 @@ from PIL import Image
 
 from benchmarks.feed.job import FeedJob, steady_seconds
 from benchmarks.synthetic import QUALITY
-from benchmarks.timing import BENCH_EXTRA, run_process
-from common import jpeg
+from benchmarks.timing import BENCH_EXTRA, MINDSPORES_DECODER, not_installed, run_process
 from common.cli import run_command
+from train.recipe import Recipe
 
+MIN_AREA, MAX_ASPECT = Recipe.min_crop_area, Recipe.max_crop_aspect  # of a crop, by default
 CROP_TRIES = 10  # as torchvision's RandomResizedCrop
 SEED, RECORDS = "class folders, float32 on the host (seed's way)", "MindRecord, the same transforms"
 OURS, OURS_BY_SHARD = "ours, global shuffle", "ours, shard order"
@@ -53,8 +54,8 @@ def _float_batches(images: Any, job: FeedJob) -> Iterator[Any]:
 
     from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
     transforms = [
-        vision.RandomCropDecodeResize(job.image_size, scale=(job.min_area, 1.0),
-                                      ratio=(1 / job.max_aspect, job.max_aspect)),
+        vision.RandomCropDecodeResize(job.image_size, scale=(MIN_AREA, 1.0),
+                                      ratio=(1 / MAX_ASPECT, MAX_ASPECT)),
         vision.RandomHorizontalFlip(),
         vision.Normalize(INCEPTION_MEAN, INCEPTION_STD),
         vision.HWC2CHW(),
@@ -66,9 +67,7 @@ def _float_batches(images: Any, job: FeedJob) -> Iterator[Any]:
 def _ours(shuffle: str, job: FeedJob) -> Iterator[Any]:
     """uint8 (batch_size, S, S, 3), as our trainer takes it."""
     from train.feed import TrainingFeed
-    from train.recipe import Recipe
     recipe = Recipe(ranks=1, batch_size=job.batch_size, image_size=job.image_size,
-                    min_crop_area=job.min_area, max_crop_aspect=job.max_aspect,
                     workers=job.workers, shuffle=shuffle)
     feed = TrainingFeed(job.records(), recipe, job.images // job.batch_size)
     return _first_column(feed.epoch(1))
@@ -84,7 +83,7 @@ def _tensorflow(job: FeedJob) -> Iterator[Any]:
 
     def load(path: Any) -> Any:
         data = tf.io.read_file(path)
-        pixels = tf.image.decode_and_crop_jpeg(data, _tensorflow_window(data, job), channels=3)
+        pixels = tf.image.decode_and_crop_jpeg(data, _tensorflow_window(data), channels=3)
         pixels = tf.image.resize(pixels, (job.image_size, job.image_size))
         return tf.cast(tf.image.random_flip_left_right(pixels), tf.uint8)
 
@@ -97,7 +96,7 @@ def _tensorflow(job: FeedJob) -> Iterator[Any]:
     return iter(batches.with_options(options))
 
 
-def _tensorflow_window(data: Any, job: FeedJob) -> Any:
+def _tensorflow_window(data: Any) -> Any:
     """(top, left, height, width) of a crop, as ``_crop_box`` draws it.
 
     TensorFlow's own sample_distorted_bounding_box draws the height uniformly instead of the
@@ -106,8 +105,8 @@ def _tensorflow_window(data: Any, job: FeedJob) -> Any:
     import tensorflow as tf
     size = tf.image.extract_jpeg_shape(data)[:2]
     area = tf.cast(size[0] * size[1], tf.float32) * tf.random.uniform((CROP_TRIES, 1),
-                                                                      job.min_area, 1)
-    log_aspect = tf.random.uniform((CROP_TRIES, 1), -1, 1) * math.log(job.max_aspect)
+                                                                      MIN_AREA, 1)
+    log_aspect = tf.random.uniform((CROP_TRIES, 1), -1, 1) * math.log(MAX_ASPECT)
     sides = tf.sqrt(area * tf.exp(log_aspect * [[-1.0, 1.0]]))  # (tries, 2): height, width
     sides = tf.cast(tf.round(sides), tf.int32)
     fits = tf.reduce_all(sides <= size, axis=1)
@@ -148,17 +147,17 @@ def _torch(decode: Callable[[bytes], Any], job: FeedJob) -> Iterator[Any]:
 def _random_crop(image: Any, job: FeedJob) -> Any:
     """Return uint8 (S, S, 3) of a Pillow image."""
     image = image.resize((job.image_size, job.image_size), Image.Resampling.BILINEAR,
-                         box=_crop_box(image.width, image.height, job))
+                         box=_crop_box(image.width, image.height))
     if random.random() < 0.5:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     return np.asarray(image)
 
 
-def _crop_box(width: int, height: int, job: FeedJob) -> tuple[int, int, int, int]:
+def _crop_box(width: int, height: int) -> tuple[int, int, int, int]:
     """left, top, right, bottom of a crop of random area and aspect; all if none was found."""
     for _ in range(CROP_TRIES):
-        area = width * height * random.uniform(job.min_area, 1)
-        aspect = math.exp(random.uniform(-1, 1) * math.log(job.max_aspect))
+        area = width * height * random.uniform(MIN_AREA, 1)
+        aspect = math.exp(random.uniform(-1, 1) * math.log(MAX_ASPECT))
         w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
         if 0 < w <= width and 0 < h <= height:
             left, top = random.randint(0, width - w), random.randint(0, height - h)
@@ -173,8 +172,8 @@ def _dali(job: FeedJob) -> Iterator[Any]:
     def pipeline() -> Any:
         data, _ = fn.readers.file(file_root=str(job.train), random_shuffle=True)
         pixels = fn.decoders.image_random_crop(
-            data, device="cpu", random_area=(job.min_area, 1.0),
-            random_aspect_ratio=(1 / job.max_aspect, job.max_aspect))
+            data, device="cpu", random_area=(MIN_AREA, 1.0),
+            random_aspect_ratio=(1 / MAX_ASPECT, MAX_ASPECT))
         pixels = fn.resize(pixels, size=(job.image_size, job.image_size))
         return fn.flip(pixels, horizontal=fn.random.coin_flip())
 
@@ -189,8 +188,8 @@ def _ffcv(job: FeedJob) -> Iterator[Any]:
     from ffcv.loader import Loader, OrderOption
     from ffcv.transforms import RandomHorizontalFlip
     decoder = RandomResizedCropRGBImageDecoder(
-        (job.image_size, job.image_size), scale=(job.min_area, 1.0),
-        ratio=(1 / job.max_aspect, job.max_aspect))
+        (job.image_size, job.image_size), scale=(MIN_AREA, 1.0),
+        ratio=(1 / MAX_ASPECT, MAX_ASPECT))
     loader = Loader(str(_beton(job)), job.batch_size, num_workers=job.workers, drop_last=True,
                     order=OrderOption.RANDOM,
                     pipelines={"image": [decoder, RandomHorizontalFlip()]})
@@ -219,13 +218,14 @@ class Feed(NamedTuple):
     install: str = BENCH_EXTRA
     environment: Mapping[str, str] = {}
 
+    def unavailable_reason(self) -> str:
+        """Return why the row cannot run here; empty if it can."""
+        return not_installed(*self.modules, install=self.install)
 
-# The decoder of MindSpore as it is installed; our rows have the one that the trainer has.
-_MINDSPORES_DECODER = {jpeg.CHOICE: "mindspore"}
 
 FEEDS: dict[str, Feed] = {
-    SEED: Feed(_class_folders, environment=_MINDSPORES_DECODER),
-    RECORDS: Feed(_records, environment=_MINDSPORES_DECODER),
+    SEED: Feed(_class_folders, environment=MINDSPORES_DECODER),
+    RECORDS: Feed(_records, environment=MINDSPORES_DECODER),
     OURS: Feed(partial(_ours, "global")),
     OURS_BY_SHARD: Feed(partial(_ours, "shard")),
     "tf.data": Feed(_tensorflow, ("tensorflow",)),

@@ -18,7 +18,6 @@ class FeedJob:
         row: name of the feed, a key of ``FEEDS``.
         data: folder that holds ``train/<class>/<image>`` and the record set ``records/``.
         image_size: side of the crops in pixels.
-        min_area, max_aspect: of a crop, see ``train.Recipe``.
         workers: threads or processes that decode.
         images: in ``data``.
         skip: batches at either end of the epoch that are not timed: buffers fill in the first
@@ -29,8 +28,6 @@ class FeedJob:
     data: str
     batch_size: int
     image_size: int
-    min_area: float
-    max_aspect: float
     workers: int
     images: int
     skip: int

@@ -8,7 +8,7 @@ import statistics
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, ContextManager, Dict, Iterable, Iterator, List
+from typing import Callable, ContextManager, Iterable, Iterator, List
 
 from benchmarks.feed.feeds import FEEDS, MINDSPORE_ROWS, OURS, OURS_BY_SHARD, SEED, run_row
 from benchmarks.feed.job import FeedJob
@@ -16,7 +16,7 @@ from benchmarks.feed.mixing import mix_of_feed
 from benchmarks.feed.slow_mount import NoMount, slow_mount
 from benchmarks.synthetic import make_folders_and_records
 from benchmarks.table import describe_machine
-from benchmarks.timing import in_turns, not_installed
+from benchmarks.timing import time_rows
 from common.cli import RequestError
 from common.forms import SpeedRow, SpeedTable
 from common.host import available_cores
@@ -61,17 +61,21 @@ def benchmark_feeds(request: FeedRequest) -> SpeedTable:
     data = request.out / "work" / "data"
     workers = request.workers or available_cores()
     make_folders_and_records(data, request.images, workers)
-    recipe = Recipe()
-    job = FeedJob("", str(data), request.batch_size, request.image_size, recipe.min_crop_area,
-                  recipe.max_crop_aspect, workers, request.images, request.skip)
+    job = FeedJob("", str(data), request.batch_size, request.image_size, workers, request.images,
+                  request.skip)
     slow = partial(_mounted, open_ms=request.open_ms, read_ms=request.read_ms)
     rows = [*time_section(WARM, FEEDS, job, request.repeats, contextlib.nullcontext),
             *time_section(COLD, FEEDS, job, request.repeats, _cold, _why_no_cold_cache()),
             *time_section(SLOW, MINDSPORE_ROWS, job, request.repeats, slow, _why_no_mount(data))]
     closing = [*cores_needed(rows, job.timed_images, workers), *_mixes(job)]
     shutil.rmtree(data.parent)
-    return SpeedTable("Feed of training batches", job.timed_images, "images", rows,
-                      describe_machine(request.out), _settings(request, workers), "rate", closing)
+    return SpeedTable(
+        "Feed of training batches", job.timed_images, "images", rows, describe_machine(request.out),
+        {"repeats": request.repeats, "workers": workers, "images": request.images,
+         "batch": request.batch_size, "crop": f"{request.image_size} px",
+         "not timed": f"first and last {request.skip} batches",
+         "slow mount": f"{request.open_ms:g} ms per open, {request.read_ms:g} ms per 128 KB"},
+        "rate", closing)
 
 
 def time_section(title: str, names: Iterable[str], job: FeedJob, repeats: int,
@@ -83,20 +87,14 @@ def time_section(title: str, names: Iterable[str], job: FeedJob, repeats: int,
         reading: prepares each run, and yields the job to run.
         unavailable_reason: why none of them can run; empty if they can.
     """
-    reasons = {name: unavailable_reason or not_installed(*FEEDS[name].modules,
-                                                         install=FEEDS[name].install)
-               for name in names}
-
     def run(name: str) -> float:
         with reading(replace(job, row=name)) as prepared:
             return run_row(prepared)
 
     for path in filter(Path.is_file, Path(job.data).rglob("*")):
         path.read_bytes()  # into the page cache, for the sections that read from it
-    seconds = in_turns({name: partial(run, name) for name, reason in reasons.items()
-                        if not reason}, repeats, f"time feeds, {title.lower()}")
-    return [SpeedRow(name, seconds.get(name, []), reason, title)
-            for name, reason in reasons.items()]
+    return time_rows({name: partial(run, name) for name in names}, repeats, title, reasons={
+        name: unavailable_reason or FEEDS[name].unavailable_reason() for name in names})
 
 
 @contextlib.contextmanager
@@ -128,14 +126,11 @@ def _why_no_mount(data: Path) -> str:
 def cores_needed(rows: List[SpeedRow], images: int, workers: int) -> List[str]:
     """Say how many cores would feed eight cards, for the original feed and for this project's, if
     the rate grew in proportion to the ``workers`` that were timed."""
-    lines = []
-    for row in rows:
-        if row.section == WARM and row.name in (SEED, OURS, OURS_BY_SHARD) and row.seconds:
-            median = statistics.median(row.seconds)
-            needed = math.ceil(ASCEND_IMAGES_PER_SECOND * workers * median / images)
-            lines.append(f"{row.name}: {needed} such cores feed {ASCEND_CARDS} x Ascend 910 at "
-                         f"{ASCEND_IMAGES_PER_SECOND:,} images/s")
-    return lines
+    cores = {row.name: ASCEND_IMAGES_PER_SECOND * workers * statistics.median(row.seconds) / images
+             for row in rows if row.section == WARM and row.seconds}
+    return [f"{name}: {math.ceil(cores[name])} such cores feed {ASCEND_CARDS} x Ascend 910 at "
+            f"{ASCEND_IMAGES_PER_SECOND:,} images/s"
+            for name in (SEED, OURS, OURS_BY_SHARD) if name in cores]
 
 
 def _mixes(job: FeedJob) -> List[str]:
@@ -145,10 +140,3 @@ def _mixes(job: FeedJob) -> List[str]:
                 records, Recipe(ranks=1, batch_size=job.batch_size, workers=job.workers,
                                 shuffle=order)).describe()
             for order in ("global", "shard")]
-
-
-def _settings(request: FeedRequest, workers: int) -> Dict[str, Any]:
-    return {"repeats": request.repeats, "workers": workers, "images": request.images,
-            "batch": request.batch_size, "crop": f"{request.image_size} px",
-            "not timed": f"first and last {request.skip} batches",
-            "slow mount": f"{request.open_ms:g} ms per open, {request.read_ms:g} ms per 128 KB"}

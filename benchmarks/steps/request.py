@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from benchmarks.steps.training_runs import Workload
+from benchmarks.synthetic import IMAGES_PER_CLASS
 from common.cli import RequestError
 from common.options import check_values, option
 from inceptionv4.options import device_option
 
 TABLE, TRAINER = "table", "trainer"
+LEAST_CLASSES = 2  # the recipe's loss needs them
 
 # On Ascend the seed report's: cards and batches of its note 1, repeats and epochs of its note 2.
 # On CPU what two cores do in ten minutes, with the smallest images that the network takes.
@@ -99,22 +101,17 @@ class StepsPlan:
     Attributes:
         work: a folder that does not exist yet; what is made there is removed.
         images, records: class folders and record set of the same images; None: not given.
-        makes_data: both are made, in ``work``.
+        images_to_make: for both, in ``work``; 0: one of them was given.
         workloads: one for each number of cards.
     """
 
     work: Path
     images: Optional[Path]
     records: Optional[Path]
-    makes_data: bool
+    images_to_make: int
     target: Target
     workloads: Tuple[Workload, ...]
     repeats: int
-
-    @property
-    def images_needed(self) -> int:
-        """Images for an epoch of the largest run."""
-        return max(run.steps_per_epoch * run.images_per_step for run in self.workloads)
 
 
 def plan_steps(request: StepsRequest, target: Target) -> StepsPlan:
@@ -137,19 +134,19 @@ def plan_steps(request: StepsRequest, target: Target) -> StepsPlan:
     if request.rows == TRAINER and cards != (1,):
         raise RequestError(f"{shown}: --rows {TRAINER} is for 1 card")
     workloads = tuple(Workload(target.name, *run, **sizes) for run in zip(cards, batches))
+    needed = max(run.steps_per_epoch * run.images_per_step for run in workloads)
     if request.images or request.records:
-        plan = StepsPlan(work, request.images, request.records, False, target, workloads, repeats)
-        _check_sources(plan)
-        return plan
-    return StepsPlan(work, work / "data", work / "data" / "records", True, target, workloads,
-                     repeats)
+        _check_sources(request, needed)
+        return StepsPlan(work, request.images, request.records, 0, target, workloads, repeats)
+    return StepsPlan(work, work / "data", work / "data" / "records",
+                     max(needed, LEAST_CLASSES * IMAGES_PER_CLASS), target, workloads, repeats)
 
 
-def _check_sources(plan: StepsPlan) -> None:
+def _check_sources(request: StepsRequest, needed: int) -> None:
     """Compare the numbers of images; the trainer would report it only after the smaller runs."""
     from convert.records.reader import open_records
     from train.source import open_class_folders
-    for path, opened in ((plan.images, open_class_folders), (plan.records, open_records)):
-        if path and (found := opened(path).images) < plan.images_needed:
+    for path, opened in ((request.images, open_class_folders), (request.records, open_records)):
+        if path and (found := opened(path).images) < needed:
             raise RequestError(f"{path} has {found} images, an epoch of the largest run needs "
-                               f"{plan.images_needed}: lower --steps-per-epoch")
+                               f"{needed}: lower --steps-per-epoch")

@@ -7,14 +7,12 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple
 
 from benchmarks.steps.request import TABLE, StepsPlan, StepsRequest, find_device, plan_steps
 from benchmarks.steps.training_runs import Epoch, Workload, run_bare_loop, run_training
-from benchmarks.synthetic import IMAGES_PER_CLASS, make_folders_and_records
+from benchmarks.synthetic import make_folders_and_records
 from benchmarks.table import describe_machine
-from benchmarks.timing import in_turns
-from common import jpeg
+from benchmarks.timing import MINDSPORES_DECODER, in_turns
 from common.forms import SpeedRow, SpeedTable
 from common.host import available_cores
 
-LEAST_CLASSES = 2  # the recipe's loss needs them
 BARE, FED = "bare loop, fixed batch", "trainer with its feed"
 SAVING = "trainer, a checkpoint after each epoch"
 
@@ -28,9 +26,9 @@ class Variant(NamedTuple):
     sink: bool
 
     @property
-    def environment(self) -> Dict[str, str]:
+    def environment(self) -> Mapping[str, str]:
         """The seed's rows decode with MindSpore's own decoder, see common.jpeg."""
-        return {jpeg.CHOICE: "mindspore"} if self.normalize_on == "host" else {}
+        return MINDSPORES_DECODER if self.normalize_on == "host" else {}
 
     def flags(self, plan: StepsPlan) -> List[object]:
         """Return the flags of ``python -m train``."""
@@ -61,10 +59,8 @@ def benchmark_steps(request: StepsRequest) -> SpeedTable:
     """Time the rows asked for in turns; what is made in ``request.out`` is removed."""
     plan = plan_steps(request, find_device(request.device))
     plan.work.mkdir(parents=True)
-    if plan.makes_data:
-        make_folders_and_records(
-            plan.work / "data", max(plan.images_needed, LEAST_CLASSES * IMAGES_PER_CLASS),
-            available_cores())
+    if plan.images_to_make:
+        make_folders_and_records(plan.work / "data", plan.images_to_make, available_cores())
     table = _compare_variants(plan) if request.rows == TABLE else _compare_with_bare_loop(plan)
     shutil.rmtree(plan.work)
     return table
@@ -133,7 +129,7 @@ def _label(workload: Workload) -> str:
 
 def _table(plan: StepsPlan, title: str, rows: List[SpeedRow], **options: Any) -> SpeedTable:
     run = plan.workloads[0]  # all have these in common
-    data = "made, JPEGs of 115 KB" if plan.makes_data else str(plan.records or plan.images)
+    data = "made, JPEGs of 115 KB" if plan.images_to_make else str(plan.records or plan.images)
     settings = {"repeats": plan.repeats, "warm-up epochs left out": run.warmup_epochs,
                 "epochs measured": run.epochs, "steps per epoch": run.steps_per_epoch,
                 "crop": f"{run.image_size} px", "data": data}

@@ -16,12 +16,10 @@ from benchmarks.feed.feeds import (FEEDS, MINDSPORE_ROWS, OURS, OURS_BY_SHARD, R
                                    _crop_box, run_row)
 from benchmarks.feed.job import FeedJob, steady_seconds
 from benchmarks.synthetic import make_class_folders
-from benchmarks.timing import not_installed
 from common import cli
 from common.cli import CheckFailed
 
-JOB = FeedJob("a feed", "data", batch_size=2, image_size=75, min_area=0.08, max_aspect=4 / 3,
-              workers=1, images=10, skip=1)
+JOB = FeedJob("a feed", "data", batch_size=2, image_size=75, workers=1, images=10, skip=1)
 BATCH = np.zeros((2, 75, 75, 3))
 
 
@@ -34,7 +32,7 @@ def data(tmp_path_factory):
 
 @pytest.mark.parametrize("row", [name for name in FEEDS if name not in MINDSPORE_ROWS])
 def test_a_peer_gives_the_batches_that_are_timed(row, data):
-    if reason := not_installed(*FEEDS[row].modules, install=FEEDS[row].install):
+    if reason := FEEDS[row].unavailable_reason():
         pytest.skip(reason)
     job = replace(JOB, row=row, data=str(data), batch_size=4, image_size=32, images=12)
     assert run_row(job) > 0  # checks the shape of each batch
@@ -42,7 +40,7 @@ def test_a_peer_gives_the_batches_that_are_timed(row, data):
 
 def test_crops_lie_in_the_image_and_vary():
     random.seed(0)
-    boxes = {_crop_box(500, 375, JOB) for _ in range(200)}
+    boxes = {_crop_box(500, 375) for _ in range(200)}
     assert len(boxes) > 150
     for left, top, right, bottom in boxes:
         assert 0 <= left < right <= 500 and 0 <= top < bottom <= 375

@@ -13,8 +13,7 @@ from benchmarks.feed.measure import (COLD, SLOW, WARM, FeedRequest, benchmark_fe
 from benchmarks.feed.slow_mount import NoMount
 from common.forms import SpeedRow
 
-JOB = FeedJob("a feed", "data", batch_size=2, image_size=4, min_area=0.1, max_aspect=1.3, workers=1,
-              images=10, skip=1)
+JOB = FeedJob("a feed", "data", batch_size=2, image_size=4, workers=1, images=10, skip=1)
 
 
 def test_every_mindspore_row_is_timed_and_nothing_is_left(tmp_path, monkeypatch):
@@ -34,7 +33,7 @@ def test_every_mindspore_row_is_timed_and_nothing_is_left(tmp_path, monkeypatch)
                                         image_size=75, skip=1, open_ms=1, read_ms=0))
     assert recipes == [("global", 16), ("shard", 16)]
     assert jobs[0] == FeedJob(SEED, str(tmp_path / "work" / "data"), batch_size=16, image_size=75,
-                              min_area=0.08, max_aspect=4 / 3, workers=1, images=64, skip=1)
+                              workers=1, images=64, skip=1)
     assert (table.items, table.ratio) == (32, "rate") and os.listdir(tmp_path) == []
     assert [(row.section, row.name) for row in table.rows] == [
         (section, name) for section in (WARM, COLD, SLOW) for name in MINDSPORE_ROWS]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import synthetic
+from benchmarks.steps import request
 from benchmarks.steps import step_table as steps
 from benchmarks.steps import training_runs
 from benchmarks.steps.request import (TRAINER, StepsPlan, StepsRequest, Target, _target,
@@ -94,12 +95,12 @@ def test_a_run_is_the_trainers_or_the_launchers_and_leaves_nothing(cards, launch
 def test_the_trainer_understands_every_row(variant, cards, preset, tmp_path):
     plan = asked(tmp_path)
     flags = [*train_flags(replace(WORKLOAD, cards=cards), Path("run")), *variant.flags(plan)]
-    request, recipe = parse([str(word) for word in flags])
+    asked_for, recipe = parse([str(word) for word in flags])
     assert (recipe.preset, recipe.batch_size, recipe.image_size, recipe.steps_per_epoch,
             recipe.epochs) == (preset, 8, 75, 10, 3)
-    assert (request.images, request.records) == (
+    assert (asked_for.images, asked_for.records) == (
         (plan.images, None) if variant.source == "images" else (None, plan.records))
-    assert request.sink is variant.sink
+    assert asked_for.sink is variant.sink
     assert recipe.normalize_on == variant.normalize_on
 
 
@@ -170,8 +171,8 @@ def test_sizes_follow_from_the_device_unless_given(tmp_path):
     assert (table.repeats, trainer.repeats, ascend.repeats) == (2, 3, 3)
     given = asked(tmp_path, cards=(4,), batch_size=(6,), epochs=5)
     assert given.workloads == (replace(WORKLOAD, cards=4, batch_size=6, epochs=5),)
-    several = asked(tmp_path, cards=(1, 4, 2), batch_size=(8, 6, 9))
-    assert several.images_needed == 10 * 4 * 6
+    several = asked(tmp_path, cards=(1, 4, 2), batch_size=(8, 6, 9), steps_per_epoch=100)
+    assert several.images_to_make == 100 * 4 * 6
 
 
 @pytest.mark.parametrize("values, message", [
@@ -214,7 +215,7 @@ def test_from_the_request_to_the_figures(tmp_path, monkeypatch):
         return run_process(python, "-c", WITH_TINY_NETWORK, program, *words, **options)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
     monkeypatch.setattr(synthetic, "IMAGES_PER_CLASS", 6)
-    monkeypatch.setattr(steps, "IMAGES_PER_CLASS", 6)
+    monkeypatch.setattr(request, "IMAGES_PER_CLASS", 6)
     monkeypatch.setattr(steps, "find_device", {"CPU": CPU}.get)
     monkeypatch.setattr(training_runs, "run_process", with_tiny_network)
     table = benchmark_steps(StepsRequest(tmp_path, TRAINER, "CPU", batch_size=(4,), epochs=2,
