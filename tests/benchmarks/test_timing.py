@@ -10,7 +10,7 @@ from benchmarks import timing
 from benchmarks.conversion import peers
 from benchmarks.timing import in_turns, run_process, timed
 from common import cli
-from common.cli import CheckFailed, RequestError
+from common.cli import CheckFailed
 
 
 def test_rows_run_in_turns():
@@ -36,20 +36,15 @@ def test_a_process_has_its_environment_and_its_failure_is_quoted(monkeypatch):
         run_process(sys.executable, "-c", fail, environment={})
 
 
-def test_the_bare_loop_loads_the_decoder_before_the_device(monkeypatch, tmp_path, capsys):
-    order = []
-
-    def no_device(name, seed):
-        order.append(name)
-        raise RequestError("stop here")
-    monkeypatch.setattr(cli, "prefer_pillows_libjpeg", lambda: order.append("decoder"))
-    monkeypatch.setattr("inceptionv4.device.setup_device", no_device)
-    monkeypatch.setattr(sys, "argv", ["training_runs", "--run", "run", "--images", str(tmp_path),
-                                      "--device", "CPU"])
-    monkeypatch.delitem(sys.modules, "benchmarks.steps.training_runs")
-    with pytest.raises(SystemExit, match="2"):
-        runpy.run_module("benchmarks.steps.training_runs", run_name="__main__")
-    assert order == ["decoder", "CPU"] and "error: stop here" in capsys.readouterr().err
+@pytest.mark.parametrize("module", ["benchmarks.__main__", "benchmarks.conversion.peers",
+                                    "benchmarks.feed.feeds", "benchmarks.steps.training_runs"])
+def test_programs_load_the_decoder_first(module, monkeypatch):
+    def stop():
+        raise InterruptedError("loading the decoder")
+    monkeypatch.setattr(cli, "prefer_pillows_libjpeg", stop)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    with pytest.raises(InterruptedError, match="loading the decoder"):
+        runpy.run_module(module, run_name="__main__")
 
 
 def test_a_worker_loads_the_decoder_before_it_decodes(monkeypatch, tmp_path):

@@ -3,10 +3,7 @@ crop lies in its image."""
 
 import json
 import random
-import runpy
-import sys
-from dataclasses import asdict, replace
-from unittest.mock import Mock
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +13,6 @@ from benchmarks.feed.feeds import (FEEDS, MINDSPORE_ROWS, OURS, OURS_BY_SHARD, R
                                    _crop_box, run_row)
 from benchmarks.feed.job import FeedJob, steady_seconds
 from benchmarks.synthetic import make_class_folders
-from common import cli
 from common.cli import CheckFailed
 
 JOB = FeedJob("a feed", "data", batch_size=2, image_size=75, workers=1, images=10, skip=1)
@@ -80,16 +76,3 @@ def test_rows_of_mindspore_as_installed_keep_its_decoder(name, decoder, monkeypa
     (module, fields), environment = calls[0]
     assert module == "benchmarks.feed.feeds" and FeedJob(**json.loads(fields)) == job
     assert environment.get("JPEG_DECODER") == decoder
-
-
-def test_a_row_loads_the_decoder_before_its_feed_starts(monkeypatch, capsys):
-    order, epoch = [], Mock()
-    epoch.create_tuple_iterator.return_value = iter([(BATCH, None)] * 5)
-    monkeypatch.setattr(cli, "prefer_pillows_libjpeg", lambda: order.append("decoder"))
-    monkeypatch.setattr("train.feed.TrainingFeed.epoch", lambda *_: order.append("feed") or epoch)
-    monkeypatch.setattr(FeedJob, "records", lambda _: None)
-    monkeypatch.setattr(sys, "argv", ["row", json.dumps(asdict(replace(JOB, row=OURS)))])
-    monkeypatch.delitem(sys.modules, "benchmarks.feed.feeds")
-    with pytest.raises(SystemExit, match="0"):
-        runpy.run_module("benchmarks.feed.feeds", run_name="__main__")
-    assert order == ["decoder", "feed"] and 0 < float(capsys.readouterr().out) < 1

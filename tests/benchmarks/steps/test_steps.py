@@ -34,8 +34,6 @@ from train import trainer
 trainer.build_network = build_tiny_network
 sys.exit(run_command(importlib.import_module(sys.argv.pop(1)).main))
 """
-SIZES = dict(cards=(1, 2), batch_size=(8, 4), image_size=75, steps_per_epoch=10,
-             warmup_epochs=1, epochs=2, repeats=3)
 WORKLOAD = Workload("CPU", 1, 8, 75, steps_per_epoch=10, warmup_epochs=1, epochs=2)
 
 
@@ -58,10 +56,6 @@ def one_line(page: str) -> str:
     return re.sub(" +", " ", page)
 
 
-def line(epoch, ms, seconds_since, waiting=0.25):
-    return HistoryLine(epoch, 10 * epoch, 1.0, 0.1, ms, 16.0, waiting, seconds_since)
-
-
 @pytest.mark.parametrize("cards, launcher", [
     (1, []), (8, ["inceptionv4.launch", "--ranks", "8", "--log-dir", "{work}/log"])])
 def test_a_run_is_the_trainers_or_the_launchers_and_leaves_nothing(cards, launcher, monkeypatch,
@@ -76,9 +70,11 @@ def test_a_run_is_the_trainers_or_the_launchers_and_leaves_nothing(cards, launch
         folder.mkdir()
         if cards > 1:
             (tmp_path / "log").mkdir()
-        lines = line(1, 9000, None), line(2, 500, 2.0), line(3, 700, 3.0, None)
+        lines = (HistoryLine(epoch, 10 * epoch, 1.0, 0.1, ms, 16.0, waiting, seconds_since)
+                 for epoch, ms, waiting, seconds_since in (
+                     (1, 9000, 0.25, None), (2, 500, 0.25, 2.0), (3, 700, None, 3.0)))
         (folder / "history.jsonl").write_text("".join(
-            json.dumps(each.to_json()) + "\n" for each in lines))
+            json.dumps(line.to_json()) + "\n" for line in lines))
     monkeypatch.setattr(training_runs, "run_process", train)
     workload = replace(WORKLOAD, cards=cards)
     second, third = run_training(workload, ["--records", "r"], tmp_path, {"A": "b"})
@@ -133,7 +129,7 @@ def test_the_table_has_means_spreads_and_ratios_and_no_number_for_sink_mode(
         seconds = 0.4 if "--images" in flags else 0.2
         return [Epoch(each, 2 * each, 0.1) for each in (seconds, 2 * seconds)]
     monkeypatch.setattr(steps, "run_training", made_up)
-    table = benchmark_steps(StepsRequest(tmp_path, **SIZES))
+    table = benchmark_steps(StepsRequest(tmp_path, repeats=3))
     page = one_line(render(table.with_figures()))
     assert turns == 3 * [(1, True), (1, False), (1, False), (2, True), (2, False), (2, False)]
     alone, saving = page.split("## ")[1:3]
@@ -146,7 +142,7 @@ def test_the_table_has_means_spreads_and_ratios_and_no_number_for_sink_mode(
     assert page.count("– | – | – | – | CPU has no sink mode |") == 8
     assert page.count("2 processes, batch 4 each, 75 px on CPU") == 2
     assert "ms/step (mean)" in page and "device CPU" in page and "steps per epoch 10" in page
-    assert os.listdir(tmp_path) == []
+    assert os.listdir(tmp_path) == [] and made == [600]
 
 
 def test_the_trainer_is_compared_with_the_bare_loop(tmp_path, made, monkeypatch):
@@ -173,6 +169,7 @@ def test_sizes_follow_from_the_device_unless_given(tmp_path):
     assert given.workloads == (replace(WORKLOAD, cards=4, batch_size=6, epochs=5),)
     several = asked(tmp_path, cards=(1, 4, 2), batch_size=(8, 6, 9), steps_per_epoch=100)
     assert several.images_to_make == 100 * 4 * 6
+    assert table.images_to_make == 2 * 300  # the loss needs two classes
 
 
 @pytest.mark.parametrize("values, message", [
@@ -238,12 +235,3 @@ def test_the_bare_loop_counts_seconds_per_step_and_fetches_every_loss(monkeypatc
     monkeypatch.setattr(training_runs.time, "perf_counter", lambda: now[0])
     seconds = training_runs._seconds_per_step(lambda *_: events.append("step") or Loss(), (1, 2), 3)
     assert seconds == 1.0 and events == ["step", "step", "loss", "step", "loss", "loss"]
-
-
-@pytest.mark.parametrize("steps_per_epoch, expected", [(1, 600), (100, 800)])
-def test_enough_images_are_made_for_an_epoch_of_the_largest_run(tmp_path, made, monkeypatch,
-                                                                steps_per_epoch, expected):
-    """And for the two classes that the loss needs."""
-    monkeypatch.setattr(steps, "run_training", lambda *_: [Epoch(1.0, 1.0)])
-    benchmark_steps(StepsRequest(tmp_path, **{**SIZES, "steps_per_epoch": steps_per_epoch}))
-    assert made == [expected]
