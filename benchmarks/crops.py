@@ -57,19 +57,18 @@ def benchmark_crops(request: CropsRequest) -> SpeedTable:
         rows = [*time_cutting(work / "cutting", request), *time_running(work / "running", request)]
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return make_table(request, rows, device.name)
+    return SpeedTable("144 crops", None, "images", rows, describe_machine(request.out, device.name),
+                      {"repeats": request.repeats, "views per step": VIEWS_PER_STEP},
+                      closing=conclusions(rows, request.images))
 
 
-def make_table(request: CropsRequest, rows: list[SpeedRow], device: str) -> SpeedTable:
-    """Return the rows, and what follows from them."""
+def conclusions(rows: list[SpeedRow], images: int) -> list[str]:
+    """Return what follows from the rows, of which those on the host cut so many images."""
     median = {row.name: statistics.median(row.seconds) for row in rows}
     excess = 100 * (median[WHOLE] / median[BARE] - 1)
-    rate = request.images / median[OURS]
-    return SpeedTable(
-        "144 crops", None, "images", rows, describe_machine(request.out, device),
-        {"repeats": request.repeats, "views per step": VIEWS_PER_STEP},
-        closing=[f"The whole run takes {excess:+.1f} % against the bare network (goal: within "
-                 f"{GOAL} %).", project(rate, 1), project(rate, 8)])
+    rate = images / median[OURS]
+    return [f"The whole run takes {excess:+.1f} % against the bare network (goal: within "
+            f"{GOAL} %).", project(rate, 1), project(rate, 8)]
 
 
 def time_cutting(work: Path, request: CropsRequest) -> list[SpeedRow]:

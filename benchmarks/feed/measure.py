@@ -12,7 +12,7 @@ from typing import Callable, ContextManager, Iterable, Iterator, List
 
 from benchmarks.feed.feeds import FEEDS, MINDSPORE_ROWS, OURS, OURS_BY_SHARD, SEED, run_row
 from benchmarks.feed.job import FeedJob
-from benchmarks.feed.mixing import mix_of_feed
+from benchmarks.feed.mixing import describe_mixes
 from benchmarks.feed.slow_mount import NoMount, slow_mount
 from benchmarks.synthetic import make_folders_and_records
 from benchmarks.table import describe_machine
@@ -21,7 +21,6 @@ from common.cli import RequestError
 from common.forms import SpeedRow, SpeedTable
 from common.host import available_cores
 from common.options import check_values, option
-from train.recipe import Recipe
 
 # MindSpore's model zoo, InceptionV4 on 8 x Ascend 910, 128 images per step on each.
 ASCEND_CARDS, ASCEND_IMAGES_PER_SECOND = 8, 4430
@@ -67,7 +66,8 @@ def benchmark_feeds(request: FeedRequest) -> SpeedTable:
     rows = [*time_section(WARM, FEEDS, job, request.repeats, contextlib.nullcontext),
             *time_section(COLD, FEEDS, job, request.repeats, _cold, _why_no_cold_cache()),
             *time_section(SLOW, MINDSPORE_ROWS, job, request.repeats, slow, _why_no_mount(data))]
-    closing = [*cores_needed(rows, job.timed_images, workers), *_mixes(job)]
+    closing = [*cores_needed(rows, job.timed_images, workers),
+               *describe_mixes(job.records(), request.batch_size, workers)]
     shutil.rmtree(data.parent)
     return SpeedTable(
         "Feed of training batches", job.timed_images, "images", rows, describe_machine(request.out),
@@ -131,12 +131,3 @@ def cores_needed(rows: List[SpeedRow], images: int, workers: int) -> List[str]:
     return [f"{name}: {math.ceil(cores[name])} such cores feed {ASCEND_CARDS} x Ascend 910 at "
             f"{ASCEND_IMAGES_PER_SECOND:,} images/s"
             for name in (SEED, OURS, OURS_BY_SHARD) if name in cores]
-
-
-def _mixes(job: FeedJob) -> List[str]:
-    records = job.records()
-    shards = f"{len(records.files)} shards of about {records.images // len(records.files)} images"
-    return [f"{order} order ({shards}, {len(records.class_names)} classes): " + mix_of_feed(
-                records, Recipe(ranks=1, batch_size=job.batch_size, workers=job.workers,
-                                shuffle=order)).describe()
-            for order in ("global", "shard")]

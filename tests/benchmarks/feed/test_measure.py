@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 
 from benchmarks.feed import measure as feeds
+from benchmarks.feed import mixing
 from benchmarks.feed.feeds import FEEDS, MINDSPORE_ROWS, OURS, SEED, Feed
 from benchmarks.feed.job import FeedJob, steady_seconds
 from benchmarks.feed.measure import (COLD, SLOW, WARM, FeedRequest, benchmark_feeds, cores_needed,
@@ -17,7 +18,7 @@ JOB = FeedJob("a feed", "data", batch_size=2, image_size=4, workers=1, images=10
 
 
 def test_every_mindspore_row_is_timed_and_nothing_is_left(tmp_path, monkeypatch):
-    jobs, recipes, run_row, mix_of_feed = [], [], feeds.run_row, feeds.mix_of_feed
+    jobs, recipes, run_row, order = [], [], feeds.run_row, mixing._order
 
     def run(job):
         """Only one row in a process of its own, since each loads MindSpore."""
@@ -27,11 +28,12 @@ def test_every_mindspore_row_is_timed_and_nothing_is_left(tmp_path, monkeypatch)
     monkeypatch.setattr(feeds, "FEEDS", {name: FEEDS[name] for name in MINDSPORE_ROWS})
     monkeypatch.setattr(feeds, "_why_no_cold_cache", lambda: "not asked for")
     monkeypatch.setattr(feeds, "run_row", run)
-    monkeypatch.setattr(feeds, "mix_of_feed", lambda records, recipe: (
-        recipes.append((recipe.shuffle, recipe.batch_size)) or mix_of_feed(records, recipe)))
+    monkeypatch.setattr(mixing, "_order", lambda records, recipe, epoch: (
+        recipes.append((recipe.shuffle, recipe.batch_size, epoch))
+        or order(records, recipe, epoch)))
     table = benchmark_feeds(FeedRequest(tmp_path, images=64, repeats=1, workers=1, batch_size=16,
                                         image_size=75, skip=1, open_ms=1, read_ms=0))
-    assert recipes == [("global", 16), ("shard", 16)]
+    assert recipes == [("global", 16, 1), ("global", 16, 2), ("shard", 16, 1), ("shard", 16, 2)]
     assert jobs[0] == FeedJob(SEED, str(tmp_path / "work" / "data"), batch_size=16, image_size=75,
                               workers=1, images=64, skip=1)
     assert (table.items, table.ratio) == (32, "rate") and os.listdir(tmp_path) == []
