@@ -1,6 +1,8 @@
 """What ``python -m benchmarks steps`` measures; sizes that are not given follow from the device."""
 
 import multiprocessing
+import os
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,8 +83,13 @@ def find_device(choice: str) -> Target:
         RequestError: it cannot be used here.
     """
     # In a process of its own: one that has opened a card would keep it from the runs.
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _silence) as process:
         return process.submit(_target, choice).result()
+
+
+def _silence() -> None:
+    """Hide what MindSpore warns of where Ascend is missing: the error says what to do."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _target(choice: str) -> Target:

@@ -195,12 +195,14 @@ def test_a_broken_run_and_too_few_images_are_named(tmp_path):
         asked(tmp_path)
 
 
-def test_ascend_is_refused_where_there_is_none():
+def test_ascend_is_refused_where_there_is_none(capfd):
     assert _target("CPU") == CPU
+    capfd.readouterr()
     try:
         assert find_device("Ascend").name == "Ascend"
     except RequestError as error:
         assert "device 'Ascend' cannot be used here" in str(error)
+    assert capfd.readouterr() == ("", "")  # MindSpore's warnings are hidden
 
 
 def test_from_the_request_to_the_figures(tmp_path, monkeypatch):
