@@ -12,13 +12,11 @@ from PIL import Image
 from reading import blacklist_of, digests, read_rows
 
 from common.cli import RequestError
-from convert import engine as engine_module
-from convert.conversion import convert, convert_range, finish
-from convert.images import ImageChecks
+from convert import shards as shards_module
+from convert.conversion import convert, convert_range, finish, plan_conversion
 from convert.mindrecord.writer import RecordWriter
 from convert.records.reader import open_records
 from convert.request import Request
-from convert.sharding import list_request, plan_shards
 from convert.shards import build_shard
 from convert.verify import verify
 from convert.workspace import BUILDING, Workspace
@@ -96,14 +94,14 @@ def test_asked_again_it_does_nothing(sample, train):
 
 def test_it_goes_on_from_the_finished_shards(sample, train, tmp_path, monkeypatch):
     built = []
-    build = engine_module.build_shard
+    build = shards_module.build_shard
 
     def fail_at_the_last(plan, workspace, keep_bad):
         built.append(plan.index)
         if built == [0, 1, 2]:
             raise Killed
         return build(plan, workspace, keep_bad)
-    monkeypatch.setattr(engine_module, "build_shard", fail_at_the_last)
+    monkeypatch.setattr(shards_module, "build_shard", fail_at_the_last)
     with pytest.raises(Killed):
         convert(Request(sample, "train", tmp_path / "b", shards=3))
     assert os.listdir(tmp_path / "b") == [BUILDING]
@@ -149,7 +147,7 @@ def test_killed_while_publishing_it_still_ends_with_the_same_bytes(sample, train
 def test_another_request_against_a_half_done_output_is_spelled_out(sample, tmp_path, monkeypatch):
     def interrupt(*_):
         raise Killed
-    monkeypatch.setattr(engine_module, "build_shard", interrupt)
+    monkeypatch.setattr(shards_module, "build_shard", interrupt)
     with pytest.raises(Killed):
         convert(Request(sample, "train", tmp_path / "b", shards=3))
     with pytest.raises(RequestError, match="half-done.*seed: was 0, now 7"):
@@ -186,7 +184,7 @@ def test_a_row_that_the_writer_drops_is_noticed(sample, tmp_path, monkeypatch):
     append = RecordWriter.append
     monkeypatch.setattr(RecordWriter, "append",
                         lambda self, row: row["label"] and append(self, row))
-    with pytest.raises(RuntimeError, match="rows; of [67] images [67] were to be stored"):
+    with pytest.raises(RuntimeError, match="rows; of [67] images 0 were to be left out"):
         convert(Request(sample, "train", tmp_path / "b", shards=3))
 
 
@@ -233,8 +231,8 @@ def test_an_error_at_making_durable_names_the_file(sample, tmp_path, monkeypatch
     monkeypatch.setattr(os, "fsync", full)
     (tmp_path / BUILDING).mkdir()
     with pytest.raises(RequestError, match="train-00000-of-00002.mindrecord could not be written"):
-        build_shard(plan_shards(list_request(Request(sample, "train", tmp_path / "b")), 2, 0,
-                                frozenset(), ImageChecks())[0], Workspace(tmp_path), keep_bad=False)
+        build_shard(plan_conversion(Request(sample, "train", tmp_path / "b", shards=2)).shards[0],
+                    Workspace(tmp_path), keep_bad=False)
 
 
 @pytest.mark.parametrize("options, words", [

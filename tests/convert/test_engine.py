@@ -6,7 +6,7 @@ import pytest
 from reading import digests
 
 from common.cli import RequestError
-from convert import engine as engine_module
+from convert import shards as shards_module
 from convert.conversion import convert
 from convert.request import Request
 from convert.workspace import BUILDING
@@ -31,7 +31,7 @@ def cluster():
 def test_a_dask_cluster_gives_the_same_bytes(sample, train, tmp_path, cluster, monkeypatch):
     def not_here(*_):
         raise AssertionError("a shard was built in the process that asked")
-    monkeypatch.setattr(engine_module, "build_shard", not_here)  # workers have modules of their own
+    monkeypatch.setattr(shards_module, "_write", not_here)  # workers have modules of their own
     convert(Request(sample, "train", tmp_path / "b", shards=4, backend="dask",
                     scheduler=cluster.scheduler_address))
     assert digests(tmp_path / "b") == digests(train)
@@ -59,13 +59,13 @@ def test_dask_without_a_scheduler_is_refused(sample, tmp_path):
 
 
 def test_a_scheduler_that_does_not_answer_is_named(sample, tmp_path, monkeypatch):
-    monkeypatch.setattr(engine_module, "SCHEDULER_SECONDS", 1)
+    monkeypatch.setattr(shards_module, "SCHEDULER_SECONDS", 1)
     with pytest.raises(RequestError, match="--scheduler tcp://127.0.0.1:9 does not answer"):
         convert(Request(sample, "train", tmp_path / "b", backend="dask",
                         scheduler="tcp://127.0.0.1:9"))
 
 
 def test_a_backend_that_is_not_installed_is_named(sample, tmp_path, monkeypatch):
-    monkeypatch.setitem(engine_module.PACKAGES, "ray", "no_such_package")
+    monkeypatch.setitem(shards_module.PACKAGES, "ray", "no_such_package")
     with pytest.raises(RequestError, match=r"needs the package no_such_package.*'.\[ray\]'"):
         convert(Request(sample, "train", tmp_path / "b", backend="ray"))

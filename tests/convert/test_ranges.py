@@ -9,7 +9,7 @@ import pytest
 from reading import digests
 
 from common.cli import RequestError
-from convert import engine as engine_module
+from convert import shards as shards_module
 from convert.conversion import convert, convert_range, finish
 from convert.request import Request
 from convert.shards import build_shard
@@ -57,7 +57,7 @@ def test_what_another_host_finished_meanwhile_stays(sample, train, tmp_path, mon
     def twice(plan, workspace, keep_bad):
         build_shard(plan, workspace, keep_bad)
         return build_shard(plan, workspace, keep_bad)
-    monkeypatch.setattr(engine_module, "build_shard", twice)
+    monkeypatch.setattr(shards_module, "build_shard", twice)
     convert(request(sample, tmp_path / "b"))
     assert digests(tmp_path / "b") == digests(train)
 
@@ -69,7 +69,7 @@ def test_a_range_and_a_whole_conversion_exclude_each_other(sample, tmp_path, mon
         inside.set()
         go_on.wait()
         return build_shard(plan, workspace, keep_bad)
-    monkeypatch.setattr(engine_module, "build_shard", wait)
+    monkeypatch.setattr(shards_module, "build_shard", wait)
     running = threading.Thread(target=convert_range, args=(request(sample, tmp_path / "b"), 0, 0))
     running.start()
     inside.wait()

@@ -8,10 +8,9 @@ import pytest
 from reading import read_rows
 
 from common.cli import CheckFailed
-from convert.conversion import convert
+from convert.conversion import convert, ordered_entries
 from convert.records.manifest import MANIFEST_NAME, RowsDigest, read_manifest
 from convert.request import Request
-from convert.sharding import ordered_entries
 from convert.sources.labels import entries_by_class
 from convert.sources.listing import Listing, SourceFile
 from convert.verify import verify

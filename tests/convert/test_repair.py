@@ -10,10 +10,9 @@ from reading import blacklist_of, digests
 
 from common.cli import CheckFailed, RequestError
 from convert.conversion import convert
-from convert.repair import repair
 from convert.request import Request
 from convert.sample.arrange import arrange_sample
-from convert.verify import verify
+from convert.verify import repair, verify
 from convert.workspace import BUILDING
 
 
