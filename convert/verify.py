@@ -4,7 +4,7 @@ shards are built again, from the images."""
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List
 
 from joblib import Parallel, delayed
 
@@ -29,8 +29,10 @@ def verify(folder: Path, deep: bool = False, workers: int = 1) -> Manifest:
         RequestError: there is no manifest to compare with.
     """
     manifest = read_manifest(folder)
-    faults = [fault for found in _damaged_shards(folder, manifest, workers).values()
-              for fault in found] + _unexpected_files(folder, manifest)
+    expected = {name for shard in manifest.shards for name in (shard.file, shard.index_file)}
+    found = {path.name for path in folder.glob("*.mindrecord*")}
+    faults = sum(_damaged_shards(folder, manifest, workers).values(), [])
+    faults += [f"{name} is not in the manifest (remove it)" for name in sorted(found - expected)]
     if not faults:
         faults = list(_wrong_rows(folder, manifest))
     if not faults and deep:
@@ -55,17 +57,10 @@ def _damaged_shards(folder: Path, manifest: Manifest, workers: int) -> dict[int,
     return damaged
 
 
-def _unexpected_files(folder: Path, manifest: Manifest) -> List[str]:
-    expected = {name for shard in manifest.shards for name in (shard.file, shard.index_file)}
-    found = {path.name for path in folder.glob("*.mindrecord*")}
-    return [f"{name} is not in the manifest (remove it)" for name in sorted(found - expected)]
-
-
 def _file_faults(folder: Path, shard: Shard) -> List[str]:
-    expected = ((shard.file, shard.bytes, shard.sha256),
-                (shard.index_file, shard.index_bytes, shard.index_sha256))
     faults = []
-    for name, size, sha256 in expected:
+    for name, size, sha256 in ((shard.file, shard.bytes, shard.sha256),
+                               (shard.index_file, shard.index_bytes, shard.index_sha256)):
         path = folder / name
         if not path.exists():
             faults.append(f"{name} is missing")
@@ -77,12 +72,14 @@ def _file_faults(folder: Path, shard: Shard) -> List[str]:
 
 
 def _wrong_rows(folder: Path, manifest: Manifest) -> Iterator[str]:
+    columns = ["image_id", "label", "blacklisted"]
     rows, flagged = RowsDigest(), 0
     per_class: Counter[int] = Counter()
     with progress_bar(manifest.images, "verify rows", "images") as bar:
         for shard in manifest.shards:
             count = 0
-            for image_id, label, blacklisted in _scalars(folder / shard.file):
+            for row in _stored(folder / shard.file, columns):
+                image_id, label, blacklisted = (int(row[name]) for name in columns)
                 rows.add(image_id, label, blacklisted)
                 per_class[label] += 1
                 flagged += blacklisted
@@ -99,12 +96,11 @@ def _wrong_rows(folder: Path, manifest: Manifest) -> Iterator[str]:
         yield f"{flagged} images are marked as blacklisted, the manifest says otherwise"
 
 
-def _scalars(data_file: Path) -> Iterator[Tuple[int, int, int]]:
-    from mindspore.mindrecord import FileReader
-    reader = FileReader(str(data_file), columns=["image_id", "label", "blacklisted"])
+def _stored(data_file: Path, columns: List[str]) -> Iterator[Dict[str, Any]]:
+    from mindspore.mindrecord import FileReader  # takes seconds: not for --help
+    reader = FileReader(str(data_file), columns=columns)
     try:
-        for row in reader.get_next():
-            yield int(row["image_id"]), int(row["label"]), int(row["blacklisted"])
+        yield from reader.get_next()
     finally:
         reader.close()
 
@@ -121,15 +117,12 @@ def _undecodable(folder: Path, manifest: Manifest, workers: int) -> List[str]:
 
 
 def _undecodable_in(data_file: Path) -> List[str]:
-    from mindspore.mindrecord import FileReader
-    reader = FileReader(str(data_file), columns=["image", "file_name"])
     faults = []
-    for row in reader.get_next():
+    for row in _stored(data_file, ["image", "file_name"]):
         try:
             check_image(bytes(row["image"]), ImageChecks())
         except BadImage as reason:
             faults.append(f"{data_file.name}: {row['file_name']}: {reason}")
-    reader.close()
     return faults
 
 
