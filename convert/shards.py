@@ -67,12 +67,11 @@ def build_shards(request: Request, plans: List[ShardPlan], workspace: Workspace
     """
     reports = {plan.index: workspace.finished_report(plan.index) for plan in plans}
     todo = [plan for plan in plans if reports[plan.index] is None]
-    finished = sum(len(plan.entries) for plan in plans if reports[plan.index] is not None)
     total = sum(len(plan.entries) for plan in plans)
     keep_bad = request.on_bad == "skip"
-    with _backend(request, len(todo)), _reporting_dead_worker(request.out), \
+    with _backend(request, len(todo)), \
             progress_bar(total, f"convert {request.split}", "images") as bar:
-        bar.update(finished)
+        bar.update(total - sum(len(plan.entries) for plan in todo))
         tasks = [delayed(build_shard)(plan, workspace, keep_bad) for plan in todo]
         for plan, report in zip(todo, _results(request, tasks)):
             bar.update(len(plan.entries))
@@ -108,8 +107,14 @@ def _backend(request: Request, tasks: int) -> Iterator[None]:
         with _ray_session(request.scheduler, jobs), parallel_config("ray", n_jobs=jobs):
             yield
     else:
-        with parallel_config("loky", n_jobs=jobs):
-            yield
+        try:
+            with parallel_config("loky", n_jobs=jobs):
+                yield
+        except TerminatedWorkerError as error:
+            raise RequestError(
+                f"a worker that wrote to {request.out} was killed ({str(error).split('.')[0]}); "
+                "if memory ran out lower --workers; the same command resumes from the finished "
+                "shards") from error
 
 
 @contextlib.contextmanager
@@ -146,16 +151,6 @@ def _ray_session(address: Optional[str], jobs: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-
-
-@contextlib.contextmanager
-def _reporting_dead_worker(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except TerminatedWorkerError as error:
-        raise RequestError(f"a worker that wrote to {out} was killed ({str(error).split('.')[0]}); "
-                           "if memory ran out lower --workers; the same command resumes from the "
-                           "finished shards") from error
 
 
 def build_shard(plan: ShardPlan, workspace: Workspace, keep_bad: bool) -> ShardReport:
