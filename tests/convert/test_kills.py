@@ -20,12 +20,13 @@ DELAY = 0.03  # s at most after that step, about what a shard of the sample take
 
 
 def final_files(out):
-    return {path.name for path in out.glob("*") if path.name != BUILDING}
+    """How many files have their final names."""
+    return sum(path.name != BUILDING for path in out.glob("*"))
 
 
 def steps_done(out):
     """How far a conversion is, in finished shards and in files at their final places."""
-    return len(list(out.glob(f"{BUILDING}/[0-9]*[0-9]"))) + len(final_files(out))
+    return len(list(out.glob(f"{BUILDING}/[0-9]*[0-9]"))) + final_files(out)
 
 
 def check_final_names(out, whole):
@@ -35,13 +36,6 @@ def check_final_names(out, whole):
     assert final.items() <= whole.items()
     if MANIFEST_NAME in final:
         assert final == whole
-
-
-def run_until(running, out, steps, delay):
-    """Wait for the conversion to be ``steps`` far and ``delay`` s more, or to end by itself."""
-    while running.is_alive() and steps_done(out) < steps:
-        time.sleep(0.001)
-    running.join(delay)
 
 
 def test_sigkill_at_random_moments(sample, tmp_path):
@@ -55,9 +49,11 @@ def test_sigkill_at_random_moments(sample, tmp_path):
     kills = 0
     while kills < KILLS:
         running = starting.Process(target=convert, args=(request,))
+        steps = steps_done(out) + drawn.randint(0, STEPS_AHEAD)
         running.start()
-        run_until(running, out, steps_done(out) + drawn.randint(0, STEPS_AHEAD),
-                  drawn.uniform(0, DELAY))
+        while running.is_alive() and steps_done(out) < steps:
+            time.sleep(0.001)
+        running.join(drawn.uniform(0, DELAY))
         if running.is_alive():
             running.kill()
             running.join()
@@ -76,32 +72,29 @@ class Stopped(BaseException):
     """As if the process ended there."""
 
 
-def stop_at_move(monkeypatch, number):
-    """End the conversion at its move of that number, counted from 0."""
-    moves, move = iter(range(1000)), os.replace
-
-    def replace(source, target):
-        if next(moves) == number:
-            raise Stopped
-        move(source, target)
-    monkeypatch.setattr(os, "replace", replace)
-
-
 def test_stopped_before_each_move_to_a_final_name(sample, tmp_path, monkeypatch):
     """The moves take less than a millisecond together, so that kills seldom come between them."""
     request = Request(sample, "train", tmp_path / "b", shards=2)
     convert(Request(sample, "train", tmp_path / "whole", shards=2))
-    whole, seen = digests(tmp_path / "whole"), set()
+    whole, move = digests(tmp_path / "whole"), os.replace
+    seen, moves_left = set(), 0
+
+    def replace(source, target):
+        nonlocal moves_left
+        if moves_left == 0:
+            raise Stopped
+        moves_left -= 1
+        move(source, target)
     for number in range(100):
+        moves_left = number
         with monkeypatch.context() as patched:
-            stop_at_move(patched, number)
+            patched.setattr(os, "replace", replace)
             try:
                 convert(request)
+                break
             except Stopped:
                 check_final_names(request.out, whole)
-                seen.add(len(final_files(request.out)))
-            else:
-                break
+                seen.add(final_files(request.out))
         convert(request)
         assert digests(request.out) == whole
         shutil.rmtree(request.out)
