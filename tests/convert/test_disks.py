@@ -30,24 +30,24 @@ def no_file_larger_than_a_header():
 
 
 def test_a_shard_that_cannot_be_written_loses_nothing(sample, train, tmp_path):
-    done = subprocess.run(command(sample, tmp_path / "b", "--workers", 1), capture_output=True,
+    done = subprocess.run(command(sample, tmp_path / "b", "--workers", 2), capture_output=True,
                           text=True, preexec_fn=no_file_larger_than_a_header)
-    check_refused(done, "train-00000-of-00003.mindrecord", "check the room")
+    check_refused(done, "-of-00003.mindrecord", "check the room")
     assert os.listdir(tmp_path / "b") == [BUILDING]
     convert(Request(sample, "train", tmp_path / "b", shards=3))
     assert digests(tmp_path / "b") == digests(train)
 
 
 @needs_mounts
-@pytest.mark.parametrize("size, workers", [
-    ("16k", 1),  # nothing but what stands before the shards
-    ("48k", 2), ("80k", 1),  # not the first shard's images, or those but not its index
-    ("160k", 1)])  # one of the three shards
-def test_a_full_disk_loses_nothing(sample, train, tmp_path, size, workers):
+@pytest.mark.parametrize("size", [
+    "16k",  # nothing but what stands before the shards
+    "80k",  # the first shard's images but not its index
+    "160k"])  # one of the three shards
+def test_a_full_disk_loses_nothing(sample, train, tmp_path, size):
     """Once on a disk of that size, then again after it was enlarged."""
     disk, copy = tmp_path / "disk", tmp_path / "copy"
     disk.mkdir()
-    run = " ".join(command(sample, disk / "b", "--workers", workers))
+    run = " ".join(command(sample, disk / "b", "--workers", 1))
     done = subprocess.run(
         ["unshare", "-rm", "sh", "-c", f"mount -t tmpfs -o size={size} none {disk}; {run};"
          f"echo first $?; ls {disk}/b; mount -o remount,size=100m {disk}; {run} || exit 1;"
