@@ -2,18 +2,11 @@
 
 A request dataclass says everything about an option once, on its field::
 
-    @dataclass(frozen=True)
-    class Request:
-        source: Path = option(help="folder with the images")               # --source, required
-        shards: Optional[int] = option(None, "number of files", low=1)     # --shards
-        deep: bool = option(False, "also decode every image")              # --deep
-        records: Path = option(help="a record set", positional=True)       # RECORDS
+    source: Path = option(help="folder with the images")               # --source, required
+    shards: Optional[int] = option(None, "number of files", low=1)     # --shards
 
-        def __post_init__(self) -> None:
-            check_values(self)
-
-``add_options`` makes the flags, ``from_arguments`` the request. The ranges are checked when the
-dataclass is built, so that a caller from Python gets the same errors as the command line.
+``add_options`` makes the flags, ``from_arguments`` the request. ``check_values`` in the dataclass's
+``__post_init__`` checks the ranges, so that a caller from Python gets the same errors.
 """
 
 import argparse

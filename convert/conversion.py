@@ -3,6 +3,7 @@
 import importlib.metadata
 import math
 import random
+import shutil
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from convert.shards import ShardPlan, build_shards
 from convert.sources.ilsvrc import IlsvrcCheck, check_ilsvrc
 from convert.sources.layouts import list_source
 from convert.sources.listing import Entry, Listing
-from convert.workspace import ShardReport, Workspace, clear, locked_workspace
+from convert.workspace import BUILDING, ShardReport, Workspace, locked_workspace
 
 BAD_FILES_SHOWN = 20
 
@@ -205,7 +206,7 @@ def _existing(out: Path, options: Dict[str, Any]) -> Manifest:
                            f"({describe_difference(manifest.options, options)}); give another "
                            "--out or remove it")
     open_records(out)  # its files may have been lost since
-    clear(out)
+    shutil.rmtree(out / BUILDING, ignore_errors=True)  # a kill may have come before that
     return manifest
 
 

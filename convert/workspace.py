@@ -157,10 +157,5 @@ def locked_workspace(out: Path, request: Dict[str, Any], shared: bool = False
                 else:
                     path.unlink()
         yield Workspace(out)
-    clear(out)
-
-
-def clear(out: Path) -> None:
-    """Remove the building folder of a conversion whose manifest is written."""
-    if (out / MANIFEST_NAME).exists() and (out / BUILDING).is_dir():
-        shutil.rmtree(out / BUILDING)
+    if (out / MANIFEST_NAME).exists():
+        shutil.rmtree(building)
