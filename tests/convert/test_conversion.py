@@ -142,13 +142,16 @@ def test_an_output_that_holds_something_else_is_refused(sample, val, tmp_path):
 
 
 def test_bad_images_stop_it_with_nothing_under_a_final_name(source, tmp_path, capfd):
-    victim = sorted(source.glob("train/*/*"))[3]
+    request = Request(source, "train", tmp_path / "b", shards=3)
+    name = plan_conversion(request).shards[1].entries[0].file_name
+    victim = source / "train" / name
     victim.write_bytes(victim.read_bytes()[:500])
-    name = f"{victim.parent.name}/{victim.name}"
-    with pytest.raises(RequestError, match=f"1 bad images found so far .*{name}.*--on-bad skip"):
-        convert(Request(source, "train", tmp_path / "b", shards=3))
-    assert f"bad: {name}: undecodable" in capfd.readouterr().err
+    for start in (convert, lambda request: convert_range(request, 0, 2)):
+        with pytest.raises(RequestError, match=f"1 bad images found so far .*{name}.*--on-bad sk"):
+            start(request)
+        assert f"bad: {name}: undecodable" in capfd.readouterr().err
     assert os.listdir(tmp_path / "b") == [BUILDING]
+    assert [path.name for path in (tmp_path / "b" / BUILDING).glob("0*")] == ["00000"]
 
     manifest = convert(Request(source, "train", tmp_path / "b", shards=3, on_bad="skip"))
     assert [note.file_name for note in manifest.rejected] == [name]
@@ -228,4 +231,6 @@ def test_shrinking_says_how_many_and_how_many_bytes(sample, train, tmp_path):
     assert manifest.shrunk == len(changed) > 0
     assert manifest.bytes_saved == sum(
         (sample / "train" / name).stat().st_size - len(after[name]) for name in changed)
+    coarse = convert(Request(sample, "train", tmp_path / "c", short_side=100, quality=30))
+    assert coarse.image_bytes < manifest.image_bytes
     assert manifest.image_bytes == sum(len(image) for image in after.values())

@@ -59,24 +59,30 @@ def test_what_another_host_finished_meanwhile_stays(request_of, train, monkeypat
     assert digests(request_of().out) == digests(train)
 
 
-def test_a_range_and_a_whole_conversion_exclude_each_other(request_of, monkeypatch):
+def test_another_range_may_run_meanwhile_but_no_whole_conversion(request_of, monkeypatch):
     inside, go_on = threading.Event(), threading.Event()
 
-    def wait(plan, workspace, keep_bad):
-        inside.set()
-        go_on.wait()
-        return build_shard(plan, workspace, keep_bad)
-    monkeypatch.setattr(shards_module, "build_shard", wait)
+    write = shards_module._write
+
+    def wait(plan, data_file):
+        if plan.index == 0:
+            inside.set()
+            go_on.wait()
+        return write(plan, data_file)
+    monkeypatch.setattr(shards_module, "_write", wait)
     running = threading.Thread(target=convert_range, args=(request_of(), 0, 0))
     running.start()
     inside.wait()
     try:
+        convert_range(request_of(), 1, 1)
         for other in (convert, finish):
             with pytest.raises(RequestError, match="another conversion is writing there"):
                 other(request_of())
     finally:
         go_on.set()
         running.join()
+    with pytest.raises(RequestError, match="1 of 3 shards are not finished \\(2\\)"):
+        finish(request_of())
 
 
 def test_another_request_for_a_half_done_output_is_refused(request_of):
