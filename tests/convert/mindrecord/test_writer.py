@@ -15,8 +15,7 @@ from common.cli import RequestError
 from convert.mindrecord.direct_file import ALIGNMENT
 from convert.mindrecord.record_layout import LENGTH_BYTES, RecordFormat, RecordLayout
 from convert.mindrecord.writer import RecordWriter
-from convert.sharding import HEADER_BYTES
-from convert.shards import SCHEMA
+from convert.shards import HEADER_BYTES, SCHEMA
 
 INDEXED = ("label", "image_id")
 SMALL_PAGE = max(1 << 15, ALIGNMENT)  # FileWriter allows none smaller
