@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Callable, Optional, Sequence
 
 from common.cli import RequestError
-from convert.sources.archives import scan_train_archive, scan_val_archive
-from convert.sources.folders import scan_class_folders, scan_flat_folder
-from convert.sources.labels import (KAGGLE_SOLUTION, GroundTruth, entries_by_class,
-                                    entries_by_truth, find_ground_truth, read_devkit_archive,
+from convert.sources.labels import (KAGGLE_SOLUTION, find_ground_truth, read_devkit_archive,
                                     read_ground_truth, read_kaggle)
-from convert.sources.listing import IMAGE_EXTENSIONS, Listing, Scan, validation_id
+from convert.sources.listing import (IMAGE_EXTENSIONS, GroundTruth, Listing, entries_by_class,
+                                     entries_by_truth, validation_id)
+from convert.sources.scanning import (Scan, scan_class_folders, scan_flat_folder,
+                                      scan_train_archive, scan_val_archive)
 
 SPLITS = ("train", "val")
 
@@ -62,17 +62,17 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
               next(known for known in LAYOUTS if known.name == layout))
     root = chosen.root(source, split)
     scan = chosen.scan(root, split, extensions)
-    if not scan.files:
+    if not scan.images:
         raise _fits_nothing(source, split)
-    if scan.class_names:
+    class_names = sorted({image.name.split("/")[0] for image in scan.images if "/" in image.name})
+    if class_names:
         if ground_truth is not None:
             raise RequestError(f"--ground-truth {ground_truth} is for validation images without "
                                f"class folders, but {root} has class folders; leave it out")
-        class_names = scan.class_names
-        entries = entries_by_class(scan.files, class_names, split)
+        entries = entries_by_class(scan.images, class_names, split)
     else:
         truth = _truth(source, chosen, ground_truth)
-        class_names, entries = truth.class_names, entries_by_truth(scan.files, truth)
+        class_names, entries = truth.class_names, entries_by_truth(scan.images, truth)
     return Listing(split, chosen.name, root, class_names, entries, sorted(scan.ignored))
 
 

@@ -12,8 +12,7 @@ from convert.conversion import convert
 from convert.records.manifest import MANIFEST_NAME, RowsDigest, read_manifest
 from convert.request import Request
 from convert.sharding import ordered_entries
-from convert.sources.labels import entries_by_class
-from convert.sources.listing import Listing, SourceFile
+from convert.sources.listing import Listing, SourceFile, entries_by_class
 from convert.verify import verify
 
 # A JPEG of 1 x 1 pixel, the smallest that libjpeg decodes.

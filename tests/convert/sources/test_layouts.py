@@ -15,9 +15,9 @@ from convert.records.reader import open_records
 from convert.request import Request
 from convert.sample.arrange import SAMPLE_LAYOUTS, arrange_sample
 from convert.sources import layouts
-from convert.sources.archives import scan_val_archive
+from convert.sources.scanning import Scan, scan_val_archive
 from convert.sources.layouts import list_source
-from convert.sources.listing import Scan, read_entry
+from convert.sources.listing import read_entry
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_a_layout_is_recognised_from_the_names_of_files(tmp_path, monkeypatch, s
         (tmp_path / name).touch()
     chosen = []
     monkeypatch.setattr(layouts, "LAYOUTS", [
-        replace(layout, scan=lambda *_, name=layout.name: chosen.append(name) or Scan([], [], []))
+        replace(layout, scan=lambda *_, name=layout.name: chosen.append(name) or Scan([], []))
         for layout in layouts.LAYOUTS])
     with pytest.raises(RequestError, match=f"fits no layout of a {split} set"):
         list_source(tmp_path, split)
