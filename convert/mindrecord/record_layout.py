@@ -14,6 +14,8 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 import msgpack
 
+from common.cli import RequestError
+
 VERSION = "3.0"
 REVISION = 1  # of this project's writer; another one may write other bytes for the same images
 LENGTH_BYTES = 8  # before the header, a blob and a raw row; little endian
@@ -44,11 +46,6 @@ class _Group:
     blob_bytes: int
     raw_bytes: int
 
-    def has_room(self, blob_bytes: int, raw_bytes: int, page_bytes: int) -> bool:
-        """Return whether a row of these sizes still fits into both kinds of page."""
-        return (self.blob_bytes + blob_bytes <= page_bytes
-                and self.raw_bytes + raw_bytes <= page_bytes)
-
 
 class RawPage(NamedTuple):
     """The other fields of some row groups."""
@@ -56,7 +53,7 @@ class RawPage(NamedTuple):
     page_id: int
     type_id: int
     groups: Dict[int, int]  # number of the group -> begin of its rows in this page
-    content: bytes
+    content: bytearray
 
 
 class RecordLayout:
@@ -82,15 +79,17 @@ class RecordLayout:
         """Add a row by its blob's size and its other fields; True if it starts a blob page.
 
         Raises:
-            ValueError: the row does not fit in a page.
+            RequestError: the row is larger than a page.
         """
         packed = msgpack.packb({name: fields[name] for name in self._raw_fields})
         raw = length_of(packed) + packed
-        blob = LENGTH_BYTES + blob_bytes
-        room = self._form.page_bytes
+        blob, room = LENGTH_BYTES + blob_bytes, self._form.page_bytes
         if max(blob, len(raw)) > room:
-            raise ValueError(f"a row of {blob} and {len(raw)} bytes in pages of {room} bytes")
-        begins = not (self._groups and self._groups[-1].has_room(blob, len(raw), room))
+            raise RequestError(f"{fields[self._form.name_field]}: image of {blob_bytes} bytes as "
+                               f"it is to be stored, more than a page of {room} bytes takes; "
+                               "remove or shrink it")
+        begins = not self._groups or (self._groups[-1].blob_bytes + blob > room
+                                      or self._groups[-1].raw_bytes + len(raw) > room)
         if begins:
             self._groups.append(_Group(len(self._raws), len(self._raws), 0, 0))
         last = self._groups[-1]
@@ -102,21 +101,18 @@ class RecordLayout:
         self._indexed.append(tuple(fields[name] for name in self._form.indexed))
         return begins
 
-    def raw_pages(self) -> Iterator[RawPage]:
-        first = 0  # group
-        page_id, type_id = self.blob_pages, 0
-        while first < len(self._groups):
-            groups, size, group = {}, 0, first
-            while (group < len(self._groups)
-                   and size + self._groups[group].raw_bytes <= self._form.page_bytes):
-                groups[group] = size
-                size += self._groups[group].raw_bytes
-                group += 1
-            rows = slice(self._groups[first].start_row, self._groups[group - 1].end_row)
-            yield RawPage(page_id, type_id, groups, b"".join(self._raws[rows]))
-            first = group
-            # FileWriter numbers a raw page among its kind by the id of the one before.
-            page_id, type_id = page_id + 1, page_id + 1
+    def raw_pages(self) -> List[RawPage]:
+        """Return the pages of the other fields; each takes as many whole row groups as fit in."""
+        pages: List[RawPage] = []
+        for number, group in enumerate(self._groups):
+            rows = b"".join(self._raws[group.start_row:group.end_row])
+            if not pages or len(pages[-1].content) + len(rows) > self._form.page_bytes:
+                page_id = self.blob_pages + len(pages)
+                # FileWriter numbers a raw page among its kind by the id of the one before.
+                pages.append(RawPage(page_id, page_id if pages else 0, {}, bytearray()))
+            pages[-1].groups[number] = len(pages[-1].content)
+            pages[-1].content.extend(rows)
+        return pages
 
     def header(self) -> bytes:
         """Return the header with its length, without the zeros up to the first page."""

@@ -12,9 +12,8 @@ import pytest
 from mindspore.mindrecord import FileReader, FileWriter
 
 from common.cli import RequestError
-from convert.mindrecord.direct_file import ALIGNMENT
 from convert.mindrecord.record_layout import LENGTH_BYTES, RecordFormat, RecordLayout
-from convert.mindrecord.writer import RecordWriter
+from convert.mindrecord.writer import ALIGNMENT, RecordWriter
 from convert.sharding import HEADER_BYTES
 from convert.shards import SCHEMA
 
