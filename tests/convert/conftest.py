@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from convert.sample.official import make_sample
+from convert.sample.arrange import make_sample
 
 
 @pytest.fixture(scope="session", autouse=True)

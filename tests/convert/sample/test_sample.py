@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from common.cli import RequestError
-from convert.sample import official
+from convert.request import SampleRequest
+from convert.sample import arrange
+from convert.sample.arrange import make_sample
 from convert.sample.draw import COLOURS, TEXTURES, draw_image, style_of
-from convert.sample.official import make_sample
 
 CLASSES, TRAIN, VAL = 10, 12, 5
 
@@ -24,7 +25,7 @@ def ten_classes(tmp_path_factory):
 
 @pytest.fixture
 def quick_drawing(monkeypatch):
-    monkeypatch.setattr(official, "draw_image",
+    monkeypatch.setattr(arrange, "draw_image",
                         lambda style, rng: np.zeros((8, 8, 3), dtype=np.uint8))
 
 
@@ -172,13 +173,13 @@ def test_every_image_is_drawn_from_random_numbers_of_its_own(tmp_path, monkeypat
         states.append(rng.bit_generator.state["state"]["state"])
         return np.zeros((8, 8, 3), dtype=np.uint8)
 
-    monkeypatch.setattr(official, "draw_image", record)
+    monkeypatch.setattr(arrange, "draw_image", record)
     make_sample(tmp_path / "sample", classes=3, train=9, val=3)
     assert len(states) == len(set(states)) == 36
 
 
 def test_thousand_classes_have_thousand_wnids_and_names(tmp_path, monkeypatch):
-    monkeypatch.setattr(official, "_write_images", lambda images: None)
+    monkeypatch.setattr(arrange, "_draw_file", lambda *_: None)
     make_sample(tmp_path / "sample", classes=1000, train=1, val=1)
     fields = [line.split() for line in lines_of(tmp_path / "sample", "map_clsloc.txt")]
     assert [len(set(column)) for column in zip(*fields)] == [1000, 1000, 1000]
@@ -246,12 +247,12 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("arguments, named", [
-    ({"classes": 1}, "classes 1 "), ({"classes": 1001}, "classes 1001 "),
-    ({"train": 0}, "train 0 "), ({"val": -1}, "val -1 "), ({"seed": -1}, "seed -1 ")])
-def test_arguments_out_of_range_are_refused_before_anything_is_written(tmp_path, arguments, named):
+    ({"classes": 1}, "classes 1:"), ({"classes": 1001}, "classes 1001:"),
+    ({"train": 0}, "train 0:"), ({"val": 0}, "val 0:"), ({"seed": -1}, "seed -1:"),
+    ({"layout": "tfds"}, "layout tfds:")])
+def test_arguments_out_of_range_are_refused(tmp_path, arguments, named):
     with pytest.raises(RequestError, match=named):
-        make_sample(tmp_path / "sample", **arguments)
-    assert list(tmp_path.iterdir()) == []
+        SampleRequest(tmp_path / "sample", **arguments)
 
 
 def test_nothing_is_left_when_drawing_is_interrupted(tmp_path, monkeypatch):
@@ -263,7 +264,7 @@ def test_nothing_is_left_when_drawing_is_interrupted(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return np.zeros((8, 8, 3), dtype=np.uint8)
 
-    monkeypatch.setattr(official, "draw_image", interrupted)
+    monkeypatch.setattr(arrange, "draw_image", interrupted)
     with pytest.raises(KeyboardInterrupt):
         make_sample(tmp_path / "sample", classes=2, train=3, val=1)
     assert list(tmp_path.iterdir()) == []
