@@ -12,7 +12,6 @@ from convert.sources.ilsvrc import IlsvrcCheck
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
-_KEYS = {"image_bytes": "picture_bytes"}  # attributes whose key in the file is another word
 
 
 @dataclass(frozen=True)
@@ -80,8 +79,9 @@ class Manifest:
     mindspore_version: str
 
     def write(self, folder: Path) -> None:
-        write_json(folder / MANIFEST_NAME, {_KEYS.get(name, name): value for name, value
-                                            in dataclasses.asdict(self).items()})
+        write_json(folder / MANIFEST_NAME, {
+            "picture_bytes" if name == "image_bytes" else name: value
+            for name, value in dataclasses.asdict(self).items()})
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -124,9 +124,7 @@ def _contradiction(manifest: Manifest) -> str:
 
 
 def _from_fields(fields: Dict[str, Any]) -> Manifest:
-    fields = {**fields, **{name: fields[key] for name, key in _KEYS.items()}}
-    for key in _KEYS.values():
-        del fields[key]
+    fields["image_bytes"] = fields.pop("picture_bytes")
     blacklist, ilsvrc = fields.pop("blacklist"), fields.pop("ilsvrc")
     return Manifest(
         classes=[ClassCount(**item) for item in fields.pop("classes")],

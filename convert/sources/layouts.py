@@ -109,10 +109,6 @@ def _split_folder(source: Path, split: str) -> Path:
     return source / split if (source / split).is_dir() else source
 
 
-def _kaggle_folder(source: Path, split: str) -> Path:
-    return source / KAGGLE_IMAGES / split
-
-
 def _archive(source: Path, split: str) -> Path:
     return source / f"ILSVRC2012_img_{split}.tar"
 
@@ -130,16 +126,6 @@ def _fits_folders(source: Path, root: Path, split: str) -> bool:
 def _fits_flat(source: Path, root: Path, split: str) -> bool:
     return (split == "val" and not (source / KAGGLE_IMAGES).is_dir() and root.is_dir()
             and any(validation_id(item.name) is not None for item in root.iterdir()))
-
-
-def _scan_archive(root: Path, split: str, extensions: Sequence[str]) -> Scan:
-    archive = _archive(root, split)
-    return (scan_val_archive(archive) if split == "val"
-            else scan_train_archive(archive, extensions))
-
-
-def _scan_kaggle(root: Path, split: str, extensions: Sequence[str]) -> Scan:
-    return scan_flat_folder(root) if split == "val" else scan_class_folders(root, extensions)
 
 
 def _devkit_labels(source: Path) -> Optional[GroundTruth]:
@@ -165,12 +151,17 @@ LAYOUTS = (
         scan=lambda root, split, extensions: scan_flat_folder(root)),
     SourceLayout(
         "archives", "SOURCE/ILSVRC2012_img_SPLIT.tar, for val also ILSVRC2012_devkit_t12.tar.gz",
-        root=lambda source, split: source, labels=_archived_labels, scan=_scan_archive,
+        root=lambda source, split: source, labels=_archived_labels,
+        scan=lambda root, split, extensions: (
+            scan_val_archive(_archive(root, split)) if split == "val" else
+            scan_train_archive(_archive(root, split), extensions)),
         fits=lambda source, root, split: _archive(source, split).is_file()),
     SourceLayout(
         "kaggle", "SOURCE/ILSVRC/Data/CLS-LOC/SPLIT, for val also LOC_val_solution.csv and "
         "LOC_synset_mapping.txt",
-        root=_kaggle_folder, labels=read_kaggle, scan=_scan_kaggle,
+        root=lambda source, split: source / KAGGLE_IMAGES / split, labels=read_kaggle,
+        scan=lambda root, split, extensions: (scan_flat_folder(root) if split == "val" else
+                                              scan_class_folders(root, extensions)),
         fits=lambda source, root, split: root.is_dir()),
 )
 LAYOUT_NAMES = tuple(layout.name for layout in LAYOUTS)
