@@ -104,23 +104,20 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = _from_fields(fields)
     except (TypeError, KeyError) as error:
         raise RequestError(f"{path} is damaged ({error}); {remedy}") from None
-    contradiction = _contradiction(manifest)
-    if contradiction:
-        raise RequestError(f"{path} contradicts itself ({contradiction}); {remedy}")
+    _check_consistent(manifest, f"{path} contradicts itself", remedy)
     return manifest
 
 
-def _contradiction(manifest: Manifest) -> str:
-    """Return which numbers differ, or that the classes are not in label order; "" if all agree."""
+def _check_consistent(manifest: Manifest, problem: str, remedy: str) -> None:
+    """Raise RequestError when numbers differ or the classes are not in label order."""
     names = [item.name for item in manifest.classes]
     if names != sorted(set(names)):
-        return "its classes are not sorted"
+        raise RequestError(f"{problem} (its classes are not sorted); {remedy}")
     in_shards = sum(shard.images for shard in manifest.shards)
     in_classes = sum(item.images for item in manifest.classes)
     if not manifest.images == in_shards == in_classes:
-        return (f"{manifest.images} images in all, {in_shards} in its shards, {in_classes} in its "
-                "classes")
-    return ""
+        raise RequestError(f"{problem} ({manifest.images} images in all, {in_shards} in its "
+                           f"shards, {in_classes} in its classes); {remedy}")
 
 
 def _from_fields(fields: Dict[str, Any]) -> Manifest:

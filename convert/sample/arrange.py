@@ -47,7 +47,7 @@ def make_sample(out: Path, classes: int = 10, train: int = 60, val: int = 10,
     Raises:
         RequestError: ``out`` is a file or a folder that is not empty.
     """
-    with _folder_when_complete(Path(out).resolve()) as folder, \
+    with _folder_when_complete(out.resolve()) as folder, \
             progress_bar(classes * (train + val), "sample", "images") as bar:
         # WordNet's own noun ids end near n15300000, so n9... is no real one's.
         numbers = _rng(seed, WNID_STREAM).choice(10_000_000, size=classes, replace=False)

@@ -64,6 +64,7 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     scan = chosen.scan(root, split, extensions)
     if not scan.images:
         raise _fits_nothing(source, split)
+    # Images in class folders, or class tars, are named <class>/<file>.
     class_names = sorted({image.name.split("/")[0] for image in scan.images if "/" in image.name})
     if class_names:
         if ground_truth is not None:

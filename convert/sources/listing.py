@@ -129,17 +129,12 @@ def read_entry(root: Path, entry: Entry) -> bytes:
         RequestError: the source changed since it was listed.
     """
     with open(root / entry.container, "rb", buffering=0) as file:
-        in_archive = entry.offset > 0  # the first image of a tar follows its header
-        if not in_archive and os.fstat(file.fileno()).st_size != entry.size:
-            raise _changed(root, entry)
+        container_bytes = os.fstat(file.fileno()).st_size
         file.seek(entry.offset)
         data = file.read(entry.size)
-    if len(data) != entry.size:
-        raise _changed(root, entry)
+    in_archive = entry.offset > 0  # the first image of a tar follows its header
+    if len(data) != entry.size or not (in_archive or container_bytes == entry.size):
+        raise RequestError(f"{root / entry.container} changed while it was converted (it had "
+                           f"{entry.size} bytes when '{entry.file_name}' was listed); convert "
+                           "again when nothing writes to the source")
     return data
-
-
-def _changed(root: Path, entry: Entry) -> RequestError:
-    return RequestError(f"{root / entry.container} changed while it was converted (it had "
-                        f"{entry.size} bytes when '{entry.file_name}' was listed); convert again "
-                        "when nothing writes to the source")
