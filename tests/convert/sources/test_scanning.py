@@ -14,15 +14,6 @@ from convert.sources.layouts import list_source
 from convert.sources.listing import read_entry
 
 
-def class_of_val(source):
-    """Validation file name -> wnid, read from the devkit's two files with no help of ours."""
-    data = source / "devkit" / "data"
-    wnid_of = {fields[1]: fields[0] for fields in
-               (line.split() for line in (data / "map_clsloc.txt").read_text().splitlines())}
-    ids = (data / "ILSVRC2012_validation_ground_truth.txt").read_text().split()
-    return {f"ILSVRC2012_val_{k:08d}.JPEG": wnid_of[i] for k, i in enumerate(ids, start=1)}
-
-
 def test_training_labels_and_ids_follow_the_sorted_names(sample):
     listing = list_source(sample, "train")
     names = sorted(f"{path.parent.name}/{path.name}" for path in sample.glob("train/*/*"))
@@ -30,13 +21,6 @@ def test_training_labels_and_ids_follow_the_sorted_names(sample):
     assert [entry.image_id for entry in listing.entries] == list(range(1, len(names) + 1))
     assert listing.class_names == sorted(os.listdir(sample / "train"))
     assert all(listing.class_names[e.label] == e.file_name.split("/")[0] for e in listing.entries)
-
-
-def test_validation_labels_go_through_the_class_map(sample):
-    listing = list_source(sample, "val")
-    found = {entry.file_name: listing.class_names[entry.label] for entry in listing.entries}
-    assert found == class_of_val(sample)
-    assert [entry.image_id for entry in listing.entries] == list(range(1, 13))
 
 
 def test_files_that_are_not_images_are_ignored_and_hidden_ones_are_the_system_s(source):
