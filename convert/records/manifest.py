@@ -104,20 +104,20 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = _from_fields(fields)
     except (TypeError, KeyError) as error:
         raise RequestError(f"{path} is damaged ({error}); {remedy}") from None
-    _check_consistent(manifest, f"{path} contradicts itself", remedy)
+    _check_consistent(manifest, path, remedy)
     return manifest
 
 
-def _check_consistent(manifest: Manifest, problem: str, remedy: str) -> None:
+def _check_consistent(manifest: Manifest, path: Path, remedy: str) -> None:
     """Raise RequestError when numbers differ or the classes are not in label order."""
     names = [item.name for item in manifest.classes]
     if names != sorted(set(names)):
-        raise RequestError(f"{problem} (its classes are not sorted); {remedy}")
+        raise RequestError(f"{path} contradicts itself (its classes are not sorted); {remedy}")
     in_shards = sum(shard.images for shard in manifest.shards)
     in_classes = sum(item.images for item in manifest.classes)
     if not manifest.images == in_shards == in_classes:
-        raise RequestError(f"{problem} ({manifest.images} images in all, {in_shards} in its "
-                           f"shards, {in_classes} in its classes); {remedy}")
+        raise RequestError(f"{path} contradicts itself ({manifest.images} images in all, "
+                           f"{in_shards} in its shards, {in_classes} in its classes); {remedy}")
 
 
 def _from_fields(fields: Dict[str, Any]) -> Manifest:
