@@ -55,29 +55,34 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
         RequestError: the source is missing, empty, fits no layout or several, or contradicts
             itself.
     """
-    if not source.is_dir():
-        raise RequestError(f"source {source} is not a folder; set --source (make: IMAGENET) to "
-                           "the folder of the images")
-    chosen = (_recognise(source, split) if layout is None else
-              next(known for known in LAYOUTS if known.name == layout))
+    chosen = _choose_layout(source, split, layout)
     root = chosen.root(source, split)
     scan = chosen.scan(root, split, extensions)
     if not scan.images:
         raise _fits_nothing(source, split)
     # Images in class folders, or class tars, are named <class>/<file>.
     class_names = sorted({image.name.split("/")[0] for image in scan.images if "/" in image.name})
+    if class_names and ground_truth is not None:
+        raise RequestError(f"--ground-truth {ground_truth} is for validation images without "
+                           f"class folders, but {root} has class folders; leave it out")
     if class_names:
-        if ground_truth is not None:
-            raise RequestError(f"--ground-truth {ground_truth} is for validation images without "
-                               f"class folders, but {root} has class folders; leave it out")
         entries = entries_by_class(scan.images, class_names, split)
     else:
-        truth = _truth(source, chosen, ground_truth)
+        truth = read_ground_truth(ground_truth) if ground_truth else chosen.labels(source)
+        if truth is None:
+            raise RequestError(f"{source} contains validation images without labels: the devkit's "
+                               f"*_validation_ground_truth.txt (or Kaggle's {KAGGLE_SOLUTION}) was"
+                               f" not found in {source}/*/data; give it with --ground-truth FILE")
         class_names, entries = truth.class_names, entries_by_truth(scan.images, truth)
     return Listing(split, chosen.name, root, class_names, entries, sorted(scan.ignored))
 
 
-def _recognise(source: Path, split: str) -> SourceLayout:
+def _choose_layout(source: Path, split: str, name: Optional[str]) -> SourceLayout:
+    if not source.is_dir():
+        raise RequestError(f"source {source} is not a folder; set --source (make: IMAGENET) to "
+                           "the folder of the images")
+    if name is not None:
+        return next(known for known in LAYOUTS if known.name == name)
     fitting = [known for known in LAYOUTS if known.fits(source, known.root(source, split), split)]
     if not fitting:
         raise _fits_nothing(source, split)
@@ -95,15 +100,6 @@ def _fits_nothing(source: Path, split: str) -> RequestError:
     return RequestError(f"{source} {content}, which fits no layout of a {split} set; known "
                         "layouts: " + "; ".join(f"{known.name}: {known.files}"
                                                 for known in LAYOUTS))
-
-
-def _truth(source: Path, layout: SourceLayout, given: Optional[Path]) -> GroundTruth:
-    found = layout.labels(source) if given is None else read_ground_truth(given)
-    if found is None:
-        raise RequestError(f"{source} contains validation images without labels: the devkit's "
-                           f"*_validation_ground_truth.txt (or Kaggle's {KAGGLE_SOLUTION}) was "
-                           f"not found in {source}/*/data; give it with --ground-truth FILE")
-    return found
 
 
 def _split_folder(source: Path, split: str) -> Path:
