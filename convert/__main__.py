@@ -47,8 +47,7 @@ def main() -> None:
 
 
 def _sample(arguments: Namespace) -> None:
-    from convert.sample.arrange import arrange_sample
-    from convert.sample.official import make_sample
+    from convert.sample.arrange import arrange_sample, make_sample
     request = from_arguments(SampleRequest, arguments)
     make_sample(request.out, request.classes, request.train, request.val, request.seed)
     arrange_sample(request.out, request.layout)

@@ -9,7 +9,7 @@ from reading import blacklist_of
 from convert.__main__ import main
 from convert.conversion import convert
 from convert.request import Request
-from convert.sample.official import make_sample
+from convert.sample.arrange import make_sample
 
 
 @pytest.fixture(scope="session", autouse=True)

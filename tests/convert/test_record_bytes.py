@@ -10,8 +10,7 @@ from common.cli import CheckFailed
 from convert.conversion import convert, ordered_entries
 from convert.records.manifest import MANIFEST_NAME, RowsDigest, read_manifest
 from convert.request import Request
-from convert.sources.labels import entries_by_class
-from convert.sources.listing import Listing, SourceFile
+from convert.sources.listing import Listing, SourceFile, entries_by_class
 from convert.verify import verify
 
 # A JPEG of 1 x 1 pixel, the smallest that libjpeg decodes.

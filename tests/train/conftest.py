@@ -13,7 +13,7 @@ from common.cli import run_command
 from convert.conversion import convert
 from convert.records.reader import RecordSet, open_records
 from convert.request import Request
-from convert.sample.official import make_sample
+from convert.sample.arrange import make_sample
 from train.__main__ import main
 
 CLASSES, TRAIN, VAL = 3, 7, 2  # 21 and 6 images
