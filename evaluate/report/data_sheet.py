@@ -5,7 +5,7 @@ from typing import Union
 
 from convert.records.manifest import MANIFEST_NAME, Manifest
 from convert.records.reader import RecordSet
-from evaluate.report.content import Block, Missing, Section, Table
+from evaluate.report.blocks import Block, Missing, Section, Table
 from evaluate.report.inputs import Inputs
 from evaluate.report.translations import Translate
 

@@ -5,7 +5,7 @@ import shlex
 from typing import Iterable, Optional
 
 from convert.records.reader import RecordSet
-from evaluate.report.content import Block, Commands, Section, Table
+from evaluate.report.blocks import Block, Commands, Section, Table
 from evaluate.report.inputs import Evaluation, Inputs, RunFiles
 from evaluate.report.translations import Translate
 

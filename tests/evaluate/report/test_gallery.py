@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from common.cli import CheckFailed
-from evaluate.report.content import Gallery
+from evaluate.report.blocks import Gallery
 from evaluate.report.gallery import SIDE, gallery_section, read_images, shrink
 from evaluate.report.inputs import read_inputs
 from evaluate.report.translations import translator
@@ -29,7 +29,7 @@ def test_thumbnails_are_small_jpegs_of_any_image(draw, encode):
 
 
 def test_the_surest_mistake_comes_first_with_its_classes_and_mark(trial, records):
-    inputs = read_inputs(None, trial / "results", [])
+    inputs = read_inputs(None, trial / "results", [], translator("en"))
     section = gallery_section(inputs, translator("en"))
     gallery, = [block for block in section.blocks if isinstance(block, Gallery)]
     names = records.class_names

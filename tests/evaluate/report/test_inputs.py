@@ -7,10 +7,11 @@ import pytest
 
 from common.cli import RequestError
 from evaluate.report.inputs import read_inputs
+from evaluate.report.translations import translator
 
 
 def read(trial, records=()):
-    return read_inputs(trial / "run", trial / "results", records)
+    return read_inputs(trial / "run", trial / "results", records, translator("en"))
 
 
 def test_results_at_any_depth_are_told_from_tables_and_named_by_their_folders(trial, records):
@@ -19,7 +20,7 @@ def test_results_at_any_depth_are_told_from_tables_and_named_by_their_folders(tr
                 trial / "results" / "bench" / "old" / "result.json")
     inputs = read(trial)
     assert [item.name for item in inputs.evaluations] == ["results/a-1", "results/deep/a-12"]
-    assert [item.name for item in inputs.speed_tables] == ["results/bench", "results/bench/old"]
+    assert [name for name, _ in inputs.speed_tables] == ["results/bench", "results/bench/old"]
     assert inputs.main.name == "results/deep/a-12" and not inputs.notes
     assert inputs.records_of(inputs.main).folder == records.folder
 
@@ -28,8 +29,7 @@ def test_a_file_of_another_kind_is_named(trial):
     (trial / "results" / "other").mkdir()
     (trial / "results" / "other" / "result.json").write_text('{"a": 1}')
     note, = read(trial).notes
-    assert "neither an evaluation result nor" in note.sentence
-    assert "other" in str(note.values["path"])
+    assert "other/result.json is neither an evaluation result nor" in note
 
 
 def test_a_damaged_file_is_refused(trial):
@@ -58,7 +58,7 @@ def test_records_that_moved_or_changed_are_not_used(trial, change, records):
         path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     inputs = read(trial)
     note, = inputs.notes
-    assert "no longer exists" in note.sentence
+    assert "no longer exists" in note
     assert not inputs.record_sets and inputs.records_of(inputs.main) is None
 
 
@@ -76,7 +76,7 @@ def test_records_with_a_missing_shard_are_told_of_but_refused_where_they_are_giv
     for path in (trial / "results").glob("**/result.json"):
         path.write_text(json.dumps({**json.loads(path.read_text()), "records": str(copy)}))
     note, = read(trial).notes
-    assert "cannot be used" in note.sentence and "is missing" in str(note.values["error"])
+    assert "cannot be used" in note and "is missing" in note
     with pytest.raises(RequestError, match="is missing"):
         read(trial, [copy])
 
@@ -89,4 +89,4 @@ def test_a_history_line_that_a_kill_cut_short_is_left_out(trial):
 
 def test_nothing_to_report_is_refused(tmp_path):
     with pytest.raises(RequestError, match="train or evaluate first"):
-        read_inputs(tmp_path / "run", tmp_path / "results", [])
+        read_inputs(tmp_path / "run", tmp_path / "results", [], translator("en"))

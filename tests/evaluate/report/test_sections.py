@@ -9,11 +9,11 @@ from common.forms import SpeedRow
 from evaluate.predictions import Predictions
 from evaluate.published import FILTERED, FULL
 from evaluate.report.accuracy import accuracy_section, curve_section, glance_section
-from evaluate.report.classes import BARS, classes_section
-from evaluate.report.content import Commands, Missing, Table
+from evaluate.report.blocks import Commands, Missing, Table
+from evaluate.report.classes import BARS, class_errors, classes_section, confusions
 from evaluate.report.data_sheet import FILES_SHOWN, data_section
+from evaluate.report.gallery import confident_mistakes
 from evaluate.report.inputs import Evaluation, Inputs, read_inputs
-from evaluate.report.mistakes import class_errors, confident_mistakes, confusions
 from evaluate.report.reproduction import reproduction_section
 from evaluate.report.speed import speed_section
 from evaluate.report.translations import translator
@@ -25,7 +25,7 @@ T = translator("en")
 
 @pytest.fixture
 def inputs(trial):
-    return read_inputs(trial / "run", trial / "results", [])
+    return read_inputs(trial / "run", trial / "results", [], T)
 
 
 def tables(section):
@@ -59,7 +59,7 @@ def ilsvrc(crops, **changes):
              "is_ilsvrc": True, "blacklist_is_ilsvrc": True,
              "sets": {"full": {**scored, "images": FULL},
                       "filtered": {**scored, "images": FILTERED}}, **changes}
-    return Evaluation(f"crops-{crops}", None, Result.from_json(about), None)
+    return Evaluation(f"crops-{crops}", Result.from_json(about), None)
 
 
 @pytest.mark.parametrize("crops, full, filtered", [
@@ -75,7 +75,7 @@ def test_published_figures_follow_results_of_the_same_set_and_crops(crops, full,
 
 
 @pytest.mark.parametrize("change", [{"is_ilsvrc": False}, {"is_ilsvrc": None}])
-def test_no_published_figure_stands_beside_other_images(change):
+def test_no_published_figure_stands_next_to_other_images(change):
     section = accuracy_section(Inputs(None, [ilsvrc(144, **change)], [], None, {}, []), T)
     assert not any(table.set_apart for table in tables(section))
     assert any("No published figure" in block for block in section.blocks if type(block) is str)
@@ -90,8 +90,7 @@ def test_training_shows_every_epoch_and_where_phases_begin(inputs):
         ("best single-crop top-1 error", "12.83 %", "filtered set, epoch 3")]
     assert table.rows[1] == ["2", "20", "1.077", "0.1", "500", "32.0", "–", "20.00", "0.00",
                              "19.25", "0.00"]
-    assert [(mark.x, mark.label) for mark in phase_marks(inputs.run.config, T)] == [
-        (0, "phase 1"), (2, "phase 2")]
+    assert phase_marks(inputs.run.config, T) == [(0, "phase 1"), (2, "phase 2")]
 
 
 def test_the_curve_is_that_of_the_result(inputs):
@@ -110,21 +109,19 @@ def test_speed_tables_have_medians_rates_and_ratios(inputs):
 
 
 def test_a_table_of_steps_shows_the_mean_in_ms_and_the_items_of_each_row(inputs):
-    table = replace(inputs.speed_tables[0].table, items=None, average="mean", per_step=True,
+    table = replace(inputs.speed_tables[0][1], items=None, average="mean", per_step=True,
                     rows=[SpeedRow("a", [0.1, 0.2, 0.6], items=30)])
-    steps = replace(inputs.speed_tables[0], table=table.with_figures())
-    shown, = tables(speed_section(Inputs(None, [], [steps], None, {}, []), T))
+    shown, = tables(speed_section(Inputs(None, [], [("a", table.with_figures())], None, {}, []), T))
     assert shown.heads[1] == "ms/step (mean)" and shown.rows == [
         ["a", "300", "100–600", "100", "1", ""]]
 
 
 def test_classes_and_pairs_are_counted(made_predictions):
     errors = class_errors(made_predictions())
-    assert [(error.label, error.images, error.wrong1, error.wrong5) for error in errors] == [
+    assert [(error.label, error.images, error.wrong, error.top5_error) for error in errors] == [
         (1, 2, 1, 0), (2, 2, 1, 0), (0, 3, 1, 0)]
-    assert [(pair.label, pair.predicted, pair.images, pair.of)
-            for pair in confusions(made_predictions(), 2)] == [(0, 2, 1, 3), (1, 2, 1, 2)]
-    assert confident_mistakes(made_predictions(), 2).tolist() == [3, 5]
+    assert confusions(made_predictions(), 2) == [(0, 2, 1), (1, 2, 1)]
+    assert confident_mistakes(made_predictions(), 2) == [3, 5]
 
 
 def test_the_most_frequent_confusion_comes_first():
@@ -132,7 +129,7 @@ def test_the_most_frequent_confusion_comes_first():
     top5 = np.stack([(labels + 1) % 3, labels], axis=1).astype(np.int32)
     found = confusions(Predictions(np.arange(1, 7, dtype=np.int32), labels, np.zeros(6, bool),
                                    top5, np.float32([[.6, .4]] * 6)), 2)
-    assert [(pair.label, pair.images) for pair in found] == [(2, 3), (1, 2)]
+    assert found == [(2, 0, 3), (1, 2, 2)]
 
 
 def test_of_many_classes_the_worst_are_shown_and_the_rest_folded():
