@@ -196,9 +196,10 @@ CHINESE = {
     "Commands of record sets are put together from their manifests: the options that "
     "decide the bytes. SOURCE, GROUND_TRUTH and BLACKLIST stand for the images, the "
     "devkit's ground truth (flat validation folders only) and the list; their digests are "
-    "in the data sheet.":
+    "in the data sheet. A manifest does not hold --extensions: repeat it where it was given.":
         "记录集的命令由其清单中决定字节内容的选项组成。SOURCE、GROUND_TRUTH 和 BLACKLIST "
-        "分别代表图片目录、开发包中的真值文件（仅用于平铺的验证集目录）和黑名单，其摘要见数据表。",
+        "分别代表图片目录、开发包中的真值文件（仅用于平铺的验证集目录）和黑名单，其摘要见数据表。"
+        "清单不含 --extensions：若当时用过，请照样加上。",
     "The command was not kept (files of an older version): {names}.": "未保存命令（旧版本的文件）：{names}。",
 }
 

@@ -1,11 +1,14 @@
 """The figures of each section, from made-up files whose figures are known."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from common.forms import SpeedRow
+from convert.records.reader import RecordSet
+from convert.sources.ilsvrc import IlsvrcCheck
 from evaluate.predictions import Predictions
 from evaluate.published import FILTERED, FULL
 from evaluate.report.accuracy import accuracy_section, curve_section, glance_section
@@ -18,7 +21,7 @@ from evaluate.report.reproduction import reproduction_section
 from evaluate.report.speed import speed_section
 from evaluate.report.translations import translator
 from evaluate.results import Result
-from evaluate.report.training import phase_marks, training_section
+from evaluate.report.training import phase_marks, rate_line, training_section
 
 T = translator("en")
 
@@ -47,7 +50,8 @@ def test_the_errors_of_the_most_crops_are_seen_first(inputs):
     assert [(fact.label, fact.value) for fact in facts.facts] == [
         ("top-1 error, full set", "42.86 %"), ("top-5 error, full set", "0.00 %"),
         ("top-1 error, filtered set", "40.00 %"), ("top-5 error, filtered set", "0.00 %")]
-    assert facts.facts[0].detail == "95 %: 15.82–74.95; 7 images, 12 crops"
+    assert [fact.detail for fact in facts.facts[:2]] == [
+        "95 %: 15.82–74.95; 7 images, 12 crops", "95 %: 0.00–35.43; 7 images, 12 crops"]
 
 
 def ilsvrc(crops, **changes):
@@ -84,13 +88,21 @@ def test_no_published_figure_stands_next_to_other_images(change):
 def test_training_shows_every_epoch_and_where_phases_begin(inputs):
     facts, _, table = training_section(inputs, T).blocks
     assert [(fact.label, fact.value, fact.detail) for fact in facts.facts] == [
-        ("epochs", "3", "of 3 planned"), ("images per step", "16", "1 × 16"),
+        ("epochs", "3", "of 3 planned"), ("images per step", "128", "8 × 16"),
         ("optimizer", "adam", "preset smoke, CPU"),
-        ("images per second", "32", "median of the epochs; 500 ms per step"),
+        ("images per second", "256", "median of the epochs; 500 ms per step"),
         ("best single-crop top-1 error", "12.83 %", "filtered set, epoch 3")]
-    assert table.rows[1] == ["2", "20", "1.077", "0.1", "500", "32.0", "–", "20.00", "0.00",
-                             "19.25", "0.00"]
+    assert table.rows[1] == ["2", "20", "1.077", "0.1", "480", "267.0", "–", "20.00",
+                             "0.00", "19.25", "0.00"]
     assert phase_marks(inputs.run.config, T) == [(0, "phase 1"), (2, "phase 2")]
+
+
+def test_the_learning_rate_is_that_of_every_step_or_else_of_every_epoch(inputs):
+    line = rate_line(inputs.run)
+    assert line.xs == [step / 10 for step in range(30)] and not line.dots
+    assert line.ys == [0.1] * 20 + [0.02] * 10
+    without_plan = rate_line(replace(inputs.run, plan={}))
+    assert (without_plan.xs, without_plan.ys) == ([1, 2, 3], [0.1, 0.1, 0.02])
 
 
 def test_the_curve_is_that_of_the_result(inputs):
@@ -100,12 +112,34 @@ def test_the_curve_is_that_of_the_result(inputs):
     assert isinstance(curve_section(Inputs(None, [], [], None, {}, []), T), Missing)
 
 
+@pytest.mark.parametrize("change, dots", [
+    ({}, [([1], [300 / 7]), ([1], [40.0])]), ({"records_sha256": "0"}, []),
+    ({"checkpoint_sha256": "0"}, [])])
+def test_dots_of_the_curve_are_results_of_the_same_checkpoint_and_records(
+        inputs, monkeypatch, change, dots):
+    charts = []
+    monkeypatch.setattr("evaluate.report.accuracy.line_chart",
+                        lambda name, lines, x_label: charts.append(lines) or "<svg>")
+    one, twelve = inputs.evaluations
+    changed = replace(one, result=replace(one.result, **change))
+    lead = curve_section(replace(inputs, evaluations=[changed, twelve]), T).blocks[0]
+    assert ("Single dots" in lead) == bool(dots)
+    top1, top5 = charts
+    assert [(line.label, line.of_set, line.xs) for line in top1[:2]] == [
+        ("full set", "full", [6, 12]), ("filtered set", "filtered", [6, 12])]
+    assert [line.ys for line in top1[:2]] == [[pytest.approx(100 / 7), 0.0], [20.0, 0.0]]
+    assert [(line.xs, line.ys) for line in top1[2:]] == dots
+    assert [line.ys for line in top5[2:]] == [[0.0]] * len(dots)
+
+
 def test_speed_tables_have_medians_rates_and_ratios(inputs):
     evaluations, warm, cold = tables(speed_section(inputs, T))
     assert evaluations.rows[1][2:7] == ["2", "12", "75", "4", "48"]
     assert warm.rows == [["theirs", "2", "2–4", "50", "1", ""],
                          ["ours", "1", "1–1", "100", "2", "good"]]
     assert cold.rows == [["none", "–", "–", "–", "–", "not installed"]]
+    assert [row.slowest_and_fastest for row in inputs.speed_tables[0][1].rows] == [
+        (25.0, 50.0), (100.0, 100.0), None]
 
 
 def test_a_table_of_steps_shows_the_mean_in_ms_and_the_items_of_each_row(inputs):
@@ -170,6 +204,23 @@ def test_commands_are_printed_as_they_were_typed(inputs, records):
     assert train == "python -m inceptionv4.launch --ranks 8 train --label-smoothing 0.2"
     assert one == "python -m evaluate --crops 1 --out 'my results'"
     assert twelve == "python -m evaluate --crops 12 --curve"
+
+
+def test_a_record_sets_command_has_what_its_manifest_says(inputs, records):
+    def command_of(**changes):
+        manifest = replace(records.manifest, blacklist=None, seed=7, layout="class-folders",
+                           options={"check": "header", "short_side": 300, "quality": 80},
+                           **changes)
+        sets = {records.sha256: RecordSet(Path("my records"), manifest)}
+        return commands_of(reproduction_section(replace(inputs, record_sets=sets), T))[0]
+    always = ("python -m convert run --source SOURCE --split val --out 'my records' --layout "
+              "class-folders --shards 2 --seed 7 --check header --short-side 300 --quality 80")
+    repaired = replace(records.manifest.repaired[0], reason="cut")
+    assert command_of() == command_of(repaired=[repaired]) == always
+    assert command_of(rejected=[repaired]) == f"{always} --on-bad skip"
+    assert command_of(ilsvrc=IlsvrcCheck(False, True, None)) == f"{always} --allow-other-labels"
+    for labels, class_names in ((True, True), (False, False)):
+        assert command_of(ilsvrc=IlsvrcCheck(labels, class_names, None)) == always
 
 
 def test_a_command_that_was_not_kept_is_not_made_up(inputs):
