@@ -44,7 +44,7 @@ def write_report(request: ReportRequest) -> str:
     sections = _sections(inputs, t)
     write_text(request.markdown_copy, "\n\n".join([
         f"# {title}", escape_markdown(lead), *(section.markdown() for section in sections)]) + "\n")
-    write_text(request.out, _html(title, lead, sections, t, LANGUAGES[request.lang].html_code))
+    write_text(request.out, _html(title, lead, sections, t, LANGUAGES[request.lang]))
     return summary(inputs.evaluations, t)
 
 
