@@ -55,44 +55,52 @@ def made_predictions():
     return predictions
 
 
-@pytest.fixture
-def result(records):
-    """Writes a result folder of the made-up predictions."""
-    def write(folder, label_rank=None, **changes):
-        folder.mkdir(parents=True)
-        about = {**ABOUT, "records": str(records.folder), "records_sha256": records.sha256,
-                 "curve_crops": [6, 12], "sets": {}, **changes}
-        write_results(folder, Result.from_json(about), predictions(label_rank))
-        return folder
-    return write
+def write_result(folder, records, label_rank=None, **changes):
+    """Write a result folder of the made-up predictions."""
+    folder.mkdir(parents=True)
+    about = {**ABOUT, "records": str(records.folder), "records_sha256": records.sha256,
+             "curve_crops": [6, 12], "sets": {}, **changes}
+    write_results(folder, Result.from_json(about), predictions(label_rank))
 
 
-@pytest.fixture
-def trial(tmp_path, result):
+def make_trial(folder, records):
     """``results/`` with a-1 and deep/a-12, ``results/bench/speed.json`` and ``run/``."""
+    results, run = folder / "results", folder / "run"
     typed = ["python", "-m", "evaluate", "--crops"]
-    result(tmp_path / "results" / "a-1", crops=1, argv=[*typed, "1", "--out", "my results"])
-    ranks = np.uint8([[0, 0]] * 6 + [[5, 0]])
-    result(tmp_path / "results" / "deep" / "a-12", ranks, crops=12,
-           argv=[*typed, "12", "--curve"])
-    (tmp_path / "results" / "bench").mkdir()
-    (tmp_path / "results" / "bench" / "speed.json").write_text(json.dumps(SPEED))
-    (tmp_path / "run").mkdir()
-    lines = "".join(json.dumps(line) + "\n" for line in HISTORY)
-    (tmp_path / "run" / "history.jsonl").write_text(lines)
-    (tmp_path / "run" / "config.json").write_text(json.dumps(CONFIG))
-    (tmp_path / "run" / "plan.json").write_text(json.dumps(PLAN))
-    return tmp_path
+    write_result(results / "a-1", records, crops=1, argv=[*typed, "1", "--out", "my results"])
+    ranks = np.uint8([[0, 0]] * 5 + [[3, 0], [5, 0]])
+    write_result(results / "deep" / "a-12", records, ranks, crops=12,
+                 argv=[*typed, "12", "--curve"])
+    (results / "bench").mkdir()
+    (results / "bench" / "speed.json").write_text(json.dumps(SPEED))
+    run.mkdir()
+    (run / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in HISTORY))
+    (run / "config.json").write_text(json.dumps(CONFIG))
+    (run / "plan.json").write_text(json.dumps(PLAN))
+    return folder
+
+
+def write_pages(trial, run="run", results="results", **others):
+    """Write the report of a trial folder; return the HTML, the Markdown, what is printed."""
+    request = ReportRequest(trial / results, trial / "report.html",
+                            trial / run if run else None, **others)
+    table = write_report(request)
+    return (request.out.read_text(encoding="utf-8"),
+            request.markdown_copy.read_text(encoding="utf-8"), table)
+
+
+@pytest.fixture
+def trial(tmp_path, records):
+    return make_trial(tmp_path, records)
 
 
 @pytest.fixture
 def write():
-    """Writes the report of a trial folder: the HTML, the Markdown, what is printed."""
-    def written(trial, run="run", results="results", **others):
-        request = ReportRequest(trial / results, trial / "report.html",
-                                trial / run if run else None, **others)
-        table = write_report(request)
-        return (request.out.read_text(encoding="utf-8"),
-                request.markdown_copy.read_text(encoding="utf-8"),
-                table)
-    return written
+    return write_pages
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory, records):
+    """What is written of an unchanged trial folder: in English, in Chinese, in English again."""
+    trial = make_trial(tmp_path_factory.mktemp("trial"), records)
+    return [write_pages(trial, lang=language) for language in ("en", "zh", "en")]

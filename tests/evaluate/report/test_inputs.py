@@ -1,4 +1,4 @@
-"""Which files a report is made from, and what is said of those it cannot use."""
+"""Which files a report is made from, and what the page notes of those it cannot use."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ def read(trial, records=()):
     return read_inputs(trial / "run", trial / "results", records, translator("en"))
 
 
-def test_results_at_any_depth_are_told_from_tables_and_named_by_their_folders(trial, records):
+def test_results_and_tables_at_any_depth_are_named_by_their_folders(trial, records):
     (trial / "results" / "bench" / "old").mkdir()
     shutil.copy(trial / "results" / "bench" / "speed.json",
                 trial / "results" / "bench" / "old" / "result.json")
@@ -47,7 +47,7 @@ def test_predictions_of_another_result_are_refused(trial):
         read(trial)
 
 
-def test_the_result_with_the_most_crops_that_has_predictions_is_looked_at(trial):
+def test_the_result_with_the_most_crops_that_has_predictions_is_the_main_one(trial):
     (trial / "results" / "deep" / "a-12" / "predictions.npz").unlink()
     assert read(trial).main.name == "results/a-1"
 
@@ -69,7 +69,7 @@ def test_records_that_moved_are_found_where_they_are_given(trial, records):
     assert not inputs.notes and inputs.records_of(inputs.main).folder == records.folder
 
 
-def test_records_with_a_missing_shard_are_told_of_but_refused_where_they_are_given(
+def test_records_with_a_missing_shard_are_noted_but_refused_where_they_are_given(
         trial, records, tmp_path):
     copy = shutil.copytree(records.folder, tmp_path / "copy")
     next(copy.glob("*.mindrecord")).unlink()

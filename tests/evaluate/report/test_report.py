@@ -38,14 +38,8 @@ class Checker(HTMLParser):
             self.wrong.append(tag)
 
 
-def check(page):
-    checker = Checker()
-    checker.feed(page)
-    return checker
-
-
-def test_figures_of_all_files_stand_in_both(trial, write):
-    page, markdown_copy, table = write(trial)
+def test_figures_of_all_files_stand_in_both(pages):
+    page, markdown_copy, table = pages[0]
     assert "<td>42.86</td>" in page and "<td>1.077</td>" in page
     assert page.count("<svg ") == 4 + 2 + 1 + 1 and page.count("data:image/jpeg;base64,") == 3
     for text in ("| results/deep/a-12 |", " 42.86 |", "1.077", "not installed", "c" * 64,
@@ -54,24 +48,27 @@ def test_figures_of_all_files_stand_in_both(trial, write):
     assert "| results/a-1 " in table and " 42.86 (15.82–74.95) |" in table
 
 
-def test_the_page_is_well_formed_and_needs_no_other_file(trial, write):
-    checker = check(write(trial)[0])
+def test_the_page_is_well_formed_and_needs_no_other_file(pages):
+    page = pages[0][0]
+    checker = Checker()
+    checker.feed(page)
     assert not checker.wrong and not checker.open
     assert len(checker.ids) == len(set(checker.ids)) > 9
     assert all(re.match("#|data:", address) for address in checker.addresses)
     assert {address[1:] for address in checker.addresses if address[:1] == "#"} <= set(checker.ids)
-    assert "<script" not in write(trial)[0] and "url(http" not in write(trial)[0]
+    assert "<script" not in page and "url(http" not in page
 
 
-@pytest.mark.parametrize("lang, said, not_said", [
-    ("en", "Confident mistakes", "高置信度错误"), ("zh", "高置信度错误", "Confident mistakes")])
-def test_both_languages_the_same_bytes_every_time(trial, write, lang, said, not_said):
-    first = write(trial, lang=lang)
-    assert all(said in text and not_said not in text for text in first[:2])
-    assert first == write(trial, lang=lang)
+def test_a_page_is_in_one_language_and_has_the_same_bytes_every_time(pages):
+    english, chinese, again = pages
+    assert english == again
+    for text, translated in zip(english[:2], chinese[:2]):
+        assert "Confident mistakes" in text and "高置信度错误" not in text
+        assert "高置信度错误" in translated and "Confident mistakes" not in translated
+    assert '<html lang="en">' in english[0] and '<html lang="zh-CN">' in chinese[0]
 
 
-def test_what_is_missing_is_left_out_and_said(trial, write):
+def test_what_is_missing_is_left_out_and_reported(trial, write):
     shutil.rmtree(trial / "results" / "bench")
     shutil.rmtree(trial / "results" / "deep")
     page, markdown_copy, _ = write(trial, run=None)
@@ -81,7 +78,7 @@ def test_what_is_missing_is_left_out_and_said(trial, write):
     assert 'id="training"' not in page and 'id="accuracy"' in page
 
 
-def test_records_that_are_gone_are_said_and_mistakes_stay_without_images(trial, write):
+def test_records_that_are_gone_are_reported_and_mistakes_stay_without_images(trial, write):
     for path in (trial / "results").glob("**/result.json"):
         path.write_text(json.dumps({**json.loads(path.read_text()), "records": "/nowhere"}))
     for text in write(trial)[:2]:

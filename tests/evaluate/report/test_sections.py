@@ -107,7 +107,7 @@ def test_the_learning_rate_is_that_of_every_step_or_else_of_every_epoch(inputs):
 
 def test_the_curve_is_that_of_the_result(inputs):
     table, = tables(curve_section(inputs, T))
-    assert table.rows == [["6", "14.29", "14.29", "20.00", "20.00"],
+    assert table.rows == [["6", "28.57", "14.29", "40.00", "20.00"],
                           ["12", "0.00", "0.00", "0.00", "0.00"]]
     assert isinstance(curve_section(Inputs(None, [], [], None, {}, []), T), Missing)
 
@@ -127,9 +127,10 @@ def test_dots_of_the_curve_are_results_of_the_same_checkpoint_and_records(
     top1, top5 = charts
     assert [(line.label, line.of_set, line.xs) for line in top1[:2]] == [
         ("full set", "full", [6, 12]), ("filtered set", "filtered", [6, 12])]
-    assert [line.ys for line in top1[:2]] == [[pytest.approx(100 / 7), 0.0], [20.0, 0.0]]
+    assert [line.ys for line in top1[:2]] == [[pytest.approx(200 / 7), 0.0], [40.0, 0.0]]
     assert [(line.xs, line.ys) for line in top1[2:]] == dots
-    assert [line.ys for line in top5[2:]] == [[0.0]] * len(dots)
+    assert [line.ys for line in top5] == [
+        [pytest.approx(100 / 7), 0.0], [20.0, 0.0], *[[0.0]] * len(dots)]
 
 
 def test_speed_tables_have_medians_rates_and_ratios(inputs):
@@ -180,13 +181,13 @@ def test_of_many_classes_the_worst_are_shown_and_the_rest_folded():
     assert pairs.rows == [["label 7", "label 8", "1", "100.0"]]
 
 
-def test_the_data_sheet_has_counts_digests_and_remarks(inputs, records):
-    counts, digests, remarks, shards = tables(data_section(inputs, T))
+def test_the_data_sheet_has_counts_digests_and_notes(inputs, records):
+    counts, digests, notes, shards = tables(data_section(inputs, T))
     shown = dict(counts.rows)
     assert (shown["images"], shown["classes"], shown["shards"]) == ("7", "3", "2")
     assert shown["blacklist: ids, stored images flagged"] == "2 / 2"
     assert ["sha256 of the shards", records.sha256] in digests.rows
-    assert remarks.rows[0][1] == "repaired" and len(remarks.rows) <= FILES_SHOWN
+    assert notes.rows[0][1] == "repaired" and len(notes.rows) <= FILES_SHOWN
     assert [row[3] for row in shards.rows] == [
         shard.sha256 for shard in records.manifest.shards]
 
