@@ -46,10 +46,9 @@ class Table:
     def _cells(self, tag: str, texts: Sequence[str]) -> str:
         cells = []
         for column, text in enumerate(texts):
-            kind = ("code" if column in self.code else "left" if column in self.left else "")
+            kind = "code" if column in self.code else "left" if column in self.left else ""
             shown = escape(text).replace(", %", ",&nbsp;%")  # a unit stays with its name
-            cells.append(f"<{tag} class={kind}>{shown}</{tag}>" if kind else
-                         f"<{tag}>{shown}</{tag}>")
+            cells.append(f"<{tag}{f' class={kind}' if kind else ''}>{shown}</{tag}>")
         return "".join(cells)
 
     def markdown(self) -> str:

@@ -17,10 +17,9 @@ from evaluate.scores import score
 SPEED_NAME = "speed.json"  # of a benchmark; older ones are called result.json, too
 HISTORY, PLAN, CONFIG = "history.jsonl", "plan.json", "config.json"
 
-# What distinguishes the result of an evaluation, and a speed table, from any other JSON.
+# What distinguishes the result of an evaluation from any other JSON.
 _RESULT_KEYS = {item.name for item in fields(Result)
                 if item.default is MISSING and item.default_factory is MISSING}
-_SPEED_KEYS = {"title", "rows", "unit"}
 
 
 @dataclass(frozen=True)
@@ -95,9 +94,10 @@ def _read_results(results: Path, t: Translate
         name = (results.name / path.parent.relative_to(results)).as_posix()
         if _RESULT_KEYS <= set(about):
             evaluations.append(Evaluation(name, *_read_evaluation(path)))
-        elif _SPEED_KEYS <= set(about) and all("seconds" in row for row in about["rows"]):
+            continue
+        try:
             tables.append((name, SpeedTable.from_json(about)))
-        else:
+        except (TypeError, KeyError):
             notes.append(t("{path} is neither an evaluation result nor a benchmark table and was "
                            "not used.", path=path))
     return sorted(evaluations, key=lambda item: item.result.crops), tables, notes
