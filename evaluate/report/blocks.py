@@ -33,8 +33,8 @@ class Table:
     def html(self) -> str:
         """Return the table in a box of its own, which scrolls where the page is narrow."""
         rows = "\n".join(
-            f"<tr{' class=apart' if place in self.set_apart else ''}>{self._cells('td', row)}</tr>"
-            for place, row in enumerate(self.rows))
+            ('<tr class="apart">' if place in self.set_apart else "<tr>")
+            + f"{self._cells('td', row)}</tr>" for place, row in enumerate(self.rows))
         box = ('<div class="scroll" tabindex="0"><table>\n'
                f"<thead><tr>{self._cells('th', self.heads)}</tr></thead>\n"
                f"<tbody>\n{rows}\n</tbody></table></div>")
@@ -47,8 +47,9 @@ class Table:
         cells = []
         for column, text in enumerate(texts):
             kind = "code" if column in self.code else "left" if column in self.left else ""
-            shown = escape(text).replace(", %", ",&nbsp;%")  # a unit stays with its name
-            cells.append(f"<{tag}{f' class={kind}' if kind else ''}>{shown}</{tag}>")
+            shown = escape(text).replace(", %", ",&#160;%")  # a unit stays with its name
+            cells.append(f'<{tag} class="{kind}">{shown}</{tag}>' if kind else
+                         f"<{tag}>{shown}</{tag}>")
         return "".join(cells)
 
     def markdown(self) -> str:
@@ -110,7 +111,7 @@ class Gallery:
         for image in self.thumbnails:
             title, data = escape(image.title), base64.b64encode(image.jpeg).decode("ascii")
             lines = "".join(f"<span>{escape(line)}</span>" for line in image.lines)
-            figures.append(f'<figure><img alt="{title}" src="data:image/jpeg;base64,{data}">'
+            figures.append(f'<figure><img alt="{title}" src="data:image/jpeg;base64,{data}"/>'
                            f"<figcaption><b>{title}</b>{lines}</figcaption></figure>")
         return f'<div class="gallery">{"".join(figures)}</div>'
 

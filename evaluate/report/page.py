@@ -65,12 +65,12 @@ def _html(title: str, lead: str, sections: Sequence[Section], t: Translate, lang
     main = "\n".join(section.html() for section in sections)
     # The icon is empty: without one, a browser would ask a server for it.
     return f"""\
-<!doctype html>
+<!DOCTYPE html>
 <html lang="{language}">
 <head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
+<meta charset="utf-8"/>
+<meta name="viewport" content="width=device-width, initial-scale=1"/>
+<link rel="icon" href="data:,"/>
 <title>{escape(title)}</title>
 <style>
 {STYLE_SHEET.read_text(encoding="utf-8")}</style>

@@ -23,11 +23,12 @@ ABOUT = {"image_size": 75, "scales": [86], "checkpoint": "run/a.ckpt",
          "speed": {"ranks": 2, "images_per_second_per_rank": 4.0, "waiting_for_data": 0.25}}
 
 HISTORY = [{"epoch": epoch, "step": 10 * epoch, "loss": 2.154 / epoch, "learning_rate": rate,
-            "ms_per_step": ms, "images_per_second": speed, "waiting_for_data": None,
+            "ms_per_step": ms, "images_per_second": speed, "waiting_for_data": waiting,
             "full_top1_error": 40.0 / epoch, "full_top5_error": 0.0,
             "filtered_top1_error": 38.5 / epoch, "filtered_top5_error": 0.0}
-           for epoch, rate, ms, speed in (
-               (1, 0.1, 900.0, 142.0), (2, 0.1, 480.0, 267.0), (3, 0.02, 500.0, 256.0))]
+           for epoch, rate, ms, speed, waiting in (
+               (1, 0.1, 900.0, 142.0, None), (2, 0.1, 480.0, 267.0, 0.125),
+               (3, 0.02, 500.0, 256.0, 0.0))]
 CONFIG = {"preset": "smoke", "phases": [{"epochs": 2}, {"epochs": 1}], "ranks": 8,
           "batch_size": 16, "optimizer": "adam", "device": "CPU",
           "argv": ["python", "-m", "inceptionv4.launch", "--ranks", "8", "train",

@@ -69,6 +69,14 @@ def test_records_that_moved_are_found_where_they_are_given(trial, records):
     assert not inputs.notes and inputs.records_of(inputs.main).folder == records.folder
 
 
+@pytest.mark.parametrize("name", ["data", "val_records"])
+def test_records_that_the_run_names_are_used(trial, records, name):
+    config = {name: str(records.folder), f"{name}_sha256": records.sha256}
+    (trial / "run" / "config.json").write_text(json.dumps(config))
+    shutil.rmtree(trial / "results")
+    assert list(read(trial).record_sets) == [records.sha256]
+
+
 def test_records_with_a_missing_shard_are_noted_but_refused_where_they_are_given(
         trial, records, tmp_path):
     copy = shutil.copytree(records.folder, tmp_path / "copy")

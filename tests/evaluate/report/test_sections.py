@@ -21,7 +21,7 @@ from evaluate.report.reproduction import reproduction_section
 from evaluate.report.speed import speed_section
 from evaluate.report.translations import translator
 from evaluate.results import Result
-from evaluate.report.training import phase_marks, rate_line, training_section
+from evaluate.report.training import rate_line, training_section
 
 T = translator("en")
 
@@ -85,16 +85,25 @@ def test_no_published_figure_stands_next_to_other_images(change):
     assert any("No published figure" in block for block in section.blocks if type(block) is str)
 
 
-def test_training_shows_every_epoch_and_where_phases_begin(inputs):
+def test_training_shows_every_epoch_and_where_phases_begin(inputs, monkeypatch):
+    charts = {}
+    monkeypatch.setattr("evaluate.report.training.line_chart",
+                        lambda name, *drawn: charts.update({name: drawn}) or "<svg>")
     facts, _, table = training_section(inputs, T).blocks
     assert [(fact.label, fact.value, fact.detail) for fact in facts.facts] == [
         ("epochs", "3", "of 3 planned"), ("images per step", "128", "8 × 16"),
         ("optimizer", "adam", "preset smoke, CPU"),
         ("images per second", "256", "median of the epochs; 500 ms per step"),
         ("best single-crop top-1 error", "12.83 %", "filtered set, epoch 3")]
-    assert table.rows[1] == ["2", "20", "1.077", "0.1", "480", "267.0", "–", "20.00",
+    assert table.rows[1] == ["2", "20", "1.077", "0.1", "480", "267.0", "12.5", "20.00",
                              "0.00", "19.25", "0.00"]
-    assert phase_marks(inputs.run.config, T) == [(0, "phase 1"), (2, "phase 2")]
+    assert [row[6] for row in table.rows] == ["–", "12.5", "0.0"]
+    assert all(drawn[1:] == ("epoch", [(0, "phase 1"), (2, "phase 2")])
+               for drawn in charts.values())
+    assert {name: [line.ys for line in drawn[0]] for name, drawn in charts.items()} == {
+        "loss": [[2.154, 1.077, 0.718]], "rate": [inputs.run.plan["learning_rates"]],
+        "training top1": [[40.0, 20.0, 40 / 3], [38.5, 19.25, 38.5 / 3]],
+        "training top5": [[0.0] * 3] * 2}
 
 
 def test_the_learning_rate_is_that_of_every_step_or_else_of_every_epoch(inputs):
@@ -135,7 +144,7 @@ def test_dots_of_the_curve_are_results_of_the_same_checkpoint_and_records(
 
 def test_speed_tables_have_medians_rates_and_ratios(inputs):
     evaluations, warm, cold = tables(speed_section(inputs, T))
-    assert evaluations.rows[1][2:7] == ["2", "12", "75", "4", "48"]
+    assert evaluations.rows[1][2:] == ["2", "12", "75", "4", "48", "25.0"]
     assert warm.rows == [["theirs", "2", "2–4", "50", "1", ""],
                          ["ours", "1", "1–1", "100", "2", "good"]]
     assert cold.rows == [["none", "–", "–", "–", "–", "not installed"]]
@@ -186,10 +195,28 @@ def test_the_data_sheet_has_counts_digests_and_notes(inputs, records):
     shown = dict(counts.rows)
     assert (shown["images"], shown["classes"], shown["shards"]) == ("7", "3", "2")
     assert shown["blacklist: ids, stored images flagged"] == "2 / 2"
+    assert shown["files repaired, rejected, ignored"] == "1 / 0 / 0"
+    assert shown["ILSVRC2012's validation set"] == "no"
+    file_bytes = sum(path.stat().st_size for path in records.folder.glob("*.mindrecord*"))
+    assert shown["bytes of images, of files"] == (
+        f"{records.manifest.image_bytes:,} / {file_bytes:,}")
     assert ["sha256 of the shards", records.sha256] in digests.rows
     assert notes.rows[0][1] == "repaired" and len(notes.rows) <= FILES_SHOWN
     assert [row[3] for row in shards.rows] == [
         shard.sha256 for shard in records.manifest.shards]
+
+
+def test_the_data_sheet_lists_the_first_files_and_counts_the_others(inputs, records):
+    repaired, = records.manifest.repaired
+    manifest = replace(records.manifest, rejected=[repaired] * 2, ignored=["a.txt"] * FILES_SHOWN,
+                       ilsvrc=IlsvrcCheck(True, True, None))
+    sets = {records.sha256: RecordSet(Path("moved"), manifest)}
+    section = data_section(replace(inputs, record_sets=sets), T)
+    counts, _, notes, _ = tables(section)
+    assert ["files repaired, rejected, ignored", "1 / 2 / 50"] in counts.rows
+    assert ["ILSVRC2012's validation set", "yes"] in counts.rows
+    assert [row[1] for row in notes.rows] == ["rejected"] * 2 + ["repaired"] + ["ignored"] * 47
+    assert "3 more files are listed in moved/manifest.json." in section.blocks
 
 
 def commands_of(section):
