@@ -21,7 +21,7 @@ PERCENT = {"top1": "top-1 error, %", "top5": "top-5 error, %"}
 SHORT = 12  # digits of a digest that tell two apart
 
 
-def error_of(scored: Union[Score, CurveErrors], top: str) -> Any:
+def _error_of(scored: Union[Score, CurveErrors], top: str) -> Any:
     """Return the error in percent of "top1" or "top5"; of a curve, one per point."""
     return getattr(scored, f"{top}_error")
 
@@ -36,7 +36,7 @@ def glance_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
         return Missing(t("At a glance"), t("there is no evaluation result."))
     best = inputs.main or inputs.evaluations[-1]
     facts = [Fact(t("{top}, {set} set", top=t(ERRORS[top]), set=t(SETS[name])),
-                  f"{error_of(scored, top):.2f} %",
+                  f"{_error_of(scored, top):.2f} %",
                   t("95 %: {interval}; {images} images, {crops} crops",
                     interval=_interval_of(scored, top), images=f"{scored.images:,}",
                     crops=best.result.crops))
@@ -132,7 +132,7 @@ def _curve_blocks(name: str, curve: Curve, others: Sequence[Evaluation], t: Tran
              "square, view.", name=name)
     if others:
         lead += " " + t("Single dots are other results of the same checkpoint and records.")
-    figures = [Figure(line_chart(f"curve {name} {top}", curve_lines(curve, others, top, t),
+    figures = [Figure(line_chart(f"curve {name} {top}", _curve_lines(curve, others, top, t),
                                  t("crops")),
                       t("{top}, % ({name})", top=t(ERRORS[top]), name=name))
                for top in ERRORS]
@@ -143,11 +143,11 @@ def _errors_by_set(curve: Curve) -> dict[str, CurveErrors]:
     return {"full": curve.full, **({"filtered": curve.filtered} if curve.filtered else {})}
 
 
-def curve_lines(curve: Curve, others: Sequence[Evaluation], top: str, t: Translate) -> list[Line]:
+def _curve_lines(curve: Curve, others: Sequence[Evaluation], top: str, t: Translate) -> list[Line]:
     """Return a line for each set, and a dot for each set of other results."""
-    lines = [Line(t("{set} set", set=t(SETS[name])), curve.crops, error_of(errors, top), name)
+    lines = [Line(t("{set} set", set=t(SETS[name])), curve.crops, _error_of(errors, top), name)
              for name, errors in _errors_by_set(curve).items()]
-    return lines + [Line("", [item.result.crops], [error_of(scored, top)], name)
+    return lines + [Line("", [item.result.crops], [_error_of(scored, top)], name)
                     for item in others for name, scored in item.result.sets.items()]
 
 
@@ -157,7 +157,7 @@ def _curve_table(curve: Curve, t: Translate) -> Table:
     heads = [t("crops")] + [t("{set}, {top}", set=t(SETS[name]), top=t(PERCENT[top]))
                             for name, _, top in columns]
     rows = [[f"{crops}", *(f"{error:.2f}" for error in errors)] for crops, *errors in
-            zip(curve.crops, *(error_of(errors, top) for _, errors, top in columns))]
+            zip(curve.crops, *(_error_of(errors, top) for _, errors, top in columns))]
     return Table(heads, rows, t("Errors by number of crops"), left=())
 
 
@@ -170,5 +170,5 @@ def summary(evaluations: Sequence[Evaluation], t: Translate) -> str:
     return markdown_table([heads] + [
         [item.name, f"{item.result.crops} × {item.result.image_size} px", t(SETS[name]),
          f"{scored.images:,}",
-         *(f"{error_of(scored, top):.2f} ({_interval_of(scored, top)})" for top in ERRORS)]
+         *(f"{_error_of(scored, top):.2f} ({_interval_of(scored, top)})" for top in ERRORS)]
         for item in evaluations for name, scored in item.result.sets.items()], left=(0, 2))

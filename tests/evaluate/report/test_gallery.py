@@ -18,7 +18,7 @@ def test_images_are_found_by_their_image_ids(records):
     assert read_images(records, [6, 2]) == {2: stored[2], 6: stored[6]}
 
 
-def test_an_image_that_is_not_there_fails(records):
+def test_a_missing_image_fails(records):
     with pytest.raises(CheckFailed, match="image id 99"):
         read_images(records, [1, 99])
 
