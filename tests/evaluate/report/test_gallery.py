@@ -38,3 +38,8 @@ def test_the_surest_mistake_comes_first_with_its_classes_and_mark(trial, records
     assert gallery.thumbnails[2].lines == [f"true: {names[1]}", "image 2, blacklisted"]
     stored = {row.image_id: row.image for row in read_rows(records)}
     assert gallery.thumbnails[0].jpeg == shrink(stored[4])
+    table = section.blocks[-1]
+    assert table.folded and table.rows == [
+        ["4", names[0], names[2], "80.0", "15.0", "no"],
+        ["6", names[2], names[0], "70.0", "22.5", "no"],
+        ["2", names[1], names[2], "60.0", "30.0", "yes"]]

@@ -15,7 +15,7 @@ from evaluate.report.accuracy import accuracy_section, curve_section, glance_sec
 from evaluate.report.blocks import Commands, Missing, Table
 from evaluate.report.classes import BARS, class_errors, classes_section, confusions
 from evaluate.report.data_sheet import FILES_SHOWN, data_section
-from evaluate.report.gallery import confident_mistakes
+from evaluate.report.gallery import confident_mistakes, gallery_section
 from evaluate.report.inputs import Evaluation, Inputs, read_inputs
 from evaluate.report.reproduction import reproduction_section
 from evaluate.report.speed import speed_section
@@ -42,6 +42,17 @@ def test_accuracy_stands_by_set_and_folder(inputs):
     assert [row[3:5] for row in filtered.rows] == [["5", "40.00"]] * 2
     assert [row[5:8] for row in full.rows][0] == ["15.82–74.95", "0.00", "0.00–35.43"]
     assert not full.set_apart and not filtered.set_apart
+
+
+def test_notes_name_the_results_of_few_classes_and_those_without_a_blacklist(inputs):
+    many = ilsvrc(1)
+    sets = {"full": many.result.sets["full"]}
+    without = replace(many, name="other", result=replace(many.result, sets=sets))
+    section = accuracy_section(replace(inputs, evaluations=[*inputs.evaluations, many, without]), T)
+    assert [block.split(":")[0] for block in section.blocks[-2:]] == [
+        "other", "results/a-1, results/deep/a-12"]
+    assert "no image is on a blacklist" in section.blocks[-2]
+    assert "with five classes or fewer" in section.blocks[-1]
 
 
 def test_the_errors_of_the_most_crops_are_seen_first(inputs):
@@ -179,15 +190,17 @@ def test_the_most_frequent_confusion_comes_first():
 def test_of_many_classes_the_worst_are_shown_and_the_rest_folded():
     labels = np.arange(BARS + 10, dtype=np.int32)
     top5 = np.stack([labels, labels + 1], axis=1)
-    top5[7] = top5[7, ::-1]
+    top5[7] = 8, 9
     found = Predictions(labels + 1, labels, np.zeros(len(labels), bool), top5.astype(np.int32),
                         np.float32([[.6, .4]] * len(labels)))
     evaluation = replace(ilsvrc(1), predictions=found)
-    section = classes_section(Inputs(None, [evaluation], [], None, {}, []), T)
-    worst, whole, pairs = tables(section)
-    assert worst.rows[0] == ["label 7", "1", "1", "100.00", "0.00"] and not worst.folded
+    inputs = Inputs(None, [evaluation], [], None, {}, [])
+    worst, whole, pairs = tables(classes_section(inputs, T))
+    assert worst.rows[0] == ["label 7", "1", "1", "100.00", "100.00"] and not worst.folded
     assert len(whole.rows) == BARS + 10 and whole.folded
     assert pairs.rows == [["label 7", "label 8", "1", "100.0"]]
+    mistakes, = tables(gallery_section(inputs, T))  # without images, and the label is not in top5
+    assert mistakes.rows == [["8", "label 7", "label 8", "60.0", "–", "no"]] and not mistakes.folded
 
 
 def test_the_data_sheet_has_counts_digests_and_notes(inputs, records):
