@@ -17,6 +17,7 @@ from evaluate.report.classes import BARS, class_errors, classes_section, confusi
 from evaluate.report.data_sheet import FILES_SHOWN, data_section
 from evaluate.report.gallery import confident_mistakes, gallery_section
 from evaluate.report.inputs import Evaluation, Inputs, read_inputs
+from evaluate.report.plots import Bar
 from evaluate.report.reproduction import reproduction_section
 from evaluate.report.speed import speed_section
 from evaluate.report.translations import translator
@@ -153,14 +154,20 @@ def test_dots_of_the_curve_are_results_of_the_same_checkpoint_and_records(
         [pytest.approx(100 / 7), 0.0], [20.0, 0.0], *[[0.0]] * len(dots)]
 
 
-def test_speed_tables_have_medians_rates_and_ratios(inputs):
-    evaluations, warm, cold = tables(speed_section(inputs, T))
+def test_speed_tables_have_medians_rates_and_ratios(inputs, monkeypatch):
+    charts = []
+    monkeypatch.setattr("evaluate.report.speed.bar_chart",
+                        lambda name, bars, form: charts.append(bars) or "<svg>")
+    section = speed_section(inputs, T)
+    evaluations, warm, cold = tables(section)
     assert evaluations.rows[1][2:] == ["2", "12", "75", "4", "48", "25.0"]
     assert warm.rows == [["theirs", "2", "2–4", "50", "1", ""],
                          ["ours", "1", "1–1", "100", "2", "good"]]
     assert cold.rows == [["none", "–", "–", "–", "–", "not installed"]]
-    assert [row.slowest_and_fastest for row in inputs.speed_tables[0][1].rows] == [
-        (25.0, 50.0), (100.0, 100.0), None]
+    # Each bar from the slowest to the fastest repeat; none for what was not run.
+    assert charts == [[Bar("theirs", 50.0, (25.0, 50.0)), Bar("ours", 100.0, (100.0, 100.0))]]
+    assert section.blocks[-2:] == ["It is so.", "Machine: cores 2. Settings: repeats 2. "
+                                   "From results/bench."]
 
 
 def test_a_table_of_steps_shows_the_mean_in_ms_and_the_items_of_each_row(inputs):
