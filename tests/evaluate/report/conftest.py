@@ -51,11 +51,6 @@ def predictions(label_rank=None) -> Predictions:
                        np.isin(np.arange(1, 8), (2, 5)), top5, shares, label_rank)
 
 
-@pytest.fixture(scope="session")
-def made_predictions():
-    return predictions
-
-
 def write_result(folder, records, label_rank=None, **changes):
     """Write a result folder of the made-up predictions."""
     folder.mkdir(parents=True)

@@ -178,12 +178,15 @@ def test_a_table_of_steps_shows_the_mean_in_ms_and_the_items_of_each_row(inputs)
         ["a", "300", "100–600", "100", "1", ""]]
 
 
-def test_classes_and_pairs_are_counted(made_predictions):
-    errors = class_errors(made_predictions())
+def test_classes_and_pairs_are_counted(inputs):
+    predictions = inputs.main.predictions
+    errors = class_errors(predictions)
     assert [(error.label, error.images, error.wrong, error.top5_error) for error in errors] == [
         (1, 2, 1, 0), (2, 2, 1, 0), (0, 3, 1, 0)]
-    assert confusions(made_predictions(), 2) == [(0, 2, 1), (1, 2, 1)]
-    assert confident_mistakes(made_predictions(), 2) == [3, 5]
+    assert confusions(predictions, 2) == [(0, 2, 1), (1, 2, 1)]
+    assert confident_mistakes(predictions, 2) == [3, 5]
+    *_, pairs = tables(classes_section(inputs, T))
+    assert [row[2:] for row in pairs.rows] == [["1", "33.3"], ["1", "50.0"], ["1", "50.0"]]
 
 
 def test_the_most_frequent_confusion_comes_first():
