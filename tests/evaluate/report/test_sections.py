@@ -255,6 +255,9 @@ def test_commands_are_printed_as_they_were_typed(inputs, records):
     assert train == "python -m inceptionv4.launch --ranks 8 train --label-smoothing 0.2"
     assert one == "python -m evaluate --crops 1 --out 'my results'"
     assert twelve == "python -m evaluate --crops 12 --curve"
+    recipe = tables(reproduction_section(inputs, T))[-1]
+    assert [row[0] for row in recipe.rows] == [
+        name for name in inputs.run.config if name != "argv"]
 
 
 def test_a_record_sets_command_has_what_its_manifest_says(inputs, records):
