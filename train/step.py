@@ -2,7 +2,7 @@
 or in sink mode through a queue on the device."""
 
 import time
-from typing import Iterator, NamedTuple, Optional
+from typing import Iterator, NamedTuple
 
 import mindspore as ms
 import mindspore.dataset as ds
@@ -122,20 +122,15 @@ def build_step(recipe: Recipe, network: nn.Cell, rates: np.ndarray, rank: int = 
         rank: this process's, 0 to recipe.ranks - 1.
     """
     if recipe.precision == "mixed":
-        _compute_in_float16(network)
+        for _, cell in network.cells_and_names():
+            if isinstance(cell, (nn.Conv2d, nn.Dense)):  # all else stays in float32
+                cell.to_float(ms.float16)
     preprocess = Preprocess() if recipe.normalize_on == "device" else nn.Identity()
     forward = Forward(network, preprocess, SmoothedCrossEntropy(recipe.label_smoothing),
                       recipe.loss_scale)
     keys = RowKeys(recipe.seed, recipe.batch_size, rank, recipe.ranks)
     step = TrainStep(forward, _optimizer(recipe, network, rates), keys, recipe.ranks)
     return step.set_train()
-
-
-def _compute_in_float16(network: nn.Cell) -> None:
-    """Multiply in float16; weights, batch norm, loss and optimiser stay in float32."""
-    for _, cell in network.cells_and_names():
-        if isinstance(cell, (nn.Conv2d, nn.Dense)):
-            cell.to_float(ms.float16)
 
 
 def _optimizer(recipe: Recipe, network: nn.Cell, rates: np.ndarray) -> nn.Optimizer:
@@ -165,7 +160,7 @@ class StepResult(NamedTuple):
     """A step that was started; its loss may still be on its way from the device."""
 
     loss: ms.Tensor  # float32 ()
-    waited: Optional[float]  # seconds for its data; None where the device waits, not the host
+    waited: float  # seconds that the host waited for its data; 0 in sink mode
 
 
 def host_steps(step: TrainStep, feed: ds.Dataset) -> Iterator[StepResult]:
@@ -194,7 +189,7 @@ def sink_steps(step: TrainStep, feed: ds.Dataset, steps: int, batch: tuple[ms.Te
     take = ms.data_sink(step, feed, sink_size=1, input_signature=batch)
     try:
         for _ in range(steps):
-            yield StepResult(take(), None)
+            yield StepResult(take(), 0.0)
     finally:  # as mindspore.train.Model ends: else threads and up to 2 GB of batches stay
         feed.__transfer_dataset__.stop_send()
         feed.__transfer_dataset__.release()

@@ -11,8 +11,7 @@ from dataclasses import replace
 from typing import Any, List
 
 from common.cli import run_command
-from train.options import TrainRequest, parse
-from train.recipe import Recipe
+from train.recipe import Recipe, TrainRequest, parse
 
 
 def main() -> None:
@@ -32,9 +31,9 @@ def time_step(request: TrainRequest, recipe: Recipe) -> List[float]:
 
 
 def _trainer(request: TrainRequest, recipe: Recipe, device: Any) -> Any:
-    from train.command import open_data
     from train.feed import TrainingFeed, workers_for
     from train.plan import make_plan
+    from train.source import open_data
     from train.trainer import Trainer
     source, _ = open_data(request)
     recipe = replace(recipe, workers=workers_for(recipe))

@@ -15,7 +15,7 @@ from tiny import TinyNetwork, build_tiny_network
 from common.cli import RequestError, run_command
 from inceptionv4.device import barrier, setup_device
 from train import command, trainer
-from train.options import parse
+from train.recipe import parse
 from train.recipe import PRESETS
 from train.step import build_step
 

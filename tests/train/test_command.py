@@ -12,7 +12,7 @@ import pytest
 
 from inceptionv4.device import Device
 from train import command
-from train.options import parse
+from train.recipe import parse
 from train.run_folder import check_unused
 
 ROOT = Path(__file__).parents[2]

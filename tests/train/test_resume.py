@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from inceptionv4.checkpoint import read_checkpoint
-from train.checkpoints import checkpoints
+from train.run_folder import checkpoints
 from train.run_folder import locked_run
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +43,7 @@ def history_of(folder) -> list:
 
 
 def weights_of(folder) -> dict:
-    state = read_checkpoint(checkpoints(folder / "checkpoints")[-1])[1]
+    state = read_checkpoint(checkpoints(folder)[-1])[1]
     return {name: value.asnumpy() for name, value in state.items()}
 
 

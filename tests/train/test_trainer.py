@@ -14,9 +14,9 @@ from inceptionv4.checkpoint import read_checkpoint, read_meta
 from inceptionv4.device import Device
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train import trainer as trainer_module
-from train.checkpoints import newest_complete
+from train.run_folder import newest_complete
 from train.feed import TrainingFeed
-from train.options import TrainRequest
+from train.recipe import TrainRequest
 from train.plan import make_plan
 from train.recipe import PRESETS, with_epochs
 from train.run_folder import read_history, start_run
@@ -208,7 +208,7 @@ def test_a_checkpoint_holds_network_and_optimiser(records, tmp_path):
 def test_a_checkpoint_of_another_version_is_refused(records, tmp_path):
     trainer = trainer_of(tmp_path / "run", records)
     trainer.run()
-    found = newest_complete(tmp_path / "run" / "checkpoints")
+    found = newest_complete(tmp_path / "run")
     found.state["of_another"] = found.state["global_step"]
     with pytest.raises(RequestError, match="inceptionv4-2_14.ckpt: 'of_another' is unknown"):
         trainer.restore(found)

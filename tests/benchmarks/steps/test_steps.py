@@ -24,7 +24,7 @@ from benchmarks.table import render
 from common.cli import ArgumentParser, CheckFailed, RequestError
 from common.forms import HistoryLine, SpeedTable
 from common.options import add_options, from_arguments
-from train.options import parse
+from train.recipe import parse
 
 ROOT = Path(__file__).parents[3]
 CPU, ASCEND = Target("CPU", False, None), Target("Ascend", True, 8)
