@@ -129,7 +129,7 @@ class RunOnObs:
         self.folder, self.url = folder, url
         self._failure: Optional[str] = None  # of the last upload; None if all is on OBS
         self._thread = threading.Thread()
-        self._uploaded: dict[str, int] = {}  # file -> its time of change, in ns, when uploaded
+        self._uploaded: dict[str, int] = {}  # as _files, what is on OBS
 
     def check_unused(self) -> None:
         """Raise RequestError if OBS holds a run already; a plan alone is none."""
@@ -140,32 +140,17 @@ class RunOnObs:
 
     def fetch(self) -> None:
         """Copy the run to this host as of its newest whole epoch, unless the folder here has that
-        epoch or, after uploads that failed, a later one.
-
-        Raises:
-            RequestError: the folder holds another run.
-        """
+        epoch or, after uploads that failed, a later one."""
         with host_lock(self.folder):
             theirs = _whole_checkpoints(list_names(join(self.url, CHECKPOINTS)))
             if not theirs:
                 return
-            self._check_same_run()
             files = [f"{CHECKPOINTS}/{name}" for ckpt in theirs for name in (ckpt, _meta(ckpt))]
             ours = _whole_checkpoints([path.name for path in self.folder.glob("checkpoints/*")])
             if not ours or _step(ours[-1]) < _step(theirs[-1]):
                 self._copy_from_obs(files)
-            for path in filter(Path.exists, map(self.folder.joinpath, files)):
-                self._uploaded[path.relative_to(self.folder).as_posix()] = path.stat().st_mtime_ns
-
-    def _check_same_run(self) -> None:
-        """Raise RequestError unless one history is the beginning of the other."""
-        if not (self.folder / HISTORY).exists() or HISTORY not in list_names(self.url):
-            return
-        ours = (self.folder / HISTORY).read_bytes()
-        theirs = call_moxing("read", join(self.url, HISTORY), binary=True)
-        if not ours.startswith(theirs) and not theirs.startswith(ours):
-            raise RequestError(f"{self.folder} holds another run than {self.url}; remove it or "
-                               "give another --local_dir")
+            self._uploaded = {name: changed for name, changed in self._files().items()
+                              if name in files}
 
     def _copy_from_obs(self, checkpoints: list[str]) -> None:
         """Replace the folder; the newest checkpoint comes last, as what says that all is here."""
@@ -201,24 +186,25 @@ class RunOnObs:
         if self._thread.is_alive():
             self._thread.join()
 
-    def _files(self) -> list[Path]:
-        """Return what belongs on OBS in the order of uploading; hidden files are unfinished."""
+    def _files(self) -> dict[str, int]:
+        """Return what belongs on OBS, in the order of uploading, with the times of change in ns;
+        hidden files are unfinished."""
         files = [path for path in self.folder.rglob("[!.]*") if path.is_file()
                  and not path.parent.name.startswith(".")]
         last = {".ckpt": 1, ".meta": 2}
-        return sorted(files, key=lambda path: (last.get(path.suffix, 0), path))
+        files.sort(key=lambda path: (last.get(path.suffix, 0), path))
+        return {path.relative_to(self.folder).as_posix(): path.stat().st_mtime_ns
+                for path in files}
 
-    def _upload(self, files: list[Path]) -> None:
+    def _upload(self, files: dict[str, int]) -> None:
         """Upload what is new of ``files`` and remove from OBS the checkpoints that are no longer
         among them; a failure is a warning, so that it does not end the training."""
-        names = [path.relative_to(self.folder).as_posix() for path in files]
         try:
-            for name, path in zip(names, files):
-                changed = path.stat().st_mtime_ns
+            for name, changed in files.items():
                 if self._uploaded.get(name) != changed:
-                    call_moxing("copy", str(path), join(self.url, name))
+                    call_moxing("copy", str(self.folder / name), join(self.url, name))
                     self._uploaded[name] = changed
-            for name in [name for name in self._uploaded if name not in names]:
+            for name in self._uploaded.keys() - files.keys():
                 call_moxing("remove", join(self.url, name))
                 del self._uploaded[name]
             self._failure = None

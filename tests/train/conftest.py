@@ -44,6 +44,7 @@ class Obs:
     def __init__(self, store: Path):
         self.store, self.bucket = store, store / "bucket"
         self.bucket.mkdir(parents=True)
+        self.spoil("", "")
 
     def put(self, folder: Path, name: str) -> str:
         """Upload a folder, in place of what is there; its path on OBS."""
@@ -54,8 +55,8 @@ class Obs:
     def spoil(self, operation: str, how: str, times: int = 1, after: int = 0) -> None:
         """Let ``times`` calls go wrong after ``after`` good ones; for ``how`` see
         stand_in/moxing/file.py."""
-        (self.store / "rules.json").write_text(json.dumps(
-            {operation: {"after": after, "times": times, "how": how}}))
+        (self.store / "rule.json").write_text(json.dumps(
+            dict(operation=operation, how=how, times=times, after=after)))
 
     def calls(self, operation: str) -> list[list[str]]:
         """The arguments of each call of that operation so far."""
