@@ -54,7 +54,7 @@ class Obs:
 
     def spoil(self, operation: str, how: str, times: int = 1, after: int = 0) -> None:
         """Let ``times`` calls go wrong after ``after`` good ones; for ``how`` see
-        stand_in/moxing/file.py."""
+        stand_in/moxing.py."""
         (self.store / "rule.json").write_text(json.dumps(
             dict(operation=operation, how=how, times=times, after=after)))
 
@@ -73,8 +73,7 @@ def obs(tmp_path, monkeypatch) -> Iterator[Obs]:
     monkeypatch.setenv("PYTHONPATH", str(stand_in))
     monkeypatch.setenv("STAND_IN_OBS", str(tmp_path / "obs"))
     yield Obs(tmp_path / "obs")
-    for name in ("moxing", "moxing.file"):  # it has read where this test's bucket is
-        sys.modules.pop(name, None)
+    sys.modules.pop("moxing", None)  # it has read where this test's bucket is
 
 
 @pytest.fixture

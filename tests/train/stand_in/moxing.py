@@ -1,4 +1,6 @@
-"""``obs://`` paths lie in the folder STAND_IN_OBS, where every call becomes a line of ``calls``.
+"""A stand-in for the package of ModelArts, as far as this project uses it.
+
+``obs://`` paths lie in the folder STAND_IN_OBS, where every call becomes a line of ``calls``.
 
 ``rule.json`` in that folder says what goes wrong: of the calls of ``operation`` after the next
 ``after`` ones, ``times`` raise, copy only half of each file or take a second longer (``how``).
@@ -7,10 +9,12 @@
 import fcntl
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
 STORE = Path(os.environ["STAND_IN_OBS"])
+file = sys.modules[__name__]  # moxing.file
 
 
 def copy(source: str, target: str) -> None:
