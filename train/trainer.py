@@ -27,7 +27,8 @@ from train.plan import Plan
 from train.recipe import Recipe, TrainRequest
 from train.run_folder import (LoadedCheckpoint, add_checkpoint, add_history, add_to_tensorboard,
                               describe_epoch)
-from train.step import StepResult, build_network, build_step, host_steps, sink_steps, training_state
+from train.step import (StepResult, TrainStep, build_network, host_steps, sink_steps,
+                        training_state)
 
 
 class Trainer:
@@ -54,7 +55,7 @@ class Trainer:
         self.sink_size = request.sink_size if sink else 0
         self.steps_ended: Optional[float] = None  # when the last epoch's did, by perf_counter
         self.network = build_network(recipe, len(feed.source.class_names))
-        self.step = build_step(recipe, self.network, plan.learning_rates, device.rank)
+        self.step = TrainStep(recipe, self.network, plan.learning_rates, device.rank)
         self.state = training_state(self.network, self.step.optimizer)
         self.evaluator = Evaluator(self.network, protocol_of(1, recipe.image_size),
                                    INCEPTION_MEAN, INCEPTION_STD, workers=recipe.workers)
