@@ -116,10 +116,9 @@ def _restore(trainer: Trainer, config: dict[str, Any]) -> Optional[CheckpointMet
     if there is no checkpoint."""
     check_same_run(trainer.folder, config)
     found = newest_complete(trainer.folder)
-    if found is None:
-        return None
-    trainer.restore(found)
-    return found.meta
+    if found:
+        trainer.restore(found)
+    return found.meta if found else None
 
 
 def _check_agreement(device: Device, done: Optional[CheckpointMeta]) -> None:

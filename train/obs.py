@@ -17,17 +17,15 @@ from typing import Any, Iterator, Optional
 from common.cli import RequestError
 from convert.records.manifest import MANIFEST_NAME, read_manifest
 from convert.records.reader import open_records
-from train.run_folder import CHECKPOINTS, CONFIG, HISTORY, PLAN
-
-SCHEME = "obs://"
+from train.run_folder import CHECKPOINTS, CONFIG, HISTORY
 
 
 def is_obs(path: str) -> bool:
-    return path.startswith(SCHEME)
+    return path.startswith("obs://")
 
 
-def join(folder: str, *names: str) -> str:
-    return "/".join([folder.rstrip("/"), *names])
+def join(folder: str, name: str) -> str:
+    return f"{folder.rstrip('/')}/{name}"
 
 
 def call_moxing(operation: str, *paths: str, **options: Any) -> Any:
@@ -88,8 +86,7 @@ def fetch_records(source: str, place: Path) -> None:
                 return _check_copy(place, manifest)
             except RequestError as error:
                 print(f"note: copying again, since {error}", flush=True)
-            shutil.rmtree(place)  # useless for this job, and there may be no room for both
-        _check_room(source, place, manifest)
+        _make_room(source, place, manifest)
         start = time.perf_counter()
         print(f"copying {source} to {place}", flush=True)
         call_moxing("copy_parallel", source, str(place))
@@ -108,7 +105,10 @@ def _check_copy(place: Path, manifest: bytes) -> None:
         raise RequestError(f"{place} holds another record set, or the set was changed meanwhile")
 
 
-def _check_room(source: str, place: Path, manifest: bytes) -> None:
+def _make_room(source: str, place: Path, manifest: bytes) -> None:
+    """Make the folder ``place`` in place of a useless copy; there may be no room for both."""
+    if place.exists():
+        shutil.rmtree(place)
     place.mkdir()
     (place / MANIFEST_NAME).write_bytes(manifest)
     needed = sum(shard.bytes + shard.index_bytes for shard in read_manifest(place).shards)
@@ -139,28 +139,20 @@ class RunOnObs:
                                "--resume to resume that run, or another --train_url")
 
     def fetch(self) -> None:
-        """Copy the run to this host as of its newest whole epoch, unless the folder here has that
-        epoch or, after uploads that failed, a later one."""
+        """Copy the run to this host, unless the folder here has the newest whole epoch of OBS or,
+        after uploads that failed, a later one."""
         with host_lock(self.folder):
-            theirs = _whole_checkpoints(list_names(join(self.url, CHECKPOINTS)))
-            if not theirs:
-                return
-            files = [f"{CHECKPOINTS}/{name}" for ckpt in theirs for name in (ckpt, _meta(ckpt))]
-            ours = _whole_checkpoints([path.name for path in self.folder.glob("checkpoints/*")])
-            if not ours or _step(ours[-1]) < _step(theirs[-1]):
-                self._copy_from_obs(files)
+            theirs = list_names(join(self.url, CHECKPOINTS))
+            ours = [path.name for path in self.folder.glob(f"{CHECKPOINTS}/*")]
+            if _last_whole_step(ours) < _last_whole_step(theirs):
+                print(f"copying the run {self.url} to {self.folder}", flush=True)
+                copying = self.folder.with_name(f".{self.folder.name}.copying")
+                for folder in (copying, self.folder):
+                    shutil.rmtree(folder, ignore_errors=True)
+                call_moxing("copy_parallel", self.url, str(copying))
+                copying.rename(self.folder)
             self._uploaded = {name: changed for name, changed in self._files().items()
-                              if name in files}
-
-    def _copy_from_obs(self, checkpoints: list[str]) -> None:
-        """Replace the folder; the newest checkpoint comes last, as what says that all is here."""
-        print(f"copying the run {self.url} to {self.folder}", flush=True)
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-        (self.folder / CHECKPOINTS).mkdir(parents=True)
-        others = sorted({CONFIG, PLAN, HISTORY}.intersection(list_names(self.url)))
-        for name in [*others, *checkpoints]:
-            call_moxing("copy", join(self.url, name), str(self.folder / name))
+                              if Path(name).name in theirs}
 
     def start_upload(self) -> None:
         """Upload what is new in a thread, once the last upload has ended."""
@@ -214,15 +206,7 @@ class RunOnObs:
                   f"after the next save: {error}", file=sys.stderr, flush=True)
 
 
-def _whole_checkpoints(names: list[str]) -> list[str]:
-    """Return the checkpoints that have their ``.meta``, oldest first."""
-    return sorted([name for name in names if name.endswith(".ckpt") and _meta(name) in names],
-                  key=_step)
-
-
-def _meta(checkpoint: str) -> str:
-    return str(Path(checkpoint).with_suffix(".meta"))
-
-
-def _step(checkpoint: str) -> int:
-    return int(Path(checkpoint).stem.rsplit("_", 1)[1])
+def _last_whole_step(names: list[str]) -> int:
+    """Return the step of the last checkpoint that has its ``.meta``; 0 if there is none."""
+    return max([int(Path(name).stem.rsplit("_", 1)[1]) for name in names
+                if name.endswith(".meta") and f"{Path(name).stem}.ckpt" in names], default=0)

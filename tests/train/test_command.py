@@ -150,7 +150,8 @@ def test_a_disk_without_room_is_refused(records, call, tmp_path, capfd, monkeypa
 
 def test_a_folder_in_use_is_refused(records, call, tmp_path, capfd):
     (tmp_path / "file").write_text("")
-    for run, words in ((tmp_path, "is in use (it holds file)"), (tmp_path / "file", "is a file")):
+    for run, words in ((tmp_path, "is in use (it holds file); resume it with --resume"),
+                       (tmp_path / "file", "is a file")):
         for flags in ((), ("--dry-run",), ("--resume",)):
             assert call("--records", records["train"].folder, "--run", run, *FLAGS, *flags) == 2
             assert words in error_of(capfd)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Callable
 
 import pytest
 from reading import digests
@@ -64,6 +65,15 @@ def data(obs, records) -> str:
     return "obs://bucket/data"
 
 
+@pytest.fixture
+def job(monkeypatch, data, tmp_path) -> Callable[..., int]:
+    """The boot file's exit code for these arguments, by default with data and run on OBS."""
+    def start(*words: str) -> int:
+        return call(monkeypatch, f"--data_url={data}", f"--local_dir={tmp_path / 'host'}",
+                    "--train_url=obs://bucket/run", "--device=CPU", *words)
+    return start
+
+
 def test_arguments_are_sorted_into_ours_the_trainings_and_unknown_ones():
     job, request, recipe, ignored = parse_job(
         ["--data_url=/in/", "--num_gpus=8", "--preset=adsl-8p", "--batch_size=64",
@@ -114,46 +124,39 @@ def test_local_paths_are_used_in_place(monkeypatch, trained, records, tmp_path, 
     assert note.startswith("note: ") and note.endswith(": --num_gpus=1 --device_target=Ascend")
 
 
-def test_validation_records_may_be_missing(monkeypatch, trained, obs, data, tmp_path, capsys):
+def test_validation_records_may_be_missing(trained, obs, job, tmp_path, capsys):
     """Also where those of an earlier job lie on the host."""
-    flags = (f"--data_url={data}", f"--local_dir={tmp_path}")
-    assert call(monkeypatch, *flags, f"--train_url={tmp_path / 'a'}") == 0
+    assert job(f"--train_url={tmp_path / 'a'}") == 0
     (obs.bucket / "data" / "val").rename(obs.bucket / "elsewhere")
-    assert call(monkeypatch, *flags, f"--train_url={tmp_path / 'b'}") == 0
+    assert job(f"--train_url={tmp_path / 'b'}") == 0
     first, second = trained
     assert first.val_records.is_dir() and second.val_records is None
     assert "obs://bucket/data has no val/" in capsys.readouterr().out
 
 
-def test_a_run_in_use_is_refused_before_anything_is_copied(monkeypatch, trained, obs, data,
-                                                           tmp_path, capsys):
-    flags = (f"--data_url={data}", f"--local_dir={tmp_path}", "--train_url=obs://bucket/run")
+def test_a_run_in_use_is_refused_before_anything_is_copied(trained, obs, job, capsys):
     (obs.bucket / "run").mkdir()
     (obs.bucket / "run" / "history.jsonl").write_text("{}\n")
-    assert call(monkeypatch, *flags) == 2
+    assert job() == 2
     assert "obs://bucket/run is in use" in capsys.readouterr().err
     assert not trained and not obs.calls("copy_parallel")
 
 
-def test_a_run_resumes_from_what_obs_has(monkeypatch, trained, obs, data, tmp_path):
+def test_a_run_resumes_from_what_obs_has(trained, obs, job):
     folder = obs.bucket / "run" / "checkpoints"
     folder.mkdir(parents=True)
     for name in ("inceptionv4-1_9.ckpt", "inceptionv4-1_9.meta"):
         (folder / name).write_text(name)
-    (obs.bucket / "run" / "history.jsonl").write_text("{}\n")
-    assert call(monkeypatch, f"--data_url={data}", f"--local_dir={tmp_path}",
-                "--train_url=obs://bucket/run", "--resume=true") == 0
+    assert job("--resume=true") == 0
     request, = trained
     assert request.resume
     assert (request.run / "checkpoints" / "inceptionv4-1_9.ckpt").exists()
     assert (obs.bucket / "run" / "config.json").exists()
 
 
-def test_a_run_that_could_not_be_copied_ends_with_exit_code_2(monkeypatch, trained, obs, data,
-                                                              tmp_path, capsys):
-    flags = (f"--data_url={data}", f"--local_dir={tmp_path}", "--train_url=obs://bucket/run")
+def test_a_run_that_could_not_be_copied_ends_with_exit_code_2(trained, obs, job, capsys):
     obs.spoil("copy", "raise", times=2)
-    assert call(monkeypatch, *flags) == 2
+    assert job() == 2
     request, = trained
     *warnings, error = capsys.readouterr().err.splitlines()
     assert [line.split()[0] for line in warnings] == ["warning:", "warning:"]
@@ -161,8 +164,7 @@ def test_a_run_that_could_not_be_copied_ends_with_exit_code_2(monkeypatch, train
     assert (request.run / "config.json").exists()
 
 
-def test_what_ended_the_training_is_the_error_and_the_run_is_copied(monkeypatch, obs, data,
-                                                                    tmp_path, capsys):
+def test_what_ended_the_training_is_the_error_and_the_run_is_copied(monkeypatch, obs, job, capsys):
     def train(request, recipe, after_save):
         request.run.mkdir(parents=True)
         (request.run / "config.json").write_text("{}")
@@ -170,15 +172,13 @@ def test_what_ended_the_training_is_the_error_and_the_run_is_copied(monkeypatch,
         after_save()
         raise CheckFailed("the loss is nan")
     monkeypatch.setattr("train.command.train", train)
-    assert call(monkeypatch, f"--data_url={data}", f"--local_dir={tmp_path}",
-                "--train_url=obs://bucket/run") == 1
+    assert job() == 1
     assert capsys.readouterr().err.splitlines()[-1] == "failed: the loss is nan"
     assert (obs.bucket / "run" / "config.json").exists()
 
 
-def test_a_dry_run_trains_nothing(monkeypatch, trained, data, tmp_path, tiny_network):
-    assert call(monkeypatch, f"--data_url={data}", f"--local_dir={tmp_path}", "--device=CPU",
-                f"--train_url={tmp_path / 'run'}", "--batch_size=2", "--dry_run=8") == 0
+def test_a_dry_run_trains_nothing(trained, job, tmp_path, tiny_network):
+    assert job(f"--train_url={tmp_path / 'run'}", "--batch_size=2", "--dry_run=8") == 0
     assert not trained
     assert json.loads((tmp_path / "run" / "plan.json").read_text())["global_batch"] == 16
 
@@ -205,10 +205,9 @@ def test_the_platforms_launcher_starts_it_once_per_card(obs, data, tmp_path, mon
     assert (obs.bucket / "run" / "config.json").exists()
 
 
-def test_a_job_trains_from_obs_to_obs(monkeypatch, obs, data, tmp_path, tiny_network):
-    assert call(monkeypatch, f"--data_url={data}", "--train_url=obs://bucket/run", "--device=CPU",
-                f"--local_dir={tmp_path / 'host'}", "--epochs=1", "--batch_size=2",
-                "--steps_per_epoch=1", "--workers=1", "--keep=1", "--device_target=CPU") == 0
+def test_a_job_trains_from_obs_to_obs(obs, job, tmp_path, tiny_network):
+    assert job("--epochs=1", "--batch_size=2", "--steps_per_epoch=1", "--workers=1", "--keep=1",
+               "--device_target=CPU") == 0
     run, = (tmp_path / "host" / "runs").glob("[!.]*")
     (run / ".lock").unlink()  # hidden files stay here
     assert digests(obs.bucket / "run") == digests(run)

@@ -161,12 +161,6 @@ def test_other_data_are_refused(records, other_records, call, run, capfd):
         assert f"{key}: was" in capfd.readouterr().err
 
 
-def test_a_run_without_resume_names_the_flag(records, undisturbed, call, capfd):
-    assert call(*words_of(records, undisturbed)) == 2
-    error = capfd.readouterr().err
-    assert "is in use" in error and "--resume" in error
-
-
 def test_a_run_that_another_process_trains_is_left_alone(records, call, run, capfd):
     with locked_run(run):
         assert call(*words_of(records, run, "--resume")) == 2

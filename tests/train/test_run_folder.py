@@ -47,13 +47,6 @@ def test_place_device_workers_and_command_may_differ(tmp_path, config):
         check_same_run(tmp_path, config)
 
 
-def test_the_command_that_started_the_run_stays_in_its_config(records, tmp_path):
-    plan = make_plan(PRESETS["smoke"], records["train"], 1)
-    start_run(tmp_path, {"seed": 0, "argv": ["first"]}, plan)
-    start_run(tmp_path, {"seed": 1, "argv": ["resuming"]}, plan)
-    assert json.loads((tmp_path / CONFIG).read_text()) == {"seed": 1, "argv": ["first"]}
-
-
 def test_a_history_may_lack_the_end_of_its_last_line_only(tmp_path):
     path = tmp_path / HISTORY
     path.write_text(json.dumps(OLD) + '\n{"epo')

@@ -25,10 +25,10 @@ def copy(source: str, target: str) -> None:
 
 def copy_parallel(source: str, target: str) -> None:
     how = _enter("copy_parallel", source, target)
-    for path in _place(source).iterdir():
-        content = path.read_bytes()
-        (_place(target) / path.name).write_bytes(
-            content[:len(content) // 2] if how == "half" else content)
+    for path in [path for path in _place(source).rglob("*") if path.is_file()]:
+        content, copied = path.read_bytes(), _place(target) / path.relative_to(_place(source))
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        copied.write_bytes(content[:len(content) // 2] if how == "half" else content)
 
 
 def exists(url: str) -> bool:
