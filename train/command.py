@@ -63,8 +63,7 @@ def train(request: TrainRequest, recipe: Recipe,
     feed = TrainingFeed(source, recipe, plan.steps_per_epoch, device.rank)
     trainer = Trainer(request, recipe, plan, feed, validation, device, after_save)
     with locked_run(request.run) if device.rank == 0 else contextlib.nullcontext():
-        done = _restore(trainer, config) if resuming else None
-        _check_agreement(device, done)
+        done = _restore(trainer, config, resuming)
         if device.rank == 0:
             if preset_ranks != recipe.ranks:
                 print(f"warning: preset {recipe.preset} is made for {preset_ranks} ranks, this run "
@@ -111,21 +110,22 @@ def _describe(trainer: Trainer, recipe: Recipe) -> str:
     return f"{trainer.device.describe()}{sink}\n{describe_plan(trainer.plan, recipe)}"
 
 
-def _restore(trainer: Trainer, config: dict[str, Any]) -> Optional[CheckpointMeta]:
+def _restore(trainer: Trainer, config: dict[str, Any], resuming: bool) -> Optional[CheckpointMeta]:
     """Put the newest complete checkpoint of the same run into the trainer; return its meta, None
-    if there is no checkpoint."""
-    check_same_run(trainer.folder, config)
-    found = newest_complete(trainer.folder)
+    where the run starts from the beginning.
+
+    Raises:
+        RequestError: the folder's run is another one, or the ranks would start from different
+            checkpoints: gradients of different weights would be averaged in silence.
+    """
+    found = None
+    if resuming:
+        check_same_run(trainer.folder, config)
+        found = newest_complete(trainer.folder)
     if found:
         trainer.restore(found)
-    return found.meta if found else None
-
-
-def _check_agreement(device: Device, done: Optional[CheckpointMeta]) -> None:
-    """Raise RequestError unless all ranks start from the same checkpoint: gradients of different
-    weights would be averaged in silence."""
-    step = done.step if done else 0
-    digest = int(done.ckpt_sha256[:6], 16) if done else 0
-    if not ranks_agree(device, step, digest):
+    step, digest = (found.meta.step, int(found.meta.ckpt_sha256[:6], 16)) if found else (0, 0)
+    if not ranks_agree(trainer.device, step, digest):
         raise RequestError("the ranks would resume from different checkpoints (this one from step "
                            f"{step}): all hosts have to see the same --run folder")
+    return found.meta if found else None

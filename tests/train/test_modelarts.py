@@ -160,7 +160,8 @@ def test_a_run_that_could_not_be_copied_ends_with_exit_code_2(trained, obs, job,
     request, = trained
     *warnings, error = capsys.readouterr().err.splitlines()
     assert [line.split()[0] for line in warnings] == ["warning:", "warning:"]
-    assert error.startswith("error: ") and str(request.run) in error
+    assert error.startswith(f"error: the run is kept in {request.run} but obs://bucket/run lacks")
+    assert "the bucket does not answer" in error
     assert (request.run / "config.json").exists()
 
 

@@ -198,16 +198,6 @@ def test_what_failed_at_the_last_save_is_tried_again_at_the_end(obs, run, operat
     assert digests(obs.bucket / "run") == digests(run.folder)
 
 
-def test_what_fails_to_the_end_is_an_error_and_kept(obs, run):
-    train(run, 0, 1)
-    obs.spoil("copy", "raise", times=2)
-    save(run.folder, 2)
-    run.start_upload()
-    with pytest.raises(RequestError, match=f"kept in {run.folder} .*does not answer"):
-        run.finish()
-    assert (run.folder / "checkpoints" / "inceptionv4-2_18.ckpt").exists()
-
-
 def test_a_run_in_use_is_refused(obs, run):
     run.check_unused()
     (obs.bucket / "run").mkdir()
