@@ -140,9 +140,16 @@ class RunOnObs:
 
     def fetch(self) -> None:
         """Copy the run to this host, unless the folder here has the newest whole epoch of OBS or,
-        after uploads that failed, a later one."""
+        after uploads that failed, a later one.
+
+        Raises:
+            RequestError: the folder holds another run.
+        """
         with host_lock(self.folder):
             theirs = list_names(join(self.url, CHECKPOINTS))
+            if not _last_whole_step(theirs):
+                return
+            self._check_same_run()
             ours = [path.name for path in self.folder.glob(f"{CHECKPOINTS}/*")]
             if _last_whole_step(ours) < _last_whole_step(theirs):
                 print(f"copying the run {self.url} to {self.folder}", flush=True)
@@ -153,6 +160,16 @@ class RunOnObs:
                 copying.rename(self.folder)
             self._uploaded = {name: changed for name, changed in self._files().items()
                               if Path(name).name in theirs}
+
+    def _check_same_run(self) -> None:
+        """Raise RequestError unless one history is the beginning of the other."""
+        ours, url = self.folder / HISTORY, join(self.url, HISTORY)
+        if not ours.exists() or not call_moxing("exists", url):
+            return
+        lines, theirs = ours.read_bytes(), call_moxing("read", url, binary=True)
+        if not lines.startswith(theirs) and not theirs.startswith(lines):
+            raise RequestError(f"{self.folder} holds another run than {self.url}; remove it or "
+                               "give another --local_dir")
 
     def start_upload(self) -> None:
         """Upload what is new in a thread, once the last upload has ended."""

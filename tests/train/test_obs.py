@@ -244,6 +244,15 @@ def test_a_run_folder_that_a_faster_rank_works_in_is_left_alone(obs, run):
     assert digests(run.folder) == before
 
 
+def test_another_run_on_the_host_is_not_overwritten(run, elsewhere):
+    train(run, 0, 2)
+    save(elsewhere.folder, 7)
+    before = digests(elsewhere.folder)
+    with pytest.raises(RequestError, match="holds another run than obs://bucket/run"):
+        elsewhere.fetch()
+    assert digests(elsewhere.folder) == before
+
+
 def test_only_whole_epochs_count(obs, run, elsewhere):
     elsewhere.fetch()
     train(run, 0, 0)
