@@ -23,7 +23,7 @@ from common.files import read_json
 from common.host import available_cores
 from convert.records.manifest import Manifest
 from convert.records.reader import open_records
-from train.recipe import PRESETS, Recipe
+from train.recipe import PRESETS, Recipe, parse
 
 PRESET = "adsl-8p"
 SHUFFLES = ("global", "shard")
@@ -183,7 +183,6 @@ def evaluate_rank(job: ScaleJob) -> StageReport:
 def plan(job: ScaleJob) -> StageReport:
     """Check the whole run as ``python -m train --dry-run`` does, network included."""
     from train.command import dry_run
-    from train.options import parse
     run = Path(job.work, "run")
     dry_run(*parse(["--records", str(job.records("train")), "--run", str(run), "--device", "CPU",
                     "--val-records", str(job.records("val")), "--preset", PRESET,

@@ -12,8 +12,7 @@ import numpy as np
 from PIL import Image
 
 from common.cli import progress_bar
-from convert.sample.arrange import add_member, pack_devkit
-from convert.sample.official import invented_wnids, write_devkit
+from convert.sample.arrange import add_member, pack_devkit, write_devkit
 
 # ILSVRC2012 CLS-LOC: 895 classes have 1,300 training images, the other ones 732 and more.
 CLASSES = 1000
@@ -56,10 +55,11 @@ def make_archives(folder: Path, images: int, seed: int = 0) -> None:
     ``folder``, for ``images`` training images."""
     rng = np.random.default_rng([seed, images])
     val_images = val_images_of(images)
-    wnids = invented_wnids(CLASSES, seed)
+    numbers = rng.choice(10_000_000, CLASSES, replace=False)
+    wnids = sorted(f"n9{number:07d}" for number in numbers)  # WordNet's own end near n15300000
     labels = rng.permutation(np.arange(val_images) % CLASSES)
     blacklist = rng.choice(val_images, blacklisted_of(images), replace=False) + 1
-    write_devkit(folder / "devkit" / "data", wnids, labels, sorted(blacklist.tolist()), seed)
+    write_devkit(folder / "devkit" / "data", wnids, labels, np.sort(blacklist), seed)
     pack_devkit(folder)
     encoded = [_encode(colour) for colour in class_colours()]
     with progress_bar(images + val_images, "make archives", "images") as bar:
