@@ -93,6 +93,8 @@ def render_scale(table: ScaleTable) -> str:
              "GiB, largest process", "processes", "open files of one", "found"]
     seconds = sum(stage.resources.seconds for stage in table.stages)
     closing = [f"All stages together: {seconds / 60:.1f} minutes.",
+               "The rows of an epoch were read rank after rank in one process; the ranks of the "
+               "evaluation ran at once, each in its own, with a network that knows the colours.",
                *(line for stage in table.stages for line in stage.report.findings)]
     return "\n\n".join([
         f"# {table.settings['images']:,} training images, rehearsed",

@@ -5,8 +5,10 @@ import pytest
 from PIL import Image
 from small import cut_one_by_one
 
+from common.cli import RequestError
+from convert.records.reader import RecordSet
 from evaluate.protocols import protocol_of
-from evaluate.views import cut_views, decode_rgb, prepared_rows
+from evaluate.views import cut_views, decode_rgb, prepared_rows, read_rows
 
 ORIENTATION = 0x0112  # the EXIF tag
 
@@ -57,6 +59,13 @@ def test_the_whole_square_is_resized_from_its_own_pixels_alone(draw):
     resized.paste((0, 0, 0), (80, 0, 107, 80))
     square = resized.crop((0, 0, 80, 80)).resize((75, 75), Image.Resampling.BICUBIC)
     assert np.array_equal(cut_views(image, protocol_of(144, 75))[5], square)
+
+
+def test_a_row_that_is_not_read_is_noticed(records, monkeypatch):
+    rows = RecordSet.rows
+    monkeypatch.setattr(RecordSet, "rows", lambda self, *asked: list(rows(self, *asked))[:-1])
+    with pytest.raises(RequestError, match="gave 3 of the 4 rows from row 2 on"):
+        list(read_rows(records, range(2, 6)))
 
 
 def test_rows_keep_their_order_and_few_are_in_memory(records, monkeypatch):

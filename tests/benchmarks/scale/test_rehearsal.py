@@ -20,7 +20,7 @@ from benchmarks.scale.row_order import left_out
 from benchmarks.scale.stages import STAGES, ScaleJob
 from benchmarks.scale.tiny_imagenet import TRAIN_IMAGES, class_sizes
 from common.cli import CheckFailed, RequestError
-from evaluate import views
+from convert.records.reader import RecordSet
 from train import feed
 
 ROOT = Path(__file__).parents[3]
@@ -89,9 +89,17 @@ def test_class_sizes_are_those_of_ilsvrc_in_proportion(images):
 
 
 def test_a_row_lost_in_evaluation_is_noticed(job, in_this_process, monkeypatch, tmp_path):
-    read_rows = views.read_rows
-    monkeypatch.setattr(views, "read_rows", lambda records, part: (
-        row for row in read_rows(records, part) if row.image_id != 7))
+    rows = RecordSet.rows
+    monkeypatch.setattr(RecordSet, "rows", lambda self, *asked: (
+        row for row in rows(self, *asked) if row["image_id"] != 7))
+    monkeypatch.setattr(ScaleJob, "parts", tmp_path / "parts")
+    with pytest.raises(RequestError, match="gave 71 of the 72 rows from row 0 on"):
+        STAGES["evaluate"](job)
+
+
+def test_rows_that_no_rank_evaluates_are_noticed(job, in_this_process, monkeypatch, tmp_path):
+    monkeypatch.setattr(colour_network, "rows_of_rank", lambda images, group, rank, ranks: (
+        range(72) if rank == 0 else range(72, images - 1)))
     monkeypatch.setattr(ScaleJob, "parts", tmp_path / "parts")
     with pytest.raises(CheckFailed, match="1 rows that no rank evaluated instead of 0"):
         STAGES["evaluate"](job)
