@@ -18,7 +18,7 @@ CROPS, IMAGE_SIZE = 1, 75
 
 
 class ColourNetwork(nn.Cell):
-    """Classifies the images above: the class whose colour is nearest to the mean pixel.
+    """Classifies the tiny images: the class whose colour is nearest to the mean pixel.
 
     Takes and gives what InceptionV4 does: float32 (N, 3, S, S), normalised, to logits
     float32 (N, 1000).

@@ -23,7 +23,7 @@ from train.recipe import PRESETS
 class ScaleRequest:
     """What ``python -m benchmarks scale`` rehearses."""
 
-    out: Path = option(help="result folder; also where the images are made and removed (6 GB for "
+    out: Path = option(help="result folder; also where the images are made and removed (3 GB for "
                             "the full count)")
     images: int = option(TRAIN_IMAGES, "how many training images, of about 300 bytes each; the "
                                        "validation images are in proportion",
