@@ -16,7 +16,7 @@ from common.files import describe_difference
 from convert.images import ImageChecks
 from convert.mindrecord.record_layout import REVISION
 from convert.records.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNote, ClassCount,
-                                      FileNote, Manifest, RowsDigest, read_manifest)
+                                      FileNote, Manifest, read_manifest, sha256_of_rows)
 from convert.records.reader import open_records
 from convert.request import Request
 from convert.shards import ShardPlan, build_shards
@@ -240,16 +240,14 @@ def _manifest(plan: ConversionPlan, reports: List[ShardReport]) -> Manifest:
         raise RuntimeError(f"the shards hold {in_shards} images, the listing {len(stored)}")
     per_class = Counter(entry.label for entry in stored)
     flagged = {e.image_id for e in stored if e.image_id in blacklist.ids} if blacklist else set()
-    rows = RowsDigest()
-    for entry in stored:
-        rows.add(entry.image_id, entry.label, int(entry.image_id in flagged))
+    rows = ((entry.image_id, entry.label, int(entry.image_id in flagged)) for entry in stored)
     return Manifest(
         format_version=FORMAT_VERSION, split=listing.split, layout=listing.layout,
         options=options, seed=options["seed"], images=len(stored),
         image_bytes=sum(report.image_bytes for report in reports),
         shrunk=sum(report.shrunk for report in reports),
         bytes_saved=sum(report.bytes_saved for report in reports),
-        source_sha256=options["source_sha256"], rows_sha256=rows.sha256(),
+        source_sha256=options["source_sha256"], rows_sha256=sha256_of_rows(rows),
         classes=[ClassCount(name, per_class[label])
                  for label, name in enumerate(listing.class_names)],
         shards=[report.shard for report in reports],

@@ -15,7 +15,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from common.cli import RequestError, progress_bar
 from common.files import make_durable, sha256_of_file
 from convert.images import BadImage, ImageChecks, check_image
-from convert.mindrecord.record_layout import RecordFormat, RecordLayout
+from convert.mindrecord.record_layout import RecordLayout
 from convert.mindrecord.writer import RecordWriter, Written, naming_file
 from convert.records.manifest import FileNote, Shard
 from convert.request import Request
@@ -25,20 +25,6 @@ from convert.workspace import ShardReport, Workspace
 PACKAGES = {"dask": "distributed", "ray": "ray"}  # that a backend needs
 SCHEDULER_SECONDS = 20  # to answer
 RAY_ROUNDS = 4  # shards per worker between two reports of progress
-
-SCHEMA = {
-    "image": {"type": "bytes"},
-    "label": {"type": "int32"},
-    "file_name": {"type": "string"},
-    "image_id": {"type": "int32"},
-    "blacklisted": {"type": "int32"},
-}
-
-# In the header of every data file: other words would change the digests of all record sets.
-DESCRIPTION = "ImageNet pictures"
-
-# A MindRecord file is a header, then pages. 1 MB lists the pages of a shard of 20 GB.
-HEADER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -170,13 +156,11 @@ def build_shard(plan: ShardPlan, workspace: Workspace, keep_bad: bool) -> ShardR
 
 
 def _write(plan: ShardPlan, data_file: Path) -> ShardReport:
-    form = RecordFormat(SCHEMA, DESCRIPTION, ("label", "image_id"), "file_name",
-                        HEADER_BYTES, plan.page_bytes)
     image_bytes = shrunk = bytes_saved = 0
     repaired: List[FileNote] = []
     bad: List[FileNote] = []
-    with contextlib.closing(RecordWriter(data_file, form, _header_as_planned(plan, form)
-                                         )) as writer:
+    with contextlib.closing(RecordWriter(data_file, plan.page_bytes, _header_as_planned(plan))
+                            ) as writer:
         for entry in plan.entries:
             data = read_entry(plan.root, entry)
             try:
@@ -199,9 +183,9 @@ def _write(plan: ShardPlan, data_file: Path) -> ShardReport:
                        repaired, bad)
 
 
-def _header_as_planned(plan: ShardPlan, form: RecordFormat) -> bytes:
+def _header_as_planned(plan: ShardPlan) -> bytes:
     """Return the header that the shard has if each image is stored as it is."""
-    layout = RecordLayout(plan.file, form)
+    layout = RecordLayout(plan.file, plan.page_bytes)
     for entry in plan.entries:
         layout.add(entry.size, _fields(plan, entry))
     return layout.header()

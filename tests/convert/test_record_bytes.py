@@ -8,7 +8,7 @@ from reading import digests, read_rows
 
 from common.cli import CheckFailed
 from convert.conversion import convert, ordered_entries
-from convert.records.manifest import MANIFEST_NAME, RowsDigest, read_manifest
+from convert.records.manifest import MANIFEST_NAME, read_manifest, sha256_of_rows
 from convert.request import Request
 from convert.sources.listing import Listing, SourceFile, entries_by_class
 from convert.verify import verify
@@ -79,10 +79,8 @@ def test_a_rejected_image_on_the_blacklist_is_neither_stored_nor_counted(source,
     assert [row["image_id"] for row in rows if row["blacklisted"]] == [2]
     assert (manifest.blacklist.ids, manifest.blacklist.images, manifest.images) == (2, 1, 11)
     assert [note.file_name for note in manifest.rejected] == ["ILSVRC2012_val_00000005.JPEG"]
-    digest = RowsDigest()
-    for row in rows:
-        digest.add(row["image_id"], row["label"], row["blacklisted"])
-    assert manifest.rows_sha256 == digest.sha256()
+    assert manifest.rows_sha256 == sha256_of_rows(
+        (row["image_id"], row["label"], row["blacklisted"]) for row in rows)
     assert verify(tmp_path / "out").images == 11
 
 
