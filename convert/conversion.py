@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, Iterable, List, Optional
+from typing import Any, Dict, FrozenSet, List, Optional
 
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES, Blacklist, load_blacklist
 from common.cli import RequestError
@@ -16,7 +16,7 @@ from common.files import describe_difference
 from convert.images import ImageChecks
 from convert.mindrecord.record_layout import REVISION
 from convert.records.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNote, ClassCount,
-                                      FileNote, Manifest, read_manifest, sha256_of_rows)
+                                      Manifest, read_manifest, sha256_of_rows)
 from convert.records.reader import open_records
 from convert.request import Request
 from convert.shards import ShardPlan, build_shards
@@ -232,7 +232,7 @@ def _refuse_bad(request: Request, reports: List[ShardReport]) -> None:
 
 def _manifest(plan: ConversionPlan, reports: List[ShardReport]) -> Manifest:
     listing, blacklist, options = plan.listing, plan.blacklist, plan.options
-    rejected = _sorted_notes(note for report in reports for note in report.bad)
+    rejected = sorted(note for report in reports for note in report.bad)
     left_out = {note.file_name for note in rejected}
     stored = [entry for entry in listing.entries if entry.file_name not in left_out]
     in_shards = sum(report.shard.images for report in reports)
@@ -254,9 +254,5 @@ def _manifest(plan: ConversionPlan, reports: List[ShardReport]) -> Manifest:
         blacklist=BlacklistNote(blacklist.sha256, len(blacklist.ids), len(flagged),
                                 blacklist.is_ilsvrc) if blacklist else None,
         ilsvrc=plan.ilsvrc, rejected=rejected,
-        repaired=_sorted_notes(note for report in reports for note in report.repaired),
+        repaired=sorted(note for report in reports for note in report.repaired),
         ignored=sorted(listing.ignored), mindspore_version=importlib.metadata.version("mindspore"))
-
-
-def _sorted_notes(notes: Iterable[FileNote]) -> List[FileNote]:
-    return sorted(notes, key=lambda note: note.file_name)

@@ -13,10 +13,10 @@ from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from common.cli import RequestError, progress_bar
-from common.files import make_durable, sha256_of_file
+from common.files import sha256_of_file
 from convert.images import BadImage, ImageChecks, check_image
 from convert.mindrecord.record_layout import RecordLayout
-from convert.mindrecord.writer import RecordWriter, Written, naming_file
+from convert.mindrecord.writer import RecordWriter, index_of
 from convert.records.manifest import FileNote, Shard
 from convert.request import Request
 from convert.sources.listing import Entry, read_entry
@@ -175,12 +175,14 @@ def _write(plan: ShardPlan, data_file: Path) -> ShardReport:
             if image.shrunk:
                 shrunk += 1
                 bytes_saved += len(data) - len(image.data)
-        written = writer.finish()
-    if written.rows != len(plan.entries) - len(bad):
-        raise RuntimeError(f"{data_file} holds {written.rows} rows; of {len(plan.entries)} images "
+        rows, sha256 = writer.finish()
+    if rows != len(plan.entries) - len(bad):
+        raise RuntimeError(f"{data_file} holds {rows} rows; of {len(plan.entries)} images "
                            f"{len(bad)} were to be left out")
-    return ShardReport(_close_shard(data_file, written), image_bytes, shrunk, bytes_saved,
-                       repaired, bad)
+    index_file = index_of(data_file)
+    shard = Shard(plan.file, rows, data_file.stat().st_size, sha256,
+                  index_file.stat().st_size, sha256_of_file(index_file))
+    return ShardReport(shard, image_bytes, shrunk, bytes_saved, repaired, bad)
 
 
 def _header_as_planned(plan: ShardPlan) -> bytes:
@@ -195,13 +197,3 @@ def _fields(plan: ShardPlan, entry: Entry) -> Dict[str, Any]:
     """Return a row without its image."""
     return {"label": entry.label, "file_name": entry.file_name, "image_id": entry.image_id,
             "blacklisted": int(entry.image_id in plan.blacklisted)}
-
-
-def _close_shard(data_file: Path, written: Written) -> Shard:
-    """Make both files durable, with the mode that umask says, which SQLite ignores."""
-    index_file = data_file.with_name(f"{data_file.name}.db")
-    for path in (data_file, index_file):
-        with naming_file(path):
-            make_durable(path)
-    return Shard(data_file.name, written.rows, data_file.stat().st_size, written.sha256,
-                 index_file.stat().st_size, sha256_of_file(index_file))

@@ -18,10 +18,10 @@ import os
 import sqlite3
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Dict, Iterator, NamedTuple, Optional
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 from common.cli import RequestError
-from common.files import sha256_of_file
+from common.files import make_durable, sha256_of_file
 from convert.mindrecord.record_layout import HEADER_BYTES, RecordLayout, length_of
 
 WRITING = "SHARD_WRITING"  # environment: "page-cache" where direct writing is slow
@@ -53,7 +53,7 @@ _CREATE_NAME = "CREATE TABLE SHARD_NAME(NAME TEXT NOT NULL)"
 _SAME_EVERYWHERE = ("page_size = 4096", "encoding = 'UTF-8'", "auto_vacuum = NONE",
                     "secure_delete = ON")
 _SQLITE_VERSION_AT, _SQLITE_VERSION_BYTES = 92, 8
-# A shard is made durable as a whole, later.
+# The finished index is made durable with the data file.
 _UNSAFE_ALONE = ("journal_mode = OFF", "synchronous = OFF")
 
 
@@ -68,13 +68,6 @@ def writes_directly() -> bool:
         raise RequestError(f"{WRITING}={choice}: set it to {PAGE_CACHE}, or unset it to write past "
                            "the page cache")
     return choice != PAGE_CACHE
-
-
-class Written(NamedTuple):
-    """A finished file."""
-
-    rows: int  # counted in the index
-    sha256: str  # of the data file
 
 
 class RecordWriter:
@@ -93,7 +86,7 @@ class RecordWriter:
         self._expected_header = expected_header
         self._check_room(expected_header)
         self._digest = hashlib.sha256(expected_header.ljust(HEADER_BYTES, b"\0"))
-        with naming_file(data_file):
+        with _naming_file(data_file):
             self._file = DirectFile(data_file, HEADER_BYTES, self._digest, writes_directly())
 
     def append(self, row: Dict[str, Any]) -> None:
@@ -104,32 +97,40 @@ class RecordWriter:
         """
         image = row["image"]
         begins_page = self._layout.add(len(image), row)
-        with naming_file(self._path):
+        with _naming_file(self._path):
             if begins_page:
                 self._file.skip_to(self._place(self._layout.blob_pages - 1))
             self._file.write(length_of(image))
             self._file.write(image)
 
-    def finish(self) -> Written:
-        """Write what is left, the header and the index.
+    def finish(self) -> Tuple[int, str]:
+        """Write what is left, the header and the index, and make both files durable, with the mode
+        that umask says, which SQLite ignores.
+
+        Returns:
+            The number of rows, counted in the index, and the sha256 of the data file.
 
         Raises:
             RequestError: the disk refuses it, or there are too many pages for the header.
         """
         header = self._layout.header()
         self._check_room(header)
-        with naming_file(self._path):
+        with _naming_file(self._path):
             for page in self._layout.raw_pages():
                 self._file.skip_to(self._place(page.page_id))
                 self._file.write(bytes(page.content))
             self._file.finish(header)
             rows = _write_index(self._path, self._layout)
-            return Written(rows, self._digest.hexdigest() if header == self._expected_header
-                           else sha256_of_file(self._path))
+            sha256 = (self._digest.hexdigest() if header == self._expected_header
+                      else sha256_of_file(self._path))
+        for path in (self._path, index_of(self._path)):
+            with _naming_file(path):
+                make_durable(path)
+        return rows, sha256
 
     def close(self) -> None:
         """Close the file, finished or not."""
-        with naming_file(self._path):
+        with _naming_file(self._path):
             self._file.close()
 
     def _place(self, page_id: int) -> int:
@@ -228,8 +229,12 @@ class DirectFile:
                 left, begin = left[written:], begin + written
 
 
+def index_of(data_file: Path) -> Path:
+    return data_file.with_name(f"{data_file.name}.db")
+
+
 def _write_index(data_file: Path, layout: RecordLayout) -> int:
-    index_file = data_file.with_name(f"{data_file.name}.db")
+    index_file = index_of(data_file)
     with contextlib.closing(sqlite3.connect(index_file, isolation_level=None)) as index:
         for pragma in (*_SAME_EVERYWHERE, *_UNSAFE_ALONE):
             index.execute(f"PRAGMA {pragma}")
@@ -248,7 +253,7 @@ def _write_index(data_file: Path, layout: RecordLayout) -> int:
 
 
 @contextlib.contextmanager
-def naming_file(data_file: Path) -> Iterator[None]:
+def _naming_file(data_file: Path) -> Iterator[None]:
     """Name the file in errors: neither a full disk's OSError nor SQLite's error does."""
     try:
         yield

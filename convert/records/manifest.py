@@ -63,7 +63,7 @@ class BlacklistNote:
     is_ilsvrc: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class FileNote:
     """An image that was repaired or rejected, and why."""
 
