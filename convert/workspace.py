@@ -95,10 +95,9 @@ class Workspace:
     def publish(self, indices: Iterable[int], reports: Iterable[ShardReport]) -> None:
         """Move shards to their final places; what was moved before stays there."""
         for index, report in zip(indices, reports):
-            folder = self._finished(index)
             for name in (report.shard.index_file, report.shard.file):
-                if (folder / name).exists():
-                    os.replace(folder / name, self.out / name)
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(self._finished(index) / name, self.out / name)
         fsync_folder(self.out)
 
     def publish_manifest(self, manifest: Manifest) -> None:

@@ -42,7 +42,6 @@ class RawPage(NamedTuple):
     """The other fields of some row groups."""
 
     page_id: int
-    type_id: int
     groups: Dict[int, int]  # number of the group -> begin of its rows in this page
     content: bytearray
 
@@ -93,9 +92,7 @@ class RecordLayout:
         for number, group in enumerate(self._groups):
             rows = b"".join(row.raw for row in group)
             if not pages or len(pages[-1].content) + len(rows) > self._page_bytes:
-                page_id = self.blob_pages + len(pages)
-                # FileWriter numbers a raw page among its kind by the id of the one before.
-                pages.append(RawPage(page_id, page_id if pages else 0, {}, bytearray()))
+                pages.append(RawPage(self.blob_pages + len(pages), {}, bytearray()))
             pages[-1].groups[number] = len(pages[-1].content)
             pages[-1].content.extend(rows)
         return pages
@@ -107,8 +104,10 @@ class RecordLayout:
             pages.append(_page(number, number, "BLOB_DATA", sum(item.blob_bytes for item in group),
                                {0: 0}, row, row + len(group)))
             row += len(group)
-        pages += [_page(page.page_id, page.type_id, "RAW_DATA", len(page.content), page.groups)
-                  for page in self.raw_pages()]
+        # FileWriter numbers the raw pages among their kind 0, then by their ids.
+        pages += [_page(page.page_id, page.page_id if position else 0, "RAW_DATA",
+                        len(page.content), page.groups)
+                  for position, page in enumerate(self.raw_pages())]
         header = json.dumps({
             "header_size": HEADER_BYTES,
             "index_fields": [{"index_field": name, "schema_id": 0} for name in INDEXED],

@@ -22,10 +22,6 @@ from convert.verify import verify
 from convert.workspace import BUILDING, Workspace
 
 
-class Killed(BaseException):
-    """Ends a conversion at once, as a signal does; nothing of ours catches it."""
-
-
 def readers_can_take_as_it_is(path):
     with Image.open(path) as image:
         return image.format == "JPEG" and image.mode in ("RGB", "L")
@@ -95,10 +91,10 @@ def test_it_goes_on_from_the_finished_shards(sample, train, tmp_path, monkeypatc
     def fail_at_the_last(plan, workspace, keep_bad):
         built.append(plan.index)
         if built == [0, 1, 2]:
-            raise Killed
+            raise KeyboardInterrupt
         return build(plan, workspace, keep_bad)
     monkeypatch.setattr(shards_module, "build_shard", fail_at_the_last)
-    with pytest.raises(Killed):
+    with pytest.raises(KeyboardInterrupt):
         convert(Request(sample, "train", tmp_path / "b", shards=3))
     assert os.listdir(tmp_path / "b") == [BUILDING]
     convert(Request(sample, "train", tmp_path / "b", shards=3))
