@@ -118,14 +118,13 @@ def elsewhere(run, tmp_path) -> RunOnObs:
     return RunOnObs(tmp_path / "other-host" / "run", URL)
 
 
-def test_after_each_save_what_is_new_is_uploaded_and_the_checkpoint_last(obs, run):
-    train(run, 0, 1)
-    assert uploads(obs) == ["config.json", "plan.json", "history.jsonl",
-                            "checkpoints/inceptionv4-1_9.ckpt", "checkpoints/inceptionv4-1_9.meta"]
-    train(run, 2, 2)
-    assert uploads(obs)[5:] == ["history.jsonl", "checkpoints/inceptionv4-2_18.ckpt",
-                                "checkpoints/inceptionv4-2_18.meta"]
+def test_each_save_uploads_what_may_have_grown_and_the_new_checkpoint_last(obs, run):
+    train(run, 0, 2)
+    before = len(uploads(obs))
     train(run, 3, 3)  # which removes epoch 1
+    assert uploads(obs)[before:] == ["config.json", "history.jsonl", "plan.json",
+                                     "checkpoints/inceptionv4-3_27.ckpt",
+                                     "checkpoints/inceptionv4-3_27.meta"]
     assert digests(obs.bucket / "run") == digests(run.folder)
 
 
@@ -154,9 +153,10 @@ def test_uploads_run_while_training_continues_and_one_at_a_time(obs, run, monkey
 def test_what_is_written_after_the_save_waits_for_the_next(obs, run, monkeypatch):
     """Neither is a newer checkpoint uploaded in part, nor the last whole one removed for it."""
     def copy_then_save(operation, *paths):
-        call_moxing(operation, *paths)
+        result = call_moxing(operation, *paths)
         if paths[0].endswith("inceptionv4-3_27.meta"):
             save(run.folder, 4)  # which removes epoch 2 here
+        return result
     train(run, 0, 2)
     monkeypatch.setattr(obs_module, "call_moxing", copy_then_save)
     train(run, 3, 3)
@@ -189,10 +189,11 @@ def test_a_failed_upload_is_a_warning_and_made_up_for_after_the_next_save(obs, r
     assert digests(obs.bucket / "run") == digests(run.folder)
 
 
-@pytest.mark.parametrize("operation", ["copy", "remove"])
-def test_what_failed_at_the_last_save_is_tried_again_at_the_end(obs, run, operation):
+@pytest.mark.parametrize("operation, after", [("copy", 0), ("copy", 4), ("remove", 0)])
+def test_what_failed_at_the_last_save_is_tried_again_at_the_end(obs, run, operation, after):
+    """Also a checkpoint that is on OBS without its .meta, the fifth file."""
     train(run, 0, 2)
-    obs.spoil(operation, "raise")
+    obs.spoil(operation, "raise", after=after)
     train(run, 3, 3)
     run.finish()
     assert digests(obs.bucket / "run") == digests(run.folder)
