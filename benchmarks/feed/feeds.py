@@ -252,7 +252,7 @@ FEEDS: dict[str, Feed] = {
     "PyTorch DataLoader, Pillow": Feed(partial(_torch, _decode_with_pillow), ("torch",)),
     "PyTorch DataLoader, simplejpeg": Feed(partial(_torch, _decode_with_simplejpeg),
                                            ("torch", "simplejpeg")),
-    "DALI on the CPU": Feed(_dali, ("nvidia.dali",)),
+    "DALI on the CPU": Feed(_dali, ("nvidia", "nvidia.dali")),
     # PyPI has its source only, and pip needs these libraries to compile it.
     "ffcv": Feed(_ffcv, ("ffcv",), "apt-get install g++ pkg-config libopencv-dev "
                                    "libturbojpeg0-dev; pip install ffcv"),

@@ -13,15 +13,11 @@ from common import cli
 from common.cli import CheckFailed
 
 
-def test_rows_run_in_turns():
-    order = []
+def test_rows_run_in_turns_and_a_time_is_that_of_the_action(monkeypatch):
+    order, now = [], [5.0]
     results = in_turns({name: lambda name=name: order.append(name) or len(order)
                         for name in ("a", "b")}, 3, "test")
     assert order == ["a", "b"] * 3 and results == {"a": [1, 3, 5], "b": [2, 4, 6]}
-
-
-def test_a_time_is_that_of_the_action(monkeypatch):
-    now = [5.0]
     monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
     assert timed(lambda: now.append(now.pop() + 2.5)) == 2.5
 

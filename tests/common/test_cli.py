@@ -16,6 +16,12 @@ def raising(error):
     return main
 
 
+def test_success_and_defects_pass_through():
+    assert run_command(lambda: None) == 0
+    with pytest.raises(ZeroDivisionError):
+        run_command(raising(ZeroDivisionError()))
+
+
 @pytest.mark.parametrize("error, code, line", [
     (RequestError("seed 'x'\nis no number"), 2, "error: seed 'x' is no number\n"),
     (CheckFailed("shard 3"), 1, "failed: shard 3\n"),
@@ -27,15 +33,6 @@ def test_failures_end_as_one_line_and_exit_code(error, code, line, capsys):
     assert run_command(raising(error)) == code
     printed = capsys.readouterr()
     assert printed.out == "" and printed.err.startswith(line) and printed.err.count("\n") == 1
-
-
-def test_defects_keep_their_traceback():
-    with pytest.raises(ZeroDivisionError):
-        run_command(raising(ZeroDivisionError()))
-
-
-def test_success_is_zero():
-    assert run_command(lambda: None) == 0
 
 
 def test_progress_is_lines_in_a_log_file_and_a_bar_on_a_terminal(capsys, monkeypatch):

@@ -51,7 +51,7 @@ def test_every_mindspore_row_is_timed_and_nothing_is_left(tmp_path, monkeypatch)
 
 
 def test_a_missing_peer_says_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(FEEDS, "other", Feed(None, ("no_such_package.module",)))
+    monkeypatch.setitem(FEEDS, "other", Feed(None, ("no_such_package", "no_such_package.module")))
     monkeypatch.setitem(FEEDS, "compiled", Feed(None, ("os", "no_such_package"), "make it"))
     other, compiled = time_section("any", ["other", "compiled"], JOB, 1, contextlib.nullcontext)
     assert other.seconds == [] and other.note == "not installed: pip install '.[bench]'"
