@@ -3,7 +3,7 @@
 import sys
 from typing import Any, Callable
 
-from benchmarks.conversion.converters import ConversionRequest, benchmark_conversion
+from benchmarks.converters import ConversionRequest, benchmark_conversion
 from benchmarks.crops import CropsRequest, benchmark_crops
 from benchmarks.feed.measure import FeedRequest, benchmark_feeds
 from benchmarks.steps.step_table import StepsRequest, benchmark_steps

@@ -49,18 +49,13 @@ def test_progress_is_lines_in_a_log_file_and_a_bar_on_a_terminal(capsys, monkeyp
     assert "\r" in capsys.readouterr().err
 
 
-def test_a_wrong_argument_is_a_request_error():
-    parser = ArgumentParser(prog="python -m convert")
-    parser.add_argument("--seed", type=int)
-    with pytest.raises(RequestError, match=r"--seed: invalid int value: 'x' .*convert --help"):
-        parser.parse_args(["--seed", "x"])
-
-
-def test_help_shows_the_defaults_that_say_something():
+def test_a_wrong_argument_is_a_request_error_and_help_shows_the_defaults_that_say_something():
     parser = ArgumentParser(prog="python -m convert")
     parser.add_argument("--seed", type=int, default=0, help="a number")
     parser.add_argument("--out", required=True, help="a folder")
     parser.add_argument("--list", action="store_true", help="a switch")
+    with pytest.raises(RequestError, match=r"--seed: invalid int value: 'x' .*convert --help"):
+        parser.parse_args(["--seed", "x"])
     shown = parser.format_help()
     assert "a number (default: 0)" in shown and shown.count("default") == 1
 
