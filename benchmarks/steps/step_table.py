@@ -22,6 +22,8 @@ from common.cli import RequestError
 from common.forms import SpeedRow, SpeedTable
 from common.host import available_cores
 from common.options import check_values, device_option, option
+from convert.records.reader import open_records
+from train.source import open_class_folders
 
 TABLE, TRAINER = "table", "trainer"
 BARE, FED = "bare loop, fixed batch", "trainer with its feed"
@@ -162,8 +164,6 @@ def plan_steps(request: StepsRequest, target: Target) -> StepsPlan:
 
 def _check_sources(request: StepsRequest, needed: int) -> None:
     """Compare the numbers of images; the trainer would report it only after the smaller runs."""
-    from convert.records.reader import open_records
-    from train.source import open_class_folders
     for path, opened in ((request.images, open_class_folders), (request.records, open_records)):
         if path and (found := opened(path).images) < needed:
             raise RequestError(f"{path} has {found} images, an epoch of the largest run needs "
