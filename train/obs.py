@@ -209,8 +209,10 @@ class RunOnObs:
             for path in files:
                 if path.with_suffix(".meta").name not in theirs:
                     call_moxing("copy", str(self.folder / path), join(self.url, path.as_posix()))
-            for name in set(theirs) - {path.name for path in files}:
-                call_moxing("remove", join(self.url, f"{CHECKPOINTS}/{name}"))
+            ours = {path.name for path in files}
+            for name in theirs:
+                if name.startswith("inceptionv4-") and name not in ours:  # else it is the user's
+                    call_moxing("remove", join(self.url, f"{CHECKPOINTS}/{name}"))
             self._failure = ""
         except Exception as error:  # whatever it is: the files are safe here, and it is reported
             self._failure = f"{type(error).__name__}: {error}"

@@ -117,8 +117,10 @@ def elsewhere(run, tmp_path) -> RunOnObs:
 
 def test_each_save_uploads_what_may_have_grown_and_the_new_checkpoint_last(obs, run):
     train(run, 0, 2)
-    before = len(uploads(obs))
+    notes, before = obs.bucket / "run" / "checkpoints" / "notes", len(uploads(obs))
+    notes.write_text("the user's")
     train(run, 3, 3)  # which removes epoch 1
+    notes.unlink()  # is there
     assert uploads(obs)[before:] == ["config.json", "history.jsonl", "plan.json",
                                      "checkpoints/inceptionv4-3_27.ckpt",
                                      "checkpoints/inceptionv4-3_27.meta"]
