@@ -15,7 +15,7 @@ from benchmarks.synthetic import make_class_folders, make_folders_and_records
 from benchmarks.table import describe_machine
 from benchmarks.timing import time_rows, timed
 from common.forms import SpeedRow, SpeedTable
-from common.options import check_values, device_option, option
+from common.options import CheckedOptions, device_option, option
 from convert.records.reader import open_records
 from evaluate.protocols import (MULTI_SCALE, VIEWS_PER_STEP, Protocol, crop_boxes, protocol_of,
                                 resized_size)
@@ -32,7 +32,7 @@ BARE, WHOLE = "bare network, crops held in memory", "whole run, from records"
 
 
 @dataclass(frozen=True)
-class CropsRequest:
+class CropsRequest(CheckedOptions):
     """What ``python -m benchmarks crops`` measures."""
 
     out: Path = option(help="result folder; also where the images are made and removed")
@@ -41,9 +41,6 @@ class CropsRequest:
     repeats: int = option(3, "repeats of each row, in turns with the others", low=1)
     image_size: int = option(75, "pixels of a side of the whole run's crops", low=75)
     device: str = device_option()
-
-    def __post_init__(self) -> None:
-        check_values(self)
 
 
 def benchmark_crops(request: CropsRequest) -> SpeedTable:

@@ -20,7 +20,7 @@ from benchmarks.timing import time_rows
 from common.cli import RequestError
 from common.forms import SpeedRow, SpeedTable
 from common.host import available_cores
-from common.options import check_values, option
+from common.options import CheckedOptions, option
 
 # MindSpore's model zoo, InceptionV4 on 8 x Ascend 910, 128 images per step on each.
 ASCEND_CARDS, ASCEND_IMAGES_PER_SECOND = 8, 4430
@@ -29,7 +29,7 @@ WARM, COLD, SLOW = "Local files, warm cache", "Local files, cold cache", "Slow m
 
 
 @dataclass(frozen=True)
-class FeedRequest:
+class FeedRequest(CheckedOptions):
     """What ``python -m benchmarks feed`` measures."""
 
     out: Path = option(help="result folder; also where the images are made and removed (four "
@@ -44,7 +44,7 @@ class FeedRequest:
     read_ms: float = option(1.0, "slow mount: delay per 128 KB read", low=0)
 
     def __post_init__(self) -> None:
-        check_values(self)
+        super().__post_init__()
         least = self.batch_size * (2 * self.skip + 1)
         if self.images < least:
             raise RequestError(f"--images {self.images}: with --batch-size {self.batch_size} "

@@ -11,7 +11,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 from benchmarks.steps.training_runs import Workload
 from benchmarks.synthetic import IMAGES_PER_CLASS
 from common.cli import RequestError
-from common.options import check_values, device_option, option
+from common.options import CheckedOptions, device_option, option
 
 TABLE, TRAINER = "table", "trainer"
 LEAST_CLASSES = 2  # the recipe's loss needs them
@@ -41,7 +41,7 @@ def _size(name: str, meaning: str) -> Any:
 
 
 @dataclass(frozen=True)
-class StepsRequest:
+class StepsRequest(CheckedOptions):
     """The arguments of ``python -m benchmarks steps``; None: the default of the device."""
 
     out: Path = option(help="result folder; also where the images and the runs are made and "
@@ -62,9 +62,6 @@ class StepsRequest:
     warmup_epochs: Optional[int] = _size("warmup_epochs", "first epochs of a run, not measured")
     epochs: Optional[int] = _size("epochs", "epochs of a run that are measured")
     repeats: Optional[int] = _size("repeats", "repeats of each row, in turns with the others")
-
-    def __post_init__(self) -> None:
-        check_values(self)
 
 
 class Target(NamedTuple):
