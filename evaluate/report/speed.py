@@ -1,10 +1,10 @@
 """Speed: the benchmarks' tables with bars, and the evaluations of this page."""
 
 import itertools
-from typing import Any, Mapping, Sequence, Union
+from typing import Any, Mapping, Sequence
 
 from common.forms import SpeedRow, SpeedTable
-from evaluate.report.blocks import Block, Figure, Figures, Missing, Section, Table, number
+from evaluate.report.blocks import Block, Figure, Figures, LeftOut, Table, number
 from evaluate.report.inputs import Evaluation, Inputs
 from evaluate.report.plots import Bar, bar_chart
 from evaluate.report.translations import Translate
@@ -13,14 +13,14 @@ AVERAGES = {"median": "median", "mean": "mean"}
 RATIOS = {"time": "time, × first row", "rate": "rate, × first row"}
 
 
-def speed_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
+def speed_section(inputs: Inputs, t: Translate) -> list[Block]:
     timed = [item for item in inputs.evaluations if item.result.speed is not None]
     if not timed and not inputs.speed_tables:
-        return Missing(t("Speed"), t("there is neither a benchmark table nor a timed evaluation."))
+        raise LeftOut(t("there is neither a benchmark table nor a timed evaluation."))
     blocks: list[Block] = [_evaluations(timed, t)] if timed else []
     for name, table in inputs.speed_tables:
         blocks += _benchmark(name, table, t)
-    return Section("speed", t("Speed"), blocks)
+    return blocks
 
 
 def _evaluations(timed: Sequence[Evaluation], t: Translate) -> Table:
