@@ -4,7 +4,7 @@ import itertools
 from typing import Any, Sequence, Union
 
 from evaluate.predictions import TOP
-from evaluate.report.blocks import Block, Fact, Facts, Figure, Figures, LeftOut, Table, interval
+from evaluate.report.blocks import Block, Fact, Facts, Figure, Figures, LeftOut, Table
 from evaluate.report.inputs import Evaluation, Inputs
 from evaluate.report.plots import Line, line_chart
 from evaluate.report.translations import Translate
@@ -25,7 +25,8 @@ def _error_of(scored: Union[Score, CurveErrors], top: str) -> Any:
 
 
 def _interval_of(scored: Score, top: str) -> str:
-    return interval(getattr(scored, f"{top}_ci95"))
+    low, high = getattr(scored, f"{top}_ci95")
+    return f"{low:.2f}–{high:.2f}"
 
 
 def glance_section(inputs: Inputs, t: Translate) -> list[Block]:

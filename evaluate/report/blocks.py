@@ -179,7 +179,3 @@ class LeftOut(Exception):
 def number(value: float) -> str:
     """Three significant digits, or all digits before the point."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def interval(ends: Sequence[float]) -> str:
-    return f"{ends[0]:.2f}–{ends[1]:.2f}"

@@ -88,7 +88,7 @@ def _read_results(results: Path, t: Translate
         about = read_json(path, "remove it")
         name = (results.name / path.parent.relative_to(results)).as_posix()
         if "checkpoint_sha256" in about:  # no other JSON of this program has it
-            evaluations.append(Evaluation(name, *_read_evaluation(path)))
+            evaluations.append(_read_evaluation(path, name))
             continue
         try:
             tables.append((name, SpeedTable.from_json(about)))
@@ -98,16 +98,16 @@ def _read_results(results: Path, t: Translate
     return sorted(evaluations, key=lambda item: item.result.crops), tables, notes
 
 
-def _read_evaluation(path: Path) -> tuple[Result, Optional[Predictions]]:
+def _read_evaluation(path: Path, name: str) -> Evaluation:
     result, predictions_path = read_result(path), path.with_name(PREDICTIONS_NAME)
     if not predictions_path.exists():
-        return result, None
+        return Evaluation(name, result, None)
     predictions = load_predictions(predictions_path)
     correct = {name: found.top1_correct for name, found in score(predictions).items()}
     if correct != {name: found.top1_correct for name, found in result.sets.items()}:
         raise RequestError(f"{predictions_path} and {path} do not belong together: their numbers "
                            "of correct images differ; remove the folder and evaluate again")
-    return result, predictions
+    return Evaluation(name, result, predictions)
 
 
 def _read_run(folder: Path) -> RunFiles:

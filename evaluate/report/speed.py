@@ -9,7 +9,6 @@ from evaluate.report.inputs import Evaluation, Inputs
 from evaluate.report.plots import Bar, bar_chart
 from evaluate.report.translations import Translate
 
-AVERAGES = {"median": "median", "mean": "mean"}
 RATIOS = {"time": "time, × first row", "rate": "rate, × first row"}
 
 
@@ -56,7 +55,7 @@ def _benchmark(name: str, table: SpeedTable, t: Translate) -> list[Block]:
 
 
 def _rows(table: SpeedTable, rows: Sequence[SpeedRow], title: str, t: Translate) -> Table:
-    average = t(AVERAGES[table.average])
+    average = t("mean") if table.average == "mean" else t("median")
     time = (t("ms/step ({average})", average=average) if table.per_step else
             t("seconds ({average})", average=average))
     heads = [t("variant"), time, t("min–max"), t("{unit}/s", unit=table.unit),
