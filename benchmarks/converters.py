@@ -29,7 +29,7 @@ from common.cli import run_command
 from common.forms import SpeedTable
 from common.host import available_cores
 from common.jpeg import prefer_pillows_libjpeg
-from common.options import check_values, option
+from common.options import CheckedOptions, option
 from convert.images import ImageChecks, check_image
 
 HEADER, DECODE = "convert --check header", "convert --check decode"
@@ -46,7 +46,7 @@ ImageNetToMR(sys.argv[1], sys.argv[2], sys.argv[3], partition_number=int(sys.arg
 
 
 @dataclass(frozen=True)
-class ConversionRequest:
+class ConversionRequest(CheckedOptions):
     """What ``python -m benchmarks convert`` measures."""
 
     out: Path = option(help="result folder; also where the images are made and removed (three "
@@ -54,9 +54,6 @@ class ConversionRequest:
     images: int = option(36_000, "how many JPEGs, of about 115 KB each", low=1)
     repeats: int = option(3, "repeats of each row, in turns with the others", low=1)
     workers: int = option(0, "worker processes of the rows of this project; 0: all cores", low=0)
-
-    def __post_init__(self) -> None:
-        check_values(self)
 
 
 def benchmark_conversion(request: ConversionRequest) -> SpeedTable:

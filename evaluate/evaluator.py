@@ -116,7 +116,8 @@ class Evaluator:
 
     def view_probabilities(self, ids: Sequence[object],
                            images: Sequence[np.ndarray]) -> np.ndarray:
-        """Return float32 (images, crops, classes), in the order of ``crop_boxes``.
+        """Return float32 (images, crops, classes), in the order of ``views_of``, mirrored after
+        plain.
 
         Args:
             ids: what errors call the images.

@@ -22,7 +22,7 @@ from benchmarks.timing import not_installed, time_rows
 from common.cli import RequestError
 from common.forms import SpeedRow, SpeedTable
 from common.host import available_cores
-from common.options import check_values, option
+from common.options import CheckedOptions, option
 from convert.records.reader import RecordSet
 from train.recipe import Recipe
 
@@ -33,7 +33,7 @@ WARM, COLD, SLOW = "Local files, warm cache", "Local files, cold cache", "Slow m
 
 
 @dataclass(frozen=True)
-class FeedRequest:
+class FeedRequest(CheckedOptions):
     """What ``python -m benchmarks feed`` measures."""
 
     out: Path = option(help="result folder; also where the images are made and removed (four "
@@ -48,7 +48,7 @@ class FeedRequest:
     read_ms: float = option(1.0, "slow mount: delay per 128 KB read", low=0)
 
     def __post_init__(self) -> None:
-        check_values(self)
+        super().__post_init__()
         least = self.batch_size * (2 * self.skip + 1)
         if self.images < least:
             raise RequestError(f"--images {self.images}: with --batch-size {self.batch_size} "

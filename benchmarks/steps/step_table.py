@@ -21,7 +21,7 @@ from benchmarks.timing import MINDSPORES_DECODER, in_turns
 from common.cli import RequestError
 from common.forms import SpeedRow, SpeedTable
 from common.host import available_cores
-from common.options import check_values, device_option, option
+from common.options import CheckedOptions, device_option, option
 from convert.records.reader import open_records
 from train.source import open_class_folders
 
@@ -55,7 +55,7 @@ def _size(name: str, meaning: str) -> Any:
 
 
 @dataclass(frozen=True)
-class StepsRequest:
+class StepsRequest(CheckedOptions):
     """The arguments of ``python -m benchmarks steps``; None: the default of the device."""
 
     out: Path = option(help="result folder; also where the images and the runs are made and "
@@ -76,9 +76,6 @@ class StepsRequest:
     warmup_epochs: Optional[int] = _size("warmup_epochs", "first epochs of a run, not measured")
     epochs: Optional[int] = _size("epochs", "epochs of a run that are measured")
     repeats: Optional[int] = _size("repeats", "repeats of each row, in turns with the others")
-
-    def __post_init__(self) -> None:
-        check_values(self)
 
 
 class Target(NamedTuple):

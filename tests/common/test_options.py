@@ -8,11 +8,11 @@ from typing import Optional
 import pytest
 
 from common.cli import ArgumentParser, RequestError
-from common.options import add_options, check_values, from_arguments, option
+from common.options import CheckedOptions, add_options, from_arguments, option
 
 
 @dataclass(frozen=True)
-class Sample:
+class Sample(CheckedOptions):
     """One field of each kind."""
 
     folder: Path = option(help="a folder", positional=True)
@@ -25,9 +25,6 @@ class Sample:
     sink: Optional[bool] = option(None, "sink mode", negatable=True)
     images: int = option(1, "how many", flag="--number", aliases=("--pictures",))
     hidden: int = 3
-
-    def __post_init__(self) -> None:
-        check_values(self)
 
 
 def parser(**how) -> ArgumentParser:
