@@ -14,13 +14,13 @@ from benchmarks.scale.tiny_imagenet import TRAIN_IMAGES
 from benchmarks.table import GIB, describe_machine, describe_pairs
 from common.cli import RequestError
 from common.files import write_json, write_text
-from common.options import check_values, option
+from common.options import CheckedOptions, option
 from evaluate.result_page import markdown_table
 from train.recipe import PRESETS
 
 
 @dataclass(frozen=True)
-class ScaleRequest:
+class ScaleRequest(CheckedOptions):
     """What ``python -m benchmarks scale`` rehearses."""
 
     out: Path = option(help="result folder; also where the images are made and removed (3 GB for "
@@ -32,7 +32,7 @@ class ScaleRequest:
     ranks: int = option(8, "ranks that share a training step and an evaluation", low=1)
 
     def __post_init__(self) -> None:
-        check_values(self)
+        super().__post_init__()
         batch = self.ranks * PRESETS[PRESET].batch_size
         if batch > self.images:
             raise RequestError(f"--ranks {self.ranks}: a step takes {batch:,} images; give at "

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.feed.mixing import Mix, mix_of
+from benchmarks.feed.measure import Mix, mix_of
 from common.cli import CheckFailed
 from convert.records.reader import RecordSet
 from train.recipe import Recipe
