@@ -91,8 +91,9 @@ def render_scale(table: ScaleTable) -> str:
     """Return the table as Markdown."""
     heads = ["stage", "seconds", "CPU seconds", "items/s", "GiB, all processes",
              "GiB, largest process", "processes", "open files of one", "found"]
-    seconds = sum(stage.resources.seconds for stage in table.stages)
-    closing = [f"All stages together: {seconds / 60:.1f} minutes.",
+    minutes, cpu_minutes = (sum(getattr(stage.resources, name) for stage in table.stages) / 60
+                            for name in ("seconds", "cpu_seconds"))
+    closing = [f"All stages together: {minutes:.1f} minutes, {cpu_minutes:.1f} minutes of CPU.",
                "The rows of an epoch were read rank after rank in one process; the ranks of the "
                "evaluation ran at once, each in its own, with a network that knows the colours.",
                *(line for stage in table.stages for line in stage.report.findings)]

@@ -75,7 +75,8 @@ def test_every_stage_is_in_the_table_and_the_images_are_removed(tmp_path, in_thi
     line = next(line for line in page.splitlines() if line.startswith("| convert train"))
     assert [cell.strip() for cell in line.split("|")[2:9]] == [
         "2.0", "1.0", "1,250", "3.00", "1.00", "4", "1,234"]
-    assert "global shuffle, 2 x 128 images per step: " in page and "0.3 minutes" in page
+    assert "global shuffle, 2 x 128 images per step: " in page and (
+        "0.3 minutes, 0.1 minutes of CPU" in page)
     kept = json.loads((tmp_path / "out" / "scale.json").read_text())
     assert kept["stages"][2]["report"]["items"] == IMAGES
 
