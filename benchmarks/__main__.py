@@ -1,52 +1,36 @@
 """Command line: ``python -m benchmarks convert|feed|crops|steps --out DIR``."""
 
 import sys
+from typing import Any, Callable
 
 from benchmarks.conversion.converters import ConversionRequest, benchmark_conversion
+from benchmarks.crops import CropsRequest, benchmark_crops
 from benchmarks.feed.measure import FeedRequest, benchmark_feeds
-from benchmarks.request import CropsRequest
-from benchmarks.steps.devices import find_device
-from benchmarks.steps.request import StepsRequest, plan_steps
+from benchmarks.steps.request import StepsRequest
 from benchmarks.steps.step_table import benchmark_steps
 from benchmarks.table import write_table
 from common.cli import run_command
+from common.forms import SpeedTable
 from common.options import Subcommand, run_subcommand
 
 
 def main() -> None:
-    run_subcommand("python -m benchmarks", "Time this project and peers.", SUBCOMMANDS)
+    run_subcommand("python -m benchmarks", "Time this project and peers.", (
+        Subcommand("convert", ConversionRequest, _writing(benchmark_conversion),
+                   "time the conversion against cp -r, ImageNetToMR and other packers"),
+        Subcommand("feed", FeedRequest, _writing(benchmark_feeds),
+                   "time the training feed against the original one and other libraries' feeds"),
+        Subcommand("crops", CropsRequest, _writing(benchmark_crops),
+                   "time 144 crops: cutting them against decoding once per crop, a whole "
+                   "evaluation against its network alone"),
+        Subcommand("steps", StepsRequest, _writing(benchmark_steps),
+                   "time training steps: the original report's speed table, or the trainer "
+                   "against a bare loop")))
 
 
-def _convert(request: ConversionRequest) -> None:
-    print(write_table(benchmark_conversion(request), request.out))
-
-
-def _feed(request: FeedRequest) -> None:
-    print(write_table(benchmark_feeds(request), request.out))
-
-
-def _crops(request: CropsRequest) -> None:
-    from benchmarks.crops import benchmark_crops  # here, since it loads MindSpore
-    benchmark_crops(request)
-
-
-def _steps(request: StepsRequest) -> None:
-    plan = plan_steps(request, find_device(request.device))
-    print(write_table(benchmark_steps(plan, request.rows), request.out))
-
-
-SUBCOMMANDS = (
-    Subcommand("convert", ConversionRequest, _convert,
-               "time the conversion against cp -r, ImageNetToMR and other packers"),
-    Subcommand("feed", FeedRequest, _feed,
-               "time the training feed against the original one and other libraries' feeds"),
-    Subcommand("crops", CropsRequest, _crops,
-               "time 144 crops: cutting them against decoding once per crop, a whole evaluation "
-               "against its network alone"),
-    Subcommand("steps", StepsRequest, _steps,
-               "time training steps: the original report's speed table, or the trainer against "
-               "a bare loop"),
-)
+def _writing(benchmark: Callable[[Any], SpeedTable]) -> Callable[[Any], None]:
+    """Return the benchmark with its table written into the request's ``out`` and printed."""
+    return lambda request: print(write_table(benchmark(request), request.out))
 
 
 if __name__ == "__main__":

@@ -3,29 +3,22 @@ against its network alone. Does the network ever wait for its crops?"""
 
 import shutil
 import statistics
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Callable, Iterable
+from typing import Callable
 
-import mindspore as ms
 import numpy as np
 from PIL import Image
 
-from benchmarks.request import CropsRequest
-from benchmarks.synthetic import make_class_folders
-from benchmarks.table import describe_machine, write_table
-from benchmarks.timing import in_turns, timed
+from benchmarks.synthetic import make_class_folders, make_folders_and_records
+from benchmarks.table import describe_machine
+from benchmarks.timing import time_rows, timed
 from common.forms import SpeedRow, SpeedTable
-from convert.conversion import convert
-from convert.records.reader import RecordSet, open_records
-from convert.request import Request
-from evaluate.evaluator import Evaluator
+from common.options import check_values, device_option, option
+from convert.records.reader import open_records
 from evaluate.protocols import (MULTI_SCALE, VIEWS_PER_STEP, Protocol, crop_boxes, protocol_of,
                                 resized_size)
-from evaluate.views import cut_views, decode_rgb
-from inceptionv4.device import Device, setup_device
-from inceptionv4.network import InceptionV4
-from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 
 FULL_SIZE = 299  # pixels, of the host's rows
 GOAL = 5  # percent by which a whole run may exceed its network
@@ -38,61 +31,67 @@ NAIVE, OURS, DECODING = ("decoded, resized and cut once per crop", "ours: decode
 BARE, WHOLE = "bare network, crops held in memory", "whole run, from records"
 
 
-def benchmark_crops(request: CropsRequest) -> None:
-    """Time all rows, write the speed table into ``request.out`` and print it."""
+@dataclass(frozen=True)
+class CropsRequest:
+    """What ``python -m benchmarks crops`` measures."""
+
+    out: Path = option(help="result folder; also where the images are made and removed")
+    images: int = option(40, "number of images that the host cuts", low=1)
+    run_images: int = option(6, "number of images that the whole run evaluates", low=1)
+    repeats: int = option(3, "repeats of each row, in turns with the others", low=1)
+    image_size: int = option(75, "pixels of a side of the whole run's crops", low=75)
+    device: str = device_option()
+
+    def __post_init__(self) -> None:
+        check_values(self)
+
+
+def benchmark_crops(request: CropsRequest) -> SpeedTable:
+    """Time the rows of both sections; what is made in ``request.out`` is removed."""
+    from inceptionv4.device import setup_device
     device = setup_device(request.device)
     print(device.describe(), flush=True)
     work = request.out / "work"
     try:
-        cutting = time_cutting(work / "cutting", request)
-        running = time_running(work / "running", request)
+        rows = [*time_cutting(work / "cutting", request), *time_running(work / "running", request)]
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    print(write_table(make_table(request, cutting, running, device), request.out))
+    return SpeedTable("144 crops", None, "images", rows, describe_machine(request.out, device.name),
+                      {"repeats": request.repeats, "views per step": VIEWS_PER_STEP},
+                      closing=conclusions(rows, request.images))
 
 
-def make_table(request: CropsRequest, cutting: dict[str, list[float]],
-               running: dict[str, list[float]], device: Device) -> SpeedTable:
-    """Return the rows of both sections, and what follows from them.
-
-    Args:
-        cutting, running: seconds by row, one per repeat.
-    """
-    rows = [SpeedRow(name, seconds, section=f"Cutting on one core, {FULL_SIZE} pixels",
-                     items=request.images) for name, seconds in cutting.items()]
-    rows += [SpeedRow(name, seconds, section=f"Evaluating, {request.image_size} pixels",
-                      items=request.run_images) for name, seconds in running.items()]
+def conclusions(rows: list[SpeedRow], images: int) -> list[str]:
+    """Return what follows from the rows, of which those on the host cut so many images."""
     median = {row.name: statistics.median(row.seconds) for row in rows}
     excess = 100 * (median[WHOLE] / median[BARE] - 1)
-    rate = request.images / median[OURS]
-    return SpeedTable(
-        "144 crops", None, "images", rows, describe_machine(request.out, device.name),
-        {"repeats": request.repeats, "views per step": VIEWS_PER_STEP},
-        closing=[f"The whole run takes {excess:+.1f} % against the bare network (goal: within "
-                 f"{GOAL} %).", project(rate, 1), project(rate, 8)])
+    rate = images / median[OURS]
+    return [f"The whole run takes {excess:+.1f} % against the bare network (goal: within "
+            f"{GOAL} %).", project(rate, 1), project(rate, 8)]
 
 
-def time_cutting(work: Path, request: CropsRequest) -> dict[str, list[float]]:
-    """Cut the same images of 500 x 375 pixels on one thread; return the seconds by row."""
-    work.mkdir(parents=True)
-    make_class_folders(work / "source", request.images)
-    encoded = [path.read_bytes() for path in sorted(work.glob("source/train/*/*"))]
+def time_cutting(work: Path, request: CropsRequest) -> list[SpeedRow]:
+    """Cut the same images of 500 x 375 pixels on one thread."""
+    from evaluate.views import cut_views, decode_rgb
+    make_class_folders(work, request.images)
+    encoded = [path.read_bytes() for path in sorted(work.glob("train/*/*"))]
     protocol = protocol_of(MULTI_SCALE, FULL_SIZE)
     ways: dict[str, Callable[[bytes], object]] = {
         NAIVE: lambda data: naive_views(data, protocol),
         OURS: lambda data: cut_views(decode_rgb(data), protocol),
         DECODING: decode_rgb}
-    return in_turns({name: partial(timed, partial(_each, encoded, way))
-                     for name, way in ways.items()}, request.repeats, "cutting")
 
+    def cut_all(way: Callable[[bytes], object]) -> None:
+        for image in encoded:
+            way(image)
 
-def _each(images: Iterable[bytes], action: Callable[[bytes], object]) -> None:
-    for image in images:
-        action(image)
+    return time_rows({name: partial(timed, partial(cut_all, way)) for name, way in ways.items()},
+                     request.repeats, f"Cutting on one core, {FULL_SIZE} pixels", request.images)
 
 
 def naive_views(encoded: bytes, protocol: Protocol) -> np.ndarray:
     """Cut each crop on its own from the bytes of the image: uint8 (crops, S, S, 3)."""
+    from evaluate.views import decode_rgb
     views = []
     for crop in crop_boxes(protocol, *decode_rgb(encoded).size):
         image = decode_rgb(encoded)
@@ -106,34 +105,34 @@ def naive_views(encoded: bytes, protocol: Protocol) -> np.ndarray:
     return np.stack(views)
 
 
-def time_running(work: Path, request: CropsRequest) -> dict[str, list[float]]:
-    """Evaluate records made for it, and pass as many crops through the network alone; return the
-    seconds by row."""
-    work.mkdir(parents=True)
-    make_class_folders(work / "source", request.run_images)
-    convert(Request(source=work / "source", split="train", out=work / "records", shards=1))
+def time_running(work: Path, request: CropsRequest) -> list[SpeedRow]:
+    """Evaluate records made for it, and pass as many crops through the network alone."""
+    import mindspore as ms
+
+    from evaluate.evaluator import Evaluator
+    from inceptionv4.network import InceptionV4
+    from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
+    size = request.image_size
+    make_folders_and_records(work, request.run_images, workers=1)
     records = open_records(work / "records")
-    evaluator = Evaluator(InceptionV4(CLASSES), protocol_of(MULTI_SCALE, request.image_size),
-                          INCEPTION_MEAN, INCEPTION_STD)
-    _run(evaluator, records)  # compiles
-    actions = {BARE: partial(_run_bare, evaluator, request.run_images),
-               WHOLE: partial(_run, evaluator, records)}
-    return in_turns({name: partial(timed, action) for name, action in actions.items()},
-                    request.repeats, "evaluating")
-
-
-def _run(evaluator: Evaluator, records: RecordSet) -> None:
-    for _ in evaluator.classify(records, [range(records.images)]):
-        pass
-
-
-def _run_bare(evaluator: Evaluator, images: int) -> None:
-    size, (_, views) = evaluator.protocol.image_size, evaluator.step
+    evaluator = Evaluator(InceptionV4(CLASSES), protocol_of(MULTI_SCALE, size), INCEPTION_MEAN,
+                          INCEPTION_STD)
+    _, views = evaluator.step
     step = ms.Tensor(np.zeros((views, size, size, 3), np.uint8))
     columns = ms.Tensor(np.arange(size, dtype=np.int32))
-    evaluator.classifier.set_train(False)
-    for _ in range(images * MULTI_SCALE // views):
-        evaluator.classifier(step, columns).asnumpy()
+
+    def evaluate_all() -> None:
+        for _ in evaluator.classify(records, [range(records.images)]):
+            pass
+
+    def classify_all() -> None:
+        evaluator.classifier.set_train(False)
+        for _ in range(request.run_images * MULTI_SCALE // views):
+            evaluator.classifier(step, columns).asnumpy()
+
+    evaluate_all()  # compiles
+    return time_rows({BARE: partial(timed, classify_all), WHOLE: partial(timed, evaluate_all)},
+                     request.repeats, f"Evaluating, {size} pixels", request.run_images)
 
 
 def project(images_per_second_per_core: float, cards: int) -> str:

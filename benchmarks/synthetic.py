@@ -1,14 +1,13 @@
 """Images to measure with: JPEGs of ImageNet's average size in class folders."""
 
 import io
-import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.timing import run_process
 from common.cli import RequestError, progress_bar
+from convert.request import Request
 
 DISTINCT = 200  # encoded once each, then written again under other names
 IMAGES_PER_CLASS = 300
@@ -16,7 +15,7 @@ SIZE = (500, 375)  # pixels, the commonest size in ImageNet
 QUALITY, GRAIN = 95, 12  # together they give about 115 KB, ImageNet's mean (a test weighs it)
 
 
-def make_class_folders(root: Path, images: int, seed: int = 0) -> None:
+def make_class_folders(root: Path, images: int) -> None:
     """Write ``images`` JPEGs of about 115 KB each as ``root/train/<class>/<image>``.
 
     Raises:
@@ -24,7 +23,7 @@ def make_class_folders(root: Path, images: int, seed: int = 0) -> None:
     """
     if root.exists():
         raise RequestError(f"{root} is left from an interrupted run: remove it")
-    encoded = [_encode(np.random.default_rng([seed, k])) for k in range(min(DISTINCT, images))]
+    encoded = [_encode(np.random.default_rng([0, k])) for k in range(min(DISTINCT, images))]
     with progress_bar(images, "make images", "images") as bar:
         for k in range(images):
             folder = root / "train" / f"n{k // IMAGES_PER_CLASS:08d}"
@@ -39,9 +38,9 @@ def make_folders_and_records(root: Path, images: int, workers: int) -> None:
     Raises:
         RequestError: ``root`` exists.
     """
+    from convert.conversion import convert  # here: --help would wait for joblib
     make_class_folders(root, images)
-    run_process(sys.executable, "-m", "convert", "run", "--source", root, "--split", "train",
-                "--out", root / "records", "--workers", workers)
+    convert(Request(source=root, split="train", out=root / "records", workers=workers))
 
 
 def _encode(rng: np.random.Generator) -> bytes:

@@ -9,13 +9,14 @@ import platform
 from pathlib import Path
 from typing import Any, Dict, List
 
+import psutil
+
 from common.files import write_json, write_text
 from common.forms import SpeedRow, SpeedTable
 from common.host import available_cores
 from evaluate.result_page import markdown_table
 
 GIB = 1 << 30
-HOST_ONLY = "none, the host only"
 
 
 def write_table(table: SpeedTable, out: Path) -> str:
@@ -64,7 +65,7 @@ def _pairs(values: Dict[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items())
 
 
-def describe_machine(folder: Path, device: str = HOST_ONLY) -> Dict[str, Any]:
+def describe_machine(folder: Path, device: str = "none, the host only") -> Dict[str, Any]:
     """Return processor, usable cores, memory, disk and file system of ``folder``, device, versions.
 
     Args:
@@ -73,7 +74,7 @@ def describe_machine(folder: Path, device: str = HOST_ONLY) -> Dict[str, Any]:
     return {
         "processor": _processor(),
         "cores": available_cores(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB, 1),
+        "memory_gib": round(psutil.virtual_memory().total / GIB, 1),
         "disk": _disk(folder),
         "file_system": _file_system(folder.resolve()),
         "device": device,
@@ -102,10 +103,8 @@ def _disk(folder: Path) -> str:
 
 
 def _file_system(folder: Path) -> str:
-    """Return the type of the mount that holds ``folder``: the longest mount point above it."""
-    best, kind = "", "unknown"
-    for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines():
-        _, point, found, *_ = line.split()
-        if folder.is_relative_to(point) and len(point) >= len(best):
-            best, kind = point, found
-    return kind
+    """Return the type of the mount that holds ``folder``: the longest mount point above it, the
+    last one of those mounted over each other."""
+    above = [mount for mount in psutil.disk_partitions(all=True)
+             if folder.is_relative_to(mount.mountpoint)]
+    return max(reversed(above), key=lambda mount: len(mount.mountpoint)).fstype

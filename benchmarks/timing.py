@@ -1,15 +1,20 @@
 """Timing rows: in turns, so that a drifting machine is fair to all, each in a process of its own
 where its framework or its start-up would matter to the others."""
 
+import importlib.util
 import os
 import subprocess
 import time
-from typing import Callable, Hashable, Mapping, TypeVar
+from typing import Callable, Hashable, List, Mapping, Optional, TypeVar
 
+from common import jpeg
 from common.cli import CheckFailed, progress_bar
+from common.forms import SpeedRow
 
 Name = TypeVar("Name", bound=Hashable)
 T = TypeVar("T")
+BENCH_EXTRA = "pip install '.[bench]'"
+MINDSPORES_DECODER = {jpeg.CHOICE: "mindspore"}  # environment of its rows as it is installed
 
 
 def in_turns(actions: Mapping[Name, Callable[[], T]], repeats: int, description: str
@@ -22,6 +27,21 @@ def in_turns(actions: Mapping[Name, Callable[[], T]], repeats: int, description:
                 results[name].append(action())
                 bar.update(1)
     return results
+
+
+def time_rows(actions: Mapping[str, Callable[[], float]], repeats: int, section: str = "",
+              items: Optional[int] = None, reasons: Mapping[str, str] = {}) -> List[SpeedRow]:
+    """Return the rows of a section, their actions run in turns.
+
+    Args:
+        actions: by the row's name; each returns the seconds that it took.
+        items: done in each of them; None: the table's number.
+        reasons: why a row cannot run here, by its name; missing or empty: it can.
+    """
+    seconds = in_turns({name: action for name, action in actions.items() if not reasons.get(name)},
+                       repeats, f"time {section.lower() or 'rows'}")
+    return [SpeedRow(name, seconds.get(name, []), reasons.get(name, ""), section, items)
+            for name in actions]
 
 
 def timed(action: Callable[[], object]) -> float:
@@ -45,3 +65,15 @@ def run_process(*command: object, environment: Mapping[str, str] = {}) -> str:
     if done.returncode != 0:
         raise CheckFailed(f"{command[0]} ended with {done.returncode}: {done.stderr[-300:]}")
     return done.stdout
+
+
+def not_installed(*modules: str, install: str = BENCH_EXTRA) -> str:
+    """Return why a row that needs the modules cannot run here; empty if it can."""
+    for module in modules:
+        try:
+            found = importlib.util.find_spec(module)
+        except ModuleNotFoundError:  # the package that it is in
+            found = None
+        if found is None:
+            return f"not installed: {install}"
+    return ""

@@ -4,6 +4,7 @@
 import argparse
 import inspect
 import sys
+from typing import Any, Callable
 
 from common.cli import ArgumentParser, HelpFormatter, run_command
 from common.options import add_options, from_arguments
@@ -15,24 +16,28 @@ class _Help(HelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Keep the line breaks of the list of commands."""
 
 
+def main() -> None:
+    first, *words = sys.argv[1:] or [""]
+    if first in COMMANDS:
+        run, request_type = COMMANDS[first]
+        parser = ArgumentParser(prog=f"python -m evaluate {first}", description=run.__doc__)
+    else:
+        run, request_type, words = _evaluate, Request, sys.argv[1:]
+        others = "\n".join(f"  {f'python -m evaluate {name} --help':<34}  {command.__doc__}"
+                           for name, (command, _) in COMMANDS.items())
+        parser = ArgumentParser(prog="python -m evaluate", formatter_class=_Help,
+                                description=inspect.getdoc(_evaluate),
+                                epilog=f"other commands:\n{others}")
+    add_options(parser, request_type)
+    run(from_arguments(request_type, parser.parse_args(words)))
+
+
 # What a command needs is imported when it runs, so that --help waits for no library.
 
 
-def main() -> None:
-    first, *others = sys.argv[1:] or [""]
-    if first in COMMANDS:
-        COMMANDS[first](others)
-    else:
-        _evaluate(sys.argv[1:])
-
-
-def _evaluate(words: list[str]) -> None:
+def _evaluate(request: Request) -> None:
     """Measure the top-1 and top-5 error of a checkpoint on a record set: of the full set and, with
     a blacklist, of the filtered one. Started again with the same arguments it resumes."""
-    parser = ArgumentParser(prog="python -m evaluate", formatter_class=_Help,
-                            description=inspect.getdoc(_evaluate), epilog=_other_commands())
-    add_options(parser, Request)
-    request = from_arguments(Request, parser.parse_args(words))
     from evaluate.command import evaluate_checkpoint
     if evaluate_checkpoint(request):
         print((request.out / PAGE_NAME).read_text(encoding="utf-8"))
@@ -40,11 +45,8 @@ def _evaluate(words: list[str]) -> None:
             print(request.out / name)
 
 
-def _report(words: list[str]) -> None:
+def _report(request: ReportRequest) -> None:
     """Write one HTML page, and a Markdown copy of it, from a run and its results."""
-    parser = ArgumentParser(prog="python -m evaluate report", description=_report.__doc__)
-    add_options(parser, ReportRequest)
-    request = from_arguments(ReportRequest, parser.parse_args(words))
     from evaluate.report.page import write_report
     table = write_report(request)
     if table:
@@ -52,32 +54,21 @@ def _report(words: list[str]) -> None:
     print(f"report: {request.out}   {request.markdown_copy}")
 
 
-def _compare(words: list[str]) -> None:
+def _compare(request: CompareRequest) -> None:
     """Compare two results of the same images, with McNemar's paired test."""
-    parser = ArgumentParser(prog="python -m evaluate compare", description=_compare.__doc__)
-    add_options(parser, CompareRequest)
-    request = from_arguments(CompareRequest, parser.parse_args(words))
     from evaluate.compare import compare_results
     print(compare_results(request))
 
 
-def _predict(words: list[str]) -> None:
+def _predict(request: PredictRequest) -> None:
     """Print the five most probable classes of single images."""
-    parser = ArgumentParser(prog="python -m evaluate predict", description=_predict.__doc__)
-    add_options(parser, PredictRequest, leave_out=("records", "classes"))
-    add_options(parser.add_mutually_exclusive_group(), PredictRequest, only=("records", "classes"))
-    request = from_arguments(PredictRequest, parser.parse_args(words))
     from evaluate.predict import predict_images
     print(predict_images(request))
 
 
-COMMANDS = {"report": _report, "compare": _compare, "predict": _predict}
-
-
-def _other_commands() -> str:
-    lines = [f"  {f'python -m evaluate {name} --help':<34}  {command.__doc__}"
-             for name, command in COMMANDS.items()]
-    return "other commands:\n" + "\n".join(lines)
+COMMANDS: dict[str, tuple[Callable[[Any], None], type]] = {
+    "report": (_report, ReportRequest), "compare": (_compare, CompareRequest),
+    "predict": (_predict, PredictRequest)}
 
 
 if __name__ == "__main__":

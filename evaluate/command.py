@@ -1,48 +1,33 @@
 """What ``python -m evaluate`` does: a checkpoint and a record set to a result folder."""
 
 import importlib.metadata
+import os
 import platform
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
-from blacklist.ids import Blacklist
+import numpy as np
+
+from blacklist.ids import Blacklist, load_blacklist
 from common.cli import RequestError, typed_command
 from common.files import write_json, write_text
 from common.host import available_cores
 from convert.records.reader import RecordSet, open_records
+from convert.sources.listing import validation_id
 from evaluate.evaluator import Evaluator, check_rows
-from evaluate.filtered_set import blacklist_for, mark
-from evaluate.parts import (PartWriter, missing_rows, opened_parts, read_parts, remove_parts,
-                            rows_of_rank, saved_rows, wait_for_all)
-from evaluate.predictions import Predictions, save_predictions
+from evaluate.predictions import (Predictions, missing_rows, opened_parts, read_parts, remove_parts,
+                                  rows_of_rank, save_predictions, saved_rows, write_parts)
 from evaluate.protocols import Protocol, protocol_of
 from evaluate.request import Request
 from evaluate.result_page import result_page
 from evaluate.results import (JSON_NAME, PAGE_NAME, PREDICTIONS_NAME, EvaluationSpeed, Result,
-                              claim_result_folder)
-from evaluate.scores import score, score_curve
+                              claim_result_folder, score, score_curve)
 from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta
 from inceptionv4.device import Device, barrier, setup_device
 from inceptionv4.network import InceptionV4
 
 COMPUTED_BY = ("mindspore", "numpy", "pillow")  # the network, means, decoding and resizing
-
-
-@dataclass(frozen=True)
-class Task:
-    """A request that was checked: what it names exists and fits together.
-
-    Attributes:
-        planned: the result, as far as it is known before the network has run.
-    """
-
-    request: Request
-    records: RecordSet
-    meta: CheckpointMeta
-    protocol: Protocol
-    blacklist: Optional[Blacklist]
-    planned: Result
 
 
 def evaluate_checkpoint(request: Request) -> bool:
@@ -57,36 +42,36 @@ def evaluate_checkpoint(request: Request) -> bool:
     Raises:
         RequestError: records, checkpoint or folder cannot be used, or do not fit together.
     """
-    task = check_request(request)
+    records, meta = open_records(request.records), read_meta(request.checkpoint)
+    check_same_classes(records, meta, request.checkpoint)
+    protocol = protocol_of(request.crops, meta.image_size, request.scales)
+    blacklist = blacklist_for(records, request.blacklist)
+    planned = _plan_result(request, records, meta, protocol, blacklist)
+    claim_result_folder(request.out, planned)
     device = setup_device(request.device)
     print(device.describe(), flush=True)
-    network = InceptionV4(task.meta.num_classes, task.meta.batch_norm_decay)
-    if load_checkpoint(request.checkpoint, network) != task.meta:
+    network = InceptionV4(meta.num_classes, meta.batch_norm_decay)
+    if load_checkpoint(request.checkpoint, network) != meta:
         raise RequestError(f"checkpoint '{request.checkpoint}' was replaced while the evaluation "
                            "started; start it again")
-    evaluator = Evaluator(network, task.protocol, task.meta.mean, task.meta.std,
-                          request.views_per_step,
-                          request.workers or max(1, available_cores() // device.local_ranks),
+    workers = request.workers or max(1, available_cores() // device.local_ranks)
+    evaluator = Evaluator(network, protocol, meta.mean, meta.std, request.views_per_step, workers,
                           request.curve)
-    with opened_parts(request.out, _identity(task, evaluator, device), device.rank == 0) as folder:
-        _classify_share(evaluator, task.records, folder, device)
+    with opened_parts(request.out, _identity(planned, evaluator, device),
+                      device.rank == 0) as folder:
+        _classify_share(evaluator, records, folder, device)
         if device.rank == 0:
-            _finish(task, folder, device)
+            result, predictions = _merge(planned, records, folder, device)
+            write_results(request.out, result, mark(predictions, blacklist))
+            remove_parts(folder)
     return device.rank == 0
 
 
-def check_request(request: Request) -> Task:
-    """Check all that can be checked without loading the network, and claim the result folder.
-
-    Raises:
-        RequestError: see ``evaluate_checkpoint``.
-    """
-    records, meta = open_records(request.records), read_meta(request.checkpoint)
-    check_same_classes(records, request.records, meta, request.checkpoint)
-    protocol = protocol_of(request.crops, meta.image_size, request.scales)
-    blacklist = blacklist_for(records, request.blacklist)
+def _plan_result(request: Request, records: RecordSet, meta: CheckpointMeta, protocol: Protocol,
+                 blacklist: Optional[Blacklist]) -> Result:
+    """Return the result as far as it is known before the network has run."""
     listed, check = blacklist or records.manifest.blacklist, records.manifest.ilsvrc
-    planned = Result(
+    return Result(
         crops=protocol.crops, image_size=protocol.image_size, scales=list(protocol.scales),
         curve_crops=list(protocol.curve), checkpoint=str(request.checkpoint),
         checkpoint_sha256=meta.ckpt_sha256, mean=list(meta.mean), std=list(meta.std),
@@ -95,12 +80,9 @@ def check_request(request: Request) -> Task:
         blacklist_sha256=listed.sha256 if listed else None,
         is_ilsvrc=bool(check and check.labels and check.class_names),
         blacklist_is_ilsvrc=bool(listed and listed.is_ilsvrc), sets={}, argv=typed_command())
-    claim_result_folder(request.out, planned)
-    return Task(request, records, meta, protocol, blacklist, planned)
 
 
-def check_same_classes(record_set: RecordSet, records: Path, meta: CheckpointMeta,
-                       checkpoint: Path) -> None:
+def check_same_classes(records: RecordSet, meta: CheckpointMeta, checkpoint: Path) -> None:
     """Check that a label means the same to the checkpoint and to the records.
 
     A checkpoint whose class names are unknown (an imported one) is compared by count alone.
@@ -108,21 +90,61 @@ def check_same_classes(record_set: RecordSet, records: Path, meta: CheckpointMet
     Raises:
         RequestError: the classes differ.
     """
-    classes = len(record_set.class_names)
+    classes = len(records.class_names)
     if classes != meta.num_classes:
-        raise RequestError(f"{checkpoint} has {meta.num_classes} classes but {records} has "
+        raise RequestError(f"{checkpoint} has {meta.num_classes} classes but {records.folder} has "
                            f"{classes}: evaluate it on records of the classes it was trained on")
-    if meta.class_names_sha256 not in ("", record_set.class_names_sha256):
-        raise RequestError(f"{checkpoint} and {records} both have {classes} classes, but with "
-                           "other names: evaluate it on records of the classes it was trained on")
+    if meta.class_names_sha256 not in ("", records.class_names_sha256):
+        raise RequestError(f"{checkpoint} and {records.folder} both have {classes} classes, but "
+                           "with other names: evaluate it on records of the classes it was "
+                           "trained on")
 
 
-def _identity(task: Task, evaluator: Evaluator, device: Device) -> dict[str, Any]:
+def blacklist_for(records: RecordSet, path: Optional[Path]) -> Optional[Blacklist]:
+    """Return the blacklist at ``path`` for records that were converted without one, checked against
+    the ids of all rows: ids decide, not positions. None without a path.
+
+    Raises:
+        RequestError: the records' ids are not numbers of validation images, the list has an id
+            that is not among them, or they were converted with another list.
+    """
+    if path is None:
+        return None
+    ids = _validation_ids(records, path)
+    rejected = {validation_id(os.path.basename(note.file_name)) or 0
+                for note in records.manifest.rejected}
+    blacklist = load_blacklist(path, max(ids | rejected))
+    earlier = records.manifest.blacklist
+    if earlier and earlier.sha256 != blacklist.sha256:
+        raise RequestError(f"{records.folder} was converted with another blacklist (sha256 "
+                           f"{earlier.sha256[:12]}) than {path} ({blacklist.sha256[:12]}); leave "
+                           "--blacklist out or convert again")
+    unknown = sorted(blacklist.ids - ids - rejected)
+    if unknown:
+        raise RequestError(f"{path} lists image id {unknown[0]}, which is not in {records.folder} "
+                           f"({len(unknown):,} such ids): it belongs to another validation set")
+    return blacklist
+
+
+def _validation_ids(records: RecordSet, path: Path) -> set[int]:
+    """Return the ids of all rows, if they are the numbers in the names of validation images."""
+    ids = set()
+    for row in records.rows(["image_id", "file_name"]):
+        image_id, name = int(row["image_id"]), str(row["file_name"])
+        if records.split != "val" or validation_id(os.path.basename(name)) != image_id:
+            raise RequestError(f"{path} lists validation images by number, but the image ids of "
+                               f"{records.folder} ({records.split}) are positions ('{name}' has "
+                               f"{image_id}); leave --blacklist out or give a validation set")
+        ids.add(image_id)
+    return ids
+
+
+def _identity(planned: Result, evaluator: Evaluator, device: Device) -> dict[str, Any]:
     """Return all that decides the bits of a row's prediction; parts that differ in it do not mix.
 
     The blacklist is not among it: it marks the rows only when the parts are merged.
     """
-    identity = {**task.planned.identity, "curve_crops": task.planned.curve_crops,
+    identity = {**planned.identity, "curve_crops": planned.curve_crops,
                 "views_per_step": evaluator.step.views, "images_per_step": evaluator.step.images,
                 "curve": evaluator.curve, "device": device.name, **_versions()}
     del identity["blacklist_sha256"]
@@ -144,22 +166,27 @@ def _classify_share(evaluator: Evaluator, records: RecordSet, folder: Path,
         print(f"{len(rows) - images:,} of {len(rows):,} images are in {folder}: resuming from "
               "there", flush=True)
     if missing:
-        with PartWriter(folder) as writer:
-            for group in evaluator.classify(records, missing):
-                writer.add(group)
+        write_parts(folder, evaluator.classify(records, missing))
 
 
-def _finish(task: Task, folder: Path, device: Device) -> None:
-    """Merge the parts of all ranks, check that every image appears once, write the result."""
-    wait_for_all(folder, task.records.images)
-    whole = read_parts(folder, task.records.images)
-    check_rows(task.records, whole.predictions)
+def _merge(planned: Result, records: RecordSet, folder: Path,
+           device: Device) -> tuple[Result, Predictions]:
+    """Return ``planned`` with its speed, and the predictions of all ranks, each image once."""
+    whole = read_parts(folder, records.images)
+    check_rows(records, whole.predictions)
     speed = EvaluationSpeed(device.ranks, len(whole.rows) / whole.seconds,
                             whole.waiting / whole.seconds, whole.seconds)
-    planned = replace(task.planned, device=device.name, speed=speed,
-                      versions={"python": platform.python_version(), **_versions()})
-    write_results(task.request.out, planned, mark(whole.predictions, task.blacklist))
-    remove_parts(folder)
+    versions = {"python": platform.python_version(), **_versions()}
+    return (replace(planned, device=device.name, speed=speed, versions=versions),
+            whole.predictions)
+
+
+def mark(predictions: Predictions, blacklist: Optional[Blacklist]) -> Predictions:
+    """Return the predictions with the list's flags; unchanged where there is no list."""
+    if blacklist is None:
+        return predictions
+    listed = np.isin(predictions.image_id, np.fromiter(blacklist.ids, np.int32))
+    return replace(predictions, blacklisted=listed)
 
 
 def write_results(folder: Path, planned: Result, predictions: Predictions) -> Result:
@@ -170,10 +197,9 @@ def write_results(folder: Path, planned: Result, predictions: Predictions) -> Re
     Returns:
         ``planned`` with the scores and, where the predictions have ranks of labels, the curve.
     """
-    curve = None
+    result = replace(planned, sets=score(predictions))
     if predictions.label_rank is not None:
-        curve = score_curve(predictions, planned.curve_crops or [])
-    result = replace(planned, sets=score(predictions), curve=curve)
+        result = replace(result, curve=score_curve(predictions, planned.curve_crops or []))
     save_predictions(folder / PREDICTIONS_NAME, predictions)
     write_text(folder / PAGE_NAME, result_page(result))
     write_json(folder / JSON_NAME, result.to_json())

@@ -14,7 +14,7 @@ from convert.records.manifest import RowsDigest
 from convert.records.reader import RecordSet
 from evaluate.predictions import Part, Predictions, gather_predictions, join_parts, label_ranks
 from evaluate.protocols import VIEWS_PER_STEP, Protocol
-from evaluate.views import ImageViews, prepared_rows
+from evaluate.views import ImageRow, prepared_rows
 from inceptionv4.preprocess import Preprocess
 
 
@@ -27,13 +27,7 @@ class StepShape(NamedTuple):
 
 def step_shape(views_per_image: int, views_per_step: int) -> StepShape:
     """Return the largest step of at most ``views_per_step`` views that is always full: several
-    whole images, or a divisor of one image's views.
-
-    Raises:
-        RequestError: ``views_per_step`` is below 1.
-    """
-    if views_per_step < 1:
-        raise RequestError(f"{views_per_step} views per step: give at least 1")
+    whole images, or a divisor of one image's views."""
     if views_per_step >= views_per_image:
         images = views_per_step // views_per_image
         return StepShape(images, images * views_per_image)
@@ -42,12 +36,8 @@ def step_shape(views_per_image: int, views_per_step: int) -> StepShape:
 
 
 class Classifier(nn.Cell):
-    """uint8 views (N, S, S, 3) -> probabilities float32 (N, classes).
-
-    Args:
-        network: float32 (N, 3, S, S) -> logits (N, classes); its parameters keep their names.
-        mean, std: per channel, in 0..255 units, what the network was trained with.
-    """
+    """uint8 views (N, S, S, 3) -> probabilities float32 (N, classes); the arguments are those of
+    ``Evaluator``. The network's parameters keep their names."""
 
     def __init__(self, network: nn.Cell, mean: Sequence[float], std: Sequence[float]):
         super().__init__(auto_prefix=False)
@@ -84,8 +74,8 @@ class Evaluator:
         self.classifier = Classifier(network, mean, std)
         self.workers = workers or available_cores()
         columns = np.arange(protocol.image_size, dtype=np.int32)
-        self._orders = [ms.Tensor(order) for order in (columns, columns[::-1].copy())
-                        ][:protocol.mirrors]
+        orders = [columns, columns[::-1].copy()][:protocol.mirrors]
+        self._orders = [ms.Tensor(order) for order in orders]
 
     def run(self, records: RecordSet) -> Predictions:
         """Return predictions for every image of ``records``; show a progress bar.
@@ -94,8 +84,8 @@ class Evaluator:
             RequestError: an image that cannot be decoded, outputs that are not numbers, or rows
                 that differ from the manifest: missing, repeated or unknown ids.
         """
-        groups = list(self.classify(records, [range(records.images)]))
-        predictions = join_parts(groups).predictions
+        groups = self.classify(records, [range(records.images)])
+        predictions = join_parts(list(groups)).predictions
         check_rows(records, predictions)
         return predictions
 
@@ -111,7 +101,10 @@ class Evaluator:
         was_training = self.network.training
         self.classifier.set_train(False)
         try:
-            self._compile()
+            # Compiled ahead, so that the first group's time is that of its images.
+            size = self.protocol.image_size
+            views = ms.Tensor(np.zeros((self.step.views, size, size, 3), np.uint8))
+            self.classifier.compile(views, self._orders[0])
             with progress_bar(sum(map(len, parts)), f"{self.protocol.crops} crops",
                               "images") as bar:
                 for part in parts:
@@ -121,13 +114,18 @@ class Evaluator:
         finally:
             self.network.set_train(was_training)
 
-    def view_probabilities(self, images: Sequence[np.ndarray]) -> np.ndarray:
+    def view_probabilities(self, ids: Sequence[object],
+                           images: Sequence[np.ndarray]) -> np.ndarray:
         """Return float32 (images, crops, classes), in the order of ``crop_boxes``.
 
         Args:
+            ids: what errors call the images.
             images: at most ``step.images``, each as its views (``cut_views``).
 
         The network must not be in training mode.
+
+        Raises:
+            RequestError: outputs that are not numbers.
         """
         missing = self.step.images - len(images)  # black images fill up the last group
         views = np.concatenate([*images, *[np.zeros_like(images[0])] * missing])
@@ -136,35 +134,31 @@ class Evaluator:
             step = ms.Tensor(views[first:first + self.step.views])
             orders = [self.classifier(step, order).asnumpy() for order in self._orders]
             crops.append(np.stack(orders, axis=1))  # (views, plain and mirrored, classes)
-        return np.concatenate(crops).reshape(
+        probabilities = np.concatenate(crops).reshape(
             self.step.images, self.protocol.crops, -1)[:len(images)]
-
-    def _compile(self) -> None:
-        """Compile ahead, so that the first group's time is that of its images."""
-        size = self.protocol.image_size
-        views = ms.Tensor(np.zeros((self.step.views, size, size, 3), np.uint8))
-        self.classifier.compile(views, self._orders[0])
+        check_finite(ids, probabilities)
+        return probabilities
 
     def _classify_rows(self, records: RecordSet, rows: range) -> Iterator[Part]:
         prepared = prepared_rows(records, rows, self.protocol, self.workers,
                                  ahead=self.step.images + self.workers)
         for first in range(rows.start, rows.stop, self.step.images):
             start = time.perf_counter()
-            images = list(islice(prepared, self.step.images))
+            group = list(islice(prepared, self.step.images))
             waiting = time.perf_counter() - start
-            predictions = self._predict(images)
-            yield Part(range(first, first + len(images)), predictions,
+            predictions = self._predict(*zip(*group))
+            yield Part(range(first, first + len(group)), predictions,
                        time.perf_counter() - start, waiting)
 
-    def _predict(self, images: Sequence[ImageViews]) -> Predictions:
-        rows = [image.row for image in images]
+    def _predict(self, rows: Sequence[ImageRow], images: Sequence[np.ndarray]) -> Predictions:
         ids, labels = [row.image_id for row in rows], [row.label for row in rows]
-        views = self.view_probabilities([image.views for image in images])
-        check_finite(ids, views)
-        return gather_predictions(
-            ids, labels, [row.blacklisted for row in rows],
-            mean_of_views(views, self.protocol.crops),
-            curve_ranks(views, labels, self.protocol.curve) if self.curve else None)
+        views = self.view_probabilities(ids, images)
+        ranks = None
+        if self.curve:
+            ranks = np.stack([label_ranks(mean_of_views(views, crops), labels)
+                              for crops in self.protocol.curve], axis=1)
+        return gather_predictions(ids, labels, [row.blacklisted for row in rows],
+                                  mean_of_views(views, self.protocol.crops), ranks)
 
 
 def mean_of_views(views: np.ndarray, crops: int) -> np.ndarray:
@@ -172,22 +166,11 @@ def mean_of_views(views: np.ndarray, crops: int) -> np.ndarray:
     return views[:, :crops].mean(axis=1, dtype=np.float32)
 
 
-def curve_ranks(views: np.ndarray, labels: Sequence[int], points: Sequence[int]) -> np.ndarray:
-    """Return ``label_ranks`` after the first ``points`` crops of ``views``: uint8 (images, points).
-    """
-    return np.stack([label_ranks(mean_of_views(views, crops), labels) for crops in points], axis=1)
-
-
 def check_rows(records: RecordSet, predictions: Predictions) -> None:
-    """Check that ids, labels and flags are exactly those that were converted.
-
-    Raises:
-        RequestError: a row is missing, repeated or changed.
-    """
+    """Raise RequestError unless ids, labels and flags are exactly those that were converted."""
     digest = RowsDigest()
-    for row in zip(predictions.image_id.tolist(), predictions.label.tolist(),
-                   predictions.blacklisted.tolist()):
-        digest.add(*row)
+    for row in zip(predictions.image_id, predictions.label, predictions.blacklisted):
+        digest.add(*map(int, row))
     if digest.sha256() != records.manifest.rows_sha256:
         raise RequestError(f"the {predictions.images:,} rows read from {records.folder} are not "
                            f"the {records.images:,} of its manifest: ids, labels or blacklist "
@@ -196,11 +179,7 @@ def check_rows(records: RecordSet, predictions: Predictions) -> None:
 
 
 def check_finite(ids: Sequence[object], probabilities: np.ndarray) -> None:
-    """Check the probabilities, (N, ...), of N images.
-
-    Raises:
-        RequestError: some are not numbers; the message names the images.
-    """
+    """Raise RequestError, which names the images, if probabilities (N, ...) are not numbers."""
     good = np.isfinite(probabilities).reshape(len(ids), -1).all(axis=1)
     if not good.all():
         named = ", ".join(str(ids[position]) for position in np.flatnonzero(~good)[:5])

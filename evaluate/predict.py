@@ -1,15 +1,13 @@
 """What ``python -m evaluate predict`` does: the best classes of single images."""
 
 from pathlib import Path
-from typing import Sequence
 
-import numpy as np
 from PIL import Image
 
 from common.cli import RequestError
 from common.files import sha256_of_lines
 from convert.records.reader import open_records
-from evaluate.evaluator import Evaluator, check_finite, mean_of_views
+from evaluate.evaluator import Evaluator, mean_of_views
 from evaluate.predictions import best_classes
 from evaluate.protocols import VIEWS_PER_STEP, protocol_of
 from evaluate.request import PredictRequest
@@ -36,9 +34,12 @@ def predict_images(request: PredictRequest) -> str:
     evaluator = Evaluator(network, protocol, meta.mean, meta.std,
                           views_per_step=min(VIEWS_PER_STEP, len(cut[0])))
     evaluator.classifier.set_train(False)
-    views = np.concatenate([evaluator.view_probabilities([one]) for one in cut])
-    check_finite(request.images, views)
-    return _describe(request.images, mean_of_views(views, request.crops), names)
+    lines = []
+    for path, views in zip(request.images, cut):
+        shares = mean_of_views(evaluator.view_probabilities([path], [views]), request.crops)
+        lines += [str(path), *(f"  {100 * shares[0, label]:6.2f} %  {names[label]}"
+                               for label in best_classes(shares)[0])]
+    return "\n".join(lines)
 
 
 def class_names(meta: CheckpointMeta, request: PredictRequest) -> list[str]:
@@ -47,25 +48,23 @@ def class_names(meta: CheckpointMeta, request: PredictRequest) -> list[str]:
     Raises:
         RequestError: the classes are not the checkpoint's.
     """
-    if request.records is not None:
-        source, names = request.records, open_records(request.records).class_names
-    elif request.classes is not None:
-        source, names = request.classes, _lines(request.classes)
+    if request.records:
+        names = open_records(request.records).class_names
+    elif request.classes:
+        try:
+            names = request.classes.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            raise RequestError(f"{request.classes} is not a text file; put one class name per "
+                               "line") from None
     else:
         return [f"label {label}" for label in range(meta.num_classes)]
     known = meta.class_names_sha256 in ("", sha256_of_lines(names))
     if len(names) != meta.num_classes or not known:
-        raise RequestError(f"the {len(names)} class names of {source} are not those that the "
-                           f"checkpoint was trained on ({meta.num_classes} classes): give the "
-                           "right ones, sorted, or leave them out to see label numbers")
+        raise RequestError(f"the {len(names)} class names of {request.records or request.classes} "
+                           "are not those that the checkpoint was trained on "
+                           f"({meta.num_classes} classes): give the right ones, sorted, or leave "
+                           "them out to see label numbers")
     return names
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise RequestError(f"{path} is not a text file; put one class name per line") from None
 
 
 def _decode(path: Path) -> Image.Image:
@@ -74,11 +73,3 @@ def _decode(path: Path) -> Image.Image:
         return decode_rgb(encoded)
     except UNDECODABLE as error:
         raise RequestError(f"{path} cannot be decoded ({error}); give images") from error
-
-
-def _describe(images: Sequence[Path], probabilities: np.ndarray, names: Sequence[str]) -> str:
-    lines = []
-    for path, shares, best in zip(images, probabilities, best_classes(probabilities)):
-        lines += [str(path), *(f"  {100 * shares[label]:6.2f} %  {names[label]}"
-                               for label in best)]
-    return "\n".join(lines)

@@ -7,7 +7,7 @@ first square, or corner, starts at pixel 0 and the last one ends with the last p
 """
 
 from dataclasses import dataclass
-from typing import Callable, Final, Literal, NamedTuple, Optional, Sequence, Union
+from typing import Final, Literal, NamedTuple, Optional, Sequence, Union
 
 from common.cli import RequestError
 
@@ -39,10 +39,6 @@ class Box(NamedTuple):
     right: int
     bottom: int
 
-    @property
-    def side(self) -> int:
-        return self.right - self.left
-
 
 class Crop(NamedTuple):
     """One view: ``box`` of the image resized to the shorter side ``scale``.
@@ -55,33 +51,57 @@ class Crop(NamedTuple):
     mirrored: bool
 
 
+class Pattern(NamedTuple):
+    """Where the views of a resized image lie.
+
+    Attributes:
+        squares: positions along the longer side.
+        views: (vertical, horizontal) positions within a square.
+        whole_square: whether the square itself, resized, is one more view, the last one.
+        mirrored: whether each view is also mirrored.
+    """
+
+    squares: Sequence[int]
+    views: Sequence[tuple[int, int]]
+    whole_square: bool
+    mirrored: bool
+
+
+MULTI_SCALE = 144
+PROTOCOLS = {
+    1: Pattern([CENTRE], [(CENTRE, CENTRE)], whole_square=False, mirrored=False),
+    # A. Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks",
+    # NIPS 2012, section 4.1.
+    10: Pattern([CENTRE], CORNERS_AND_CENTRE, whole_square=False, mirrored=True),
+    # The Inception-v4 paper (arXiv 1602.07261, table 3) reports 12 crops without saying which;
+    # this is what one square of the 144 crops gives.
+    12: Pattern([CENTRE], CORNERS_AND_CENTRE, whole_square=True, mirrored=True),
+    # 4 scales x 3 squares x 6 views x 2 mirrors: arXiv 1409.4842, section 7.
+    MULTI_SCALE: Pattern([START, CENTRE, END], CORNERS_AND_CENTRE, whole_square=True,
+                         mirrored=True),
+}
+
+
 @dataclass(frozen=True)
 class Protocol:
-    """``scales`` x ``squares`` x (``views`` and the whole square) x mirrors.
-
-    ``scales`` are the shorter sides in pixels, none below ``image_size``; ``squares`` positions
-    along the longer side; ``views`` (vertical, horizontal) positions within a square.
-    """
+    """A pattern at ``scales``: shorter sides in pixels, none below ``image_size``."""
 
     image_size: int
     scales: tuple[int, ...]
-    squares: tuple[int, ...]
-    views: tuple[tuple[int, int], ...]
-    whole_square: bool
-    mirrored: bool
+    pattern: Pattern
 
     @property
     def mirrors(self) -> int:
         """2 if each view is classified plain and mirrored, else 1."""
-        return 2 if self.mirrored else 1
+        return 2 if self.pattern.mirrored else 1
 
     @property
     def crops_per_square(self) -> int:
-        return (len(self.views) + self.whole_square) * self.mirrors
+        return (len(self.pattern.views) + self.pattern.whole_square) * self.mirrors
 
     @property
     def crops(self) -> int:
-        return len(self.scales) * len(self.squares) * self.crops_per_square
+        return len(self.scales) * len(self.pattern.squares) * self.crops_per_square
 
     @property
     def curve(self) -> tuple[int, ...]:
@@ -92,71 +112,12 @@ class Protocol:
         return tuple(range(step, self.crops + 1, step))
 
 
-def single_crop(image_size: int) -> Protocol:
-    """Return the centre crop, shorter side ``image_size`` / 0.875."""
-    return Protocol(image_size, (centre_scale(image_size),), (CENTRE,), ((CENTRE, CENTRE),),
-                    whole_square=False, mirrored=False)
-
-
-def ten_crops(image_size: int) -> Protocol:
-    """Return corners and centre of the central square, and mirrors: A. Krizhevsky et al., "ImageNet
-    Classification with Deep Convolutional Neural Networks", NIPS 2012, section 4.1."""
-    return Protocol(image_size, (centre_scale(image_size),), (CENTRE,), CORNERS_AND_CENTRE,
-                    whole_square=False, mirrored=True)
-
-
-def twelve_crops(image_size: int) -> Protocol:
-    """Return the ten crops, the whole central square, and its mirror image.
-
-    The Inception-v4 paper (arXiv 1602.07261, table 3) reports 12 crops without saying which;
-    this is what one square of the 144 crops gives.
-    """
-    return Protocol(image_size, (centre_scale(image_size),), (CENTRE,), CORNERS_AND_CENTRE,
-                    whole_square=True, mirrored=True)
-
-
-def multi_scale_crops(image_size: int, scales: Optional[Scales] = None) -> Protocol:
-    """Return 4 scales x 3 squares x 6 views x 2 mirrors = 144: arXiv 1409.4842, section 7.
-
-    Args:
-        scales: four shorter sides in pixels, or ``PAPER`` for the paper's ratios to its crops;
-            None for the ones in use for 299 pixels, in their ratios.
-
-    Raises:
-        RequestError: not four scales, one that appears twice, or one below ``image_size``.
-    """
-    if scales is None:
-        chosen = _in_ratio(REFERENCE_SCALES, REFERENCE_SIZE, image_size)
-    elif scales == PAPER:
-        chosen = _in_ratio(PAPER_SCALES, PAPER_SIZE, image_size)
-    else:
-        chosen = _checked_scales(scales, image_size)
-    return Protocol(image_size, chosen, (START, CENTRE, END), CORNERS_AND_CENTRE,
-                    whole_square=True, mirrored=True)
-
-
-def _in_ratio(scales: Sequence[int], size: int, image_size: int) -> tuple[int, ...]:
-    return tuple(round(scale * image_size / size) for scale in scales)
-
-
-def _checked_scales(scales: Sequence[int], image_size: int) -> tuple[int, ...]:
-    if len(set(scales)) != len(REFERENCE_SCALES) or len(scales) != len(REFERENCE_SCALES):
-        raise RequestError(f"scales {' '.join(map(str, scales))}: give {len(REFERENCE_SCALES)} "
-                           f"different ones, or '{PAPER}'")
-    if min(scales) < image_size:
-        raise RequestError(f"scale {min(scales)} is below the image size of the checkpoint, "
-                           f"{image_size} pixels: crops of that size would not fit")
-    return tuple(scales)
-
-
-MULTI_SCALE = 144
-PROTOCOLS: dict[int, Callable[[int], Protocol]] = {
-    1: single_crop, 10: ten_crops, 12: twelve_crops, MULTI_SCALE: multi_scale_crops,
-}
-
-
 def protocol_of(crops: int, image_size: int, scales: Optional[Scales] = None) -> Protocol:
     """Return the protocol with that number of crops.
+
+    Args:
+        scales: for 144 crops, four shorter sides in pixels, or ``PAPER`` for the paper's ratios to
+            its crops; None for the ones in use for 299 pixels, in their ratios.
 
     Raises:
         RequestError: a number that has no protocol, or scales that are not right or not for it.
@@ -164,16 +125,28 @@ def protocol_of(crops: int, image_size: int, scales: Optional[Scales] = None) ->
     if crops not in PROTOCOLS:
         known = ", ".join(map(str, PROTOCOLS))
         raise RequestError(f"there is no protocol of {crops} crops; take one of {known}")
-    if scales is None:
-        return PROTOCOLS[crops](image_size)
-    if crops != MULTI_SCALE:
+    if crops == MULTI_SCALE:
+        chosen = _multiple_scales(scales, image_size)
+    elif scales is None:
+        chosen = (round(image_size / CENTRE_FRACTION),)
+    else:
         raise RequestError(f"scales can be chosen for {MULTI_SCALE} crops, not for {crops}, which "
                            "have one: leave --scales out")
-    return multi_scale_crops(image_size, scales)
+    return Protocol(image_size, chosen, PROTOCOLS[crops])
 
 
-def centre_scale(image_size: int) -> int:
-    return round(image_size / CENTRE_FRACTION)
+def _multiple_scales(scales: Optional[Scales], image_size: int) -> tuple[int, ...]:
+    if scales is None:
+        return tuple(round(scale * image_size / REFERENCE_SIZE) for scale in REFERENCE_SCALES)
+    if scales == PAPER:
+        return tuple(round(scale * image_size / PAPER_SIZE) for scale in PAPER_SCALES)
+    if len(scales) != len(REFERENCE_SCALES) or len(set(scales)) != len(scales):
+        raise RequestError(f"scales {' '.join(map(str, scales))}: give {len(REFERENCE_SCALES)} "
+                           f"different ones, or '{PAPER}'")
+    if min(scales) < image_size:
+        raise RequestError(f"scale {min(scales)} is below the image size of the checkpoint, "
+                           f"{image_size} pixels: crops of that size would not fit")
+    return tuple(scales)
 
 
 def resized_size(width: int, height: int, scale: int) -> tuple[int, int]:
@@ -183,28 +156,23 @@ def resized_size(width: int, height: int, scale: int) -> tuple[int, int]:
     return round(width * scale / height), scale
 
 
-def square_boxes(protocol: Protocol, width: int, height: int) -> list[Box]:
-    """Return the squares of a resized image: left to right, or top to bottom in a portrait."""
-    side = min(width, height)
-    return [_square((width - side) * position // 2, (height - side) * position // 2, side)
-            for position in protocol.squares]
-
-
-def view_boxes(protocol: Protocol, side: int) -> list[Box]:
-    """Return the views of a square of ``side`` pixels; the whole square, if it is one, is last."""
-    size = protocol.image_size
-    views = [_square((side - size) * horizontal // 2, (side - size) * vertical // 2, size)
-             for vertical, horizontal in protocol.views]
-    return [*views, _square(0, 0, side)] if protocol.whole_square else views
-
-
 def crop_boxes(protocol: Protocol, width: int, height: int) -> list[Crop]:
-    """Return every crop of an image of that size, in the order of the network's outputs."""
-    return [Crop(scale, _square(square.left + view.left, square.top + view.top, view.side), mirror)
-            for scale in protocol.scales
-            for square in square_boxes(protocol, *resized_size(width, height, scale))
-            for view in view_boxes(protocol, square.side)
-            for mirror in (False, True)[:protocol.mirrors]]
+    """Return every crop of an image of that size, in the order of the network's outputs: by scale,
+    square (left to right, or top to bottom in a portrait), view, and mirrored after plain."""
+    size, pattern, crops = protocol.image_size, protocol.pattern, []
+    for scale in protocol.scales:
+        resized_width, resized_height = resized_size(width, height, scale)
+        for square in pattern.squares:
+            left = (resized_width - scale) * square // 2
+            top = (resized_height - scale) * square // 2
+            boxes = [_square(left + (scale - size) * horizontal // 2,
+                             top + (scale - size) * vertical // 2, size)
+                     for vertical, horizontal in pattern.views]
+            if pattern.whole_square:
+                boxes.append(_square(left, top, scale))
+            crops += [Crop(scale, box, mirrored) for box in boxes
+                      for mirrored in (False, True)[:protocol.mirrors]]
+    return crops
 
 
 def _square(left: int, top: int, side: int) -> Box:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from common.options import check_values, option
+from common.cli import RequestError
+from common.options import check_values, device_option, option
 from evaluate.protocols import PAPER, PROTOCOLS, VIEWS_PER_STEP, Scales
 from evaluate.report.translations import LANGUAGES
-from inceptionv4.options import device_option
 
 
 def parse_scales(text: str) -> Scales:
@@ -19,18 +19,16 @@ def parse_scales(text: str) -> Scales:
     for part in text.split(","):
         if not part.isdecimal() or int(part) < 1:
             raise argparse.ArgumentTypeError(f"'{part}' is not a whole number of at least 1")
-    return tuple(int(part) for part in text.split(","))
+    return tuple(map(int, text.split(",")))
 
 
 def crops_option() -> Any:
-    """Return the field for ``--crops``."""
     return option(1, "crops of an image whose probabilities are averaged. 1: its centre; 10: "
                   "centre and corners, also mirrored; 12: the whole square as well; 144: these "
                   "12 of 3 squares at 4 scales", choices=PROTOCOLS)
 
 
 def scales_option() -> Any:
-    """Return the field for ``--scales``."""
     return option(None, "shorter sides in pixels of the resized images for 144 crops, e.g. "
                   f"320,352,384,448, or '{PAPER}': 256,288,320,352 in their ratio to 224 (default: "
                   "320,352,384,448 in their ratio to 299)", parse=parse_scales)
@@ -49,8 +47,7 @@ class Request:
         None, "validation ids that make the filtered set of records that were converted without a "
         "list")
     curve: bool = option(False, "also score the first crops alone, square by square")
-    views_per_step: int = option(VIEWS_PER_STEP, "maximum number of crops per forward pass",
-                                 low=1)
+    views_per_step: int = option(VIEWS_PER_STEP, "maximum number of crops per forward pass", low=1)
     device: str = device_option()
     workers: Optional[int] = option(
         None, "threads that decode images (default: the cores, shared by ranks)", low=1)
@@ -81,6 +78,8 @@ class PredictRequest:
 
     def __post_init__(self) -> None:
         check_values(self)
+        if self.records and self.classes:
+            raise RequestError("--classes is not allowed with --records: give one of them")
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,49 @@
-"""``result.json``: what an evaluation was of and what came out, as the commands and the report use
-it; and the claim that one result folder belongs to one evaluation."""
+"""Accuracy from predictions alone, and ``result.json``: what an evaluation was of and what came
+out, as the commands and the report use it."""
 
 import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, Optional, Sequence
+
+import numpy as np
 
 from common.cli import RequestError
 from common.files import describe_difference, read_json
-from evaluate.scores import Curve, CurveErrors, Score
+from evaluate.predictions import TOP, Predictions
 
 PREDICTIONS_NAME, JSON_NAME, PAGE_NAME = "predictions.npz", "result.json", "result.md"
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Score:
+    """Errors and the ends of their 95 % confidence intervals in percent."""
+
+    images: int
+    top1_correct: int
+    top5_correct: int
+    top1_error: float
+    top5_error: float
+    top1_ci95: list[float]
+    top5_ci95: list[float]
+
+
+@dataclass(frozen=True)
+class CurveErrors:
+    """Errors of one set in percent, one per point of the curve."""
+
+    top1_error: list[float]
+    top5_error: list[float]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How the errors change as crops are added: the first ``crops[i]`` crops give point i."""
+
+    crops: list[int]
+    full: CurveErrors
+    filtered: Optional[CurveErrors] = None
 
 
 @dataclass(frozen=True)
@@ -36,8 +69,6 @@ class Result:
         image_size: side of the crops in pixels.
         scales: shorter sides of the resized images in pixels.
         mean, std: per channel, in 0..255 units, what the network was trained with.
-        records: folder of the record set.
-        classes: number of classes.
         has_blacklist: whether the records or the command brought a blacklist.
         is_ilsvrc: whether the images are the ILSVRC2012 validation set, by their digests.
         blacklist_is_ilsvrc: whether the list is the one of ILSVRC2012, by its digest.
@@ -93,19 +124,15 @@ class Result:
             TypeError, KeyError: the values are not those of a result.
         """
         known = {item.name: values[item.name] for item in fields(Result) if item.name in values}
-        known["sets"] = {name: _score(score) for name, score in values["sets"].items()}
+        known["sets"] = {name: Score(**score) for name, score in values["sets"].items()}
         if known.get("speed"):
             known["speed"] = EvaluationSpeed(**known["speed"])
         if known.get("curve"):
-            errors = {name: CurveErrors(**known["curve"][name])
-                      for name in ("full", "filtered") if name in known["curve"]}
-            known["curve"] = Curve(known["curve"]["crops"], **errors)
+            errors = dict(known["curve"])
+            crops = errors.pop("crops")
+            known["curve"] = Curve(crops, **{name: CurveErrors(**of_set)
+                                             for name, of_set in errors.items()})
         return Result(**known)
-
-
-def _score(values: Mapping[str, Any]) -> Score:
-    intervals = {name: tuple(values[name]) for name in ("top1_ci95", "top5_ci95")}
-    return Score(**{**values, **intervals})
 
 
 def read_result(path: Path) -> Result:
@@ -138,3 +165,61 @@ def claim_result_folder(folder: Path, planned: Result) -> None:
     if difference:
         raise RequestError(f"{path} is the result of another evaluation ({difference}); choose "
                            "another --out or remove that folder")
+
+
+def sets_of(predictions: Predictions) -> dict[str, np.ndarray]:
+    """Return which rows, bool (N,), are in each set.
+
+    "full" has all rows, "filtered" those that are not blacklisted; without a blacklisted row there
+    is no "filtered".
+    """
+    sets = {"full": np.ones(predictions.images, bool)}
+    if predictions.blacklisted.any():
+        sets["filtered"] = ~predictions.blacklisted
+    return sets
+
+
+def score(predictions: Predictions) -> dict[str, Score]:
+    """Return the score of each set.
+
+    With five classes or fewer the five best are all classes, and the top-5 error is 0.
+
+    Raises:
+        RequestError: every image is blacklisted.
+    """
+    hits = predictions.top5 == predictions.label[:, None]  # (images, <= 5)
+    return {name: _score(hits[chosen]) for name, chosen in sets_of(predictions).items()}
+
+
+def _score(hits: np.ndarray) -> Score:
+    """Return the score of images by which of their five best, bool (N, <= 5), is the label."""
+    images = len(hits)
+    if not images:
+        raise RequestError("no image is left to score: every one is blacklisted")
+    right1, right5 = int(hits[:, 0].sum()), int(hits.any(axis=1).sum())
+    wrong1, wrong5 = images - right1, images - right5
+    return Score(images, right1, right5, 100.0 * wrong1 / images, 100.0 * wrong5 / images,
+                 wilson_interval(wrong1, images), wilson_interval(wrong5, images))
+
+
+def score_curve(predictions: Predictions, crops: Sequence[int]) -> Curve:
+    """Return the errors of each set after the first ``crops`` (``Protocol.curve``), from
+    ``label_rank``, which the predictions must have."""
+    assert predictions.label_rank is not None, "the predictions were made without a curve"
+    errors = {}
+    for name, chosen in sets_of(predictions).items():
+        ranks = predictions.label_rank[chosen]  # (images, points)
+        wrong1, wrong5 = (ranks != 0).sum(axis=0), (ranks == TOP).sum(axis=0)
+        errors[name] = CurveErrors((100.0 * wrong1 / len(ranks)).tolist(),
+                                   (100.0 * wrong5 / len(ranks)).tolist())
+    return Curve(list(crops), **errors)
+
+
+def wilson_interval(events: int, trials: int) -> list[float]:
+    """Return the 95 % interval of a share in percent (E. B. Wilson, JASA 22, 1927).
+
+    It stays within 0 and 100 and is wider than 0 even where no or every trial is an event.
+    """
+    from scipy.stats import binomtest  # not above: it takes longer than a command's --help may
+    interval = binomtest(events, trials).proportion_ci(CONFIDENCE, "wilson")
+    return [100 * float(end) for end in interval]

@@ -16,7 +16,7 @@ from PIL import Image
 
 from common.cli import RequestError
 from convert.records.reader import RecordSet
-from evaluate.protocols import Crop, Protocol, crop_boxes, resized_size
+from evaluate.protocols import Protocol, crop_boxes, resized_size
 
 # What Pillow's readers raise for bytes that are no image, end too early or are damaged.
 UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError)
@@ -28,13 +28,6 @@ class ImageRow(NamedTuple):
     label: int
     image_id: int
     blacklisted: bool
-
-
-class ImageViews(NamedTuple):
-    """A row whose image was cut: see ``cut_views``."""
-
-    row: ImageRow
-    views: np.ndarray
 
 
 def decode_rgb(encoded: bytes) -> Image.Image:
@@ -52,23 +45,20 @@ def cut_views(image: Image.Image, protocol: Protocol) -> np.ndarray:
     size = protocol.image_size
     plain = [crop for crop in crop_boxes(protocol, *image.size) if not crop.mirrored]
     views = np.empty((len(plain), size, size, 3), np.uint8)
-    place = 0
+    places = iter(views)
     for scale, crops in groupby(plain, key=lambda crop: crop.scale):
         resized = image.resize(resized_size(*image.size, scale), Image.Resampling.BICUBIC)
         pixels = np.asarray(resized)  # (height, width, 3): slices cost less than Pillow's crops
         for crop in crops:
-            views[place] = _cut(resized, pixels, crop, size)
-            place += 1
+            left, top, right, bottom = crop.box
+            if right - left == size:
+                next(places)[:] = pixels[top:bottom, left:right]
+            else:
+                # Not resize(box=...), which would mix pixels from outside the square into its
+                # edges.
+                square = resized.crop(crop.box)
+                next(places)[:] = square.resize((size, size), Image.Resampling.BICUBIC)
     return views
-
-
-def _cut(resized: Image.Image, pixels: np.ndarray, crop: Crop, size: int) -> np.ndarray:
-    left, top, right, bottom = crop.box
-    if right - left == size:
-        return pixels[top:bottom, left:right]
-    # Not resize(box=...), which would mix pixels from outside the square into its edges.
-    square = resized.crop(crop.box)
-    return np.asarray(square.resize((size, size), Image.Resampling.BICUBIC))
 
 
 def read_rows(records: RecordSet, part: Optional[range] = None) -> Iterator[ImageRow]:
@@ -89,8 +79,9 @@ def read_rows(records: RecordSet, part: Optional[range] = None) -> Iterator[Imag
 
 
 def prepared_rows(records: RecordSet, part: range, protocol: Protocol, workers: int,
-                  ahead: int) -> Iterator[ImageViews]:
-    """Yield the rows in the same order, decoded and cut by ``workers`` threads.
+                  ahead: int) -> Iterator[tuple[ImageRow, np.ndarray]]:
+    """Yield the rows in the same order with their views (``cut_views``), decoded and cut by
+    ``workers`` threads.
 
     At most ``ahead`` + 1 images are in memory. Pillow releases the interpreter lock while it
     decodes and resizes, so threads are enough.
@@ -99,7 +90,7 @@ def prepared_rows(records: RecordSet, part: range, protocol: Protocol, workers: 
         RequestError: an image cannot be decoded, or see ``read_rows``.
     """
     with ThreadPoolExecutor(workers) as threads:
-        waiting: deque[Future[ImageViews]] = deque()
+        waiting: deque[Future[tuple[ImageRow, np.ndarray]]] = deque()
         for row in read_rows(records, part):
             waiting.append(threads.submit(_prepare, row, protocol, records))
             if len(waiting) > ahead:
@@ -108,11 +99,11 @@ def prepared_rows(records: RecordSet, part: range, protocol: Protocol, workers: 
             yield waiting.popleft().result()
 
 
-def _prepare(row: ImageRow, protocol: Protocol, records: RecordSet) -> ImageViews:
+def _prepare(row: ImageRow, protocol: Protocol,
+             records: RecordSet) -> tuple[ImageRow, np.ndarray]:
     try:
-        image = decode_rgb(row.image)
+        return row, cut_views(decode_rgb(row.image), protocol)
     except UNDECODABLE as error:
         raise RequestError(
             f"image id {row.image_id} of {records.folder} cannot be decoded ({error}); see what is "
             f"damaged with: python -m convert verify --deep {records.folder}") from error
-    return ImageViews(row._replace(image=b""), cut_views(image, protocol))

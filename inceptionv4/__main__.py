@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from common.cli import run_command
-from common.options import Subcommand, check_values, option, run_subcommand
+from common.options import Subcommand, check_values, device_option, option, run_subcommand
 from inceptionv4.exchange.foreign import LIBRARIES
-from inceptionv4.options import device_option
 
 
 @dataclass(frozen=True)
@@ -60,12 +59,14 @@ def _show(request: ShowCheckpointRequest) -> None:
 
 
 def _import(request: ImportRequest) -> None:
+    from inceptionv4.checkpoint import read_meta
     from inceptionv4.exchange.importer import import_checkpoint
-    done = import_checkpoint(request.file, request.library, request.out)
-    print(f"{request.out}: {done.arrays} arrays, {done.meta.num_classes} classes, "
-          f"mean {done.meta.mean}, std {done.meta.std}")
-    if done.counters:
-        print(f"left out: {done.counters} arrays named *.num_batches_tracked, PyTorch's counts of "
+    arrays, counters = import_checkpoint(request.file, request.library, request.out)
+    meta = read_meta(request.out)
+    print(f"{request.out}: {arrays} arrays, {meta.num_classes} classes, mean {meta.mean}, "
+          f"std {meta.std}")
+    if counters:
+        print(f"left out: {counters} arrays named *.num_batches_tracked, PyTorch's counts of "
               "training steps, which the network does not read")
     print("class names: not in such a file; the evaluation compares the number of classes alone")
 

@@ -1,30 +1,34 @@
 """Checkpoints: MindSpore's ``.ckpt`` made safe, with ``<stem>.meta`` next to it.
 
 MindSpore's own save removes the old file before it writes the new one, does not fsync and makes
-the file readable by its owner alone; its own load passes over a flipped byte unless asked and
-may fill a weight from an optimiser state of a similar name. So a file is written next to its
-place and moved, its digest goes into the meta file, and loading compares name by name.
+the file readable by its owner alone. So a file is written next to its place and moved, and its
+digest goes into the meta file. MindSpore's own load reads beyond the end of the memory when a
+shape is larger than its content, refuses a file larger than the memory that is free without the
+page cache, and may fill a weight from an optimiser state of a similar name. So the file is parsed
+here and compared with the network name by name.
 """
 
-import contextlib
 import json
 import math
 import os
 import re
 import tempfile
+import zlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Optional
+from typing import Any, Mapping, Optional
 
 import mindspore as ms
-import psutil
+import numpy as np
+from google.protobuf.message import DecodeError
 from mindspore import nn
-from mindspore.train import serialization
+from mindspore.train.checkpoint_pb2 import Checkpoint
 
 from common.cli import RequestError
 from common.files import PathLike, fsync_folder, make_durable, sha256_of_file, write_json
 
 CKPT_SUFFIX, META_SUFFIX = ".ckpt", ".meta"
+CRC_MARK, CRC_DIGITS = b"crc_num", 10  # end of a .ckpt that MindSpore saved with crc_check=True
 
 
 @dataclass(frozen=True)
@@ -55,9 +59,25 @@ class CheckpointMeta:
 
     def __post_init__(self):
         """ValueError for a value of the wrong kind: a wrong mean would just cost accuracy."""
-        for name, is_right in _CHECKS.items():
-            if not is_right(getattr(self, name)):
-                raise ValueError(f"{name} is {getattr(self, name)!r}")
+        for name, value in vars(self).items():
+            if not _is_right(name, value):
+                raise ValueError(f"{name} is {value!r}")
+
+
+def _is_right(name: str, value: Any) -> bool:
+    """Return whether ``value`` is of the kind that the field ``name`` of a meta has."""
+    if name.endswith("_sha256"):
+        return isinstance(value, str) and bool(re.fullmatch("([0-9a-f]{64})?", value))
+    if name in ("mean", "std"):
+        return isinstance(value, tuple) and len(value) == 3 and all(map(_is_finite, value))
+    if name in ("batch_norm_decay", "top1_error"):
+        return _is_finite(value) or (name == "top1_error" and value is None)
+    return type(value) is int and value >= 0
+
+
+def _is_finite(value: Any) -> bool:
+    return (isinstance(value, (int, float)) and not isinstance(value, bool)
+            and math.isfinite(value))
 
 
 def meta_path(ckpt: PathLike) -> Path:
@@ -67,10 +87,6 @@ def meta_path(ckpt: PathLike) -> Path:
         raise RequestError(f"checkpoint '{path}' does not end in {CKPT_SUFFIX}: "
                            "only MindSpore checkpoints written by this program can be used")
     return path.with_suffix(META_SUFFIX)
-
-
-def write_meta(ckpt: PathLike, meta: CheckpointMeta) -> None:
-    write_json(meta_path(ckpt), asdict(meta))
 
 
 def read_meta(path: PathLike) -> CheckpointMeta:
@@ -95,34 +111,6 @@ def read_meta(path: PathLike) -> CheckpointMeta:
                            "use another checkpoint of the run") from error
 
 
-def _is_count(value: object) -> bool:
-    return type(value) is int and value >= 0
-
-
-def _is_number(value: object) -> bool:
-    return (isinstance(value, (int, float)) and not isinstance(value, bool)
-            and math.isfinite(value))
-
-
-def _is_number_or_none(value: object) -> bool:
-    return value is None or _is_number(value)
-
-
-def _is_channels(value: object) -> bool:
-    return isinstance(value, tuple) and len(value) == 3 and all(map(_is_number, value))
-
-
-def _is_digest(value: object) -> bool:
-    return isinstance(value, str) and bool(re.fullmatch("([0-9a-f]{64})?", value))
-
-
-_CHECKS = {
-    "num_classes": _is_count, "image_size": _is_count, "mean": _is_channels, "std": _is_channels,
-    "batch_norm_decay": _is_number, "class_names_sha256": _is_digest, "epoch": _is_count,
-    "step": _is_count, "top1_error": _is_number_or_none, "ckpt_sha256": _is_digest,
-}
-
-
 def network_parameters(network: nn.Cell) -> dict[str, ms.Parameter]:
     """Return parameters and moving averages by the network's own names (``stem.0.conv.weight``).
 
@@ -133,7 +121,7 @@ def network_parameters(network: nn.Cell) -> dict[str, ms.Parameter]:
 
 
 def save_checkpoint(path: PathLike, parameters: Mapping[str, ms.Tensor],
-                    meta: CheckpointMeta) -> CheckpointMeta:
+                    meta: CheckpointMeta) -> None:
     """Write ``path`` (``.ckpt``) and its meta file; a reader finds the old or the new ``.ckpt``.
 
     A crash between the two files leaves a ``.ckpt`` that does not fit its meta, which loading
@@ -143,9 +131,6 @@ def save_checkpoint(path: PathLike, parameters: Mapping[str, ms.Tensor],
         parameters: the network's own (``network_parameters``) and, in a training checkpoint,
             optimiser state under other names.
         meta: its ``ckpt_sha256`` is filled in here.
-
-    Returns:
-        The meta as it was written.
 
     Raises:
         RequestError: ``path`` does not end in ``.ckpt``.
@@ -161,11 +146,10 @@ def save_checkpoint(path: PathLike, parameters: Mapping[str, ms.Tensor],
         meta = replace(meta, ckpt_sha256=sha256_of_file(written))
         os.replace(written, path)
     fsync_folder(path.parent)
-    write_meta(path, meta)
-    return meta
+    write_json(meta_path(path), asdict(meta))
 
 
-def read_checkpoint(path: PathLike) -> tuple[CheckpointMeta, dict[str, ms.Parameter]]:
+def read_checkpoint(path: PathLike) -> tuple[CheckpointMeta, dict[str, ms.Tensor]]:
     """Return everything in a checkpoint after checking its digest and CRC.
 
     Raises:
@@ -176,23 +160,49 @@ def read_checkpoint(path: PathLike) -> tuple[CheckpointMeta, dict[str, ms.Parame
         raise RequestError(f"checkpoint '{path}' is torn or damaged: its sha256 is not the one in "
                            f"'{meta_path(path)}'; use another checkpoint of the run")
     try:
-        with _page_cache_counted_as_available():
-            return meta, ms.load_checkpoint(str(path), crc_check=True)
+        arrays = parse_checkpoint(Path(path).read_bytes())
     except ValueError as error:
         raise RequestError(f"'{path}' cannot be read as a MindSpore checkpoint ({error}); "
                            "use another checkpoint of the run") from error
+    return meta, {name: ms.Tensor(array) for name, array in arrays.items()}
 
 
-@contextlib.contextmanager
-def _page_cache_counted_as_available() -> Iterator[None]:
-    """Make MindSpore count the page cache as available memory: it refuses a checkpoint larger than
-    the memory that is free without it, which is little once record files have been read."""
-    mindspores_own = serialization._get_available_memory
-    serialization._get_available_memory = lambda: psutil.virtual_memory().available
+def parse_checkpoint(content: bytes) -> dict[str, np.ndarray]:
+    """Return the arrays in the content of a ``.ckpt`` file by name, read-only.
+
+    Nothing in it is executed, and no size that it states is used before it was compared with the
+    bytes that are there, so that the file need not be trusted.
+
+    Raises:
+        ValueError: it is no checkpoint, its CRC (if it has one) is wrong, a name appears twice, or
+            an array is of a type that NumPy does not have or does not fit its shape.
+    """
+    end = len(content) - CRC_DIGITS - len(CRC_MARK)
+    if content[end:-CRC_DIGITS] == CRC_MARK:
+        if zlib.crc32(content[:end]) != int.from_bytes(content[-CRC_DIGITS:], "big"):
+            raise ValueError("its CRC is wrong")
+        content = content[:end]
     try:
-        yield
-    finally:
-        serialization._get_available_memory = mindspores_own
+        values = Checkpoint.FromString(content).value
+    except DecodeError as error:
+        raise ValueError(str(error)) from error
+    if not values:
+        raise ValueError("it is empty")
+    if len({value.tag for value in values}) < len(values):
+        raise ValueError("a name appears twice")
+    return {value.tag: _array(value.tag, value.tensor) for value in values}
+
+
+def _array(name: str, tensor: Any) -> np.ndarray:
+    # MindSpore writes a scalar with the single dimension 0.
+    shape = () if list(tensor.dims) == [0] else tuple(tensor.dims)
+    if tensor.tensor_type.lower() not in np.sctypeDict:
+        raise ValueError(f"parameter '{name}' is {tensor.tensor_type}: save it as float32")
+    dtype = np.dtype(np.sctypeDict[tensor.tensor_type.lower()])
+    content = tensor.tensor_content
+    if min(shape, default=1) < 1 or math.prod(shape) * dtype.itemsize != len(content):
+        raise ValueError(f"parameter '{name}' of shape {shape} has {len(content):,} bytes")
+    return np.frombuffer(content, dtype).reshape(shape)
 
 
 def load_checkpoint(path: PathLike, network: nn.Cell) -> CheckpointMeta:
@@ -207,14 +217,6 @@ def load_checkpoint(path: PathLike, network: nn.Cell) -> CheckpointMeta:
     """
     meta, values = read_checkpoint(path)
     own = network_parameters(network)
-    _check_fits(path, meta, own, values)
-    for name, parameter in own.items():
-        parameter.set_data(values[name])
-    return meta
-
-
-def _check_fits(path: PathLike, meta: CheckpointMeta, own: Mapping[str, ms.Parameter],
-                values: Mapping[str, ms.Parameter]) -> None:
     num_classes = own["classifier.bias"].shape[0]
     if meta.num_classes != num_classes:
         raise RequestError(f"checkpoint '{path}' has {meta.num_classes} classes but "
@@ -223,11 +225,11 @@ def _check_fits(path: PathLike, meta: CheckpointMeta, own: Mapping[str, ms.Param
         if name not in values:
             raise RequestError(f"checkpoint '{path}' belongs to another network: "
                                f"it has no parameter '{name}'")
-        found, needed = _form(values[name]), _form(parameter)
+        found, needed = (f"{array.dtype}{tuple(array.shape)}"
+                         for array in (values[name], parameter))
         if found != needed:
             raise RequestError(f"checkpoint '{path}' belongs to another network: parameter "
                                f"'{name}' is {found} instead of {needed}")
-
-
-def _form(parameter: ms.Parameter) -> str:
-    return f"{parameter.dtype}{tuple(parameter.shape)}"
+    for name, parameter in own.items():
+        parameter.set_data(values[name])
+    return meta

@@ -12,19 +12,15 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
 
-# The mixing of 32 bits that C. Wellons's "hash-prospector" found to have little bias, lowbias32:
-# x ^= x >> 16; x *= 0x7feb352d; x ^= x >> 15; x *= 0x846ca68b; x ^= x >> 16.
-_SHIFTS = (16, 15, 16)
-_FACTORS = (0x7FEB352D, 0x846CA68B - (1 << 32))  # as int32, the type that every device multiplies
-
 MASK_BITS = 24  # of a mixed number decide whether a feature is kept
 
 
 def mix_bits(x: ms.Tensor) -> ms.Tensor:
-    """int32 of any shape -> int32 that look drawn at random, each from its own number alone."""
-    x = _fold(x, _SHIFTS[0]) * ms.Tensor(_FACTORS[0], ms.int32)
-    x = _fold(x, _SHIFTS[1]) * ms.Tensor(_FACTORS[1], ms.int32)
-    return _fold(x, _SHIFTS[2])
+    """int32 of any shape -> int32 that look drawn at random, each from its own number alone: the
+    mixing that C. Wellons's "hash-prospector" found to have little bias, lowbias32."""
+    x = _fold(x, 16) * ms.Tensor(0x7FEB352D, ms.int32)
+    x = _fold(x, 15) * ms.Tensor(0x846CA68B - (1 << 32), ms.int32)  # every device has int32
+    return _fold(x, 16)
 
 
 def _fold(x: ms.Tensor, shift: int) -> ms.Tensor:

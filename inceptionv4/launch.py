@@ -14,11 +14,11 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable, Iterator, Sequence
+from typing import Iterable, Optional
 
 import psutil
 
@@ -29,7 +29,6 @@ from common.options import add_options, check_values, from_arguments, option
 POLL_SECONDS = 0.2
 LAST_LINES = 20  # of a dead rank's log
 SECONDS_TO_END = 10  # for processes that were asked to stop
-SECONDS_TO_LISTEN = 5  # for the last messages of msrun after it ended
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What msrun logs when a rank ended with an error (process_entity/_api.py, join_processes).
 _DEAD_RANK = re.compile(r"Worker process (\d+) exit with exception. Error code: (-?\d+)")
@@ -39,8 +38,8 @@ _DEAD_RANK = re.compile(r"Worker process (\d+) exit with exception. Error code: 
 class LaunchRequest:
     """What to start, on this host and in all."""
 
-    module: str
-    arguments: Sequence[str]
+    arguments: tuple[str, ...]  # of the module
+    module: str = option(help="what python -m would run, e.g. train", positional=True)
     ranks: int = option(help="processes on this host, one per card", low=1)
     log_dir: Path = option(help="folder for the log of each rank, worker_<rank>.log")
     hosts: int = option(1, "hosts with as many ranks each", low=1)
@@ -69,7 +68,6 @@ def main() -> int:
                             description="Run a module once per rank, through msrun, and end all "
                                         "ranks when one dies.")
     add_options(parser, LaunchRequest)
-    parser.add_argument("module", help="what python -m would run, e.g. train")
     parser.add_argument("arguments", nargs="...", help="arguments of the module")
     return launch(from_arguments(LaunchRequest, parser.parse_args()))
 
@@ -87,18 +85,17 @@ def launch(request: LaunchRequest) -> int:
             log.replace(log.with_suffix(".earlier.log"))
     for number in ENDING_SIGNALS:
         signal.signal(number, signal.default_int_handler)
-    running = subprocess.Popen(_msrun_command(request), stdout=subprocess.DEVNULL,
-                               stderr=subprocess.PIPE, text=True, env=_environment(),
-                               start_new_session=True)
-    started = {psutil.Process(running.pid)}
-    try:
-        with _tailing(request.log(request.own_ranks[0])):
-            return _watch(request, running, started)
-    finally:
-        for number in ENDING_SIGNALS:  # a second Ctrl-C would leave processes running
-            signal.signal(number, signal.SIG_IGN)
-        _end_all(started)
-        running.wait()
+    with tempfile.NamedTemporaryFile() as messages:
+        msrun = psutil.Popen(_msrun_command(request), stdout=subprocess.DEVNULL, stderr=messages,
+                             env=_environment(), start_new_session=True)
+        rank_of: dict[psutil.Process, Optional[int]] = {psutil.Process(msrun.pid): None}
+        try:
+            return _watch(request, msrun, Path(messages.name), rank_of)
+        finally:
+            for number in ENDING_SIGNALS:  # a second Ctrl-C would leave processes running
+                signal.signal(number, signal.SIG_IGN)
+            _end_all(rank_of)
+            msrun.wait()
 
 
 def _check_port(request: LaunchRequest) -> None:
@@ -131,54 +128,47 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PATH": path, TYPED_COMMAND: json.dumps(typed_command())}
 
 
-def _watch(request: LaunchRequest, running: subprocess.Popen, started: set[psutil.Process]) -> int:
-    """Wait for the end of msrun, or of the first rank that dies; ``started`` collects the processes
-    that msrun starts, which may outlive it."""
-    messages: list[str] = []
-    listener = threading.Thread(target=lambda: messages.extend(running.stderr or ()), daemon=True)
-    listener.start()
-    rank_of: dict[int, int] = {}
-    while running.poll() is None:
-        children = _children(running.pid)
-        started.update(children)
-        rank_of.update(_ranks_by_process(children))
-        dead = next(filter(None, map(_DEAD_RANK.search, list(messages))), None)
-        if dead is not None:
+def _watch(request: LaunchRequest, msrun: psutil.Popen, messages: Path,
+           rank_of: dict[psutil.Process, Optional[int]]) -> int:
+    """Wait for the end of msrun, or of the first rank that dies, and print rank 0's log meanwhile.
+
+    Args:
+        messages: the file that msrun logs to.
+        rank_of: collects the processes that msrun starts, which may outlive it.
+    """
+    printed, ended = 0, False
+    while not ended:
+        ended = msrun.poll() is not None  # before reading: nothing written until then is missed
+        _add_children(msrun, rank_of)
+        logged = messages.read_text(encoding="utf-8", errors="replace")
+        printed = _print_log(request.log(request.own_ranks[0]), printed)
+        dead = _DEAD_RANK.search(logged)
+        if dead:
             process, code = map(int, dead.groups())
-            for rank in _ranks_of(process, rank_of, request):
+            seen = {child.pid: rank for child, rank in rank_of.items() if rank is not None}
+            # One that died before it was seen is among the ranks that were never seen.
+            unseen = sorted({*request.own_ranks} - {*seen.values()})
+            for rank in [seen[process]] if process in seen else unseen:
                 _report_dead_rank(request, rank, code)
             return code if code > 0 else 1
-        time.sleep(POLL_SECONDS)
-    listener.join(SECONDS_TO_LISTEN)  # a process that outlives msrun may keep its pipe open
-    if running.returncode != 0:
-        last = "".join(messages[-1:]).strip()
-        raise CheckFailed(f"msrun ended with {running.returncode} ({last}); the ranks' logs are in "
+        if not ended:
+            time.sleep(POLL_SECONDS)
+    if msrun.returncode != 0:
+        last = logged.strip().split("\n")[-1]
+        raise CheckFailed(f"msrun ended with {msrun.returncode} ({last}); the ranks' logs are in "
                           f"{request.log_dir}")
     return 0
 
 
-def _children(msrun: int) -> list[psutil.Process]:
-    with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
-        return psutil.Process(msrun).children(recursive=True)
-    return []
-
-
-def _ranks_by_process(children: Sequence[psutil.Process]) -> dict[int, int]:
-    """Return the rank of each living process among ``children`` that is one."""
-    ranks = {}
-    for child in children:
-        with contextlib.suppress(psutil.Error):  # it ends while it is examined
-            environment = child.environ()
-            if environment.get("MS_ROLE") == "MS_WORKER":
-                ranks[child.pid] = int(environment["RANK_ID"])
-    return ranks
-
-
-def _ranks_of(process: int, rank_of: dict[int, int], request: LaunchRequest) -> list[int]:
-    """Return the rank of that process; if it died before it was seen, all ranks never seen."""
-    if process in rank_of:
-        return [rank_of[process]]
-    return sorted({*request.own_ranks} - {*rank_of.values()})
+def _add_children(msrun: psutil.Popen, rank_of: dict[psutil.Process, Optional[int]]) -> None:
+    """Add the processes below msrun with the rank of each; None for its scheduler."""
+    with contextlib.suppress(psutil.NoSuchProcess):  # msrun ended meanwhile
+        for child in msrun.children(recursive=True):
+            rank_of.setdefault(child)
+            with contextlib.suppress(psutil.Error):  # the child ends while it is examined
+                environment = child.environ()
+                if environment.get("MS_ROLE") == "MS_WORKER":
+                    rank_of[child] = int(environment["RANK_ID"])
 
 
 def _report_dead_rank(request: LaunchRequest, rank: int, code: int) -> None:
@@ -189,32 +179,14 @@ def _report_dead_rank(request: LaunchRequest, rank: int, code: int) -> None:
           file=sys.stderr, flush=True)
 
 
-@contextlib.contextmanager
-def _tailing(log: Path) -> Iterator[None]:
-    """Print what is written to ``log`` while the body runs."""
-    done = threading.Event()
-    reader = threading.Thread(target=_print_log, args=(log, done))
-    reader.start()
-    try:
-        yield
-    finally:
-        done.set()
-        reader.join()
-
-
-def _print_log(log: Path, done: threading.Event) -> None:
-    place = 0
-    while True:
-        last = done.is_set()  # read before the file, so that nothing written until then is missed
-        if log.exists():
-            with open(log, encoding="utf-8", errors="replace") as file:
-                file.seek(place)
-                text = file.read()
-                place = file.tell()
-            print(text, end="", flush=True)
-        if last:
-            return
-        done.wait(POLL_SECONDS)
+def _print_log(log: Path, place: int) -> int:
+    """Print what follows ``place`` in the log, if it exists yet, and return where that ends."""
+    if not log.exists():
+        return place
+    with open(log, encoding="utf-8", errors="replace") as file:
+        file.seek(place)
+        print(file.read(), end="", flush=True)
+        return file.tell()
 
 
 def _end_all(started: Iterable[psutil.Process]) -> None:

@@ -1,19 +1,19 @@
 """How fast a source becomes a record set, against copying it and MindSpore's own converter."""
 
-import importlib.util
 import os
 import shutil
 import statistics
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, List
+from typing import Callable, Dict
 
 from benchmarks.conversion.peers import DECODERS, OURS, PEERS
 from benchmarks.synthetic import make_class_folders
 from benchmarks.table import describe_machine
-from benchmarks.timing import in_turns, run_process, timed
-from common.forms import SpeedRow, SpeedTable
+from benchmarks.timing import not_installed, run_process, time_rows, timed
+from common.forms import SpeedTable
 from common.host import available_cores
 from common.options import check_values, option
 
@@ -49,34 +49,39 @@ def benchmark_conversion(request: ConversionRequest) -> SpeedTable:
     reach. What is made in ``request.out`` is removed.
     """
     work, workers = request.out / "work", request.workers or available_cores()
-    work.mkdir(parents=True, exist_ok=True)
     source, out = work / "source", work / "out"
     make_class_folders(source, request.images)
-    _write_label_map(source)
-    rows = _rows(source, out, workers)
-
-    def timed_alone(name: str) -> Callable[[], float]:
-        def action() -> float:
-            os.sync()
-            seconds = timed(rows[name]) + timed(os.sync)
-            shutil.rmtree(out, ignore_errors=name in DECODERS)  # these write nothing
-            return seconds
-        return action
-
-    seconds = in_turns({name: timed_alone(name) for name in rows}, request.repeats,
-                       "time conversions")
+    actions = _actions(source, out, workers)
+    rows = time_rows({name: partial(_seconds_on_disk, action, out)
+                      for name, action in actions.items()}, request.repeats,
+                     reasons={name: not_installed(package) for name, (package, _) in PEERS.items()})
+    alone, ours = (statistics.median(row.seconds) for name in (OURS, DECODE) for row in rows
+                   if row.name == name)
+    note = f"{alone / ours:.0%} of the decoder's own rate"
     size = sum(path.stat().st_size for path in source.glob("train/*/*"))
     shutil.rmtree(work)
     return SpeedTable(
         "Conversion of JPEGs in class folders", request.images, "images",
-        [_speed_row(name, seconds) for name in rows] + _missing_peers(),
+        [replace(row, note=note) if row.name == DECODE else row for row in rows],
         describe_machine(request.out),
         {"repeats": request.repeats, "workers": workers, "megabytes": size // 1_000_000,
          "cache": "warm", "every row ends with": "sync"})
 
 
-def _rows(source: Path, out: Path, workers: int) -> Dict[str, Callable[[], object]]:
-    train = source / "train"
+def _seconds_on_disk(action: Callable[[], object], out: Path) -> float:
+    """Return the seconds until what the action wrote into ``out`` is on the disk; remove it."""
+    os.sync()
+    seconds = timed(action) + timed(os.sync)
+    if out.exists():  # decoders write nothing
+        shutil.rmtree(out)
+    return seconds
+
+
+def _actions(source: Path, out: Path, workers: int) -> Dict[str, Callable[[], object]]:
+    """Return what each row does; the map of labels for ImageNetToMR is written already."""
+    train, labels = source / "train", source / "labels.txt"
+    labels.write_text("".join(f"{folder.name} {label}\n" for label, folder in
+                              enumerate(sorted(train.iterdir()))), encoding="utf-8")
 
     def ours(check: str, environment: Dict[str, str] = {}) -> Callable[[], object]:
         return lambda: run_process(
@@ -85,12 +90,12 @@ def _rows(source: Path, out: Path, workers: int) -> Dict[str, Callable[[], objec
 
     def imagenet_to_mr() -> None:
         out.mkdir()
-        run_process(sys.executable, "-c", _IMAGENET_TO_MR, source / "labels.txt", train,
-                    out / "train.mindrecord", 8)
+        run_process(sys.executable, "-c", _IMAGENET_TO_MR, labels, train, out / "train.mindrecord",
+                    8)
 
-    def peer(name: str, *arguments: object) -> Callable[[], object]:
-        return lambda: run_process(sys.executable, "-m", "benchmarks.conversion.peers", name,
-                                   train, *arguments)
+    def peer(name: str, last: object) -> Callable[[], object]:
+        return partial(run_process, sys.executable, "-m", "benchmarks.conversion.peers", name,
+                       train, last)
 
     return {
         "cp -r": lambda: run_process("cp", "-r", train, out),
@@ -100,21 +105,8 @@ def _rows(source: Path, out: Path, workers: int) -> Dict[str, Callable[[], objec
         PAGE_CACHE: ours("header", {"SHARD_WRITING": "page-cache"}),
         DECODE: ours("decode"),
         **{name: peer(name, workers) for name in DECODERS},
-        **{name: peer(name, out) for name, (package, _) in PEERS.items()
-           if importlib.util.find_spec(package)},
+        **{name: peer(name, out) for name in PEERS},
     }
-
-
-def _speed_row(name: str, seconds: Dict[str, List[float]]) -> SpeedRow:
-    if name != DECODE:
-        return SpeedRow(name, seconds[name])
-    share = statistics.median(seconds[OURS]) / statistics.median(seconds[DECODE])
-    return SpeedRow(name, seconds[name], f"{share:.0%} of the decoder's own rate")
-
-
-def _missing_peers() -> List[SpeedRow]:
-    return [SpeedRow(name, [], "not installed: pip install '.[bench]'")
-            for name, (package, _) in PEERS.items() if not importlib.util.find_spec(package)]
 
 
 def _append_all(train: Path, out: Path) -> None:
@@ -122,9 +114,3 @@ def _append_all(train: Path, out: Path) -> None:
     with open(out / "all", "wb") as file:
         for path in sorted(train.glob("*/*")):
             file.write(path.read_bytes())
-
-
-def _write_label_map(source: Path) -> None:
-    names = sorted(folder.name for folder in (source / "train").iterdir())
-    (source / "labels.txt").write_text("".join(f"{name} {k}\n" for k, name in enumerate(names)),
-                                       encoding="utf-8")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Iterator, List
 
 from common.cli import CheckFailed
+from convert.records.reader import RecordSet, open_records
 
 
 @dataclass(frozen=True)
@@ -14,10 +15,9 @@ class FeedJob:
     """Read one epoch of images in random order, crop and mirror them at random, batch them.
 
     Attributes:
-        row: name of the feed, a key of ``MINDSPORE_FEEDS`` or ``PEER_FEEDS``.
+        row: name of the feed, a key of ``FEEDS``.
         data: folder that holds ``train/<class>/<image>`` and the record set ``records/``.
         image_size: side of the crops in pixels.
-        min_area, max_aspect: of a crop, see ``train.Recipe``.
         workers: threads or processes that decode.
         images: in ``data``.
         skip: batches at either end of the epoch that are not timed: buffers fill in the first
@@ -28,8 +28,6 @@ class FeedJob:
     data: str
     batch_size: int
     image_size: int
-    min_area: float
-    max_aspect: float
     workers: int
     images: int
     skip: int
@@ -37,6 +35,9 @@ class FeedJob:
     @property
     def train(self) -> Path:
         return Path(self.data) / "train"
+
+    def records(self) -> RecordSet:
+        return open_records(Path(self.data) / "records")
 
     @property
     def timed_images(self) -> int:

@@ -6,22 +6,21 @@ import os
 import shutil
 import statistics
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Callable, ContextManager, Dict, Iterator, List
+from typing import Callable, ContextManager, Iterable, Iterator, List
 
+from benchmarks.feed.feeds import FEEDS, MINDSPORE_ROWS, OURS, OURS_BY_SHARD, SEED, run_row
 from benchmarks.feed.job import FeedJob
-from benchmarks.feed.mindspore_feeds import MINDSPORE_FEEDS, OURS, OURS_BY_SHARD, SEED
-from benchmarks.feed.peer_feeds import PEER_FEEDS
-from benchmarks.feed.row import run_row, unavailable_reason_of
+from benchmarks.feed.mixing import describe_mixes
 from benchmarks.feed.slow_mount import NoMount, slow_mount
 from benchmarks.synthetic import make_folders_and_records
 from benchmarks.table import describe_machine
-from benchmarks.timing import in_turns
+from benchmarks.timing import time_rows
 from common.cli import RequestError
 from common.forms import SpeedRow, SpeedTable
 from common.host import available_cores
 from common.options import check_values, option
-from convert.records.reader import open_records
 
 # MindSpore's model zoo, InceptionV4 on 8 x Ascend 910, 128 images per step on each.
 ASCEND_CARDS, ASCEND_IMAGES_PER_SECOND = 8, 4430
@@ -55,64 +54,47 @@ class FeedRequest:
                                "cores of this machine")
 
 
-@dataclass(frozen=True)
-class FeedSection:
-    """Rows that read in the same way; ``reading`` prepares each run and yields the job to run."""
-
-    title: str
-    rows: List[str]
-    reading: Callable[[FeedJob], ContextManager[FeedJob]]
-    unavailable_reason: str = ""  # why none of them can run
-
-
 def benchmark_feeds(request: FeedRequest) -> SpeedTable:
     """Time each section's rows in turns, each run in a process of its own; what is made in
     ``request.out`` is removed."""
     data = request.out / "work" / "data"
     workers = request.workers or available_cores()
     make_folders_and_records(data, request.images, workers)
-    job = _job(request, data, workers)
-    rows = [row for section in _sections(request, data)
-            for row in _time_section(section, job, request.repeats)]
-    closing = [*cores_needed(rows, job.timed_images, workers), *_mixes(job)]
+    job = FeedJob("", str(data), request.batch_size, request.image_size, workers, request.images,
+                  request.skip)
+    slow = partial(_mounted, open_ms=request.open_ms, read_ms=request.read_ms)
+    rows = [*time_section(WARM, FEEDS, job, request.repeats, contextlib.nullcontext),
+            *time_section(COLD, FEEDS, job, request.repeats, _cold, _why_no_cold_cache()),
+            *time_section(SLOW, MINDSPORE_ROWS, job, request.repeats, slow, _why_no_mount(data))]
+    closing = [*cores_needed(rows, job.timed_images, workers),
+               *describe_mixes(job.records(), request.batch_size, workers)]
     shutil.rmtree(data.parent)
-    return SpeedTable("Feed of training batches", job.timed_images, "images", rows,
-                      describe_machine(request.out), _settings(request, workers), "rate", closing)
+    return SpeedTable(
+        "Feed of training batches", job.timed_images, "images", rows, describe_machine(request.out),
+        {"repeats": request.repeats, "workers": workers, "images": request.images,
+         "batch": request.batch_size, "crop": f"{request.image_size} px",
+         "not timed": f"first and last {request.skip} batches",
+         "slow mount": f"{request.open_ms:g} ms per open, {request.read_ms:g} ms per 128 KB"},
+        "rate", closing)
 
 
-def _job(request: FeedRequest, data: Path, workers: int) -> FeedJob:
-    from train.recipe import Recipe
-    recipe = Recipe()
-    return FeedJob("", str(data), request.batch_size, request.image_size, recipe.min_crop_area,
-                   recipe.max_crop_aspect, workers, request.images, request.skip)
+def time_section(title: str, names: Iterable[str], job: FeedJob, repeats: int,
+                 reading: Callable[[FeedJob], ContextManager[FeedJob]],
+                 unavailable_reason: str = "") -> List[SpeedRow]:
+    """Time rows that read in the same way.
 
-
-def _sections(request: FeedRequest, data: Path) -> List[FeedSection]:
-    def on_slow_mount(job: FeedJob) -> ContextManager[FeedJob]:
-        return _mounted(job, request.open_ms, request.read_ms)
-
-    local = [*MINDSPORE_FEEDS, *PEER_FEEDS]
-    return [FeedSection(WARM, local, contextlib.nullcontext),
-            FeedSection(COLD, local, _cold, _why_no_cold_cache()),
-            FeedSection(SLOW, list(MINDSPORE_FEEDS), on_slow_mount, _why_no_mount(data))]
-
-
-def _time_section(section: FeedSection, job: FeedJob, repeats: int) -> List[SpeedRow]:
-    reasons = {row: section.unavailable_reason or unavailable_reason_of(row)
-               for row in section.rows}
-
-    def run(row: str) -> Callable[[], float]:
-        def action() -> float:
-            with section.reading(replace(job, row=row)) as prepared:
-                return run_row(prepared)
-        return action
+    Args:
+        reading: prepares each run, and yields the job to run.
+        unavailable_reason: why none of them can run; empty if they can.
+    """
+    def run(name: str) -> float:
+        with reading(replace(job, row=name)) as prepared:
+            return run_row(prepared)
 
     for path in filter(Path.is_file, Path(job.data).rglob("*")):
         path.read_bytes()  # into the page cache, for the sections that read from it
-    seconds = in_turns({row: run(row) for row, reason in reasons.items() if not reason}, repeats,
-                       f"time feeds, {section.title.lower()}")
-    return [SpeedRow(row, seconds.get(row, []), reason, section.title)
-            for row, reason in reasons.items()]
+    return time_rows({name: partial(run, name) for name in names}, repeats, title, reasons={
+        name: unavailable_reason or FEEDS[name].unavailable_reason() for name in names})
 
 
 @contextlib.contextmanager
@@ -144,29 +126,8 @@ def _why_no_mount(data: Path) -> str:
 def cores_needed(rows: List[SpeedRow], images: int, workers: int) -> List[str]:
     """Say how many cores would feed eight cards, for the original feed and for this project's, if
     the rate grew in proportion to the ``workers`` that were timed."""
-    lines = []
-    for row in rows:
-        if row.section == WARM and row.name in (SEED, OURS, OURS_BY_SHARD) and row.seconds:
-            median = statistics.median(row.seconds)
-            needed = math.ceil(ASCEND_IMAGES_PER_SECOND * workers * median / images)
-            lines.append(f"{row.name}: {needed} such cores feed {ASCEND_CARDS} x Ascend 910 at "
-                         f"{ASCEND_IMAGES_PER_SECOND:,} images/s")
-    return lines
-
-
-def _mixes(job: FeedJob) -> List[str]:
-    from benchmarks.feed.mixing import mix_of_feed
-    from train.recipe import Recipe
-    records = open_records(Path(job.data) / "records")
-    shards = f"{len(records.files)} shards of about {records.images // len(records.files)} images"
-    return [f"{order} order ({shards}, {len(records.class_names)} classes): " + mix_of_feed(
-                records, Recipe(ranks=1, batch_size=job.batch_size, workers=job.workers,
-                                shuffle=order)).describe()
-            for order in ("global", "shard")]
-
-
-def _settings(request: FeedRequest, workers: int) -> Dict[str, Any]:
-    return {"repeats": request.repeats, "workers": workers, "images": request.images,
-            "batch": request.batch_size, "crop": f"{request.image_size} px",
-            "not timed": f"first and last {request.skip} batches",
-            "slow mount": f"{request.open_ms:g} ms per open, {request.read_ms:g} ms per 128 KB"}
+    cores = {row.name: ASCEND_IMAGES_PER_SECOND * workers * statistics.median(row.seconds) / images
+             for row in rows if row.section == WARM and row.seconds}
+    return [f"{name}: {math.ceil(cores[name])} such cores feed {ASCEND_CARDS} x Ascend 910 at "
+            f"{ASCEND_IMAGES_PER_SECOND:,} images/s"
+            for name in (SEED, OURS, OURS_BY_SHARD) if name in cores]

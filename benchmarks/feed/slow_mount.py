@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Callable, Dict, Iterator, List
 
 READ_BYTES = 128 << 10  # what the kernel asks FUSE for at a time
 START_SECONDS = 20  # longest wait for the mount to be there or to be gone
@@ -32,14 +32,12 @@ class SlowFolder:
     Args:
         open_seconds: waited before a file is opened.
         read_seconds: waited for every READ_BYTES, begun or whole, of a read.
-        sleep: waits so many seconds.
     """
 
     use_ns = True  # times are nanoseconds
 
-    def __init__(self, root: Path, open_seconds: float, read_seconds: float,
-                 sleep: Callable[[float], Any] = time.sleep):
-        self.root, self.sleep = str(root), sleep
+    def __init__(self, root: Path, open_seconds: float, read_seconds: float):
+        self.root = str(root)
         self.open_seconds, self.read_seconds = open_seconds, read_seconds
 
     def getattr(self, path: str, handle: object = None) -> Dict[str, int]:
@@ -50,11 +48,11 @@ class SlowFolder:
         return [".", "..", *os.listdir(self.root + path)]
 
     def open(self, path: str, flags: int) -> int:
-        self.sleep(self.open_seconds)
+        time.sleep(self.open_seconds)
         return os.open(self.root + path, os.O_RDONLY)
 
     def read(self, path: str, size: int, offset: int, handle: int) -> bytes:
-        self.sleep(self.read_seconds * math.ceil(size / READ_BYTES))
+        time.sleep(self.read_seconds * math.ceil(size / READ_BYTES))
         return os.pread(handle, size, offset)
 
     def release(self, path: str, handle: int) -> None:
@@ -71,8 +69,7 @@ def slow_mount(root: Path, point: Path, open_ms: float, read_ms: float) -> Itera
     _check_fuse()
     point.mkdir()
     server = subprocess.Popen([sys.executable, "-m", "benchmarks.feed.slow_mount",
-                               str(root.resolve()),
-                               str(point), str(open_ms), str(read_ms)],
+                               str(root.resolve()), str(point), str(open_ms), str(read_ms)],
                               stderr=subprocess.PIPE, text=True)
     try:
         _wait(lambda: point.is_mount() or server.poll() is not None)

@@ -1,16 +1,20 @@
 """What ``python -m benchmarks steps`` measures; sizes that are not given follow from the device."""
 
+import multiprocessing
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
-from benchmarks.steps.devices import Target
 from benchmarks.steps.training_runs import Workload
+from benchmarks.synthetic import IMAGES_PER_CLASS
 from common.cli import RequestError
-from common.options import check_values, option
-from inceptionv4.options import device_option
+from common.options import check_values, device_option, option
 
 TABLE, TRAINER = "table", "trainer"
+LEAST_CLASSES = 2  # the recipe's loss needs them
 
 # On Ascend the seed report's: cards and batches of its note 1, repeats and epochs of its note 2.
 # On CPU what two cores do in ten minutes, with the smallest images that the network takes.
@@ -63,37 +67,57 @@ class StepsRequest:
         check_values(self)
 
 
+class Target(NamedTuple):
+    """The device that training runs will get, and what limits them there."""
+
+    name: str  # "CPU" or "Ascend"
+    supports_sink: bool
+    cards: Optional[int]  # of this machine; None: ranks are processes that share the CPU
+
+
+def find_device(choice: str) -> Target:
+    """Return the device that ``choice`` means here.
+
+    Raises:
+        RequestError: it cannot be used here.
+    """
+    # In a process of its own: one that has opened a card would keep it from the runs.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _silence) as process:
+        return process.submit(_target, choice).result()
+
+
+def _silence() -> None:
+    """Hide what MindSpore warns of where Ascend is missing: the error says what to do."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def _target(choice: str) -> Target:
+    import mindspore as ms
+
+    from inceptionv4.device import setup_device
+    device = setup_device(choice)
+    cards = ms.device_context.ascend.device_count() if device.name == "Ascend" else None
+    return Target(device.name, device.supports_sink, cards)
+
+
 @dataclass(frozen=True)
 class StepsPlan:
     """What will be run on the device at hand.
 
     Attributes:
         work: a folder that does not exist yet; what is made there is removed.
-        images, records: class folders and record set to train on; both None: made in ``work``.
-        cards, batch_size: of the same length.
+        images, records: class folders and record set of the same images; None: not given.
+        images_to_make: for both, in ``work``; 0: one of them was given.
+        workloads: one for each number of cards.
     """
 
     work: Path
     images: Optional[Path]
     records: Optional[Path]
+    images_to_make: int
     target: Target
-    cards: Tuple[int, ...]
-    batch_size: Tuple[int, ...]
-    image_size: int
-    steps_per_epoch: int
-    warmup_epochs: int
-    epochs: int
+    workloads: Tuple[Workload, ...]
     repeats: int
-
-    @property
-    def images_needed(self) -> int:
-        """Images for an epoch of the largest run."""
-        return self.steps_per_epoch * max(cards * batch for cards, batch in
-                                          zip(self.cards, self.batch_size))
-
-    def workload(self, cards: int) -> Workload:
-        return Workload(cards, self.batch_size[self.cards.index(cards)], self.image_size,
-                        self.steps_per_epoch, self.warmup_epochs, self.epochs, self.target.name)
 
 
 def plan_steps(request: StepsRequest, target: Target) -> StepsPlan:
@@ -103,29 +127,32 @@ def plan_steps(request: StepsRequest, target: Target) -> StepsPlan:
         RequestError: sizes that do not belong together, too few images for an epoch, or a folder
             left from an interrupted run.
     """
-    sizes = {name: default if getattr(request, name) is None else getattr(request, name)
-             for name, default in DEFAULTS[request.rows, target.name].items()}
     work = request.out / "work"
     if work.exists():
         raise RequestError(f"{work} is left from an interrupted run: remove it")
-    cards, batches = sizes["cards"], sizes["batch_size"]
+    sizes = {name: default if getattr(request, name) is None else getattr(request, name)
+             for name, default in DEFAULTS[request.rows, target.name].items()}
+    cards, batches, repeats = (sizes.pop(name) for name in ("cards", "batch_size", "repeats"))
     shown = f"--cards {' '.join(map(str, cards))}"
-    if len(set(cards)) != len(batches) or len(cards) != len(batches):
+    if not len(set(cards)) == len(cards) == len(batches):
         raise RequestError(f"{shown} --batch-size {' '.join(map(str, batches))}: give different "
                            "numbers of cards and a batch size for each")
     if request.rows == TRAINER and cards != (1,):
         raise RequestError(f"{shown}: --rows {TRAINER} is for 1 card")
-    plan = StepsPlan(work, request.images, request.records, target, **sizes)
-    _check_sources(plan)
-    return plan
+    workloads = tuple(Workload(target.name, *run, **sizes) for run in zip(cards, batches))
+    needed = max(run.steps_per_epoch * run.images_per_step for run in workloads)
+    if request.images or request.records:
+        _check_sources(request, needed)
+        return StepsPlan(work, request.images, request.records, 0, target, workloads, repeats)
+    return StepsPlan(work, work / "data", work / "data" / "records",
+                     max(needed, LEAST_CLASSES * IMAGES_PER_CLASS), target, workloads, repeats)
 
 
-def _check_sources(plan: StepsPlan) -> None:
+def _check_sources(request: StepsRequest, needed: int) -> None:
     """Compare the numbers of images; the trainer would report it only after the smaller runs."""
     from convert.records.reader import open_records
     from train.source import open_class_folders
-    for path, opened in ((plan.images, open_class_folders), (plan.records, open_records)):
-        found = opened(path).images if path else plan.images_needed
-        if found < plan.images_needed:
+    for path, opened in ((request.images, open_class_folders), (request.records, open_records)):
+        if path and (found := opened(path).images) < needed:
             raise RequestError(f"{path} has {found} images, an epoch of the largest run needs "
-                               f"{plan.images_needed}: lower --steps-per-epoch")
+                               f"{needed}: lower --steps-per-epoch")

@@ -1,24 +1,17 @@
 """What a training step costs: the seed report's rows, and the trainer against a bare loop."""
 
-import functools
-import json
 import shutil
 import statistics
-import sys
-from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from functools import partial
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple
 
-from benchmarks.steps.request import TABLE, StepsPlan
-from benchmarks.steps.training_runs import Epoch, Workload, run_training, train_flags
-from benchmarks.synthetic import IMAGES_PER_CLASS, make_folders_and_records
+from benchmarks.steps.request import TABLE, StepsPlan, StepsRequest, find_device, plan_steps
+from benchmarks.steps.training_runs import Epoch, Workload, run_bare_loop, run_training
+from benchmarks.synthetic import make_folders_and_records
 from benchmarks.table import describe_machine
-from benchmarks.timing import in_turns, run_process
-from common import jpeg
+from benchmarks.timing import MINDSPORES_DECODER, in_turns
 from common.forms import SpeedRow, SpeedTable
 from common.host import available_cores
-
-BARE_LOOP = ("benchmarks.steps.bare_loop",)  # the module, and what comes before its arguments
-LEAST_CLASSES = 2  # the recipe's loss needs them
 
 BARE, FED = "bare loop, fixed batch", "trainer with its feed"
 SAVING = "trainer, a checkpoint after each epoch"
@@ -33,9 +26,23 @@ class Variant(NamedTuple):
     sink: bool
 
     @property
-    def environment(self) -> Dict[str, str]:
+    def environment(self) -> Mapping[str, str]:
         """The seed's rows decode with MindSpore's own decoder, see common.jpeg."""
-        return {jpeg.CHOICE: "mindspore"} if self.normalize_on == "host" else {}
+        return MINDSPORES_DECODER if self.normalize_on == "host" else {}
+
+    def flags(self, plan: StepsPlan) -> List[object]:
+        """Return the flags of ``python -m train``."""
+        return [f"--{self.source}", getattr(plan, self.source),
+                "--normalize-on", self.normalize_on, "--sink" if self.sink else "--no-sink"]
+
+    def unavailable_reason(self, cards: int, plan: StepsPlan) -> str:
+        """Return why it cannot be run on so many cards here; empty if it can."""
+        device = plan.target
+        if self.sink and not device.supports_sink:
+            return f"{device.name} has no sink mode"
+        if device.cards is not None and cards > device.cards:
+            return f"this machine has {device.cards} {device.name} cards"
+        return "" if getattr(plan, self.source) else f"give --{self.source} too"
 
 
 # What the seed report calls no optimisation, sink mode, and the row it left to do; then our feed.
@@ -48,45 +55,46 @@ VARIANTS = (
 )
 
 
-class Data(NamedTuple):
-    """What the runs read."""
-
-    images: Optional[Path]  # class folders
-    records: Optional[Path]
-
-
-def benchmark_steps(plan: StepsPlan, rows: str) -> SpeedTable:
-    """Time the ``rows`` "table" or "trainer"; what is made in ``plan.work`` is removed."""
+def benchmark_steps(request: StepsRequest) -> SpeedTable:
+    """Time the rows asked for in turns; what is made in ``request.out`` is removed."""
+    plan = plan_steps(request, find_device(request.device))
     plan.work.mkdir(parents=True)
-    data = _data(plan)
-    table = benchmark_table(plan, data) if rows == TABLE else benchmark_trainer(plan, data)
+    if plan.images_to_make:
+        make_folders_and_records(plan.work / "data", plan.images_to_make, available_cores())
+    table = _compare_variants(plan) if request.rows == TABLE else _compare_with_bare_loop(plan)
     shutil.rmtree(plan.work)
     return table
 
 
-def benchmark_table(plan: StepsPlan, data: Data) -> SpeedTable:
-    """Run each variant on each number of cards in turns, by the training command.
+def _compare_variants(plan: StepsPlan) -> SpeedTable:
+    """Run each variant on each number of cards, by the training command.
 
     The seed report's figures are of runs with the checkpoint callback (its "cb") or without. Each
     run here gives both: its steps alone, and all of its time from epoch to epoch.
     """
-    cells = [(cards, variant) for cards in plan.cards for variant in VARIANTS]
-    notes = {cell: unavailable_reason(cell[1], cell[0], plan, data) for cell in cells}
-    runs: Dict[Tuple[int, Variant], Callable[[], List[Epoch]]] = {
-        (cards, variant): functools.partial(
-            run_training, plan.workload(cards), variant_flags(variant, data), plan.work,
-            variant.environment)
-        for cards, variant in cells if not notes[cards, variant]}
-    epochs = _measure(runs, plan)
-    rows = [row for cards in plan.cards for row in _rows_of_cards(plan, cards, epochs, notes)]
+    reasons = {(workload, variant): variant.unavailable_reason(workload.cards, plan)
+               for workload in plan.workloads for variant in VARIANTS}
+    epochs = _measure({(workload, variant): partial(run_training, workload, variant.flags(plan),
+                                                    plan.work, variant.environment)
+                       for (workload, variant), reason in reasons.items() if not reason},
+                      plan.repeats)
+    rows = []
+    for workload in plan.workloads:
+        saving = f"with a checkpoint after each epoch of {workload.steps_per_epoch} steps"
+        for time, title in (("steps", "steps alone"), ("whole", saving)):
+            rows += [_row(variant.name, epochs.get((workload, variant), []), time, workload,
+                          f"{_label(workload)}: {title}", reasons[workload, variant])
+                     for variant in VARIANTS]
     return _table(plan, "Training in the seed report's rows", rows, ratio="rate", average="mean")
 
 
-def benchmark_trainer(plan: StepsPlan, data: Data) -> SpeedTable:
-    """Run the trainer and a bare loop over the same compiled step, in turns."""
-    workload = plan.workload(1)
-    epochs = _measure({BARE: lambda: _bare_loop(workload, data, plan.work),
-                       FED: lambda: run_training(workload, _source_flags(data), plan.work)}, plan)
+def _compare_with_bare_loop(plan: StepsPlan) -> SpeedTable:
+    """Run the trainer and a bare loop over the same compiled step."""
+    workload, = plan.workloads
+    data: List[object] = (["--records", plan.records] if plan.records else
+                          ["--images", plan.images])
+    epochs = _measure({BARE: partial(run_bare_loop, workload, data, plan.work),
+                       FED: partial(run_training, workload, data, plan.work)}, plan.repeats)
     rows = [_row(BARE, epochs[BARE], "steps", workload), _row(FED, epochs[FED], "steps", workload),
             _row(SAVING, epochs[FED], "whole", workload)]
     bare, fed, _ = (statistics.median(row.seconds) for row in rows)
@@ -94,58 +102,11 @@ def benchmark_trainer(plan: StepsPlan, data: Data) -> SpeedTable:
         f"{FED}: {100 * (fed / bare - 1):+.1f} % against the {BARE}"])
 
 
-def _data(plan: StepsPlan) -> Data:
-    if plan.images or plan.records:
-        return Data(plan.images, plan.records)
-    made = plan.work / "data"
-    make_folders_and_records(made, max(plan.images_needed, LEAST_CLASSES * IMAGES_PER_CLASS),
-                             available_cores())
-    return Data(made, made / "records")
-
-
-def _source_flags(data: Data) -> List[object]:
-    return ["--records", data.records] if data.records else ["--images", data.images]
-
-
-def unavailable_reason(variant: Variant, cards: int, plan: StepsPlan, data: Data) -> str:
-    """Return why the variant cannot be run here; empty if it can."""
-    device = plan.target
-    if variant.sink and not device.supports_sink:
-        return f"{device.name} has no sink mode"
-    if device.cards is not None and cards > device.cards:
-        return f"this machine has {device.cards} {device.name} cards"
-    return "" if getattr(data, variant.source) else f"give --{variant.source} too"
-
-
-def variant_flags(variant: Variant, data: Data) -> List[object]:
-    """Return the flags of ``python -m train``."""
-    return [f"--{variant.source}", getattr(data, variant.source),
-            "--normalize-on", variant.normalize_on, "--sink" if variant.sink else "--no-sink"]
-
-
-def _bare_loop(workload: Workload, data: Data, work: Path) -> List[Epoch]:
-    printed = run_process(sys.executable, "-m", *BARE_LOOP, *train_flags(workload, work / "run"),
-                          *_source_flags(data))
-    seconds = json.loads(printed.splitlines()[-1])
-    return [Epoch(each, each, None) for each in seconds[workload.warmup_epochs:]]
-
-
-def _measure(runs: Mapping[Any, Callable[[], List[Epoch]]], plan: StepsPlan
+def _measure(runs: Mapping[Any, Callable[[], List[Epoch]]], repeats: int
              ) -> Dict[Any, List[Epoch]]:
     """Return the measured epochs of each run, repeat after repeat."""
-    results = in_turns(runs, plan.repeats, "time training")
-    return {name: [epoch for epochs in repeats for epoch in epochs]
-            for name, repeats in results.items()}
-
-
-def _rows_of_cards(plan: StepsPlan, cards: int, epochs: Mapping[Any, List[Epoch]],
-                   notes: Mapping[Any, str]) -> List[SpeedRow]:
-    workload = plan.workload(cards)
-    sections = {"steps": "steps alone", "whole": "with a checkpoint after each epoch of "
-                                                 f"{workload.steps_per_epoch} steps"}
-    return [_row(variant.name, epochs.get((cards, variant), []), time, workload,
-                 f"{_label(workload)}: {title}", notes[cards, variant])
-            for time, title in sections.items() for variant in VARIANTS]
+    return {name: [epoch for epochs in results for epoch in epochs]
+            for name, results in in_turns(runs, repeats, "time training").items()}
 
 
 def _row(name: str, epochs: List[Epoch], time: str, workload: Workload, section: str = "",
@@ -167,9 +128,10 @@ def _label(workload: Workload) -> str:
 
 
 def _table(plan: StepsPlan, title: str, rows: List[SpeedRow], **options: Any) -> SpeedTable:
-    settings = {"repeats": plan.repeats, "warm-up epochs left out": plan.warmup_epochs,
-                "epochs measured": plan.epochs, "steps per epoch": plan.steps_per_epoch,
-                "crop": f"{plan.image_size} px",
-                "data": str(plan.records or plan.images or "made, JPEGs of 115 KB")}
+    run = plan.workloads[0]  # all have these in common
+    data = "made, JPEGs of 115 KB" if plan.images_to_make else str(plan.records or plan.images)
+    settings = {"repeats": plan.repeats, "warm-up epochs left out": run.warmup_epochs,
+                "epochs measured": run.epochs, "steps per epoch": run.steps_per_epoch,
+                "crop": f"{run.image_size} px", "data": data}
     machine = describe_machine(plan.work, plan.target.name)
     return SpeedTable(title, None, "images", rows, machine, settings, per_step=True, **options)

@@ -1,16 +1,21 @@
-"""One timed run of the training command, and what its history says of each epoch."""
+"""One timed run, in processes of its own: of the training command, or of its step in a bare loop.
 
+``python -m benchmarks.steps.training_runs`` is the bare loop: the training step called on one
+batch, with no feed, no log, no checkpoint. It takes the arguments of ``python -m train``, so that
+both have the same recipe, and prints the seconds per step of each epoch as JSON.
+"""
+
+import json
 import shutil
 import sys
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, List, Mapping, NamedTuple, Optional
 
 from benchmarks.timing import run_process
-from common.cli import CheckFailed
-from common.forms import HistoryLine
-
-TRAIN = ("train",)  # the module, and what comes before its arguments
+from common.cli import run_command
+from train.recipe import parse
 
 
 @dataclass(frozen=True)
@@ -18,19 +23,21 @@ class Workload:
     """What a run computes.
 
     Attributes:
+        device: "CPU" or "Ascend".
         cards: ranks; more than one start through ``inceptionv4.launch``.
         batch_size: images per step on each of them.
+        image_size: side in pixels of the network's input.
         warmup_epochs: first ones, not measured; at least 1.
         epochs: that are measured.
     """
 
+    device: str
     cards: int
     batch_size: int
     image_size: int
     steps_per_epoch: int
     warmup_epochs: int
     epochs: int
-    device: str
 
     @property
     def images_per_step(self) -> int:
@@ -42,28 +49,40 @@ class Epoch(NamedTuple):
 
     steps: float  # the steps alone
     whole: float  # and what came between the last epoch's steps and these: its checkpoint
-    waiting: Optional[float]  # share of ``steps`` spent waiting for data; None: not known
+    waiting: Optional[float] = None  # share of ``steps`` spent waiting for data; None: not known
 
 
-def run_training(workload: Workload, flags: Sequence[object], work: Path,
+def run_training(workload: Workload, data: List[object], work: Path,
                  environment: Mapping[str, str] = {}) -> List[Epoch]:
-    """Train in ``work`` and remove what was written there.
+    """Train in ``work``, remove what was written there, and return the epochs after the warm-up.
 
     Args:
-        flags: of ``python -m train``, its data and how it is fed.
-        environment: that replace this process's own.
+        data: flags of ``python -m train``, its data and how it is fed.
+        environment: variables that replace this process's own.
 
     Raises:
         CheckFailed: the run failed.
     """
     from train.run_folder import read_history  # loads MindSpore
-    run = work / "run"
-    run_process(*command_of(workload, [*train_flags(workload, run), *flags], work / "log"),
+    run, log = work / "run", work / "log"
+    launcher = ([] if workload.cards == 1 else
+                ["inceptionv4.launch", "--ranks", workload.cards, "--log-dir", log])
+    run_process(sys.executable, "-m", *launcher, "train", *train_flags(workload, run), *data,
                 environment=environment)
     history = read_history(run)
-    for folder in (run, work / "log"):
-        shutil.rmtree(folder, ignore_errors=folder != run)  # one card has no log
-    return measured_epochs(history, workload)
+    shutil.rmtree(run)
+    shutil.rmtree(log, ignore_errors=True)  # one card has none
+    return [Epoch(line.ms_per_step / 1000, line.ms_per_step / 1000 +
+                  (line.seconds_since_last_epoch or 0) / workload.steps_per_epoch,
+                  line.waiting_for_data) for line in history[workload.warmup_epochs:]]
+
+
+def run_bare_loop(workload: Workload, data: List[object], work: Path) -> List[Epoch]:
+    """Return the epochs of the bare loop, for as many steps as ``run_training`` would train."""
+    printed = run_process(sys.executable, "-m", "benchmarks.steps.training_runs",
+                          *train_flags(workload, work / "run"), *data)
+    seconds = json.loads(printed.splitlines()[-1])
+    return [Epoch(each, each) for each in seconds[workload.warmup_epochs:]]
 
 
 def train_flags(workload: Workload, run: Path) -> List[object]:
@@ -74,23 +93,36 @@ def train_flags(workload: Workload, run: Path) -> List[object]:
             "--epochs", workload.warmup_epochs + workload.epochs, "--keep", 1]
 
 
-def command_of(workload: Workload, flags: Sequence[object], log: Path) -> List[object]:
-    """Return the command that a user would start."""
-    if workload.cards == 1:
-        return [sys.executable, "-m", *TRAIN, *flags]
-    return [sys.executable, "-m", "inceptionv4.launch", "--ranks", workload.cards, "--log-dir", log,
-            *TRAIN, *flags]
+def main() -> None:
+    request, recipe = parse()
+    from inceptionv4.device import setup_device
+    from train.feed import TrainingFeed, workers_for
+    from train.plan import make_plan
+    from train.source import open_data
+    from train.trainer import Trainer
+    device = setup_device(request.device, recipe.seed)
+    source, _ = open_data(request)
+    recipe = replace(recipe, workers=workers_for(recipe))
+    plan = make_plan(recipe, source, request.keep)
+    feed = TrainingFeed(source, recipe, plan.steps_per_epoch)
+    step = Trainer(request, recipe, plan, feed, None, device).step
+    batch = next(feed.epoch(1).create_tuple_iterator(num_epochs=1))
+    step.compile(*batch)
+    print(json.dumps([_seconds_per_step(step, batch, plan.steps_per_epoch)
+                      for _ in range(plan.epochs)]))
 
 
-def measured_epochs(history: Sequence[HistoryLine], workload: Workload) -> List[Epoch]:
-    """Return the epochs after the warm-up; raise CheckFailed unless the history has each one."""
-    asked = workload.warmup_epochs + workload.epochs
-    if [line.epoch for line in history] != list(range(1, asked + 1)):
-        raise CheckFailed(f"the history of a run of {asked} epochs has {len(history)} lines")
-    return [_epoch(line, workload.steps_per_epoch) for line in history[workload.warmup_epochs:]]
+def _seconds_per_step(step: Any, batch: Any, steps: int) -> float:
+    """Fetch each loss when the next step has been started, as the trainer does."""
+    start = time.perf_counter()
+    loss = step(*batch)
+    for _ in range(steps - 1):
+        next_loss = step(*batch)
+        float(loss)
+        loss = next_loss
+    float(loss)
+    return (time.perf_counter() - start) / steps
 
 
-def _epoch(line: HistoryLine, steps: int) -> Epoch:
-    seconds = line.ms_per_step / 1000
-    return Epoch(seconds, seconds + (line.seconds_since_last_epoch or 0) / steps,
-                 line.waiting_for_data)
+if __name__ == "__main__":
+    sys.exit(run_command(main))

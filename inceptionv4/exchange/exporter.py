@@ -60,38 +60,29 @@ def export_checkpoint(checkpoint: PathLike, file_format: str, out: PathLike,
     if Path(out).suffix != f".{file_format}":
         raise RequestError(f"--out '{out}' does not end in .{file_format}, by which other "
                            "programs know the format")
-    cell, images = _load(checkpoint, batch_size)
+    meta = read_meta(checkpoint)
+    network = InceptionV4(meta.num_classes, meta.batch_norm_decay)
+    load_checkpoint(checkpoint, network)
+    cell = ImagesToLogits(network, meta).set_train(False)
+    shape = (batch_size, meta.image_size, meta.image_size, 3)
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     # MindSpore refuses to export to a path with a space or an accent in it, so it writes to a
     # folder of its own.
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder, f"network.{file_format}")
-        _WRITE[file_format](cell, ms.Tensor(images), written)
+        _write(cell, images, written)
         difference = _check(written, out, images, cell(ms.Tensor(images)).asnumpy())
         with open(written, "rb") as source, replaced_file(out) as target:
             shutil.copyfileobj(source, target)
     return difference
 
 
-def _load(checkpoint: PathLike, batch_size: int) -> tuple[nn.Cell, np.ndarray]:
-    """Return the network of the checkpoint and random images, the same for every call."""
-    meta = read_meta(checkpoint)
-    network = InceptionV4(meta.num_classes, meta.batch_norm_decay)
-    load_checkpoint(checkpoint, network)
-    shape = (batch_size, meta.image_size, meta.image_size, 3)
-    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    return ImagesToLogits(network, meta).set_train(False), images
-
-
-def _write_mindir(cell: nn.Cell, images: ms.Tensor, path: Path) -> None:
-    ms.export(cell, images, file_name=str(path), file_format="MINDIR")
-
-
-def _write_onnx(cell: nn.Cell, images: ms.Tensor, path: Path) -> None:
-    ms.onnx.export(cell, images, file_name=str(path), input_names=[INPUT],
-                   output_names=[OUTPUT])
-
-
-_WRITE = {"mindir": _write_mindir, "onnx": _write_onnx}
+def _write(cell: nn.Cell, images: np.ndarray, path: Path) -> None:
+    if path.suffix == ".mindir":
+        ms.export(cell, ms.Tensor(images), file_name=str(path), file_format="MINDIR")
+    else:
+        ms.onnx.export(cell, ms.Tensor(images), file_name=str(path), input_names=[INPUT],
+                       output_names=[OUTPUT])
 
 
 def _check(written: Path, out: PathLike, images: np.ndarray,
@@ -99,7 +90,7 @@ def _check(written: Path, out: PathLike, images: np.ndarray,
     """Return the largest difference; raise CheckFailed unless ``written`` gives ``expected``."""
     if written.suffix == ".onnx" and importlib.util.find_spec("onnxruntime") is None:
         return None
-    found = _RUN[written.suffix](written, images)
+    found = _run(written, images)
     if found.shape != expected.shape:
         raise CheckFailed(f"the network exported for '{out}' gives logits of shape {found.shape} "
                           f"instead of {expected.shape}; nothing was written")
@@ -110,14 +101,9 @@ def _check(written: Path, out: PathLike, images: np.ndarray,
     return difference
 
 
-def _run_mindir(path: Path, images: np.ndarray) -> np.ndarray:
-    return nn.GraphCell(ms.load(str(path)))(ms.Tensor(images)).asnumpy()
-
-
-def _run_onnx(path: Path, images: np.ndarray) -> np.ndarray:
+def _run(path: Path, images: np.ndarray) -> np.ndarray:
+    if path.suffix == ".mindir":
+        return nn.GraphCell(ms.load(str(path)))(ms.Tensor(images)).asnumpy()
     import onnxruntime  # an extra, which only this check needs
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return session.run([OUTPUT], {INPUT: images})[0]
-
-
-_RUN = {".mindir": _run_mindir, ".onnx": _run_onnx}

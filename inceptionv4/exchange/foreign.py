@@ -6,7 +6,7 @@ Needs no MindSpore, so that a command can list the libraries before the framewor
 """
 
 from dataclasses import dataclass
-from typing import Iterable, Mapping
+from typing import Mapping
 
 IMAGE_SIZE = 299  # pixels, what both libraries trained at
 
@@ -21,7 +21,6 @@ class ForeignLibrary:
     """A library that has an Inception-v4.
 
     Attributes:
-        title: how an error names its files.
         stem: for each convolution, the name after ``stem.`` here and after ``features.`` there.
         first_block: number of the first Inception-A block among their ``features``.
         branch: what comes before the number of a branch.
@@ -33,7 +32,6 @@ class ForeignLibrary:
             (x - mean) / std.
     """
 
-    title: str
     stem: Mapping[str, str]
     first_block: int
     branch: str
@@ -44,11 +42,6 @@ class ForeignLibrary:
     std: tuple[float, float, float]
 
 
-def _pixels(red: float, green: float, blue: float) -> tuple[float, float, float]:
-    """Return statistics of values from 0 to 1 as statistics of values from 0 to 255."""
-    return red * 255, green * 255, blue * 255
-
-
 def _stem_mixed_4a(prefix: str) -> dict[str, str]:
     """Return the names in the two branches of the second fork, of two and of four convolutions."""
     return {f"4.branches.{branch}.{conv}": f"{prefix}{branch}.{conv}"
@@ -57,7 +50,6 @@ def _stem_mixed_4a(prefix: str) -> dict[str, str]:
 
 # timm 1.0, timm/models/inception_v4.py: module names; default_cfgs for the statistics.
 TIMM = ForeignLibrary(
-    title="timm's inception_v4",
     stem={"0": "0", "1": "1", "2": "2", "3.branches.1": "3.conv", "5.branches.0": "5.conv",
           **_stem_mixed_4a("4.branch")},
     first_block=6, branch="branch",
@@ -68,13 +60,12 @@ TIMM = ForeignLibrary(
     classifier="last_linear",
     batch_norm={"gamma": "weight", "beta": "bias",
                 "moving_mean": "running_mean", "moving_variance": "running_var"},
-    mean=_pixels(0.5, 0.5, 0.5), std=_pixels(0.5, 0.5, 0.5))
+    mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))
 
 # mindcv, mindcv/models/inceptionv4.py: cell names. Its recipe, configs/inceptionv4/
 # inception_v4_ascend.yaml, sets no statistics, and so ImageNet's hold, the default of config.py.
 # It resizes images bilinearly, which no checkpoint says and the evaluation does not do.
 MINDCV = ForeignLibrary(
-    title="mindcv's inception_v4",
     stem={"0": "0.conv2d_1a_3x3", "1": "0.conv2d_2a_3x3", "2": "0.conv2d_2b_3x3",
           "3.branches.1": "0.mixed_3a_branch_1", "5.branches.0": "0.mixed_5a_branch_0",
           **_stem_mixed_4a("0.mixed_4a_branch_")},
@@ -83,7 +74,7 @@ MINDCV = ForeignLibrary(
                  "branches.1.1.branches.1": "branch_1_2",
                  "branches.2.3.branches.0": "branch_2_1", "branches.2.3.branches.1": "branch_2_2"},
     classifier="classifier", batch_norm={},
-    mean=_pixels(0.485, 0.456, 0.406), std=_pixels(0.229, 0.224, 0.225))
+    mean=(0.485 * 255, 0.456 * 255, 0.406 * 255), std=(0.229 * 255, 0.224 * 255, 0.225 * 255))
 
 LIBRARIES = {"timm": TIMM, "mindcv": MINDCV}
 
@@ -98,27 +89,14 @@ def foreign_name(name: str, library: ForeignLibrary) -> str:
     if module == "classifier":
         return f"{library.classifier}.{leaf}"
     convolution, part = module.rsplit(".", 1)  # part: conv or bn
-    return f"features.{_foreign_convolution(convolution, library)}.{part}.{leaf}"
-
-
-def training_counters(names: Iterable[str]) -> set[str]:
-    """Return PyTorch's ``num_batches_tracked`` of each batch norm among the foreign ``names``.
-
-    It counts training steps and has no part in what the network computes.
-    """
-    ending = ".running_mean"
-    return {f"{name.removesuffix(ending)}.num_batches_tracked"
-            for name in names if name.endswith(ending)}
-
-
-def _foreign_convolution(convolution: str, library: ForeignLibrary) -> str:
     if convolution.startswith("stem."):
-        return library.stem[convolution.removeprefix("stem.")]
-    position, block = next((position, block) for position, block in enumerate(BLOCKS)
-                           if convolution.startswith(f"{block}."))
-    inner = convolution.removeprefix(f"{block}.")
-    if block.startswith("inception_c.") and inner in library.inception_c:
-        inner = library.inception_c[inner]
+        place = library.stem[convolution.removeprefix("stem.")]
     else:
-        inner = library.branch + inner.removeprefix("branches.")
-    return f"{library.first_block + position}.{inner}"
+        block = next(block for block in BLOCKS if convolution.startswith(f"{block}."))
+        inner = convolution.removeprefix(f"{block}.")
+        if block.startswith("inception_c.") and inner in library.inception_c:
+            inner = library.inception_c[inner]
+        else:
+            inner = library.branch + inner.removeprefix("branches.")
+        place = f"{library.first_block + BLOCKS.index(block)}.{inner}"
+    return f"features.{place}.{part}.{leaf}"

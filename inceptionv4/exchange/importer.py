@@ -1,39 +1,33 @@
 """Importing weights that another library trained as a checkpoint.
 
-The names and the shapes are compared one by one before anything is read, and the input
-statistics of the library go into the checkpoint's meta, so that the network gets the input that it
-was trained on.
+The names and the shapes are compared one by one, and the input statistics of the library go into
+the checkpoint's meta, so that the network gets the input that it was trained on. The files are not
+trusted: pickle is refused, since opening one runs code in it, and both formats that are read
+compare every size that a file states with the bytes in it.
 """
 
 import os
-from dataclasses import dataclass
+from pathlib import Path
+from typing import Mapping
 
 import mindspore as ms
 import numpy as np
+from safetensors import SafetensorError, safe_open
 
 from common.cli import RequestError
 from common.files import PathLike
-from inceptionv4.checkpoint import CheckpointMeta, meta_path, network_parameters, save_checkpoint
-from inceptionv4.exchange.arrays import ArrayFile, ArrayInfo, open_mindspore, open_safetensors
-from inceptionv4.exchange.foreign import (IMAGE_SIZE, LIBRARIES, ForeignLibrary, foreign_name,
-                                          training_counters)
-from inceptionv4.network import BATCH_NORM_DECAY, FEATURES, InceptionV4
+from inceptionv4.checkpoint import (CheckpointMeta, meta_path, network_parameters,
+                                    parse_checkpoint, save_checkpoint)
+from inceptionv4.exchange.foreign import IMAGE_SIZE, LIBRARIES, foreign_name
+from inceptionv4.network import BATCH_NORM_DECAY, InceptionV4
 
-READABLE = ("float32", "float16")
-
-_OPEN = {"timm": open_safetensors, "mindcv": open_mindspore}
-
-
-@dataclass(frozen=True)
-class Imported:
-    """What ``import_checkpoint`` wrote, and how many counters it left out."""
-
-    meta: CheckpointMeta
-    arrays: int
-    counters: int
+PICKLE_SUFFIXES = (".pth", ".pt", ".bin", ".pkl", ".pickle", ".tar")
+COUNTER = ".num_batches_tracked"
+PICKLE_PROTOCOLS = (b"\x02", b"\x03", b"\x04", b"\x05")
 
 
-def import_checkpoint(source: PathLike, library_name: str, out: PathLike) -> Imported:
+def import_checkpoint(source: PathLike, library_name: str, out: PathLike
+                      ) -> tuple[int, int]:
     """Write ``out`` (``.ckpt``) and its meta from the weights ``source`` of another library.
 
     Every parameter and moving average of the network has to be in the file with its shape, as
@@ -45,6 +39,9 @@ def import_checkpoint(source: PathLike, library_name: str, out: PathLike) -> Imp
         source: timm's ``inception_v4`` as safetensors, or mindcv's as ``.ckpt``.
         library_name: "timm" or "mindcv".
 
+    Returns:
+        How many arrays were written, and how many counters were left out.
+
     Raises:
         RequestError: a file that cannot be read or is a pickle, a parameter that is missing,
             left over or of another type or shape, or an ``out`` that is ``source`` or no ``.ckpt``.
@@ -52,67 +49,88 @@ def import_checkpoint(source: PathLike, library_name: str, out: PathLike) -> Imp
     meta_path(out)  # refuses a wrong suffix before anything is read
     if os.path.realpath(source) == os.path.realpath(out):
         raise RequestError(f"--out '{out}' is the file to import: give another name")
-    file, library = _OPEN[library_name](source), LIBRARIES[library_name]
-    classes = _class_count(source, file, library)
-    needed = {name: tuple(parameter.shape)
-              for name, parameter in network_parameters(InceptionV4(classes)).items()}
-    foreign = {name: foreign_name(name, library) for name in needed}
-    counters = _check_names(source, file, library, list(foreign.values()))
-    for name, shape in needed.items():
-        _check_info(source, foreign[name], file.infos[foreign[name]], shape)
-    values = {name: ms.Tensor(_read(source, file, foreign[name])) for name in needed}
+    _refuse_pickle(source)
+    read = {"timm": _read_safetensors, "mindcv": _read_mindspore}[library_name]
+    arrays, library = read(source), LIBRARIES[library_name]
+    own = network_parameters(InceptionV4(1))  # the names and, classes aside, the shapes
+    foreign = {name: foreign_name(name, library) for name in own}
+    counters = _check_names(source, arrays, library_name, list(foreign.values()))
+    classes = max(arrays[foreign["classifier.bias"]].size, 1)
+    values = {}
+    for name, parameter in own.items():
+        shape = tuple(parameter.shape)
+        if name.startswith("classifier."):
+            shape = (classes, *shape[1:])
+        values[name] = ms.Tensor(_value(source, arrays, foreign[name], shape))
     meta = CheckpointMeta(classes, IMAGE_SIZE, library.mean, library.std, BATCH_NORM_DECAY,
                           class_names_sha256="", epoch=0, step=0)
-    return Imported(save_checkpoint(out, values, meta), len(values), counters)
+    save_checkpoint(out, values, meta)
+    return len(values), counters
 
 
-def _class_count(source: PathLike, file: ArrayFile, library: ForeignLibrary) -> int:
-    name = foreign_name("classifier.weight", library)
-    if name not in file.infos:
-        raise _missing(source, library, name)
-    shape = file.infos[name].shape
-    if len(shape) != 2 or shape[0] < 1 or shape[1] != FEATURES:
-        raise _misshapen(source, name, shape, f"(classes, {FEATURES})")
-    return shape[0]
+def _refuse_pickle(path: PathLike) -> None:
+    if not Path(path).is_file():
+        raise RequestError(f"'{path}' is not a file: give the file of the weights")
+    with open(path, "rb") as file:
+        head = file.read(9)
+    # A safetensors file may start like a pickle, with the length of its header; then comes "{".
+    pickled = head[:1] == b"\x80" and head[1:2] in PICKLE_PROTOCOLS and head[8:] != b"{"
+    if Path(path).suffix.lower() in PICKLE_SUFFIXES or pickled or head.startswith(b"PK\x03\x04"):
+        raise RequestError(
+            f"'{path}' is a pickle file, which may run code when it is opened: save it as "
+            "safetensors with timm and torch, python -c \"import torch, safetensors.torch as s; "
+            f"s.save_file(torch.load('{path}', weights_only=True), 'weights.safetensors')\"")
 
 
-def _check_names(source: PathLike, file: ArrayFile, library: ForeignLibrary, names: list[str]
-                 ) -> int:
+def _read_safetensors(path: PathLike) -> dict[str, np.ndarray]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}
+    except SafetensorError as error:
+        raise RequestError(f"'{path}' is not a whole safetensors file ({error}): "
+                           "fetch or save it again") from error
+    except (TypeError, AttributeError) as error:  # NumPy has no such type: the message names it
+        raise RequestError(f"'{path}' has a type that cannot be read ({error}): "
+                           "save it as float32") from error
+
+
+def _read_mindspore(path: PathLike) -> dict[str, np.ndarray]:
+    try:
+        return parse_checkpoint(Path(path).read_bytes())
+    except ValueError as error:
+        raise RequestError(f"'{path}' is not a whole MindSpore checkpoint ({error}): "
+                           "fetch or save it again") from error
+
+
+def _check_names(source: PathLike, arrays: Mapping[str, np.ndarray], library_name: str,
+                 names: list[str]) -> int:
     """Return the number of counters; raise RequestError unless the file has ``names`` and, apart
     from counters, nothing else."""
     for name in names:
-        if name not in file.infos:
-            raise _missing(source, library, name)
-    left_over = set(file.infos) - set(names)
-    counters = left_over & training_counters(names)
+        if name not in arrays:
+            raise RequestError(f"'{source}' is not {library_name}'s inception_v4: it has no "
+                               f"parameter '{name}'; choose the library that saved it with --from")
+    left_over = set(arrays) - set(names)
+    # PyTorch counts the training steps of each batch norm; the network has no use for them.
+    counters = left_over & {name.replace(".running_mean", COUNTER) for name in names}
     if left_over > counters:
-        raise RequestError(f"'{source}' is not {library.title}: this network has no place for "
-                           f"its parameter '{min(left_over - counters)}'; save the network's own "
-                           "parameters alone")
+        raise RequestError(f"'{source}' is not {library_name}'s inception_v4: this network has no "
+                           f"place for its parameter '{min(left_over - counters)}'; save the "
+                           "network's own parameters alone")
     return len(counters)
 
 
-def _check_info(source: PathLike, name: str, info: ArrayInfo, shape: tuple[int, ...]) -> None:
-    if info.shape != shape:
-        raise _misshapen(source, name, info.shape, str(shape))
-    if info.dtype not in READABLE:
-        raise RequestError(f"'{source}': parameter '{name}' is {info.dtype}, and only "
-                           f"{' and '.join(READABLE)} can be read: save it as float32")
-
-
-def _read(source: PathLike, file: ArrayFile, name: str) -> np.ndarray:
-    values = file.read(name).astype(np.float32)
-    if not np.isfinite(values).all():
+def _value(source: PathLike, arrays: Mapping[str, np.ndarray], name: str,
+           shape: tuple[int, ...]) -> np.ndarray:
+    """Return the array as float32 after checking its shape, type and values."""
+    array = arrays[name]
+    if array.shape != shape:
+        raise RequestError(f"'{source}' belongs to another network: parameter '{name}' has the "
+                           f"shape {array.shape} instead of {shape}")
+    if array.dtype not in (np.float32, np.float16):
+        raise RequestError(f"'{source}': parameter '{name}' is {array.dtype}, and only float32 and "
+                           "float16 can be read: save it as float32")
+    if not np.isfinite(array).all():
         raise RequestError(f"'{source}': parameter '{name}' has values that are not finite "
                            "numbers: fetch or save it again")
-    return values
-
-
-def _missing(source: PathLike, library: ForeignLibrary, name: str) -> RequestError:
-    return RequestError(f"'{source}' is not {library.title}: it has no parameter '{name}'; "
-                        "choose the library that saved it with --from")
-
-
-def _misshapen(source: PathLike, name: str, found: tuple[int, ...], needed: str) -> RequestError:
-    return RequestError(f"'{source}' belongs to another network: parameter '{name}' has the "
-                        f"shape {found} instead of {needed}")
+    return array.astype(np.float32)

@@ -4,20 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from small import converted
 
 from common.cli import RequestError
-from convert.conversion import convert
 from convert.records.manifest import FileNote
-from convert.records.reader import open_records
-from convert.request import Request
-from evaluate.filtered_set import blacklist_for, mark
+from evaluate.command import blacklist_for, mark
 from evaluate.predictions import gather_predictions
 
 
 @pytest.fixture(scope="module")
-def plain(source, tmp_path_factory, convert_source):
+def plain(source, tmp_path_factory):
     """The seven images, converted without a blacklist."""
-    return convert_source(source, tmp_path_factory.mktemp("plain") / "val", shards=2)
+    return converted(source, tmp_path_factory.mktemp("plain") / "val", shards=2)
 
 
 def listed(tmp_path, *ids):
@@ -38,43 +36,29 @@ def test_ids_decide_whatever_the_order_of_the_rows(plain, source, tmp_path):
 
 
 def test_the_result_is_that_of_records_converted_with_the_list(
-        call, options, records, plain, checkpoint, source, tmp_path):
-    assert call(*options(records, checkpoint, tmp_path / "a"))[0] == 0
-    assert call(*options(plain, checkpoint, tmp_path / "b",
-                         {"blacklist": source / "blacklist.txt"}))[0] == 0
+        run, plain, source, tmp_path):
+    assert run("a")[0] == 0
+    assert run("b", records=plain, blacklist=source / "blacklist.txt")[0] == 0
     with np.load(tmp_path / "a" / "predictions.npz") as a, \
             np.load(tmp_path / "b" / "predictions.npz") as b:
         assert all(np.array_equal(a[name], b[name]) for name in a)
     assert "| filtered |      5 |" in (tmp_path / "b" / "result.md").read_text()
 
 
-@pytest.mark.parametrize("ids, said", [
-    ((2, 8), "image id 8 is outside 1 to 7"), ((2, 2), "image id 2 is already on line 1"),
-    ((), "lists no image ids")])
-def test_a_list_that_does_not_belong_to_the_records_is_refused(plain, tmp_path, ids, said):
-    with pytest.raises(RequestError, match=said):
-        blacklist_for(plain, listed(tmp_path, *ids))
+def test_a_list_of_more_images_than_the_records_is_refused(plain, tmp_path):
+    with pytest.raises(RequestError, match="image id 8 is outside 1 to 7"):
+        blacklist_for(plain, listed(tmp_path, 2, 8))
 
 
-@pytest.fixture(scope="module")
-def gap(source, tmp_path_factory):
-    """Records of which image 2 was rejected, since it is damaged."""
-    home = tmp_path_factory.mktemp("gap")
-    (home / "val").mkdir()
+def test_an_id_that_is_missing_is_named_unless_its_image_was_rejected(source, tmp_path):
+    (tmp_path / "val").mkdir()
     for path in (source / "val").iterdir():
-        (home / "val" / path.name).write_bytes(b"" if "02." in path.name else path.read_bytes())
-    (home / "devkit").symlink_to(source / "devkit")
-    convert(Request(source=home, split="val", out=home / "out", workers=1, shards=1,
-                    on_bad="skip"))
-    return open_records(home / "out")
-
-
-def test_an_id_whose_image_was_rejected_at_conversion_may_be_listed(gap, source):
+        damaged = "00000002" in path.name
+        (tmp_path / "val" / path.name).write_bytes(b"" if damaged else path.read_bytes())
+    (tmp_path / "devkit").symlink_to(source / "devkit")
+    gap = converted(tmp_path, tmp_path / "out", shards=1, on_bad="skip")
     assert gap.images == 6
     assert blacklist_for(gap, source / "blacklist.txt").ids == {2, 5}
-
-
-def test_an_id_that_is_missing_from_the_records_is_named(gap, source):
     other = replace(gap, manifest=replace(gap.manifest, rejected=[FileNote("other", "bad")]))
     with pytest.raises(RequestError, match="lists image id 2, which is not in"):
         blacklist_for(other, source / "blacklist.txt")
@@ -91,7 +75,6 @@ def test_positions_are_no_validation_ids(source, tmp_path, encode, draw):
         path = tmp_path / "imagenet" / "train" / name
         path.parent.mkdir(parents=True)
         path.write_bytes(encode(draw(20, 20)))
-    convert(Request(source=tmp_path / "imagenet", split="train", out=tmp_path / "train",
-                    workers=1, shards=1))
+    train = converted(tmp_path / "imagenet", tmp_path / "train", split="train", shards=1)
     with pytest.raises(RequestError, match=r"\(train\) are positions .'n./..JPEG' has . *"):
-        blacklist_for(open_records(tmp_path / "train"), listed(tmp_path, 1))
+        blacklist_for(train, listed(tmp_path, 1))

@@ -13,8 +13,8 @@ def image(source):
 
 @pytest.mark.parametrize("crops", [1, 144])
 def test_an_image_gets_the_classes_and_shares_that_its_record_gets(
-        call, options, records, checkpoint, image, tmp_path, crops):
-    assert call(*options(records, checkpoint, tmp_path / "out", {"crops": crops}))[0] == 0
+        call, run, records, checkpoint, image, tmp_path, crops):
+    assert run(crops=crops)[0] == 0
     predictions = load_predictions(tmp_path / "out" / "predictions.npz")
     code, printed, errors = call("predict", checkpoint, image, "--records", records.folder,
                                  "--crops", crops, "--device", "CPU")
@@ -42,6 +42,9 @@ def test_names_come_from_a_file_and_must_be_the_checkpoints(call, checkpoint, re
     names.write_text("".join(f"{name}\n" for name in records.class_names))
     assert records.class_names[0] in call("predict", checkpoint, image, "--classes", names,
                                           "--device", "CPU")[1]
+    _, _, errors = call("predict", checkpoint, image, "--classes", names, "--records",
+                        records.folder)
+    assert "--classes is not allowed with --records" in errors[0]
     names.write_text("ant\nbee\ncat\n")
     code, _, errors = call("predict", checkpoint, image, "--classes", names, "--device", "CPU")
     assert code == 2 and str(names) in errors[0] and "not those" in errors[0]

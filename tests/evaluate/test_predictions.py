@@ -1,12 +1,20 @@
-"""The form of predictions, in memory and on disk."""
+"""The form of predictions, in memory and on disk; rows are shared out without loss, and parts are
+whole, once and of one request."""
+
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from common.cli import RequestError
-from evaluate.predictions import gather_predictions, load_predictions, save_predictions
+from evaluate import predictions
+from evaluate.predictions import (Part, gather_predictions, load_predictions, missing_rows,
+                                  opened_parts, read_parts, remove_parts, rows_of_rank,
+                                  save_predictions, saved_rows, write_parts)
 
 PROBABILITIES = np.array([[.1, .2, .3, .05, .15, .2], [.6, .1, .1, .1, .05, .05]], np.float32)
+REQUEST = {"crops": 1, "checkpoint_sha256": "c" * 64}
 
 
 def two():
@@ -28,30 +36,17 @@ def test_fewer_than_five_classes_give_fewer_columns():
     assert predictions.top5.tolist() == [[1, 2, 0]]
 
 
-def test_a_repeated_id_is_named():
-    with pytest.raises(RequestError, match="image id 4 is repeated"):
-        gather_predictions([4, 4], [0, 0], [False, False], PROBABILITIES)
-
-
-def test_the_file_opens_in_numpy_alone_with_the_documented_arrays(tmp_path):
-    save_predictions(tmp_path / "p.npz", two())
-    with np.load(tmp_path / "p.npz", allow_pickle=False) as arrays:
+def test_the_file_opens_in_numpy_alone_and_holds_what_was_saved(tmp_path):
+    for name in ("a.npz", "b.npz"):
+        save_predictions(tmp_path / name, two())
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
         found = {name: (arrays[name].dtype.str, arrays[name].shape) for name in arrays}
     assert found == {"image_id": ("<i4", (2,)), "label": ("<i4", (2,)),
                      "blacklisted": ("|b1", (2,)), "top5": ("<i4", (2, 5)),
                      "top5_prob": ("<f4", (2, 5))}
-
-
-def test_what_is_loaded_is_what_was_saved(tmp_path):
-    save_predictions(tmp_path / "p.npz", two())
-    loaded = load_predictions(tmp_path / "p.npz")
+    loaded = load_predictions(tmp_path / "a.npz")
     for name, value in two().arrays.items():
         assert np.array_equal(getattr(loaded, name), value)
-
-
-def test_the_same_predictions_give_the_same_bytes(tmp_path):
-    for name in ("a.npz", "b.npz"):
-        save_predictions(tmp_path / name, two())
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
@@ -68,14 +63,134 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path, change, message):
         load_predictions(tmp_path / "p.npz")
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04torn", b"text"])
-def test_another_file_is_refused(tmp_path, content):
-    (tmp_path / "p.npz").write_bytes(content)
-    with pytest.raises(RequestError, match="p.npz' is not a predictions.npz"):
-        load_predictions(tmp_path / "p.npz")
-
-
-def test_a_lacking_array_is_refused(tmp_path):
+def test_another_file_is_refused(tmp_path):
+    for content in (b"", b"PK\x03\x04torn", b"text"):
+        (tmp_path / "p.npz").write_bytes(content)
+        with pytest.raises(RequestError, match="p.npz' is not a predictions.npz"):
+            load_predictions(tmp_path / "p.npz")
     np.savez(tmp_path / "p.npz", image_id=np.array([1], np.int32))
     with pytest.raises(RequestError, match="label"):
         load_predictions(tmp_path / "p.npz")
+
+
+def part(start, stop, first_id=None):
+    """Rows whose image ids count downwards from 100, or upwards from ``first_id``."""
+    ids = [100 - row for row in range(start, stop)] if first_id is None else list(
+        range(first_id, first_id + stop - start))
+    probabilities = np.array([[.1 * (k % 7), .3, .2] for k in ids], np.float32)
+    return Part(range(start, stop),
+                gather_predictions(ids, [0] * len(ids), [False] * len(ids), probabilities),
+                seconds=2.0, waiting=0.5)
+
+
+def write(folder, *parts):
+    for one in parts:
+        write_parts(folder, [one])
+
+
+@pytest.mark.parametrize("images", [0, 1, 7, 50_000])
+@pytest.mark.parametrize("group", [1, 6, 72])
+@pytest.mark.parametrize("ranks", [1, 3, 8])
+def test_every_row_belongs_to_one_rank_and_groups_stay_whole(images, group, ranks):
+    shares = [rows_of_rank(images, group, rank, ranks) for rank in range(ranks)]
+    assert [row for share in shares for row in share] == list(range(images))
+    assert all(share.start % group == 0 or not share for share in shares)
+    assert max(map(len, shares)) - min(map(len, shares)) <= 2 * group
+
+
+@pytest.mark.parametrize("saved, expected", [
+    ([], [range(4, 12)]), ([range(0, 20)], []), ([range(4, 12)], []),
+    ([range(0, 6)], [range(6, 12)]), ([range(10, 20)], [range(4, 10)]),
+    ([range(0, 2), range(5, 7), range(9, 10)], [range(4, 5), range(7, 9), range(10, 12)])])
+def test_missing_rows_are_what_no_part_holds(saved, expected):
+    assert missing_rows(saved, range(4, 12)) == expected
+
+
+def test_parts_come_back_as_one_in_image_id_order(tmp_path):
+    write(tmp_path, part(4, 6), part(0, 4))
+    assert saved_rows(tmp_path) == [range(0, 4), range(4, 6)]
+    whole = read_parts(tmp_path, 6)
+    assert whole.predictions.image_id.tolist() == [95, 96, 97, 98, 99, 100]
+    assert np.array_equal(whole.predictions.top5_prob, part(0, 6).predictions.top5_prob)
+    assert (whole.rows, whole.seconds, whole.waiting) == (range(0, 6), 4.0, 1.0)
+
+
+@pytest.mark.parametrize("seconds_per_part, at_the_third, at_the_end", [
+    (60, [], [range(0, 4), range(6, 8)]),
+    (0, [range(0, 2), range(2, 4)], [range(0, 2), range(2, 4), range(6, 8)])])
+def test_neighbours_are_joined_until_their_time_has_come_and_an_error_loses_nothing(
+        tmp_path, monkeypatch, seconds_per_part, at_the_third, at_the_end):
+    monkeypatch.setattr(predictions, "SECONDS_PER_PART", seconds_per_part)
+
+    def groups():
+        yield part(0, 2)
+        yield part(2, 4)
+        assert saved_rows(tmp_path) == at_the_third
+        yield part(6, 8)
+        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        write_parts(tmp_path, groups())
+    assert saved_rows(tmp_path) == at_the_end
+
+
+@pytest.mark.parametrize("parts, message", [
+    ([part(0, 4), part(2, 6)], "hold 8 rows instead of 6"),
+    ([part(0, 4, first_id=1), part(4, 6, first_id=4)], "image id 4 is repeated")])
+def test_rows_that_are_there_twice_are_refused(tmp_path, parts, message):
+    write(tmp_path, *parts)
+    with pytest.raises(RequestError, match=message):
+        read_parts(tmp_path, 6)
+
+
+def test_a_damaged_part_or_one_of_another_length_is_named(tmp_path):
+    write(tmp_path, part(0, 6))
+    path = tmp_path / "rows-00000000-00000006.npz"
+    content = path.read_bytes()
+    for damaged in (content[:-30], b"", content.replace(b"times", b"tines")):
+        path.write_bytes(damaged)
+        with pytest.raises(RequestError, match=path.name):
+            read_parts(tmp_path, 6)
+    path.write_bytes(content)
+    path.rename(tmp_path / "rows-00000000-00000007.npz")
+    with pytest.raises(RequestError, match="rows-00000000-00000007.npz' holds 6 rows"):
+        read_parts(tmp_path, 7)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_parts_of_another_request_are_kept_and_named(tmp_path, alone):
+    with opened_parts(tmp_path, REQUEST, alone=True) as folder:
+        write(folder, part(0, 2))
+    with pytest.raises(RequestError, match="parts of another evaluation .crops: was 1, now 144"):
+        with opened_parts(tmp_path, {**REQUEST, "crops": 144}, alone):
+            pass
+    with opened_parts(tmp_path, REQUEST, alone) as folder:
+        assert saved_rows(folder) == [range(0, 2)]
+        remove_parts(folder)
+    assert not folder.exists()
+
+
+HOLD = ("import sys, pathlib; from evaluate.predictions import opened_parts\n"
+        "with opened_parts(pathlib.Path(sys.argv[1]), {}, True):\n"
+        "    print('held', flush=True); sys.stdin.read()")
+
+
+def test_a_folder_in_use_is_refused_and_is_free_when_its_user_was_killed(tmp_path):
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"held\n"
+    with pytest.raises(RequestError, match="another evaluation is writing there"):
+        with opened_parts(tmp_path, {}, alone=True):
+            pass
+    with opened_parts(tmp_path, {}, alone=False):  # a rank of the same evaluation
+        pass
+    holder.kill()
+    holder.communicate()
+    with opened_parts(tmp_path, {}, alone=True):
+        pass
+
+
+def test_waiting_ends_when_the_last_part_is_there(tmp_path, monkeypatch, capsys):
+    write(tmp_path, part(0, 2))
+    monkeypatch.setattr(predictions.time, "sleep", lambda seconds: write(tmp_path, part(2, 4)))
+    assert read_parts(tmp_path, 4).rows == range(0, 4)
+    assert "waiting for the parts of the other ranks" in capsys.readouterr().out

@@ -3,8 +3,7 @@
 import pytest
 
 from common.cli import RequestError
-from evaluate.protocols import (PROTOCOLS, Box, Crop, crop_boxes, multi_scale_crops, protocol_of,
-                                resized_size, single_crop)
+from evaluate.protocols import Box, Crop, crop_boxes, protocol_of, resized_size
 
 LANDSCAPE, PORTRAIT, SQUARE = (500, 375), (333, 501), (247, 247)
 
@@ -28,12 +27,17 @@ def expected_144(width, height, size, scales):
 
 
 @pytest.mark.parametrize("image", [LANDSCAPE, PORTRAIT, SQUARE, (1, 3), (4000, 2999)])
-@pytest.mark.parametrize("size, scales", [(299, (320, 352, 384, 448)), (75, (80, 88, 96, 112))])
-def test_all_144_boxes(image, size, scales):
-    protocol = multi_scale_crops(size)
-    assert protocol.scales == scales
-    assert protocol.crops == 144
+@pytest.mark.parametrize("size, scales, centre", [
+    (299, (320, 352, 384, 448), 342), (75, (80, 88, 96, 112), 86)])
+def test_every_box_of_every_protocol(image, size, scales, centre):
+    """10 and 12 crops are the central square at one scale, without and with the whole square."""
+    protocol = protocol_of(144, size)
+    assert (protocol.scales, protocol.crops) == (scales, 144)
     assert crop_boxes(protocol, *image) == expected_144(*image, size, scales)
+    central = expected_144(*image, size, [centre])[12:24]
+    assert crop_boxes(protocol_of(12, size), *image) == central
+    assert crop_boxes(protocol_of(10, size), *image) == central[:10]
+    assert crop_boxes(protocol_of(1, size), *image) == central[8:9]
 
 
 @pytest.mark.parametrize("image, first, last", [
@@ -41,44 +45,14 @@ def test_all_144_boxes(image, size, scales):
     (PORTRAIT, Box(0, 0, 299, 299), Box(0, 226, 448, 674)),     # 333 x 501 -> 448 x 674
     (SQUARE, Box(0, 0, 299, 299), Box(0, 0, 448, 448))])
 def test_first_and_last_box_worked_out_by_hand(image, first, last):
-    crops = crop_boxes(multi_scale_crops(299), *image)
+    crops = crop_boxes(protocol_of(144, 299), *image)
     assert crops[0] == Crop(320, first, False)
     assert crops[-1] == Crop(448, last, True)
 
 
-@pytest.mark.parametrize("crops", PROTOCOLS)
-@pytest.mark.parametrize("image", [LANDSCAPE, PORTRAIT, SQUARE, (17, 2000)])
-def test_boxes_lie_within_the_resized_image(crops, image):
-    protocol = protocol_of(crops, 299)
-    boxes = crop_boxes(protocol, *image)
-    assert len(boxes) == protocol.crops == crops
-    for scale, box, _ in boxes:
-        width, height = resized_size(*image, scale)
-        assert 0 <= box.left < box.right <= width and 0 <= box.top < box.bottom <= height
-        assert box.bottom - box.top == box.right - box.left >= 299
-
-
-@pytest.mark.parametrize("image", [LANDSCAPE, PORTRAIT, SQUARE])
-def test_crops_reach_every_edge_of_the_image(image):
-    for scale in multi_scale_crops(75).scales:
-        boxes = [crop.box for crop in crop_boxes(multi_scale_crops(75), *image)
-                 if crop.scale == scale]
-        assert (min(box.left for box in boxes), min(box.top for box in boxes)) == (0, 0)
-        assert (max(box.right for box in boxes), max(box.bottom for box in boxes)) == \
-            resized_size(*image, scale)
-
-
 def test_single_crop_is_the_centre_of_the_shorter_side_divided_by_0_875():
-    assert crop_boxes(single_crop(224), 512, 256) == [Crop(256, Box(144, 16, 368, 240), False)]
-    assert single_crop(299).scales == (342,)
-    assert single_crop(75).scales == (86,)
-
-
-def test_ten_and_twelve_crops_differ_by_the_whole_square():
-    ten, twelve = (crop_boxes(protocol_of(crops, 224), 300, 256) for crops in (10, 12))
-    assert twelve[:10] == ten
-    assert [crop.mirrored for crop in twelve] == [False, True] * 6
-    assert twelve[10] == Crop(256, Box(22, 0, 278, 256), False)
+    assert crop_boxes(protocol_of(1, 224), 512, 256) == [
+        Crop(256, Box(144, 16, 368, 240), False)]
 
 
 @pytest.mark.parametrize("image, scale, expected", [

@@ -1,4 +1,4 @@
-"""What ``result.md`` says, and beside which results published figures stand."""
+"""What ``result.md`` says, and next to which results published figures stand."""
 
 from dataclasses import replace
 
@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from evaluate.predictions import gather_predictions
-from evaluate.published import FILTERED, FULL, MODEL_ZOO_IMAGES, PUBLISHED, published_for
-from evaluate.result_page import accuracy_table, notes, published_part, result_page
-from evaluate.scores import Score, score
+from evaluate.result_page import FILTERED, FULL, notes, published_part, result_page
+from evaluate.results import Score, score
 
 
 def scores_of(blacklisted):
@@ -17,21 +16,13 @@ def scores_of(blacklisted):
     return score(gather_predictions([1, 2, 3, 4], [5, 4, 0, 0], blacklisted, probabilities))
 
 
-@pytest.fixture
-def result(planned):
-    return replace(planned, sets=scores_of([False, False, True, False]))
-
-
-def test_the_page_shows_the_table_the_digests_the_scales_and_the_speed(result):
-    page = result_page(result)
+def test_the_page_shows_the_table_lined_up_the_digests_the_scales_and_the_speed(planned):
+    page = result_page(replace(planned, sets=scores_of([False, False, True, False])))
     assert "# Accuracy, 144 crops of 75 pixels" in page
     for text in ("c" * 64, "d" * 64, "80, 88, 96, 112", "| full ", "| filtered |", "a.ckpt",
                  "4 images/s on each of 2 ranks, 25.0 % of the time waiting for data"):
         assert text in page
-
-
-def test_the_columns_of_the_table_are_lined_up(result):
-    lines = accuracy_table(result.sets).splitlines()
+    lines = [line for line in page.splitlines() if line.startswith("|")]
     assert len(lines) == 4
     assert len({tuple(where for where, letter in enumerate(line) if letter == "|")
                 for line in lines}) == 1
@@ -64,7 +55,7 @@ def ilsvrc(planned):
 @pytest.mark.parametrize("crops, full, filtered", [
     (1, {"mindcv"}, {"Inception-v4 paper"}), (12, {"Inception-v4 paper"}, set()),
     (144, {"Inception-v4 paper", "ADSL lab's report"}, {"ADSL lab's report"})])
-def test_published_figures_stand_beside_the_same_set_and_crops(ilsvrc, crops, full, filtered):
+def test_published_figures_stand_next_to_the_same_set_and_crops(ilsvrc, crops, full, filtered):
     lines = published_part(replace(ilsvrc, crops=crops))[2].splitlines()[2:]
     for name, sources in (("full", full), ("filtered", filtered)):
         there = [line.split("|")[5].strip() for line in lines if line.startswith(f"| {name} ")]
@@ -75,7 +66,7 @@ def test_published_figures_stand_beside_the_same_set_and_crops(ilsvrc, crops, fu
 @pytest.mark.parametrize("change", [
     {"is_ilsvrc": False}, {"image_size": 224}, {"crops": 10},
     {"sets": ilsvrc_scores(full=FULL - 1, filtered=48_237)}])
-def test_no_published_figure_stands_beside_another_set(ilsvrc, change):
+def test_no_published_figure_stands_next_to_another_set(ilsvrc, change):
     said, = filter(None, published_part(replace(ilsvrc, **change)))
     assert "published" in said.lower() and "|" not in said
 
@@ -83,9 +74,3 @@ def test_no_published_figure_stands_beside_another_set(ilsvrc, change):
 def test_a_list_that_is_not_ilsvrcs_makes_no_comparable_set(ilsvrc):
     lines = published_part(replace(ilsvrc, blacklist_is_ilsvrc=False))[2]
     assert "| full " in lines and "| filtered" not in lines
-
-
-def test_the_model_zoo_scores_images_that_nobody_else_does():
-    assert [row.source for row in PUBLISHED if row.images == MODEL_ZOO_IMAGES] == [
-        "MindSpore model zoo"]
-    assert not any(row.images == MODEL_ZOO_IMAGES for row in published_for(FULL, 1))

@@ -1,40 +1,73 @@
-"""Killed and started again an evaluation goes on, and its result is the same to the bit."""
+"""Killed and started again, also with more ranks, an evaluation resumes, and its result is the
+same to the bit."""
 
 import json
+import os
 import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 import pytest
+from small import converted
 
 import evaluate.command
-from evaluate.parts import saved_rows
+from evaluate.predictions import saved_rows
+
+HERE = Path(__file__).parent
+# msrun starts the "python" of the PATH, whichever one runs it.
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE.parents[1]),
+               "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
-def sets_and_arrays(folder):
+def result_of(folder):
+    return json.loads((folder / "result.json").read_text())
+
+
+def scores_and_arrays(folder):
+    result = result_of(folder)
     with np.load(folder / "predictions.npz") as arrays:
-        return (json.loads((folder / "result.json").read_text())["sets"],
+        return (result["sets"], result["curve"],
                 {name: arrays[name].tobytes() for name in arrays})
 
 
-def test_a_killed_evaluation_resumes_and_ends_with_the_same_bits(call, words, stand_in, tmp_path):
-    assert call(*words("whole"))[0] == 0
-    killed = stand_in(words("killed"), GROUPS_TO_LIVE="2")
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return probe.getsockname()[1]
+
+
+def test_two_ranks_resume_from_a_killed_ranks_parts_and_end_with_the_same_bits(
+        call, words, tmp_path):
+    """Four groups: of the images 1 and 2, after which it is killed, ... and of image 7."""
+    assert call(*words("one"))[0] == 0
+    script, out = [HERE / "small.py", *map(str, words("out"))], tmp_path / "out"
+    killed = subprocess.run([sys.executable, *script], cwd=HERE.parents[1],
+                            env={**ENVIRONMENT, "GROUPS_TO_LIVE": "1"})
     assert killed.returncode == -signal.SIGKILL
-    parts = tmp_path / "killed" / "parts"
-    assert saved_rows(parts) == [range(0, 2), range(2, 4)]
-    assert not (tmp_path / "killed" / "result.json").exists()
-    before = [np.load(path)["times"][0] for path in parts.glob("rows-*")]
-    assert len(before) == 2 and min(before) > 0
-    code, printed, _ = call(*words("killed"))
-    assert code == 0 and "4 of 7 images are in" in printed
-    assert "label_rank" in sets_and_arrays(tmp_path / "killed")[1]  # --curve was asked for
-    assert sets_and_arrays(tmp_path / "killed") == sets_and_arrays(tmp_path / "whole")
-    assert not parts.exists()
-    speed = json.loads((tmp_path / "killed" / "result.json").read_text())["speed"]
-    assert speed["ranks"] == 1 and speed["seconds_of_all_ranks"] > sum(before)
-    assert speed["images_per_second_per_rank"] == pytest.approx(
-        7 / speed["seconds_of_all_ranks"])
+    part, = (out / "parts").glob("rows-*")
+    before = np.load(part)["times"][0]
+    assert saved_rows(out / "parts") == [range(0, 2)] and before > 0
+    done = subprocess.run(
+        ["msrun", "--worker_num=2", "--local_worker_num=2", "--join=True",
+         f"--master_port={free_port()}", f"--log_dir={tmp_path / 'log'}", "python", *script],
+        env=ENVIRONMENT, cwd=HERE.parents[1], capture_output=True, text=True)
+    logs = [(tmp_path / "log" / f"worker_{rank}.log").read_text() for rank in (0, 1)]
+    assert done.returncode == 0, logs
+    assert "2/2" in logs[0] and "3/3" in logs[1]  # images left to each rank
+    one, two = result_of(tmp_path / "one"), result_of(out)
+    assert (one["speed"]["ranks"], two["speed"]["ranks"]) == (1, 2)
+    assert two["speed"]["seconds_of_all_ranks"] > before
+    assert two["speed"]["images_per_second_per_rank"] == pytest.approx(
+        7 / two["speed"]["seconds_of_all_ranks"])
+    assert two["argv"][0] == "python" and two["argv"][2:] == [*map(str, words("out"))]
+    assert scores_and_arrays(tmp_path / "one") == scores_and_arrays(out)
+    assert "label_rank" in scores_and_arrays(out)[2]  # --curve was asked for
+    assert sorted(path.name for path in out.iterdir()) == [
+        "predictions.npz", "result.json", "result.md"]
 
 
 def test_an_interrupted_evaluation_keeps_what_was_finished(call, words, interrupted, tmp_path):
@@ -44,64 +77,51 @@ def test_an_interrupted_evaluation_keeps_what_was_finished(call, words, interrup
     code, printed, _ = call(*words("out"))
     assert code == 0 and "2 of 7 images are in" in printed
     assert not interrupted.exists()
-    speed = json.loads((tmp_path / "out" / "result.json").read_text())["speed"]
+    speed = result_of(tmp_path / "out")["speed"]
     assert speed["seconds_of_all_ranks"] == pytest.approx(1000, abs=20)
     assert speed["images_per_second_per_rank"] == pytest.approx(0.007, rel=0.02)
     assert speed["waiting_for_data"] == pytest.approx(0.5, rel=0.02)
+    assert call(*words("whole"))[0] == 0
+    assert scores_and_arrays(tmp_path / "whole") == scores_and_arrays(tmp_path / "out")
 
 
-@pytest.mark.parametrize("change, said", [
-    ({"crops": 10, "views_per_step": 10}, "crops: was 12, now 10"),
-    ({"views_per_step": 6}, "images_per_step: was 2, now 1")])
-def test_parts_of_another_protocol_are_refused_and_kept(call, words, interrupted, change, said):
-    code, _, errors = call(*words("out", **change))
-    assert code == 2 and len(errors) == 1 and said in errors[0] and str(interrupted) in errors[0]
-    assert saved_rows(interrupted) == [range(0, 2)]
-
-
-def test_parts_of_other_statistics_are_refused_and_kept(call, words, save, records, interrupted,
-                                                        tmp_path):
-    """The weights are the same; mean and std stand in the meta file alone."""
-    other = save(tmp_path / "b.ckpt", class_names_sha256=records.class_names_sha256,
-                 mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0))
-    code, _, errors = call(*words("out", checkpoint=other))
-    assert code == 2 and "mean: was [120.0, 110.0, 100.0], now [1.0, 2.0, 3.0]" in errors[0]
-    assert "std: was [60.0, 50.0, 70.0], now [4.0, 5.0, 6.0]" in errors[0]
-    assert saved_rows(interrupted) == [range(0, 2)]
-
-
-@pytest.mark.parametrize("failing", ["save_predictions", "write_text", "write_json"])
-def test_parts_stay_until_the_result_is_written(call, words, monkeypatch, tmp_path, failing):
-    def full_disk(*_):
-        raise OSError(28, "No space left on device")
-    with monkeypatch.context() as patched:
-        patched.setattr(evaluate.command, failing, full_disk)
-        assert call(*words("out"))[0] == 2
-    assert not (tmp_path / "out" / "result.json").exists()
-    assert sum(map(len, saved_rows(tmp_path / "out" / "parts"))) == 7
-    code, printed, _ = call(*words("out"))
-    assert code == 0 and "7 of 7 images are in" in printed
-    assert not (tmp_path / "out" / "parts").exists()
-
-
-def test_parts_of_another_checkpoint_are_refused_and_kept(call, words, save, network, interrupted,
-                                                          tmp_path):
+def test_parts_of_another_request_are_refused_and_kept(call, words, save, network, records, source,
+                                                       interrupted, tmp_path):
+    """Other crops, groups, statistics (in the meta file alone), weights and records."""
+    names = records.class_names_sha256
+    statistics = save(tmp_path / "b.ckpt", class_names_sha256=names, mean=(1.0, 2.0, 3.0),
+                      std=(4.0, 5.0, 6.0))
     bias = network.classifier.bias
     kept = bias.asnumpy()
     bias.set_data(ms.Tensor(kept + 1))
-    other = save(tmp_path / "b.ckpt")
+    weights = save(tmp_path / "c.ckpt", class_names_sha256=names)
     bias.set_data(ms.Tensor(kept))
-    code, _, errors = call(*words("out", checkpoint=other))
-    assert code == 2 and "checkpoint_sha256" in errors[0]
-    assert saved_rows(interrupted) == [range(0, 2)]
+    for change, said in (
+            ({"crops": 10, "views_per_step": 10}, ["crops: was 12, now 10"]),
+            ({"views_per_step": 6}, ["images_per_step: was 2, now 1"]),
+            ({"checkpoint": statistics}, ["mean: was [120.0, 110.0, 100.0], now [1.0, 2.0, 3.0]",
+                                          "std: was [60.0, 50.0, 70.0], now [4.0, 5.0, 6.0]"]),
+            ({"checkpoint": weights}, ["checkpoint_sha256: was"]),
+            ({"records": converted(source, tmp_path / "d", shards=3)}, ["records_sha256: was"])):
+        code, _, errors = call(*words("out", **change))
+        assert code == 2 and len(errors) == 1 and str(interrupted) in errors[0]
+        assert all(text in errors[0] for text in said), errors[0]
+        assert saved_rows(interrupted) == [range(0, 2)]
 
 
-def test_parts_of_other_records_are_refused_and_kept(call, words, source, convert_source,
-                                                     interrupted, tmp_path):
-    other = convert_source(source, tmp_path / "other", shards=3)
-    code, _, errors = call(*words("out", records=other.folder))
-    assert code == 2 and "records_sha256" in errors[0]
-    assert saved_rows(interrupted) == [range(0, 2)]
+def test_parts_stay_until_the_result_is_written(call, words, monkeypatch, tmp_path):
+    def full_disk(*_):
+        raise OSError(28, "No space left on device")
+    parts = tmp_path / "out" / "parts"
+    for failing in ("save_predictions", "write_text", "write_json"):
+        with monkeypatch.context() as patched:
+            patched.setattr(evaluate.command, failing, full_disk)
+            assert call(*words("out"))[0] == 2
+        assert not (tmp_path / "out" / "result.json").exists()
+        assert sum(map(len, saved_rows(parts))) == 7
+    code, printed, _ = call(*words("out"))
+    assert code == 0 and "7 of 7 images are in" in printed
+    assert not parts.exists()
 
 
 def test_merged_rows_are_compared_with_the_manifest(call, words, interrupted, tmp_path):

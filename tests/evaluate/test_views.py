@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from PIL import Image
+from small import cut_one_by_one
 
-from evaluate.protocols import multi_scale_crops, protocol_of, single_crop
+from evaluate.protocols import protocol_of
 from evaluate.views import cut_views, decode_rgb, prepared_rows
 
 ORIENTATION = 0x0112  # the EXIF tag
@@ -43,11 +44,11 @@ def test_an_image_that_ends_too_early_raises(draw, encode):
 
 @pytest.mark.parametrize("size", [(120, 90), (91, 133), (77, 77), (3, 2), (1, 40), (900, 20)])
 @pytest.mark.parametrize("crops", [1, 10, 12, 144])
-def test_views_are_the_crops_cut_one_by_one_without_their_mirrors(draw, slow_views, size, crops):
+def test_views_are_the_crops_cut_one_by_one_without_their_mirrors(draw, size, crops):
     image, protocol = draw(*size), protocol_of(crops, 75)
     views = cut_views(image, protocol)
     assert views.dtype == np.uint8
-    assert np.array_equal(views, slow_views(image, protocol)[::protocol.mirrors])
+    assert np.array_equal(views, cut_one_by_one(image, protocol)[::protocol.mirrors])
 
 
 def test_the_whole_square_is_resized_from_its_own_pixels_alone(draw):
@@ -55,7 +56,7 @@ def test_the_whole_square_is_resized_from_its_own_pixels_alone(draw):
     resized = image.resize((107, 80), Image.Resampling.BICUBIC)
     resized.paste((0, 0, 0), (80, 0, 107, 80))
     square = resized.crop((0, 0, 80, 80)).resize((75, 75), Image.Resampling.BICUBIC)
-    assert np.array_equal(cut_views(image, multi_scale_crops(75))[5], square)
+    assert np.array_equal(cut_views(image, protocol_of(144, 75))[5], square)
 
 
 def test_rows_keep_their_order_and_few_are_in_memory(records, monkeypatch):
@@ -66,8 +67,8 @@ def test_rows_keep_their_order_and_few_are_in_memory(records, monkeypatch):
         started.append(image.size)
         return cut_views(image, protocol)
     monkeypatch.setattr("evaluate.views.cut_views", spy)
-    rows = prepared_rows(records, range(1, 7), single_crop(75), workers=2, ahead=2)
+    rows = prepared_rows(records, range(1, 7), protocol_of(1, 75), workers=2, ahead=2)
     first = next(rows)
-    assert first.row.image == b"" and first.views.shape == (1, 75, 75, 3) and len(started) <= 3
-    assert [first.row.image_id, *(each.row.image_id for each in rows)] == [2, 3, 4, 5, 6, 7]
+    assert first[1].shape == (1, 75, 75, 3) and len(started) <= 3
+    assert [row.image_id for row, _ in (first, *rows)] == [2, 3, 4, 5, 6, 7]
     assert len(started) == 6

@@ -1,37 +1,17 @@
 """The network against the figures of arXiv 1602.07261 and against small NumPy formulas."""
 
+import inspect
 import math
 
 import mindspore as ms
 import numpy as np
 import pytest
 
-from inceptionv4.checkpoint import (CheckpointMeta, load_checkpoint, network_parameters,
-                                    save_checkpoint)
-from inceptionv4.device import setup_device
+from inceptionv4.checkpoint import network_parameters
 from inceptionv4.network import Branches, ConvBlock, InceptionV4, _average_pool
 
 PAPER_PARAMETERS = 42_679_816  # trainable, at 1,000 classes
-CLASSES = 7
-DECAY = 0.75  # not the default
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cpu():
-    setup_device("CPU", seed=0)
-
-
-@pytest.fixture
-def pynative():
-    """Op by op: nothing is compiled, so that a shape costs one forward pass."""
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    yield
-    ms.set_context(mode=ms.GRAPH_MODE)
-
-
-@pytest.fixture(scope="module")
-def network():
-    return InceptionV4(CLASSES, batch_norm_decay=DECAY).set_train(False)
+CLASSES, DECAY = 7, 0.75  # of the fixture ``network``
 
 
 def images(side: int, count: int = 1) -> ms.Tensor:
@@ -39,21 +19,11 @@ def images(side: int, count: int = 1) -> ms.Tensor:
     return ms.Tensor(random.uniform(-1, 1, (count, 3, side, side)).astype(np.float32))
 
 
-def kernels(cell) -> list:
-    """(outputs, inputs, height, width) of every convolution, in the order of the branches."""
-    return [p.shape for name, p in cell.parameters_and_names() if name.endswith("conv.weight")]
-
-
-def decays(network) -> list:
-    """Of every batch norm; MindSpore keeps the other share."""
-    return [1 - cell.momentum for _, cell in network.cells_and_names()
-            if isinstance(cell, ms.nn.BatchNorm2d)]
-
-
-def test_parameters_and_decay_by_default():
-    default = InceptionV4()
-    assert sum(parameter.size for parameter in default.trainable_params()) == PAPER_PARAMETERS
-    assert decays(default) == pytest.approx([0.9997] * 149)
+def test_parameters_and_defaults(network):
+    trainable = sum(parameter.size for parameter in network.trainable_params())
+    assert trainable + (1000 - CLASSES) * (1536 + 1) == PAPER_PARAMETERS
+    assert inspect.signature(InceptionV4).parameters["num_classes"].default == 1000
+    assert inspect.signature(InceptionV4).parameters["batch_norm_decay"].default == 0.9997
 
 
 def test_shapes_of_every_stage_at_299(network, pynative):
@@ -75,72 +45,40 @@ def test_small_and_oblong_images(network, pynative, height, width, side):
     assert network(x).shape == (1, CLASSES)
 
 
-def test_stem_convolutions(network):
-    """Figure 3, with the long convolutions in the order of the published weights."""
-    assert kernels(network.stem) == [
+@pytest.mark.parametrize("stage, blocks, expected", [
+    ("stem", 1, [  # figure 3, with the long convolutions in the order of the published weights
         (32, 3, 3, 3), (32, 32, 3, 3), (64, 32, 3, 3), (96, 64, 3, 3),
         (64, 160, 1, 1), (96, 64, 3, 3),
         (64, 160, 1, 1), (64, 64, 1, 7), (64, 64, 7, 1), (96, 64, 3, 3),
-        (192, 192, 3, 3)]
-
-
-def test_inception_b_convolutions(network):
-    """Figure 5."""
-    assert len(network.inception_b) == 7
-    for block in network.inception_b:
-        assert kernels(block) == [
-            (384, 1024, 1, 1),
-            (192, 1024, 1, 1), (224, 192, 1, 7), (256, 224, 7, 1),
-            (192, 1024, 1, 1), (192, 192, 7, 1), (224, 192, 1, 7), (224, 224, 7, 1),
-            (256, 224, 1, 7),
-            (128, 1024, 1, 1)]
-
-
-def test_inception_c_convolutions(network):
-    """Figure 6."""
-    assert len(network.inception_c) == 3
-    for block in network.inception_c:
-        assert kernels(block) == [
-            (256, 1536, 1, 1),
-            (384, 1536, 1, 1), (256, 384, 1, 3), (256, 384, 3, 1),
-            (384, 1536, 1, 1), (448, 384, 3, 1), (512, 448, 1, 3), (256, 512, 1, 3),
-            (256, 512, 3, 1),
-            (256, 1536, 1, 1)]
-
-
-def test_reduction_convolutions(network):
-    """Figures 7 and 8; table 1 for k, l, m, n."""
-    assert len(network.inception_a) == 4
-    assert kernels(network.reduction_a) == [
-        (384, 384, 3, 3), (192, 384, 1, 1), (224, 192, 3, 3), (256, 224, 3, 3)]
-    assert kernels(network.reduction_b) == [
+        (192, 192, 3, 3)]),
+    ("inception_a", 4, [  # figure 4
+        (96, 384, 1, 1), (64, 384, 1, 1), (96, 64, 3, 3),
+        (64, 384, 1, 1), (96, 64, 3, 3), (96, 96, 3, 3), (96, 384, 1, 1)]),
+    ("reduction_a", 1, [  # figure 7; table 1 for k, l, m, n
+        (384, 384, 3, 3), (192, 384, 1, 1), (224, 192, 3, 3), (256, 224, 3, 3)]),
+    ("inception_b", 7, [  # figure 5
+        (384, 1024, 1, 1), (192, 1024, 1, 1), (224, 192, 1, 7), (256, 224, 7, 1),
+        (192, 1024, 1, 1), (192, 192, 7, 1), (224, 192, 1, 7), (224, 224, 7, 1), (256, 224, 1, 7),
+        (128, 1024, 1, 1)]),
+    ("reduction_b", 1, [  # figure 8
         (192, 1024, 1, 1), (192, 192, 3, 3),
-        (256, 1024, 1, 1), (256, 256, 1, 7), (320, 256, 7, 1), (320, 320, 3, 3)]
-
-
-def test_names_are_stable(network):
-    names = network_parameters(network)
-    assert len(names) == 149 * 5 + 2  # 149 convolutions, the classifier
-    assert {name.split(".")[0] for name in names} == {
-        "stem", "inception_a", "reduction_a", "inception_b", "reduction_b", "inception_c",
-        "classifier"}
-    for name in ("stem.0.conv.weight", "inception_a.3.branches.2.1.bn.moving_mean",
-                 "inception_c.2.branches.2.3.branches.1.bn.gamma", "classifier.bias"):
-        assert name in names
-    assert not [name for name in names if name.endswith("conv.bias")]
+        (256, 1024, 1, 1), (256, 256, 1, 7), (320, 256, 7, 1), (320, 320, 3, 3)]),
+    ("inception_c", 3, [  # figure 6
+        (256, 1536, 1, 1), (384, 1536, 1, 1), (256, 384, 1, 3), (256, 384, 3, 1),
+        (384, 1536, 1, 1), (448, 384, 3, 1), (512, 448, 1, 3), (256, 512, 1, 3), (256, 512, 3, 1),
+        (256, 1536, 1, 1)])])
+def test_convolutions_of_the_figures(network, stage, blocks, expected):
+    """(outputs, inputs, height, width) of each, in the order of the branches."""
+    assert [parameter.shape for name, parameter in getattr(network, stage).parameters_and_names()
+            if name.endswith("conv.weight")] == expected * blocks
 
 
 def test_names_stay_when_the_network_becomes_part_of_another_cell():
-    class Wrapper(ms.nn.Cell):
-        def __init__(self, part):
-            super().__init__()
-            self.part = part
-
     block = ConvBlock(0.9, 3, 4, 1)
     before = list(network_parameters(block))
-    Wrapper(block)
+    ms.nn.SequentialCell([block])
     assert list(network_parameters(block)) == before
-    assert block.conv.weight.name == "part.conv.weight"
+    assert block.conv.weight.name == "0.conv.weight"
 
 
 def test_branches_join_channels_in_order(pynative):
@@ -171,7 +109,9 @@ def test_batch_norm_decay_is_the_share_that_stays(pynative, decay):
 
 
 def test_decay_reaches_every_batch_norm(network):
-    assert decays(network) == [DECAY] * 149
+    """MindSpore keeps the other share."""
+    assert [1 - cell.momentum for _, cell in network.cells_and_names()
+            if isinstance(cell, ms.nn.BatchNorm2d)] == [DECAY] * 149
 
 
 def test_batch_norm_epsilon(pynative):
@@ -195,19 +135,3 @@ def test_dropout_keeps_four_fifths_and_only_in_training(network, pynative):
 def test_initial_weights_keep_the_signal(network):
     weight = network.inception_b[0].branches[2][1].conv.weight  # 192 inputs, 7x1
     assert weight.asnumpy().std() == pytest.approx(math.sqrt(2 / (192 * 7)), rel=0.02)
-
-
-def test_graph_equals_pynative_and_reads_loaded_weights(network, tmp_path, pynative):
-    """One compilation: the compiled graph has to see parameters that are loaded later."""
-    x = images(75, count=2)
-    before = network(x).asnumpy()
-    values = dict(network_parameters(network))
-    values["classifier.bias"] = ms.Tensor(np.arange(CLASSES, dtype=np.float32))
-    path = tmp_path / "a.ckpt"
-    save_checkpoint(path, values, CheckpointMeta(CLASSES, 75, (127.5,) * 3, (127.5,) * 3,
-                                                 DECAY, "", 0, 0))
-    ms.set_context(mode=ms.GRAPH_MODE)
-    np.testing.assert_allclose(network(x).asnumpy(), before, rtol=1e-3, atol=1e-4)
-    load_checkpoint(path, network)
-    np.testing.assert_allclose(network(x).asnumpy(), before + np.arange(CLASSES),
-                               rtol=1e-3, atol=1e-4)

@@ -7,6 +7,7 @@ from benchmarks.conversion import converters
 from benchmarks.conversion.converters import (DECODE, HEADER, PAGE_CACHE, ConversionRequest,
                                               benchmark_conversion)
 from benchmarks.conversion.peers import DECODERS, OURS, PEERS
+from common.forms import SpeedRow
 
 
 def test_every_row_is_timed_and_nothing_is_left(tmp_path):
@@ -32,7 +33,7 @@ def test_direct_writing_is_timed_next_to_writing_through_the_page_cache(tmp_path
         Path(tmp_path / "work" / "out").mkdir(exist_ok=True)
         return ""
     monkeypatch.setattr(converters, "run_process", record)
-    monkeypatch.setattr(converters, "PEERS", {})
+    monkeypatch.setattr(converters, "PEERS", {"other": ("no_such_package", None)})
     monkeypatch.setattr(converters, "timed", lambda action: (action(), next(seconds))[1])
     request = ConversionRequest(tmp_path, images=3, repeats=2, workers=1)
     rows = {row.name: row for row in benchmark_conversion(request).rows}
@@ -43,4 +44,5 @@ def test_direct_writing_is_timed_next_to_writing_through_the_page_cache(tmp_path
     # Nine rows of two times each (action, sync): 1 + 2, 3 + 4, … in the order of the rows.
     assert [rows[name].seconds for name in (HEADER, PAGE_CACHE, DECODE, OURS)] == [
         [4 * k - 1, 4 * k + 35] for k in (4, 5, 6, 7)]
+    assert rows["other"] == SpeedRow("other", [], "not installed: pip install '.[bench]'")
     assert rows[DECODE].note == "110% of the decoder's own rate"  # medians 45 and 41 s

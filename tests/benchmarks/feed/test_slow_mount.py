@@ -21,9 +21,10 @@ def content(folder):
             if path.is_file()}
 
 
-def test_an_open_and_each_begun_block_of_a_read_wait(root):
+def test_an_open_and_each_begun_block_of_a_read_wait(root, monkeypatch):
     waits = []
-    folder = SlowFolder(root, open_seconds=20, read_seconds=1, sleep=waits.append)
+    monkeypatch.setattr(module.time, "sleep", waits.append)
+    folder = SlowFolder(root, open_seconds=20, read_seconds=1)
     assert folder.readdir("/a", None)[2:] and folder.getattr("/large")["st_size"] > READ_BYTES
     assert waits == []  # names and sizes come at once
     handle = folder.open("/large", os.O_RDONLY)

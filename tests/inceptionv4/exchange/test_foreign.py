@@ -9,8 +9,7 @@ from typing import Iterator
 import pytest
 
 from inceptionv4.checkpoint import network_parameters
-from inceptionv4.exchange.foreign import LIBRARIES, MINDCV, TIMM, foreign_name, training_counters
-from inceptionv4.network import InceptionV4
+from inceptionv4.exchange.foreign import LIBRARIES, MINDCV, TIMM, foreign_name
 
 REGULAR = {"a": ("0", "1.0", "1.1", "2.0", "2.1", "2.2", "3.1"),
            "reduction_a": ("0", "1.0", "1.1", "1.2"),
@@ -42,8 +41,8 @@ EXPECTED = {"timm": list(convolutions(TIMM_STEM, 6, "branch", TIMM_C)),
 
 
 @pytest.fixture(scope="module")
-def names() -> list:
-    return list(network_parameters(InceptionV4(3)))
+def names(network) -> list:
+    return list(network_parameters(network))
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -65,14 +64,3 @@ def test_convolutions_in_the_order_of_the_source(names, library):
 def test_batch_norm_and_classifier(own, timm, mindcv):
     assert foreign_name(own, TIMM) == timm
     assert foreign_name(own, MINDCV) == mindcv
-
-
-@pytest.mark.parametrize("library", LIBRARIES.values())
-def test_no_two_parameters_share_a_name(names, library):
-    assert len({foreign_name(name, library) for name in names}) == len(names) == 149 * 5 + 2
-
-
-def test_one_counter_for_each_batch_norm_of_pytorch(names):
-    counters = training_counters(foreign_name(name, TIMM) for name in names)
-    assert len(counters) == 149 and "features.21.branch3.1.bn.num_batches_tracked" in counters
-    assert not training_counters(foreign_name(name, MINDCV) for name in names)
