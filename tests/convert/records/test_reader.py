@@ -9,37 +9,28 @@ import pytest
 
 from common.cli import RequestError
 from common.host import open_file_limit, open_files
-from convert.conversion import convert
 from convert.records.manifest import MANIFEST_NAME, read_manifest
 from convert.records.reader import open_records
-from convert.request import Request
 
 
-@pytest.fixture
-def folder(sample, tmp_path):
-    """The validation images of the sample in two shards."""
-    convert(Request(sample, "val", tmp_path / "val", shards=2))
-    return tmp_path / "val"
-
-
-def test_rows_are_those_that_were_stored(folder):
-    records = open_records(folder)
+def test_rows_are_those_that_were_stored(val):
+    records = open_records(val)
     assert records.stored_rows() == records.images == 12
     assert [int(row["image_id"]) for row in records.rows(["image_id"])] == list(range(1, 13))
 
 
 def zero_first_half(folder):
-    path = folder / "val-00000-of-00002.mindrecord"
+    path = folder / "val-00000-of-00003.mindrecord"
     with open(path, "r+b") as file:
         file.write(bytes(path.stat().st_size // 2))
 
 
 @pytest.mark.parametrize("damage", [zero_first_half, shutil.rmtree])
-def test_damage_that_opening_does_not_notice_is_named(folder, damage):
-    records = open_records(folder)
-    damage(folder)
-    for read in (records.stored_rows, lambda: list(records.rows(["image_id"]))):
-        with pytest.raises(RequestError, match=f"{folder} cannot be read .*convert verify"):
+def test_damage_that_opening_does_not_notice_is_named(records, damage):
+    opened = open_records(records)
+    damage(records)
+    for read in (opened.stored_rows, lambda: list(opened.rows(["image_id"]))):
+        with pytest.raises(RequestError, match=f"{records} cannot be read .*convert verify"):
             read()
 
 
@@ -52,34 +43,34 @@ def set_limit():
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_readers_are_as_many_as_the_limit_on_open_files_allows(folder, set_limit):
-    """Two shards: a file each for the data set, and for each reader; 64 files are spare."""
-    records = open_records(folder)
+def test_readers_are_as_many_as_the_limit_on_open_files_allows(val, set_limit):
+    """Three shards: a file each for the data set, and for each reader; 64 files are spare."""
+    records = open_records(val)
     assert (records.readers(100), records.readers(3)) == (8, 3)
-    set_limit(64 + 2 * 5)
+    set_limit(64 + 3 * 5)
     assert records.readers(100) == 4
-    set_limit(64 + 2 * 2)
+    set_limit(64 + 3 * 2)
     assert records.readers(100) == 1
     assert len(list(records.rows(["image_id"]))) == records.stored_rows() == 12
-    set_limit(64 + 2 * 2 - 1)
-    with pytest.raises(RequestError, match=rf"reading {folder} takes at least \d+ open files .*2 "
+    set_limit(64 + 3 * 2 - 1)
+    with pytest.raises(RequestError, match=rf"reading {val} takes at least \d+ open files .*3 "
                                            rf"shards.* may have {open_file_limit()}: .*ulimit -n"):
         list(records.rows(["image_id"]))
 
 
-def test_mindspore_opens_as_many_files_as_are_counted(folder):
+def test_mindspore_opens_as_many_files_as_are_counted(val):
     import mindspore.dataset as ds
     for readers in (1, 2):
-        rows = ds.MindDataset(open_records(folder).files, num_parallel_workers=readers)
+        rows = ds.MindDataset(open_records(val).files, num_parallel_workers=readers)
         before = open_files()
         iterator = rows.create_tuple_iterator(num_epochs=1)
         next(iterator)
-        assert open_files() - before == 2 * (readers + 1)
+        assert open_files() - before == 3 * (readers + 1)
         del iterator
 
 
-def test_a_limit_that_stops_a_reading_is_named_not_damage(folder, set_limit):
-    records = open_records(folder)
+def test_a_limit_that_stops_a_reading_is_named_not_damage(val, set_limit):
+    records = open_records(val)
     with pytest.raises(RequestError, match="open files.*ulimit -n"), records.naming_damage():
         set_limit(5)
         raise RuntimeError("[Internal ERROR] Error raised in GetHeadersOneTask function.")
@@ -87,14 +78,14 @@ def test_a_limit_that_stops_a_reading_is_named_not_damage(folder, set_limit):
 
 @pytest.mark.parametrize("change, words", [
     (lambda fields: fields.update(images=11), "11 images in all, 12 in its shards, 12 in its"),
-    (lambda fields: fields["shards"].pop(), "12 images in all, 6 in its shards"),
+    (lambda fields: fields["shards"].pop(), "12 images in all, 8 in its shards"),
     (lambda fields: fields["classes"].reverse(), "its classes are not sorted"),
 ])
-def test_a_manifest_that_contradicts_itself_is_not_believed(folder, change, words):
-    path = folder / MANIFEST_NAME
+def test_a_manifest_that_contradicts_itself_is_not_believed(records, change, words):
+    path = records / MANIFEST_NAME
     fields = json.loads(path.read_text())
     change(fields)
     path.write_text(json.dumps(fields))
     with pytest.raises(RequestError, match=f"contradicts itself .{re.escape(words)}.*remove .*"
                                            "convert again"):
-        read_manifest(folder)
+        read_manifest(records)
