@@ -1,22 +1,34 @@
 """Command line: ``python -m blacklist check FILE``."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES, load_blacklist
-from common.cli import ArgumentParser, run_command
+from common.cli import run_command
+from common.options import Subcommand, check_values, option, run_subcommand
+
+
+@dataclass(frozen=True)
+class CheckRequest:
+    """The arguments of ``python -m blacklist check``."""
+
+    file: Path = option(help="one image id or file name per line", positional=True)
+    images: int = option(ILSVRC_VALIDATION_IMAGES,
+                         "number of validation images; ids run from 1 to this", low=1)
+
+    def __post_init__(self) -> None:
+        check_values(self)
 
 
 def main() -> None:
-    parser = ArgumentParser(prog="python -m blacklist", description="Check a validation blacklist.")
-    commands = parser.add_subparsers(dest="command", required=True, parser_class=ArgumentParser)
-    about = "print count and digest of a list, and whether it is ILSVRC's"
-    check = commands.add_parser("check", help=about, description=about)
-    check.add_argument("file", type=Path, help="one image id or file name per line")
-    check.add_argument("--images", type=int, default=ILSVRC_VALIDATION_IMAGES,
-                       help="number of validation images; ids run from 1 to this")
-    arguments = parser.parse_args()
-    print(f"{arguments.file}: {load_blacklist(arguments.file, arguments.images).describe()}")
+    run_subcommand("python -m blacklist", "Check a validation blacklist.", [Subcommand(
+        "check", CheckRequest, _check, "print count and digest of a list, and whether it is "
+                                       "ILSVRC's")])
+
+
+def _check(request: CheckRequest) -> None:
+    print(f"{request.file}: {load_blacklist(request.file, request.images).describe()}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import FrozenSet, Optional
+from typing import FrozenSet, Iterator, Tuple
 
 from common.cli import RequestError
 from common.files import sha256_of_lines
@@ -13,8 +13,8 @@ ILSVRC_COUNT = 1762
 ILSVRC_SHA256 = "9bb7a1a102fd1902ebdd011bc0f83f870ea91953928fc389e8c083354ec6678a"
 ILSVRC_VALIDATION_IMAGES = 50_000
 
-_ID = re.compile(r"\d+")
-_FILE_NAME = re.compile(r"(?:\S*/)?ILSVRC2012_val_(\d{8})(?:\.JPEG)?", re.IGNORECASE)
+_ID_OR_FILE_NAME = re.compile(
+    r"(\d{1,9})|(?:\S*/)?ILSVRC2012_val_(\d{8})(?:\.JPEG)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,12 @@ def load_blacklist(path: Path, images: int = ILSVRC_VALIDATION_IMAGES) -> Blackl
     """
     seen: dict[int, int] = {}  # image id -> line
     for number, text in _meaningful_lines(path):
-        image_id = _parse_id(text)
         where = f"{path}, line {number}"
-        if image_id is None:
+        match = _ID_OR_FILE_NAME.fullmatch(text)
+        if match is None:
             raise RequestError(f"{where}: '{text[:80]}' is neither an image id nor an "
                                "ILSVRC2012_val_NNNNNNNN.JPEG name; put one of them on each line")
+        image_id = int(match[1] or match[2])
         if not 1 <= image_id <= images:
             raise RequestError(f"{where}: image id {image_id} is outside 1 to {images}, the ids of "
                                "the validation images; check that the list belongs to them")
@@ -67,9 +68,9 @@ def load_blacklist(path: Path, images: int = ILSVRC_VALIDATION_IMAGES) -> Blackl
     return Blacklist(frozenset(seen), sha256_of_lines(sorted(seen)))
 
 
-def _meaningful_lines(path: Path):
+def _meaningful_lines(path: Path) -> Iterator[Tuple[int, str]]:
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise RequestError(f"blacklist {path} does not exist; give the path of the devkit's "
                            "validation blacklist") from None
@@ -80,10 +81,3 @@ def _meaningful_lines(path: Path):
         text = line.split("#", 1)[0].strip()
         if text:
             yield number, text
-
-
-def _parse_id(text: str) -> Optional[int]:
-    if _ID.fullmatch(text) and len(text) <= 9:
-        return int(text)
-    name = _FILE_NAME.fullmatch(text)
-    return int(name.group(1)) if name else None

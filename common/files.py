@@ -100,8 +100,15 @@ def claim_folder(path: PathLike, request: Mapping[str, Any], whose: str, remedy:
     Raises:
         RequestError: it is another; the message has ``whose``, what differs and ``remedy``.
     """
-    if not Path(path).exists():
-        write_json_once(path, request)
+    path = Path(path)
+    if not path.exists():
+        # Of processes that start at once, also on several hosts, the first one's link wins.
+        own = path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
+        write_json(own, request)
+        with contextlib.suppress(FileExistsError):
+            os.link(own, path)
+        own.unlink()
+        fsync_folder(path.parent)
     difference = describe_difference(read_json(path, f"remove {path}"), request)
     if difference:
         raise RequestError(f"{whose} ({difference}); {remedy}")
@@ -120,18 +127,6 @@ def read_json_lines(path: PathLike) -> list[dict[str, Any]]:
         except (ValueError, TypeError):
             raise RequestError(f"{path}, line {number}, is damaged; remove that line") from None
     return objects
-
-
-def write_json_once(path: PathLike, value: object) -> None:
-    """Write ``value`` unless the file exists: of processes that start at once, also on several
-    hosts, the first one wins, and all find the whole file."""
-    path = Path(path)
-    own = path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
-    write_json(own, value)
-    with contextlib.suppress(FileExistsError):
-        os.link(own, path)
-    own.unlink()
-    fsync_folder(path.parent)
 
 
 @contextlib.contextmanager

@@ -70,6 +70,14 @@ class SpeedRow:
     items_per_second: Optional[float] = None
     ratio_to_first: Optional[float] = None
 
+    @property
+    def slowest_and_fastest(self) -> Optional[tuple[float, float]]:
+        """Items per second of the slowest and of the fastest repeat; None without times."""
+        if self.average_seconds is None or self.items_per_second is None:
+            return None
+        items = self.items_per_second * self.average_seconds
+        return items / max(self.seconds), items / min(self.seconds)
+
 
 @dataclass(frozen=True)
 class SpeedTable:

@@ -24,17 +24,13 @@ def prefer_pillows_libjpeg() -> Optional[str]:
     """
     if os.environ.get(CHOICE) == "mindspore":
         return None
-    library = _pillows_libjpeg()
-    if library is None or not os.path.exists(library):
-        return None
-    ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL)
-    return library
-
-
-def _pillows_libjpeg() -> Optional[str]:
     try:
         of_pillow = files("pillow") or []
     except PackageNotFoundError:
         return None
-    return next((str(file.locate()) for file in of_pillow
-                 if file.name.startswith("libjpeg") and INTERFACE in file.name), None)
+    for file in of_pillow:
+        library = str(file.locate())
+        if file.match(f"libjpeg*{INTERFACE}*") and os.path.exists(library):
+            ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL)
+            return library
+    return None

@@ -2,27 +2,19 @@
 
 A request dataclass says everything about an option once, on its field::
 
-    @dataclass(frozen=True)
-    class Request:
-        source: Path = option(help="folder with the images")               # --source, required
-        shards: Optional[int] = option(None, "number of files", low=1)     # --shards
-        deep: bool = option(False, "also decode every image")              # --deep
-        records: Path = option(help="a record set", positional=True)       # RECORDS
+    source: Path = option(help="folder with the images")               # --source, required
+    shards: Optional[int] = option(None, "number of files", low=1)     # --shards
 
-        def __post_init__(self) -> None:
-            check_values(self)
-
-``add_options`` makes the flags, ``from_arguments`` the request. The ranges are checked when the
-dataclass is built, so that a caller from Python gets the same errors as the command line.
+``add_options`` makes the flags, ``from_arguments`` the request. ``check_values`` in the dataclass's
+``__post_init__`` checks the ranges, so that a caller from Python gets the same errors.
 """
 
 import argparse
 import dataclasses
 import math
-import types
 import typing
 from dataclasses import MISSING, Field, dataclass
-from typing import Any, Callable, Iterable, Optional, Sequence, TypeVar, Union
+from typing import Any, Callable, Container, Iterable, Optional, Sequence, TypeVar
 
 from common.cli import ArgumentParser, RequestError
 
@@ -65,8 +57,8 @@ def flag_of(item: Field) -> str:
     return item.metadata.get("flag") or "--" + item.name.replace("_", "-")
 
 
-def add_options(parser: Any, cls: type, *, only: Optional[Iterable[str]] = None,
-                leave_out: Iterable[str] = (), suppress_defaults: bool = False,
+def add_options(parser: Any, cls: type, *, only: Optional[Container[str]] = None,
+                leave_out: Container[str] = (), suppress_defaults: bool = False,
                 describe: Optional[Callable[[Field], str]] = None) -> None:
     """Add a flag for every field of ``cls`` that was made by ``option``.
 
@@ -77,12 +69,10 @@ def add_options(parser: Any, cls: type, *, only: Optional[Iterable[str]] = None,
             defaults that depend on other flags can be filled in later.
         describe: makes the help text of a field, by default its ``help``.
     """
-    left_out = set(leave_out)
-    chosen = None if only is None else set(only)
     types_of = typing.get_type_hints(cls)
     for item in dataclasses.fields(cls):
-        if ("help" not in item.metadata or item.name in left_out
-                or (chosen is not None and item.name not in chosen)):
+        wanted = item.name not in leave_out and (only is None or item.name in only)
+        if "help" not in item.metadata or not wanted:
             continue
         settings = _settings(item, types_of[item.name])
         settings["help"] = (describe(item) if describe else item.metadata["help"]).replace(
@@ -98,48 +88,32 @@ def add_options(parser: Any, cls: type, *, only: Optional[Iterable[str]] = None,
 
 def _settings(item: Field, annotation: Any) -> dict[str, Any]:
     """Return what argparse needs to know about the value: its type, and how many there are."""
-    base = _without_none(annotation)
-    if base is bool:
+    if type(None) in typing.get_args(annotation):  # Optional[X]
+        annotation = typing.get_args(annotation)[0]
+    if annotation is bool:
         return {"action": argparse.BooleanOptionalAction if item.metadata["negatable"] else
                 "store_true"}
-    settings: dict[str, Any] = {"metavar": item.metadata["metavar"]}
-    several = typing.get_origin(base) is tuple
-    if several:
+    settings = {"metavar": item.metadata["metavar"], "choices": item.metadata["choices"]}
+    if typing.get_origin(annotation) is tuple:
         settings["nargs"] = "+"
-        base = typing.get_args(base)[0]
-    if item.metadata["choices"]:
-        settings["choices"] = item.metadata["choices"]
-    settings["type"] = item.metadata["parse"] or _parser_of(base)
+        annotation = typing.get_args(annotation)[0]
+    settings["type"] = item.metadata["parse"] or (
+        _whole_number if annotation is int else annotation)
     return settings
 
 
-def _without_none(annotation: Any) -> Any:
-    """Return X for ``Optional[X]``."""
-    if typing.get_origin(annotation) in (Union, types.UnionType):
-        left = [part for part in typing.get_args(annotation) if part is not type(None)]
-        return left[0] if len(left) == 1 else annotation
-    return annotation
-
-
-def _parser_of(base: type) -> Callable[[str], Any]:
-    if base is not int:
-        return base
-
-    def whole_number(text: str) -> int:
-        try:
-            return int(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"'{text}' is not a whole number") from None
-    return whole_number
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number") from None
 
 
 def from_arguments(cls: type[T], arguments: argparse.Namespace, **changes: Any) -> T:
     """Return a ``cls`` with the parsed values of its fields; ``changes`` override them."""
-    given = vars(arguments)
-    values = {item.name: given[item.name] for item in dataclasses.fields(cls)  # type: ignore
-              if item.name in given}
+    names = {item.name for item in dataclasses.fields(cls)}  # type: ignore
     values = {name: tuple(value) if isinstance(value, list) else value
-              for name, value in values.items()}
+              for name, value in vars(arguments).items() if name in names}
     return cls(**{**values, **changes})
 
 
@@ -186,7 +160,7 @@ def _check_value(item: Field, value: Any) -> None:
     if choices and value not in choices:
         raise RequestError(f"{flag_of(item)} {value}: choose one of "
                            f"{', '.join(map(str, choices))}")
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
+    if not isinstance(value, (int, float)):
         return
     if not math.isfinite(value):
         raise RequestError(f"{flag_of(item)} {value}: give a finite number")

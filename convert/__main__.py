@@ -47,8 +47,7 @@ def main() -> None:
 
 
 def _sample(arguments: Namespace) -> None:
-    from convert.sample.arrange import arrange_sample
-    from convert.sample.official import make_sample
+    from convert.sample.arrange import arrange_sample, make_sample
     request = from_arguments(SampleRequest, arguments)
     make_sample(request.out, request.classes, request.train, request.val, request.seed)
     arrange_sample(request.out, request.layout)
@@ -57,8 +56,7 @@ def _sample(arguments: Namespace) -> None:
 
 
 def _run(arguments: Namespace) -> None:
-    from convert.conversion import convert, convert_range
-    from convert.sharding import list_request
+    from convert.conversion import convert, convert_range, list_request
     request, mode = from_arguments(Request, arguments), from_arguments(RunMode, arguments)
     if mode.list:
         _print_listing(list_request(request))
@@ -78,8 +76,7 @@ def _finish(arguments: Namespace) -> None:
 
 
 def _verify(arguments: Namespace) -> None:
-    from convert.repair import repair
-    from convert.verify import verify
+    from convert.verify import repair, verify
     request = from_arguments(VerifyRequest, arguments)
     source = request.repair or request.records  # without --repair the source is not read
     engine = from_arguments(Request, arguments, source=source, out=request.records,

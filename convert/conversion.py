@@ -1,22 +1,52 @@
 """A whole conversion: list the source, plan the shards, build them, write the manifest."""
 
 import importlib.metadata
+import math
+import random
+import shutil
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterable
+from typing import Any, Dict, FrozenSet, Iterable, List, Optional
 
+from blacklist.ids import ILSVRC_VALIDATION_IMAGES, Blacklist, load_blacklist
 from common.cli import RequestError
 from common.files import describe_difference
-from convert.engine import build_shards
+from convert.images import ImageChecks
+from convert.mindrecord.record_layout import REVISION
 from convert.records.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNote, ClassCount,
                                       FileNote, Manifest, RowsDigest, read_manifest)
 from convert.records.reader import open_records
 from convert.request import Request
-from convert.sharding import ConversionPlan, plan_conversion
-from convert.workspace import ShardReport, Workspace, clear, locked_workspace
+from convert.shards import ShardPlan, build_shards
+from convert.sources.ilsvrc import IlsvrcCheck, check_ilsvrc
+from convert.sources.layouts import list_source
+from convert.sources.listing import Entry, Listing
+from convert.workspace import BUILDING, ShardReport, Workspace, locked_workspace
 
 BAD_FILES_SHOWN = 20
+
+SHARD_BYTES = 1 << 30
+SHARD_COUNT_STEP = 8  # so that 1, 2, 4 and 8 ranks read equally many files
+
+# With pages of 16 MB and 32 MB, MindSpore's defaults, a 1 GB shard is 5.3 % larger than its images.
+PAGE_STEP_BYTES = 4 << 20
+MAX_PAGE_BYTES = 256 << 20  # what MindSpore's FileWriter.set_page_size allows
+# A page must hold the largest image, and a repaired one (CMYK, PNG) may grow.
+PAGE_BYTES_PER_IMAGE_BYTE = 2
+
+
+@dataclass(frozen=True)
+class ConversionPlan:
+    """A request whose source has been listed and whose shards have been planned."""
+
+    request: Request
+    listing: Listing
+    blacklist: Optional[Blacklist]
+    ilsvrc: Optional[IlsvrcCheck]  # None unless the numbers of images and classes are ILSVRC's
+    shards: List[ShardPlan]
+    options: Dict[str, Any]  # everything that decides the bytes of the record set
 
 
 def convert(request: Request) -> Manifest:
@@ -28,20 +58,17 @@ def convert(request: Request) -> Manifest:
     already, nothing is done.
 
     Raises:
-        RequestError: see :func:`convert.sharding.plan_conversion`, a bad image, a source that
-            changes, a full disk, a killed worker; no file has its final name then.
+        RequestError: see ``plan_conversion``, a bad image, a source that changes, a full disk, a
+            killed worker; no file has its final name then.
     """
     plan = plan_conversion(request)
     if (request.out / MANIFEST_NAME).exists():
         return _existing(request.out, plan.options)
     with locked_workspace(request.out, plan.options) as workspace:
-        reports = build_shards(request, plan.shards, workspace)
-        manifest = _conclude(plan, workspace, reports)
-    clear(request.out)
-    return manifest
+        return _conclude(plan, workspace, build_shards(request, plan.shards, workspace))
 
 
-def convert_range(request: Request, first: int, last: int) -> list[ShardReport]:
+def convert_range(request: Request, first: int, last: int) -> List[ShardReport]:
     """Build only the shards ``first`` to ``last``, 0-based and both included.
 
     Several hosts that share ``request.out`` may do so at the same time, each its own range;
@@ -54,12 +81,11 @@ def convert_range(request: Request, first: int, last: int) -> list[ShardReport]:
     if not 0 <= first <= last < len(plan.shards):
         raise RequestError(f"--shard-range {first}-{last}: the shards are 0 to "
                            f"{len(plan.shards) - 1}")
-    part = plan.shards[first:last + 1]
     if (request.out / MANIFEST_NAME).exists():
         raise RequestError(f"{request.out} holds a finished record set already; give another "
                            "--out or remove it")
     with locked_workspace(request.out, plan.options, shared=True) as workspace:
-        reports = build_shards(request, part, workspace)
+        reports = build_shards(request, plan.shards[first:last + 1], workspace)
     _refuse_bad(request, reports)
     return reports
 
@@ -81,12 +107,110 @@ def finish(request: Request) -> Manifest:
                                f"finished ({', '.join(map(str, missing[:8]))}"
                                f"{', …' if len(missing) > 8 else ''}); convert them with "
                                "--shard-range, or all that is missing without it")
-        manifest = _conclude(plan, workspace, [report for report in reports if report])
-    clear(request.out)
+        return _conclude(plan, workspace, [report for report in reports if report])
+
+
+def list_request(request: Request) -> Listing:
+    """List what ``request`` would convert; nothing is written."""
+    return list_source(request.source, request.split, request.ground_truth, request.extensions,
+                       request.layout)
+
+
+def plan_conversion(request: Request) -> ConversionPlan:
+    """List the source, read the blacklist and plan the shards; nothing is written.
+
+    Raises:
+        RequestError: see :func:`convert.sources.layouts.list_source`, a wrong blacklist, more
+            shards than images, or an image that no page can hold.
+    """
+    listing = list_request(request)
+    blacklist = _load_blacklist(request, listing)
+    ilsvrc = check_ilsvrc(listing, blacklist, request.allow_other_labels)
+    shards = _plan_shards(request, listing, blacklist.ids if blacklist else frozenset())
+    options = {
+        "split": request.split, "source_sha256": listing.sha256(), "images": len(listing.entries),
+        "blacklist_sha256": blacklist.sha256 if blacklist else None, "shards": len(shards),
+        "seed": request.seed, "check": request.check, "short_side": request.short_side,
+        "quality": request.quality if request.short_side else None,
+        "writer": REVISION,
+    }
+    return ConversionPlan(request, listing, blacklist, ilsvrc, shards, options)
+
+
+def _load_blacklist(request: Request, listing: Listing) -> Optional[Blacklist]:
+    if request.blacklist is None:
+        return None
+    blacklist = load_blacklist(request.blacklist,
+                               max(entry.image_id for entry in listing.entries))
+    if len(listing.entries) == ILSVRC_VALIDATION_IMAGES and not blacklist.is_ilsvrc:
+        print(f"warning: {request.blacklist} has {blacklist.describe()}", file=sys.stderr)
+    return blacklist
+
+
+def _plan_shards(request: Request, listing: Listing, blacklist_ids: FrozenSet[int]
+                 ) -> List[ShardPlan]:
+    """Cut the ordered entries into consecutive runs whose lengths differ by one at the most."""
+    total = len(listing.entries)
+    count = request.shards or _default_shard_count(listing)
+    if count > total:
+        raise RequestError(f"--shards {count}: {total} images can be cut into 1 to {total} shards")
+    entries = ordered_entries(listing, request.seed)
+    page_bytes = _page_bytes(listing)
+    checks = ImageChecks(request.check == "decode", request.short_side, request.quality)
+    plans = []
+    for index in range(count):
+        part = entries[total * index // count:total * (index + 1) // count]
+        plans.append(ShardPlan(
+            index=index, file=f"{listing.split}-{index:05d}-of-{count:05d}.mindrecord",
+            root=listing.root, entries=part,
+            blacklisted=frozenset(e.image_id for e in part if e.image_id in blacklist_ids),
+            page_bytes=page_bytes, checks=checks))
+    return plans
+
+
+def _default_shard_count(listing: Listing) -> int:
+    """Return a multiple of 8 that makes shards of about 1 GB, but at most one per image."""
+    total = sum(entry.size for entry in listing.entries)
+    steps = max(1, round(total / SHARD_BYTES / SHARD_COUNT_STEP))
+    return min(steps * SHARD_COUNT_STEP, len(listing.entries))
+
+
+def ordered_entries(listing: Listing, seed: int) -> List[Entry]:
+    """Return validation images in their order, training images in one seeded permutation.
+
+    ``random.Random`` keeps its sequence between Python versions for ``random()``, which is all
+    that is used here.
+    """
+    if listing.split == "val":
+        return listing.entries
+    draw = random.Random(seed).random
+    keys = [draw() for _ in listing.entries]
+    return [listing.entries[k] for k in sorted(range(len(keys)), key=keys.__getitem__)]
+
+
+def _page_bytes(listing: Listing) -> int:
+    """Return the page size of all shards: MindSpore opens no files together that differ in it."""
+    largest = max(listing.entries, key=lambda entry: entry.size)
+    steps = math.ceil(PAGE_BYTES_PER_IMAGE_BYTE * largest.size / PAGE_STEP_BYTES)
+    page = PAGE_STEP_BYTES * max(1, steps)
+    if page > MAX_PAGE_BYTES:
+        raise RequestError(f"{listing.root / largest.container}: image of {largest.size} bytes "
+                           "is too large for a MindRecord page; remove or shrink it")
+    return page
+
+
+def _existing(out: Path, options: Dict[str, Any]) -> Manifest:
+    manifest = read_manifest(out)
+    if manifest.options != options:
+        raise RequestError(f"{out} holds another record set "
+                           f"({describe_difference(manifest.options, options)}); give another "
+                           "--out or remove it")
+    open_records(out)  # its files may have been lost since
+    shutil.rmtree(out / BUILDING, ignore_errors=True)  # a kill may have come before that
     return manifest
 
 
-def _conclude(plan: ConversionPlan, workspace: Workspace, reports: list[ShardReport]) -> Manifest:
+def _conclude(plan: ConversionPlan, workspace: Workspace, reports: List[ShardReport]) -> Manifest:
     """Move the finished shards to their places, then write the manifest."""
     _refuse_bad(plan.request, reports)
     manifest = _manifest(plan, reports)
@@ -95,18 +219,7 @@ def _conclude(plan: ConversionPlan, workspace: Workspace, reports: list[ShardRep
     return manifest
 
 
-def _existing(out: Path, options: dict[str, Any]) -> Manifest:
-    manifest = read_manifest(out)
-    if manifest.options != options:
-        raise RequestError(f"{out} holds another record set "
-                           f"({describe_difference(manifest.options, options)}); give another "
-                           "--out or remove it")
-    open_records(out)  # its files may have been lost since
-    clear(out)
-    return manifest
-
-
-def _refuse_bad(request: Request, reports: list[ShardReport]) -> None:
+def _refuse_bad(request: Request, reports: List[ShardReport]) -> None:
     bad = [note for report in reports for note in report.bad]
     if not bad or request.on_bad == "skip":
         return
@@ -117,12 +230,14 @@ def _refuse_bad(request: Request, reports: list[ShardReport]) -> None:
                        "them out with --on-bad skip")
 
 
-def _manifest(plan: ConversionPlan, reports: list[ShardReport]) -> Manifest:
+def _manifest(plan: ConversionPlan, reports: List[ShardReport]) -> Manifest:
     listing, blacklist, options = plan.listing, plan.blacklist, plan.options
-    rejected = _sorted_notes(r for report in reports for r in report.bad)
+    rejected = _sorted_notes(note for report in reports for note in report.bad)
     left_out = {note.file_name for note in rejected}
     stored = [entry for entry in listing.entries if entry.file_name not in left_out]
-    _check_total(len(stored), reports)
+    in_shards = sum(report.shard.images for report in reports)
+    if in_shards != len(stored):
+        raise RuntimeError(f"the shards hold {in_shards} images, the listing {len(stored)}")
     per_class = Counter(entry.label for entry in stored)
     flagged = {e.image_id for e in stored if e.image_id in blacklist.ids} if blacklist else set()
     rows = RowsDigest()
@@ -141,15 +256,9 @@ def _manifest(plan: ConversionPlan, reports: list[ShardReport]) -> Manifest:
         blacklist=BlacklistNote(blacklist.sha256, len(blacklist.ids), len(flagged),
                                 blacklist.is_ilsvrc) if blacklist else None,
         ilsvrc=plan.ilsvrc, rejected=rejected,
-        repaired=_sorted_notes(r for report in reports for r in report.repaired),
+        repaired=_sorted_notes(note for report in reports for note in report.repaired),
         ignored=sorted(listing.ignored), mindspore_version=importlib.metadata.version("mindspore"))
 
 
-def _sorted_notes(notes: Iterable[FileNote]) -> list[FileNote]:
+def _sorted_notes(notes: Iterable[FileNote]) -> List[FileNote]:
     return sorted(notes, key=lambda note: note.file_name)
-
-
-def _check_total(expected: int, reports: list[ShardReport]) -> None:
-    stored = sum(report.shard.images for report in reports)
-    if stored != expected:
-        raise RuntimeError(f"the shards hold {stored} images, the listing {expected}")

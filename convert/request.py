@@ -109,15 +109,18 @@ class VerifyRequest:
 
 @dataclass(frozen=True)
 class SampleRequest:
-    """Which sample to draw; its numbers are checked by ``make_sample``."""
+    """Which sample to draw."""
 
     out: Path = option(help="new folder for the images")
-    classes: int = option(10, "number of classes, 2 to 1000")
-    train: int = option(60, "training images per class")
-    val: int = option(10, "validation images per class")
-    seed: int = option(0, "the same seed gives the same bytes")
+    classes: int = option(10, "number of classes, 2 to 1000", low=2, high=1000)
+    train: int = option(60, "training images per class", low=1)
+    val: int = option(10, "validation images per class", low=1)
+    seed: int = option(0, "the same seed gives the same bytes", low=0)
     layout: str = option("flat", "layout of the sample; flat: the official one, unpacked",
                          choices=SAMPLE_LAYOUTS)
+
+    def __post_init__(self) -> None:
+        check_values(self)
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,30 @@
-"""Building one shard, in a worker process: read, check, write, count, digest, make durable."""
+"""Building shards, in parallel through joblib: on this machine's cores, on Dask or on Ray.
+
+A worker builds a whole shard: it reads, checks and writes each image, then makes the files durable.
+"""
 
 import contextlib
+import importlib.util
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, FrozenSet, Iterator, List, Optional
 
+from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from common.cli import RequestError, progress_bar
 from common.files import make_durable, sha256_of_file
-from convert.images import BadImage, check_image
+from convert.images import BadImage, ImageChecks, check_image
 from convert.mindrecord.record_layout import RecordFormat, RecordLayout
 from convert.mindrecord.writer import RecordWriter, Written, naming_file
 from convert.records.manifest import FileNote, Shard
-from convert.sharding import HEADER_BYTES, ShardPlan
+from convert.request import Request
 from convert.sources.listing import Entry, read_entry
 from convert.workspace import ShardReport, Workspace
+
+PACKAGES = {"dask": "distributed", "ray": "ray"}  # that a backend needs
+SCHEDULER_SECONDS = 20  # to answer
+RAY_ROUNDS = 4  # shards per worker between two reports of progress
 
 SCHEMA = {
     "image": {"type": "bytes"},
@@ -24,6 +37,121 @@ SCHEMA = {
 # In the header of every data file: other words would change the digests of all record sets.
 DESCRIPTION = "ImageNet pictures"
 
+# A MindRecord file is a header, then pages. 1 MB lists the pages of a shard of 20 GB.
+HEADER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """All that a worker needs to build one shard."""
+
+    index: int
+    file: str
+    root: Path
+    entries: List[Entry]
+    blacklisted: FrozenSet[int]  # those of its entries' ids
+    page_bytes: int
+    checks: ImageChecks
+
+
+def build_shards(request: Request, plans: List[ShardPlan], workspace: Workspace
+                 ) -> List[ShardReport]:
+    """Return the reports of the shards, in order; those finished earlier are not built again.
+
+    Where bad images are to stop a conversion, it ends with the first shard that has some, and the
+    reports are of the shards until then.
+
+    Raises:
+        RequestError: what ``build_shard`` raises, a killed worker, or a backend that is not
+            installed or does not answer.
+    """
+    reports = {plan.index: workspace.finished_report(plan.index) for plan in plans}
+    todo = [plan for plan in plans if reports[plan.index] is None]
+    total = sum(len(plan.entries) for plan in plans)
+    keep_bad = request.on_bad == "skip"
+    with _backend(request, len(todo)), \
+            progress_bar(total, f"convert {request.split}", "images") as bar:
+        bar.update(total - sum(len(plan.entries) for plan in todo))
+        tasks = [delayed(build_shard)(plan, workspace, keep_bad) for plan in todo]
+        for plan, report in zip(todo, _results(request, tasks)):
+            bar.update(len(plan.entries))
+            reports[plan.index] = report
+            if report.bad and not keep_bad:
+                break
+    return [report for report in reports.values() if report is not None]
+
+
+def _results(request: Request, tasks: list) -> Iterator[ShardReport]:
+    """Yield the results of the tasks, in order, as they finish."""
+    if request.backend != "ray":
+        yield from Parallel(return_as="generator")(tasks)
+        return
+    # Ray's joblib backend gives results only when all are there: a few rounds of the workers.
+    together = RAY_ROUNDS * request.worker_count
+    for start in range(0, len(tasks), together):
+        yield from Parallel()(tasks[start:start + together])
+
+
+@contextlib.contextmanager
+def _backend(request: Request, tasks: int) -> Iterator[None]:
+    """Make ``request.backend`` the one that joblib uses."""
+    package = PACKAGES.get(request.backend)
+    if package and importlib.util.find_spec(package) is None:
+        raise RequestError(f"--backend {request.backend} needs the package {package}: "
+                           f"pip install '.[{request.backend}]', or leave --backend out")
+    jobs = max(1, min(request.worker_count, tasks))
+    if request.backend == "dask":
+        with _dask_client(request.scheduler), parallel_config("dask", n_jobs=-1):
+            yield
+    elif request.backend == "ray":
+        with _ray_session(request.scheduler, jobs), parallel_config("ray", n_jobs=jobs):
+            yield
+    else:
+        try:
+            with parallel_config("loky", n_jobs=jobs):
+                yield
+        except TerminatedWorkerError as error:
+            raise RequestError(
+                f"a worker that wrote to {request.out} was killed ({str(error).split('.')[0]}); "
+                "if memory ran out lower --workers; the same command resumes from the finished "
+                "shards") from error
+
+
+@contextlib.contextmanager
+def _dask_client(address: Optional[str]) -> Iterator[None]:
+    from distributed import Client, KilledWorker
+    assert address is not None, "checked by Request"
+    try:
+        client = Client(address, timeout=SCHEDULER_SECONDS)
+    except (OSError, ValueError) as error:
+        raise RequestError(f"--scheduler {address} does not answer ({error}); start it, or correct "
+                           "the address") from error
+    with client:
+        try:
+            yield
+        except KilledWorker as error:
+            raise RequestError(f"workers of {address} were killed again and again "
+                               f"({str(error).split('.')[0]}); if memory ran out give them more; "
+                               "the same command resumes from the finished shards") from error
+
+
+@contextlib.contextmanager
+def _ray_session(address: Optional[str], jobs: int) -> Iterator[None]:
+    """Ray on this machine, or the cluster at ``address``."""
+    import ray
+    from ray.util.joblib import register_ray
+    register_ray()
+    try:
+        ray.init(address=address, **({} if address else {"num_cpus": jobs}),
+                 include_dashboard=False if address is None else None, log_to_driver=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise RequestError(f"--scheduler {address}: Ray cannot be reached there ({error}); start "
+                           "it, or correct the address") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
 
 def build_shard(plan: ShardPlan, workspace: Workspace, keep_bad: bool) -> ShardReport:
     """Build the shard of ``plan`` in the workspace, complete or not at all.
@@ -35,27 +163,40 @@ def build_shard(plan: ShardPlan, workspace: Workspace, keep_bad: bool) -> ShardR
         RequestError: the source changed, or a disk or permission error, naming the file.
     """
     with workspace.unfinished_folder(plan.index) as folder:
-        report = _write(plan, folder)
+        report = _write(plan, folder / plan.file)
         if keep_bad or not report.bad:
             workspace.keep(plan.index, folder, report)
         return report
 
 
-def _write(plan: ShardPlan, folder: Path) -> ShardReport:
-    rows = _Rows(plan)
-    data_file = folder / plan.file
+def _write(plan: ShardPlan, data_file: Path) -> ShardReport:
     form = RecordFormat(SCHEMA, DESCRIPTION, ("label", "image_id"), "file_name",
                         HEADER_BYTES, plan.page_bytes)
+    image_bytes = shrunk = bytes_saved = 0
+    repaired: List[FileNote] = []
+    bad: List[FileNote] = []
     with contextlib.closing(RecordWriter(data_file, form, _header_as_planned(plan, form)
                                          )) as writer:
-        for row in rows:
-            writer.append(row)
+        for entry in plan.entries:
+            data = read_entry(plan.root, entry)
+            try:
+                image = check_image(data, plan.checks)
+            except BadImage as reason:
+                bad.append(FileNote(entry.file_name, str(reason)))
+                continue
+            writer.append({"image": image.data, **_fields(plan, entry)})
+            image_bytes += len(image.data)
+            if image.repaired:
+                repaired.append(FileNote(entry.file_name, image.repaired))
+            if image.shrunk:
+                shrunk += 1
+                bytes_saved += len(data) - len(image.data)
         written = writer.finish()
-    if not written.rows == rows.stored == len(plan.entries) - len(rows.bad):
-        raise RuntimeError(f"{data_file} holds {written.rows} rows; of {len(plan.entries)} images"
-                           f" {rows.stored} were to be stored and {len(rows.bad)} left out")
-    return ShardReport(_close_shard(data_file, written), rows.image_bytes, rows.shrunk,
-                       rows.bytes_saved, rows.repaired, rows.bad)
+    if written.rows != len(plan.entries) - len(bad):
+        raise RuntimeError(f"{data_file} holds {written.rows} rows; of {len(plan.entries)} images "
+                           f"{len(bad)} were to be left out")
+    return ShardReport(_close_shard(data_file, written), image_bytes, shrunk, bytes_saved,
+                       repaired, bad)
 
 
 def _header_as_planned(plan: ShardPlan, form: RecordFormat) -> bytes:
@@ -70,38 +211,6 @@ def _fields(plan: ShardPlan, entry: Entry) -> Dict[str, Any]:
     """Return a row without its image."""
     return {"label": entry.label, "file_name": entry.file_name, "image_id": entry.image_id,
             "blacklisted": int(entry.image_id in plan.blacklisted)}
-
-
-class _Rows:
-    """The rows of a shard in order, and what was found while reading them."""
-
-    def __init__(self, plan: ShardPlan) -> None:
-        self._plan = plan
-        self.stored = 0
-        self.image_bytes = 0
-        self.shrunk = 0
-        self.bytes_saved = 0
-        self.repaired: List[FileNote] = []
-        self.bad: List[FileNote] = []
-
-    def __iter__(self) -> Iterator[Dict[str, Any]]:
-        for entry in self._plan.entries:
-            try:
-                yield self._row(entry)
-            except BadImage as reason:
-                self.bad.append(FileNote(entry.file_name, str(reason)))
-
-    def _row(self, entry: Entry) -> Dict[str, Any]:
-        data = read_entry(self._plan.root, entry)
-        image = check_image(data, self._plan.checks)
-        if image.repaired:
-            self.repaired.append(FileNote(entry.file_name, image.repaired))
-        if image.shrunk:
-            self.shrunk += 1
-            self.bytes_saved += len(data) - len(image.data)
-        self.stored += 1
-        self.image_bytes += len(image.data)
-        return {"image": image.data, **_fields(self._plan, entry)}
 
 
 def _close_shard(data_file: Path, written: Written) -> Shard:

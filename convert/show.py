@@ -9,7 +9,6 @@ from typing import Dict, List
 from PIL import Image, ImageDraw
 
 from common.files import replaced_file
-from convert.records.manifest import Manifest
 from convert.records.reader import RecordSet
 
 COLUMNS = 8
@@ -72,7 +71,9 @@ def summary(records: RecordSet, seed: int) -> str:
     if manifest.blacklist:
         lines.append(f"- blacklisted: {manifest.blacklist.images:,}, leaving "
                      f"{manifest.images - manifest.blacklist.images:,} in the filtered set")
-    return "\n".join(lines + _note_lines(manifest))
+    lines += [f"- {kind}: {note.file_name} ({note.reason})"
+              for kind in ("repaired", "rejected") for note in getattr(manifest, kind)]
+    return "\n".join(lines)
 
 
 def _sizes_line(records: RecordSet, seed: int) -> str:
@@ -83,8 +84,3 @@ def _sizes_line(records: RecordSet, seed: int) -> str:
     sides = [sorted(values) for values in zip(*sizes)]
     width, height = (f"{side[0]} / {side[len(side) // 2]} / {side[-1]}" for side in sides)
     return f"- pixels, min / median / max of {len(sizes):,} images: {width} wide, {height} high"
-
-
-def _note_lines(manifest: Manifest) -> List[str]:
-    return [f"- {kind}: {note.file_name} ({note.reason})"
-            for kind in ("repaired", "rejected") for note in getattr(manifest, kind)]

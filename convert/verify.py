@@ -1,15 +1,21 @@
-"""Checking a record set against its manifest, every byte of it."""
+"""Checking a record set against its manifest, every byte of it, and repairing it: only the damaged
+shards are built again, from the images."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from typing import Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List
 
 from joblib import Parallel, delayed
 
-from common.cli import CheckFailed, progress_bar
-from common.files import sha256_of_file
+from common.cli import CheckFailed, RequestError, progress_bar
+from common.files import describe_difference, sha256_of_file
+from convert.conversion import ConversionPlan, plan_conversion
 from convert.images import BadImage, ImageChecks, check_image
 from convert.records.manifest import Manifest, RowsDigest, Shard, read_manifest
+from convert.request import Request
+from convert.shards import build_shards
+from convert.workspace import BUILDING, locked_workspace
 
 
 def verify(folder: Path, deep: bool = False, workers: int = 1) -> Manifest:
@@ -23,8 +29,10 @@ def verify(folder: Path, deep: bool = False, workers: int = 1) -> Manifest:
         RequestError: there is no manifest to compare with.
     """
     manifest = read_manifest(folder)
-    faults = [fault for found in damaged_shards(folder, manifest, workers).values()
-              for fault in found] + _unexpected_files(folder, manifest)
+    expected = {name for shard in manifest.shards for name in (shard.file, shard.index_file)}
+    found = {path.name for path in folder.glob("*.mindrecord*")}
+    faults = sum(_damaged_shards(folder, manifest, workers).values(), [])
+    faults += [f"{name} is not in the manifest (remove it)" for name in sorted(found - expected)]
     if not faults:
         faults = list(_wrong_rows(folder, manifest))
     if not faults and deep:
@@ -35,7 +43,7 @@ def verify(folder: Path, deep: bool = False, workers: int = 1) -> Manifest:
     return manifest
 
 
-def damaged_shards(folder: Path, manifest: Manifest, workers: int) -> dict[int, list[str]]:
+def _damaged_shards(folder: Path, manifest: Manifest, workers: int) -> dict[int, list[str]]:
     """Return what is wrong with each damaged shard, by its index, in ascending order."""
     # Threads are enough, since hashing releases the GIL.
     checks = Parallel(n_jobs=workers, prefer="threads", return_as="generator")(
@@ -49,17 +57,10 @@ def damaged_shards(folder: Path, manifest: Manifest, workers: int) -> dict[int, 
     return damaged
 
 
-def _unexpected_files(folder: Path, manifest: Manifest) -> List[str]:
-    expected = {name for shard in manifest.shards for name in (shard.file, shard.index_file)}
-    found = {path.name for path in folder.glob("*.mindrecord*")}
-    return [f"{name} is not in the manifest (remove it)" for name in sorted(found - expected)]
-
-
 def _file_faults(folder: Path, shard: Shard) -> List[str]:
-    expected = ((shard.file, shard.bytes, shard.sha256),
-                (shard.index_file, shard.index_bytes, shard.index_sha256))
     faults = []
-    for name, size, sha256 in expected:
+    for name, size, sha256 in ((shard.file, shard.bytes, shard.sha256),
+                               (shard.index_file, shard.index_bytes, shard.index_sha256)):
         path = folder / name
         if not path.exists():
             faults.append(f"{name} is missing")
@@ -71,12 +72,14 @@ def _file_faults(folder: Path, shard: Shard) -> List[str]:
 
 
 def _wrong_rows(folder: Path, manifest: Manifest) -> Iterator[str]:
+    columns = ["image_id", "label", "blacklisted"]
     rows, flagged = RowsDigest(), 0
     per_class: Counter[int] = Counter()
     with progress_bar(manifest.images, "verify rows", "images") as bar:
         for shard in manifest.shards:
             count = 0
-            for image_id, label, blacklisted in _scalars(folder / shard.file):
+            for row in _stored(folder / shard.file, columns):
+                image_id, label, blacklisted = (int(row[name]) for name in columns)
                 rows.add(image_id, label, blacklisted)
                 per_class[label] += 1
                 flagged += blacklisted
@@ -93,12 +96,11 @@ def _wrong_rows(folder: Path, manifest: Manifest) -> Iterator[str]:
         yield f"{flagged} images are marked as blacklisted, the manifest says otherwise"
 
 
-def _scalars(data_file: Path) -> Iterator[Tuple[int, int, int]]:
-    from mindspore.mindrecord import FileReader
-    reader = FileReader(str(data_file), columns=["image_id", "label", "blacklisted"])
+def _stored(data_file: Path, columns: List[str]) -> Iterator[Dict[str, Any]]:
+    from mindspore.mindrecord import FileReader  # takes seconds: not for --help
+    reader = FileReader(str(data_file), columns=columns)
     try:
-        for row in reader.get_next():
-            yield int(row["image_id"]), int(row["label"]), int(row["blacklisted"])
+        yield from reader.get_next()
     finally:
         reader.close()
 
@@ -115,13 +117,65 @@ def _undecodable(folder: Path, manifest: Manifest, workers: int) -> List[str]:
 
 
 def _undecodable_in(data_file: Path) -> List[str]:
-    from mindspore.mindrecord import FileReader
-    reader = FileReader(str(data_file), columns=["image", "file_name"])
     faults = []
-    for row in reader.get_next():
+    for row in _stored(data_file, ["image", "file_name"]):
         try:
             check_image(bytes(row["image"]), ImageChecks())
         except BadImage as reason:
             faults.append(f"{data_file.name}: {row['file_name']}: {reason}")
-    reader.close()
     return faults
+
+
+def repair(request: Request) -> list[str]:
+    """Rebuild the shards of ``request.out`` that are not as its manifest says.
+
+    A shard is replaced only by one with the digests of the manifest; all others stay untouched.
+
+    Args:
+        request: split, source, blacklist, ground truth, layout, extensions and engine; what else
+            decides the bytes is taken from the manifest. The layout need not be the one of the
+            conversion.
+
+    Returns:
+        The names of the rebuilt data files.
+
+    Raises:
+        RequestError: no manifest, or the source is not the one the records were made of.
+        CheckFailed: a rebuilt shard differs from the manifest's.
+    """
+    manifest = read_manifest(request.out)
+    damaged = _damaged_shards(request.out, manifest, request.worker_count)
+    if not damaged:
+        return []
+    plan = _plan_as_before(request, manifest)
+    (request.out / BUILDING).mkdir(exist_ok=True)
+    with locked_workspace(request.out, plan.options) as workspace:
+        reports = build_shards(plan.request, [plan.shards[index] for index in damaged], workspace)
+        different = [report.shard.file for index, report in zip(damaged, reports)
+                     if report.shard != manifest.shards[index]]
+        if different:
+            raise CheckFailed(f"{', '.join(different)}: built again with other bytes than the "
+                              "manifest has (an image changed without its size, or Pillow is "
+                              "another version); nothing was replaced; convert again")
+        workspace.publish(damaged, reports)
+    return [report.shard.file for report in reports]
+
+
+def _plan_as_before(request: Request, manifest: Manifest) -> ConversionPlan:
+    """Plan the shards of ``request`` as those of the manifest were planned."""
+    then = manifest.options
+    if (then["blacklist_sha256"] is None) != (request.blacklist is None):
+        raise RequestError(f"{request.out} was converted "
+                           + ("without --blacklist; leave it out" if request.blacklist
+                              else "with a blacklist; give it with --blacklist FILE"))
+    plan = plan_conversion(replace(
+        request, shards=then["shards"], seed=then["seed"],
+        check=then["check"], short_side=then["short_side"],
+        quality=then["quality"] or request.quality,
+        on_bad="skip",  # what was rejected then is rejected again; the digests tell
+        allow_other_labels=True))
+    if plan.options != then:
+        raise RequestError(f"{request.source} is not what {request.out} was made of, or not with "
+                           f"this version ({describe_difference(then, plan.options)}); give "
+                           "the same source, or convert again")
+    return plan

@@ -51,15 +51,14 @@ class Workspace:
     def building(self) -> Path:
         return self.out / BUILDING
 
-    def _folder(self, index: int) -> Path:
+    def _finished(self, index: int) -> Path:
         return self.building / f"{index:05d}"
 
     @contextlib.contextmanager
     def unfinished_folder(self, index: int) -> Iterator[Path]:
         """Yield a new folder to build a shard in, which no other process on any host has; on
         leaving, it is removed unless ``keep`` has moved it."""
-        name = f"{index:05d}.{socket.gethostname()}.{os.getpid()}.tmp"
-        folder = self.building / name
+        folder = self.building / f"{index:05d}.{socket.gethostname()}.{os.getpid()}.tmp"
         shutil.rmtree(folder, ignore_errors=True)  # left by a killed process of the same number
         folder.mkdir()
         try:
@@ -71,7 +70,7 @@ class Workspace:
         """Make the shard built in ``folder`` a finished one."""
         write_json(folder / REPORT_NAME, dataclasses.asdict(report))
         try:
-            os.replace(folder, self._folder(index))
+            os.replace(folder, self._finished(index))
         except OSError as error:
             # Another host may have built the shard meanwhile: then its files, the same, stay.
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
@@ -83,7 +82,7 @@ class Workspace:
 
         What is left of a damaged shard is removed, so that it can be built again.
         """
-        folder = self._folder(index)
+        folder = self._finished(index)
         if not folder.exists():
             return None
         report = _read_report(folder / REPORT_NAME)
@@ -94,15 +93,16 @@ class Workspace:
 
     def _is_whole(self, folder: Path, shard: Shard) -> bool:
         for name, size in ((shard.file, shard.bytes), (shard.index_file, shard.index_bytes)):
-            places = [place / name for place in (folder, self.out) if (place / name).exists()]
-            if not places or places[0].stat().st_size != size:
+            # Moved up already, if a kill came between the moves to the final places.
+            path = folder / name if (folder / name).exists() else self.out / name
+            if not path.exists() or path.stat().st_size != size:
                 return False
         return True
 
     def publish(self, indices: Iterable[int], reports: Iterable[ShardReport]) -> None:
         """Move shards to their final places; what was moved before stays there."""
         for index, report in zip(indices, reports):
-            folder = self._folder(index)
+            folder = self._finished(index)
             for name in (report.shard.index_file, report.shard.file):
                 if (folder / name).exists():
                     os.replace(folder / name, self.out / name)
@@ -130,7 +130,8 @@ def _read_report(path: Path) -> Optional[ShardReport]:
 @contextlib.contextmanager
 def locked_workspace(out: Path, request: Dict[str, Any], shared: bool = False
                      ) -> Iterator[Workspace]:
-    """Open ``out`` for the conversion described by ``request``.
+    """Open ``out`` for the conversion described by ``request``; once it has its manifest, the
+    building folder is removed.
 
     Args:
         shared: others may build shards of the same request at the same time.
@@ -139,8 +140,7 @@ def locked_workspace(out: Path, request: Dict[str, Any], shared: bool = False
         RequestError: ``out`` has other contents, a conversion of another request, or one that is
             running now.
     """
-    workspace = Workspace(out)
-    building = workspace.building
+    building = out / BUILDING
     if out.exists() and not building.is_dir() and (not out.is_dir() or any(out.iterdir())):
         raise RequestError(f"{out} is not an empty folder and not a conversion under way; give "
                            "another --out or remove it")
@@ -151,20 +151,11 @@ def locked_workspace(out: Path, request: Dict[str, Any], shared: bool = False
                      f"{out} holds a half-done conversion of another request",
                      f"ask for the same, give another --out, or remove {building} to start over")
         if not shared:
-            _remove_unfinished(building)
-        yield workspace
-
-
-def _remove_unfinished(building: Path) -> None:
-    """Remove what killed conversions left half-built; only for who has the folder alone."""
-    for path in building.glob("*.tmp"):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
-def clear(out: Path) -> None:
-    """Remove the building folder of a conversion whose manifest is written."""
-    if (out / MANIFEST_NAME).exists() and (out / BUILDING).is_dir():
-        shutil.rmtree(out / BUILDING)
+            for path in building.glob("*.tmp"):  # left half-built by killed conversions
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+        yield Workspace(out)
+    if (out / MANIFEST_NAME).exists():
+        shutil.rmtree(building)

@@ -70,7 +70,7 @@ def notes(result: Result) -> list[str]:
     return sentences
 
 
-def published_beside(result: Result, name: str) -> list[Published]:
+def published_next_to(result: Result, name: str) -> list[Published]:
     """Return the published figures of the same images and crops as the set ``name``.
 
     The images are the same if the digests of labels, classes and blacklist are ILSVRC2012's.
@@ -87,7 +87,7 @@ def published_part(result: Result) -> list[str]:
     """Return a table of published figures next to ours, or a sentence why there are none."""
     rows = []
     for name, scored in result.sets.items():
-        found = published_beside(result, name)
+        found = published_next_to(result, name)
         if found:
             rows.append((name, f"{scored.images:,}", f"{scored.top1_error:.2f}",
                          f"{scored.top5_error:.2f}", "this result"))

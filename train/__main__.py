@@ -3,7 +3,7 @@
 import sys
 
 from common.cli import run_command
-from train.options import parse
+from train.recipe import parse
 
 
 def main() -> None:

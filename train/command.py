@@ -8,17 +8,14 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 
 from common.cli import RequestError
-from convert.records.reader import RecordSet, open_records
 from inceptionv4.checkpoint import CheckpointMeta
 from inceptionv4.device import Device, ranks_agree, setup_device
-from train.checkpoints import newest_complete
 from train.feed import TrainingFeed, next_batch, workers_for
-from train.options import TrainRequest
-from train.plan import Plan, check_disk, check_validation, describe_plan, make_plan
-from train.recipe import Recipe
-from train.run_folder import (CHECKPOINTS, check_same_run, check_unused, config_of, has_config,
-                              locked_run, read_config, resume_at, start_run, write_plan)
-from train.source import Source, open_class_folders
+from train.plan import check_disk, describe_plan, make_plan
+from train.recipe import Recipe, TrainRequest
+from train.run_folder import (check_same_run, check_unused, config_of, has_config, locked_run,
+                              newest_complete, read_config, resume_at, start_run, write_plan)
+from train.source import open_data
 from train.trainer import Trainer
 
 
@@ -30,11 +27,12 @@ def dry_run(request: TrainRequest, recipe: Recipe) -> None:
     """
     source, validation = open_data(request)
     recipe = replace(recipe, ranks=request.dry_run or recipe.ranks)
-    plan = _checked_plan(request, recipe, source, validation)
+    plan = make_plan(recipe, source, request.keep)
+    check_disk(request.run, plan)
     device = setup_device(request.device, recipe.seed)
     resuming = _is_resuming(request)
     if resuming:
-        check_same_run(request.run, config_of(recipe, _about(source, validation, device)))
+        check_same_run(request.run, config_of(recipe, source, validation, device.name))
     alone = replace(recipe, ranks=1, workers=workers_for(recipe))
     feed = TrainingFeed(source, alone, steps=1)
     trainer = Trainer(request, alone, plan, feed, validation, device)
@@ -59,52 +57,27 @@ def train(request: TrainRequest, recipe: Recipe,
     preset_ranks = recipe.ranks
     recipe = replace(recipe, ranks=device.ranks)
     recipe = replace(recipe, workers=_workers(recipe, request.run, device, resuming))
-    plan = _checked_plan(request, recipe, source, validation)
-    config = config_of(recipe, _about(source, validation, device))
+    plan = make_plan(recipe, source, request.keep)
+    check_disk(request.run, plan)
+    config = config_of(recipe, source, validation, device.name)
     feed = TrainingFeed(source, recipe, plan.steps_per_epoch, device.rank)
     trainer = Trainer(request, recipe, plan, feed, validation, device, after_save)
     with locked_run(request.run) if device.rank == 0 else contextlib.nullcontext():
-        done = _restore(trainer, config) if resuming else None
-        _check_agreement(device, done)
+        done = _restore(trainer, config, resuming)
         if device.rank == 0:
             if preset_ranks != recipe.ranks:
                 print(f"warning: preset {recipe.preset} is made for {preset_ranks} ranks, this run "
                       f"has {recipe.ranks}", file=sys.stderr)
             print(_describe(trainer, recipe), flush=True)
-            _prepare_folder(request.run, config, plan, done, resuming)
+            if resuming:
+                where = f"epoch {done.epoch} is the last one saved" if done else "no checkpoint yet"
+                print(f"resuming {request.run}: {where}", flush=True)
+                resume_at(request.run, done.epoch if done else 0)
+            start_run(request.run, config, plan)
             after_save()
         last = trainer.run(done.epoch + 1 if done else 1)
     if last is not None:
         print(f"checkpoint: {last}", flush=True)
-
-
-def open_data(request: TrainRequest) -> tuple[Source, Optional[RecordSet]]:
-    """Return the training set and the validation set, None if none was given."""
-    source: Source
-    if request.images is not None:
-        source = open_class_folders(request.images)
-    else:
-        assert request.records is not None, "the parser asks for one of both"
-        source = _open_split(request.records, "train", "--records")
-    if request.val_records is None:
-        return source, None
-    return source, _open_split(request.val_records, "val", "--val-records")
-
-
-def _open_split(folder: Path, split: str, flag: str) -> RecordSet:
-    records = open_records(folder)
-    if records.split != split:
-        raise RequestError(f"{flag} {records.folder} holds the {records.split} set; give the "
-                           f"record set of the {split} split")
-    return records
-
-
-def _checked_plan(request: TrainRequest, recipe: Recipe, source: Source,
-                  validation: Optional[RecordSet]) -> Plan:
-    check_validation(source, validation)
-    plan = make_plan(recipe, source, request.keep)
-    check_disk(request.run, plan)
-    return plan
 
 
 def _is_resuming(request: TrainRequest) -> bool:
@@ -129,13 +102,6 @@ def _workers(recipe: Recipe, folder: Path, device: Device, resuming: bool) -> in
     return workers
 
 
-def _about(source: Source, validation: Optional[RecordSet], device: Device) -> dict[str, Any]:
-    return {"data": str(source.folder), "data_sha256": source.sha256,
-            "val_records": str(validation.folder) if validation else None,
-            "val_records_sha256": validation.sha256 if validation else None,
-            "device": device.name}
-
-
 def _describe(trainer: Trainer, recipe: Recipe) -> str:
     sink = ""  # where there is none, the device says so
     if trainer.device.supports_sink:
@@ -144,33 +110,22 @@ def _describe(trainer: Trainer, recipe: Recipe) -> str:
     return f"{trainer.device.describe()}{sink}\n{describe_plan(trainer.plan, recipe)}"
 
 
-def _restore(trainer: Trainer, config: dict[str, Any]) -> Optional[CheckpointMeta]:
+def _restore(trainer: Trainer, config: dict[str, Any], resuming: bool) -> Optional[CheckpointMeta]:
     """Put the newest complete checkpoint of the same run into the trainer; return its meta, None
-    if there is no checkpoint."""
-    folder = trainer.folder
-    check_same_run(folder, config)
-    found = newest_complete(folder / CHECKPOINTS)
-    if found is None:
-        return None
-    trainer.restore(found)
-    return found.meta
+    where the run starts from the beginning.
 
-
-def _check_agreement(device: Device, done: Optional[CheckpointMeta]) -> None:
-    """Raise RequestError unless all ranks start from the same checkpoint: gradients of different
-    weights would be averaged in silence."""
-    step = done.step if done else 0
-    digest = int(done.ckpt_sha256[:6], 16) if done else 0
-    if not ranks_agree(device, step, digest):
+    Raises:
+        RequestError: the folder's run is another one, or the ranks would start from different
+            checkpoints: gradients of different weights would be averaged in silence.
+    """
+    found = None
+    if resuming:
+        check_same_run(trainer.folder, config)
+        found = newest_complete(trainer.folder)
+    if found:
+        trainer.restore(found)
+    step, digest = (found.meta.step, int(found.meta.ckpt_sha256[:6], 16)) if found else (0, 0)
+    if not ranks_agree(trainer.device, step, digest):
         raise RequestError("the ranks would resume from different checkpoints (this one from step "
                            f"{step}): all hosts have to see the same --run folder")
-
-
-def _prepare_folder(folder: Path, config: dict[str, Any], plan: Plan,
-                    done: Optional[CheckpointMeta], resuming: bool) -> None:
-    """Make the run folder, or bring it back to the state at the end of the last whole epoch."""
-    if resuming:
-        where = f"epoch {done.epoch} is the last one saved" if done else "no checkpoint yet"
-        print(f"resuming {folder}: {where}", flush=True)
-        resume_at(folder, done.epoch if done else 0)
-    start_run(folder, config, plan)
+    return found.meta if found else None

@@ -3,16 +3,10 @@ the run folder, which is fetched before a run resumes and uploaded after each ep
 
 OBS is reached through ``moxing``, which is installed on ModelArts only; nothing imports it unless
 a path begins with ``obs://``.
-
-Several processes of a host want the same files at the same time. One copies, the others wait for
-a lock that the kernel takes from a process that dies. It is a lock of the process (POSIX), not of
-the open file (flock): moxing starts processes of its own, and one that outlived a killed copier
-would keep an flock and all others waiting.
 """
 
 import contextlib
 import fcntl
-import os
 import shutil
 import sys
 import threading
@@ -21,23 +15,20 @@ from pathlib import Path
 from typing import Any, Iterator, Optional
 
 from common.cli import RequestError
-from common.files import fsync_folder
 from convert.records.manifest import MANIFEST_NAME, read_manifest
 from convert.records.reader import open_records
-from train.run_folder import CHECKPOINTS, CONFIG, HISTORY, PLAN
-
-SCHEME = "obs://"
+from train.run_folder import CHECKPOINTS, CONFIG, HISTORY
 
 
 def is_obs(path: str) -> bool:
-    return path.startswith(SCHEME)
+    return path.startswith("obs://")
 
 
-def join(folder: str, *names: str) -> str:
-    return "/".join([folder.rstrip("/"), *names])
+def join(folder: str, name: str) -> str:
+    return f"{folder.rstrip('/')}/{name}"
 
 
-def call_moxing(operation: str, *paths: str) -> Any:
+def call_moxing(operation: str, *paths: str, **options: Any) -> Any:
     """Call ``moxing.file.<operation>``.
 
     Raises:
@@ -50,7 +41,7 @@ def call_moxing(operation: str, *paths: str) -> Any:
         raise RequestError(f"{paths[0]}: paths on OBS need the package moxing, which exists on "
                            "ModelArts only; give a local path") from None
     try:
-        return getattr(moxing.file, operation)(*paths)
+        return getattr(moxing.file, operation)(*paths, **options)
     except Exception as error:
         raise RequestError(f"{operation} of {' to '.join(paths)} failed "
                            f"({type(error).__name__}: {error}); check the path and the job's "
@@ -58,113 +49,73 @@ def call_moxing(operation: str, *paths: str) -> Any:
 
 
 def list_names(folder: str) -> list[str]:
-    """Return the names in a folder on OBS, sorted; none if there is no such folder."""
+    """Return the names in a folder on OBS; none if there is no such folder."""
     if not call_moxing("exists", folder):
         return []
-    return sorted(name.rstrip("/") for name in call_moxing("list_directory", folder))
+    return [name.rstrip("/") for name in call_moxing("list_directory", folder)]
 
 
 @contextlib.contextmanager
 def host_lock(place: Path) -> Iterator[None]:
-    """Keep other processes of this host from ``place``, a path on its disk."""
+    """Let the ranks of this host have ``place`` one after the other: the first one copies, the
+    others find the copy.
+
+    The lock is one of the process (POSIX): the helpers that moxing starts do not inherit it.
+    """
     place.parent.mkdir(parents=True, exist_ok=True)
     with open(place.with_name(f".{place.name}.lock"), "w", encoding="utf-8") as file:
         fcntl.lockf(file, fcntl.LOCK_EX)
         yield
 
 
-@contextlib.contextmanager
-def replaced_folder(place: Path) -> Iterator[Path]:
-    """Yield an empty folder next to ``place`` and move it there on leaving; needs its lock.
-
-    What earlier copiers left half-done is removed. The folder has the process's number, since
-    helpers of a killed copier may still be writing into that one's folder.
-    """
-    for leftover in place.parent.glob(f".{place.name}.*.copying"):
-        shutil.rmtree(leftover)
-    folder = place.with_name(f".{place.name}.{os.getpid()}.copying")
-    folder.mkdir()
-    try:
-        yield folder
-        _remove(place)
-        os.replace(folder, place)
-        fsync_folder(place.parent)
-    finally:
-        _remove(folder)
-
-
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)
-
-
 def fetch_records(source: str, place: Path) -> None:
-    """Copy the record set ``source`` on OBS to ``place`` unless it is there; one process of the
-    host copies.
-
-    An existing copy is recognised by its manifest, which names the digest of every shard and so
-    differs between any two sets, and by the sizes of its files; any other is replaced.
+    """Copy the record set ``source`` on OBS to ``place`` unless it is there.
 
     Raises:
         RequestError: ``source`` is no record set, there is no room for it, or the copy is not
             whole.
     """
-    with host_lock(place), _fetched_manifest(source, place) as manifest:
-        if _is_copy(place, manifest):
-            return
-        _remove(place)  # useless for this job, and there may be no room for both
-        _check_room(source, place, manifest.parent)
-        _copy_records(source, place, manifest)
+    url = join(source, MANIFEST_NAME)
+    if not call_moxing("exists", url):
+        raise RequestError(f"{source} is not a record set: it has no {MANIFEST_NAME}; convert "
+                           "into it first (python -m convert run)")
+    manifest = call_moxing("read", url, binary=True)
+    with host_lock(place):
+        if place.exists():
+            try:
+                return _check_copy(place, manifest)
+            except RequestError as error:
+                print(f"note: copying again, since {error}", flush=True)
+        _make_room(source, place, manifest)
+        start = time.perf_counter()
+        print(f"copying {source} to {place}", flush=True)
+        call_moxing("copy_parallel", source, str(place))
+        try:
+            _check_copy(place, manifest)
+        except RequestError as error:
+            raise RequestError(f"the copy of {source} is not whole: {error}") from None
+        print(f"copied {source} in {time.perf_counter() - start:.0f} s", flush=True)
 
 
-@contextlib.contextmanager
-def _fetched_manifest(source: str, place: Path) -> Iterator[Path]:
-    folder = place.with_name(f".{place.name}.manifest")
-    folder.mkdir(exist_ok=True)
-    url, manifest = join(source, MANIFEST_NAME), folder / MANIFEST_NAME
-    try:
-        if not call_moxing("exists", url):
-            raise RequestError(f"{source} is not a record set: it has no {MANIFEST_NAME}; convert "
-                               "into it first (python -m convert run)")
-        call_moxing("copy", url, str(manifest))
-        yield manifest
-    finally:
-        shutil.rmtree(folder)
+def _check_copy(place: Path, manifest: bytes) -> None:
+    """Raise RequestError unless ``place`` holds all files of that record set, each of its size; the
+    manifest names the digest of every shard, and so differs between any two sets."""
+    open_records(place)
+    if (place / MANIFEST_NAME).read_bytes() != manifest:
+        raise RequestError(f"{place} holds another record set, or the set was changed meanwhile")
 
 
-def _is_copy(place: Path, manifest: Path) -> bool:
-    own = place / MANIFEST_NAME
-    if not own.exists() or own.read_bytes() != manifest.read_bytes():
-        return False
-    try:
-        open_records(place)
-    except RequestError as error:  # files were removed or cut
-        print(f"note: copying again, since {error}", flush=True)
-        return False
-    return True
-
-
-def _check_room(source: str, place: Path, manifest_folder: Path) -> None:
-    needed = sum(shard.bytes + shard.index_bytes
-                 for shard in read_manifest(manifest_folder).shards)
-    free = shutil.disk_usage(place.parent).free
+def _make_room(source: str, place: Path, manifest: bytes) -> None:
+    """Make the folder ``place`` in place of a useless copy; there may be no room for both."""
+    if place.exists():
+        shutil.rmtree(place)
+    place.mkdir()
+    (place / MANIFEST_NAME).write_bytes(manifest)
+    needed = sum(shard.bytes + shard.index_bytes for shard in read_manifest(place).shards)
+    free = shutil.disk_usage(place).free
     if needed > free:
         raise RequestError(f"{place.parent} has room for {free / 1e9:.1f} GB, {source} takes "
                            f"{needed / 1e9:.1f} GB; give a larger disk with --local_dir")
-
-
-def _copy_records(source: str, place: Path, manifest: Path) -> None:
-    start = time.perf_counter()
-    print(f"copying {source} to {place}", flush=True)
-    with replaced_folder(place) as folder:
-        call_moxing("copy_parallel", source, str(folder))
-        try:
-            open_records(folder)
-        except RequestError as error:
-            raise RequestError(f"the copy of {source} is not whole: {error}") from None
-        if (folder / MANIFEST_NAME).read_bytes() != manifest.read_bytes():
-            raise RequestError(f"{source} was changed while it was copied; start again")
-    print(f"copied {source} in {time.perf_counter() - start:.0f} s", flush=True)
 
 
 class RunOnObs:
@@ -178,7 +129,7 @@ class RunOnObs:
         self.folder, self.url = folder, url
         self._failure: Optional[str] = None  # of the last upload; None if all is on OBS
         self._thread = threading.Thread()
-        self._uploaded: dict[str, int] = {}  # file -> its time of change, in ns, when uploaded
+        self._uploaded: dict[str, int] = {}  # as _files, what is on OBS
 
     def check_unused(self) -> None:
         """Raise RequestError if OBS holds a run already; a plan alone is none."""
@@ -188,41 +139,35 @@ class RunOnObs:
                                "--resume to resume that run, or another --train_url")
 
     def fetch(self) -> None:
-        """Copy the run to this host as of its newest whole epoch, unless the folder here has that
-        epoch or, after uploads that failed, a later one.
+        """Copy the run to this host, unless the folder here has the newest whole epoch of OBS or,
+        after uploads that failed, a later one.
 
         Raises:
             RequestError: the folder holds another run.
         """
         with host_lock(self.folder):
-            theirs = _whole_checkpoints(list_names(join(self.url, CHECKPOINTS)))
-            if not theirs:
+            theirs = list_names(join(self.url, CHECKPOINTS))
+            if not _last_whole_step(theirs):
                 return
             self._check_same_run()
-            pairs = [f"{CHECKPOINTS}/{name}" for ckpt in theirs for name in (ckpt, _meta(ckpt))]
-            ours = _whole_checkpoints([path.name for path in self.folder.glob("checkpoints/*")])
-            if not ours or _step(ours[-1]) < _step(theirs[-1]):
-                self._copy_from_obs(pairs)
-            for path in filter(Path.exists, map(self.folder.joinpath, pairs)):
-                self._uploaded[path.relative_to(self.folder).as_posix()] = path.stat().st_mtime_ns
-
-    def _copy_from_obs(self, checkpoints: list[str]) -> None:
-        print(f"copying the run {self.url} to {self.folder}", flush=True)
-        others = sorted({CONFIG, PLAN, HISTORY}.intersection(list_names(self.url)))
-        with replaced_folder(self.folder) as folder:
-            (folder / CHECKPOINTS).mkdir()
-            for name in [*checkpoints, *others]:
-                call_moxing("copy", join(self.url, name), str(folder / name))
+            ours = [path.name for path in self.folder.glob(f"{CHECKPOINTS}/*")]
+            if _last_whole_step(ours) < _last_whole_step(theirs):
+                print(f"copying the run {self.url} to {self.folder}", flush=True)
+                copying = self.folder.with_name(f".{self.folder.name}.copying")
+                for folder in (copying, self.folder):
+                    shutil.rmtree(folder, ignore_errors=True)
+                call_moxing("copy_parallel", self.url, str(copying))
+                copying.rename(self.folder)
+            self._uploaded = {name: changed for name, changed in self._files().items()
+                              if Path(name).name in theirs}
 
     def _check_same_run(self) -> None:
         """Raise RequestError unless one history is the beginning of the other."""
-        if not (self.folder / HISTORY).exists() or HISTORY not in list_names(self.url):
+        ours, url = self.folder / HISTORY, join(self.url, HISTORY)
+        if not ours.exists() or not call_moxing("exists", url):
             return
-        copy = self.folder.with_name(f".{self.folder.name}.{HISTORY}")
-        call_moxing("copy", join(self.url, HISTORY), str(copy))
-        theirs, ours = copy.read_bytes(), (self.folder / HISTORY).read_bytes()
-        copy.unlink()
-        if not ours.startswith(theirs) and not theirs.startswith(ours):
+        lines, theirs = ours.read_bytes(), call_moxing("read", url, binary=True)
+        if not lines.startswith(theirs) and not theirs.startswith(lines):
             raise RequestError(f"{self.folder} holds another run than {self.url}; remove it or "
                                "give another --local_dir")
 
@@ -250,24 +195,25 @@ class RunOnObs:
         if self._thread.is_alive():
             self._thread.join()
 
-    def _files(self) -> list[Path]:
-        """Return what belongs on OBS in the order of uploading; hidden files are unfinished."""
-        files = [path for path in self.folder.rglob("*") if path.is_file() and not any(
-            part.startswith(".") for part in path.relative_to(self.folder).parts)]
+    def _files(self) -> dict[str, int]:
+        """Return what belongs on OBS, in the order of uploading, with the times of change in ns;
+        hidden files are unfinished."""
+        files = [path for path in self.folder.rglob("[!.]*") if path.is_file()
+                 and not path.parent.name.startswith(".")]
         last = {".ckpt": 1, ".meta": 2}
-        return sorted(files, key=lambda path: (last.get(path.suffix, 0), path))
+        files.sort(key=lambda path: (last.get(path.suffix, 0), path))
+        return {path.relative_to(self.folder).as_posix(): path.stat().st_mtime_ns
+                for path in files}
 
-    def _upload(self, files: list[Path]) -> None:
+    def _upload(self, files: dict[str, int]) -> None:
         """Upload what is new of ``files`` and remove from OBS the checkpoints that are no longer
         among them; a failure is a warning, so that it does not end the training."""
-        names = [path.relative_to(self.folder).as_posix() for path in files]
         try:
-            for name, path in zip(names, files):
-                changed = path.stat().st_mtime_ns
+            for name, changed in files.items():
                 if self._uploaded.get(name) != changed:
-                    call_moxing("copy", str(path), join(self.url, name))
+                    call_moxing("copy", str(self.folder / name), join(self.url, name))
                     self._uploaded[name] = changed
-            for name in [name for name in self._uploaded if name not in names]:
+            for name in self._uploaded.keys() - files.keys():
                 call_moxing("remove", join(self.url, name))
                 del self._uploaded[name]
             self._failure = None
@@ -277,15 +223,7 @@ class RunOnObs:
                   f"after the next save: {error}", file=sys.stderr, flush=True)
 
 
-def _whole_checkpoints(names: list[str]) -> list[str]:
-    """Return the checkpoints that have their ``.meta``, oldest first."""
-    return sorted([name for name in names if name.endswith(".ckpt") and _meta(name) in names],
-                  key=_step)
-
-
-def _meta(checkpoint: str) -> str:
-    return str(Path(checkpoint).with_suffix(".meta"))
-
-
-def _step(checkpoint: str) -> int:
-    return int(Path(checkpoint).stem.rsplit("_", 1)[1])
+def _last_whole_step(names: list[str]) -> int:
+    """Return the step of the last checkpoint that has its ``.meta``; 0 if there is none."""
+    return max([int(Path(name).stem.rsplit("_", 1)[1]) for name in names
+                if name.endswith(".meta") and f"{Path(name).stem}.ckpt" in names], default=0)

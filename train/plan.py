@@ -3,12 +3,11 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 
 from common.cli import RequestError
-from convert.records.reader import RecordSet
 from train.recipe import Recipe, learning_rates
 from train.source import Source
 
@@ -26,7 +25,7 @@ class Plan:
     images: int
     data_bytes: int  # encoded images, and in records the rest of the files
     steps_per_epoch: int
-    left_out: int  # images after an epoch's last whole step; other ones in each epoch
+    images_left_out_per_epoch: int  # those after its last whole step; others in each epoch
     epochs: int
     global_batch: int
     learning_rates: np.ndarray  # float32, one per step
@@ -64,8 +63,9 @@ def make_plan(recipe: Recipe, source: Source, kept_checkpoints: int) -> Plan:
     parameters = PARAMETERS_WITHOUT_CLASSIFIER + (FEATURES + 1) * classes
     return Plan(
         images=source.images, data_bytes=source.bytes, steps_per_epoch=steps,
-        left_out=source.images - steps * recipe.global_batch, epochs=recipe.epochs,
-        global_batch=recipe.global_batch, learning_rates=learning_rates(recipe, steps),
+        images_left_out_per_epoch=source.images - steps * recipe.global_batch,
+        epochs=recipe.epochs, global_batch=recipe.global_batch,
+        learning_rates=learning_rates(recipe, steps),
         # the best one stays too, and while one is written there is one more
         checkpoint_bytes=(kept_checkpoints + 2) * parameters * CHECKPOINT_COPIES * FLOAT32_BYTES)
 
@@ -82,26 +82,10 @@ def check_disk(folder: Path, plan: Plan) -> None:
                            f"{free / 1e9:.1f} GB left; make room or lower --keep")
 
 
-def check_validation(source: Source, validation: Optional[RecordSet]) -> None:
-    """Raise RequestError unless both sets have the same classes in the same order."""
-    if validation is None or validation.class_names == source.class_names:
-        return
-    only = sorted(set(source.class_names) ^ set(validation.class_names))
-    raise RequestError(f"{source.folder} has {len(source.class_names)} classes, "
-                       f"{validation.folder} {len(validation.class_names)}"
-                       + (f" ('{only[0]}' is in one of them only)" if only else "")
-                       + "; convert both from the same source")
-
-
 def plan_fields(plan: Plan) -> dict[str, Any]:
     """Return what ``plan.json`` holds."""
-    return {
-        "images": plan.images, "data_bytes": plan.data_bytes,
-        "steps_per_epoch": plan.steps_per_epoch,
-        "images_left_out_per_epoch": plan.left_out, "epochs": plan.epochs, "steps": plan.steps,
-        "global_batch": plan.global_batch, "checkpoint_bytes": plan.checkpoint_bytes,
-        "learning_rates": [float(f"{rate:.9g}") for rate in plan.learning_rates],
-    }
+    return {**vars(plan), "steps": plan.steps,
+            "learning_rates": [float(f"{rate:.9g}") for rate in plan.learning_rates]}
 
 
 def describe_plan(plan: Plan, recipe: Recipe) -> str:
@@ -112,7 +96,7 @@ def describe_plan(plan: Plan, recipe: Recipe) -> str:
         f"{recipe.precision} precision",
         f"data: {plan.images:,} images, {plan.data_bytes:,} bytes, {recipe.shuffle} shuffle",
         f"epochs: {plan.epochs} of {plan.steps_per_epoch:,} steps, {plan.steps:,} steps in all; "
-        f"{plan.left_out:,} images left out of each epoch",
+        f"{plan.images_left_out_per_epoch:,} images left out of each epoch",
         *_describe_phases(plan, recipe),
         f"checkpoints: after each epoch; the last ones and the best stay, at most "
         f"{plan.checkpoint_bytes / 1e9:.1f} GB of disk",

@@ -1,4 +1,5 @@
-"""What a training run does, in numbers: the seed's recipe, and one for a CPU.
+"""What a training run does, in numbers: the seed's recipe, one for a CPU, and the command line that
+asks for one of them or another.
 
 "Seed report" is the ADSL lab's accuracy report on InceptionV4 with MindSpore; its 8-card run
 (``adsl-8p``) gave 17.22 / 3.79 % top-1 / top-5 error on 50,000 images with 144 crops. What the
@@ -7,12 +8,16 @@ loss scale 1), since its line "RMSProp, decay=0.9, epsilon=1.0" names nothing el
 precision (amp_level "O0", float32); or in the Inception-v4 paper, arXiv 1602.07261.
 """
 
-from dataclasses import astuple, dataclass, replace
+import argparse
+import os
+from dataclasses import Field, astuple, dataclass, fields, replace
+from pathlib import Path
+from typing import Optional, Sequence
 
 import numpy as np
 
-from common.cli import RequestError
-from common.options import check_values, option
+from common.cli import ArgumentParser, RequestError
+from common.options import add_options, check_values, device_option, from_arguments, option
 
 SEED_GLOBAL_BATCH = 1024  # images per step, 8 x 128: the seed's rates belong to this batch
 
@@ -180,3 +185,87 @@ def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
         left -= phases[-1].epochs
     phases[-1] = replace(phases[-1], epochs=phases[-1].epochs + left)
     return replace(recipe, phases=tuple(phase for phase in phases if phase.epochs))
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What to train on, where and how; of its own values, only the data changes the weights."""
+
+    run: Path = option(help="folder for the run, a new one unless with --resume")
+    records: Optional[Path] = option(None, "folder of the training record set")
+    images: Optional[Path] = option(
+        None, "folder of class folders with images instead, slow on slow storage")
+    val_records: Optional[Path] = option(
+        None, "folder of the validation record set, scored with one crop after each epoch "
+              "(default: no scores)")
+    resume: bool = option(False, "resume from the newest complete checkpoint of --run")
+    device: str = device_option()
+    sink: Optional[bool] = option(
+        None, "let the device take its batches itself (default: where it can)", negatable=True)
+    sink_size: int = option(100, "in sink mode, steps between two checks of the loss", low=1,
+                            metavar="STEPS")
+    keep: int = option(3, "number of last checkpoints that stay on the disk, next to the best",
+                       low=1)
+    dry_run: Optional[int] = option(
+        None, "check everything, print the plan for RANKS ranks, train nothing (default: the "
+              "preset's ranks)", low=0)
+    preset: str = option("smoke", "recipe whose values hold where no flag says otherwise",
+                         choices=sorted(PRESETS))
+    epochs: Optional[int] = option(
+        None, "total number of epochs: ends the schedule early or extends its last phase", low=1,
+        metavar="N")
+
+    def __post_init__(self) -> None:
+        check_values(self)
+
+
+def train_parser() -> ArgumentParser:
+    """Return the parser of the whole command line of ``python -m train``."""
+    parser = ArgumentParser(prog="python -m train", description="Train Inception-v4 on records.")
+    data = ("records", "images")
+    add_options(parser.add_mutually_exclusive_group(required=True), TrainRequest, only=data)
+    add_options(parser, TrainRequest, leave_out=(*data, "dry_run", "epochs"))
+    dry_run = next(item for item in fields(TrainRequest) if item.name == "dry_run")
+    parser.add_argument("--dry-run", type=int, nargs="?", const=0, metavar="RANKS",
+                        help=dry_run.metadata["help"])
+    recipe = parser.add_argument_group("recipe", "each flag overrides a value of the preset")
+    add_options(recipe, TrainRequest, only=["epochs"])
+    add_options(recipe, Recipe, leave_out=["ranks"], suppress_defaults=True,
+                describe=_with_presets)
+    return parser
+
+
+def _with_presets(item: Field) -> str:
+    """Return the help of a recipe's value with what it is in each preset."""
+    if item.name == "phases":
+        return item.metadata["help"]
+    values = {name: getattr(recipe, item.name) for name, recipe in PRESETS.items()}
+    shown = (f"default: {item.default}" if len(set(values.values())) == 1 else
+             ", ".join(f"{name}: {value}" for name, value in values.items()))
+    return f"{item.metadata['help']} ({shown})"
+
+
+def parse(words: Optional[Sequence[str]] = None) -> tuple[TrainRequest, Recipe]:
+    """Return what the words of the command line ask for; by default, those of this process.
+
+    Raises:
+        RequestError: an unknown flag, or a value outside its range.
+    """
+    return requested(train_parser().parse_args(words))
+
+
+def requested(arguments: argparse.Namespace) -> tuple[TrainRequest, Recipe]:
+    """Return request and recipe from what ``train_parser()`` parsed."""
+    request = from_arguments(TrainRequest, arguments)
+    preset = vars(PRESETS[request.preset]).items()
+    recipe = from_arguments(Recipe, arguments, **{name: value for name, value in preset
+                                                  if name not in vars(arguments)})
+    if request.epochs is not None:
+        recipe = with_epochs(recipe, request.epochs)
+    if recipe.workers > (os.cpu_count() or 1):
+        raise RequestError(f"--workers {recipe.workers}: MindSpore takes at most one per core of "
+                           f"this host, {os.cpu_count()}")
+    if request.images and recipe.shuffle == "shard":
+        raise RequestError("--shuffle shard is for --records; class folders have no shards: "
+                           "leave it out")
+    return request, recipe

@@ -3,29 +3,33 @@
 import dataclasses
 import importlib.util
 import json
+import re
+import shutil
+import sys
 from pathlib import Path
-from typing import Any, ContextManager, Mapping
+from typing import Any, ContextManager, Mapping, NamedTuple, Optional
+
+import mindspore as ms
 
 from common.cli import RequestError, typed_command
 from common.files import (describe_difference, locked_file, read_json, read_json_lines, write_json,
                           write_text)
 from common.forms import HistoryLine
-from train.checkpoints import remove_after, remove_unfinished
+from convert.records.reader import RecordSet
+from inceptionv4.checkpoint import CheckpointMeta, read_checkpoint, read_meta, save_checkpoint
 from train.plan import Plan, plan_fields
 from train.recipe import Recipe
+from train.source import Source
 
 CONFIG, PLAN, HISTORY, CHECKPOINTS = "config.json", "plan.json", "history.jsonl", "checkpoints"
 TENSORBOARD = "tensorboard"
 LOCK = ".lock"  # held by rank 0 for as long as it trains
 _TEMPORARY = ".*.tmp"  # of common.files.replaced_file
+_NAME = re.compile(r"inceptionv4-\d+_(?P<step>\d+)\.ckpt")
 
-# What a run reads, next to its recipe: these too have to be the same when it is resumed.
-DATA_DIGESTS = ("data_sha256", "val_records_sha256")
-# What may differ: records may lie elsewhere, another device computes the same, and the command
-# to resume has --resume.
-ABOUT = ("data", "val_records", "device", "argv")
-# Differs with the number of cores of a host; crops differ then, which a warning reports.
-MAY_DIFFER = (*ABOUT, "workers")
+# What may differ when a run is resumed: records may lie elsewhere, another device computes the
+# same, the command to resume has --resume, and where workers differ, a warning says so.
+MAY_DIFFER = ("data", "val_records", "device", "argv", "workers")
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
@@ -50,9 +54,14 @@ def _is_leftover(path: Path) -> bool:
     return path.name in (PLAN, LOCK) or empty or path.match(_TEMPORARY)
 
 
-def config_of(recipe: Recipe, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what ``config.json`` holds: the recipe, DATA_DIGESTS and ABOUT."""
-    config = {**dataclasses.asdict(recipe), **about, "argv": typed_command()}
+def config_of(recipe: Recipe, source: Source, validation: Optional[RecordSet], device: str
+              ) -> dict[str, Any]:
+    """Return what ``config.json`` holds: the recipe, the data, the device and the command."""
+    config = {
+        **dataclasses.asdict(recipe), "data": str(source.folder), "data_sha256": source.sha256,
+        "val_records": str(validation.folder) if validation else None,
+        "val_records_sha256": validation.sha256 if validation else None,
+        "device": device, "argv": typed_command()}
     return json.loads(json.dumps(config))  # tuples as lists, to be compared with what is read
 
 
@@ -62,9 +71,7 @@ def start_run(folder: Path, config: dict[str, Any], plan: Plan) -> None:
     The command that a run was started with stays in its config when another one resumes it.
     """
     (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-    remove_unfinished(folder / CHECKPOINTS)
-    for path in folder.glob(_TEMPORARY):
-        path.unlink()
+    _remove_unfinished(folder)
     if has_config(folder):
         config = {**config, "argv": read_config(folder).get("argv")}
     write_plan(folder, plan)
@@ -91,8 +98,7 @@ def check_same_run(folder: Path, config: Mapping[str, Any]) -> None:
     """Raise RequestError, naming what differs, unless ``folder`` holds a run of the same recipe
     and data."""
     earlier = read_config(folder)
-    known = {item.name for item in dataclasses.fields(Recipe)} | {*DATA_DIGESTS, *ABOUT}
-    unknown = sorted(earlier.keys() - known)
+    unknown = sorted(earlier.keys() - config.keys())
     if unknown:
         raise RequestError(f"{folder / CONFIG} has the unknown key '{unknown[0]}'; resume with "
                            "the version that wrote it, or give another --run")
@@ -104,8 +110,11 @@ def check_same_run(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def resume_at(folder: Path, epoch: int) -> None:
-    """Remove history and checkpoints after the end of ``epoch``; those are not whole."""
-    remove_after(folder / CHECKPOINTS, epoch)
+    """Remove history and checkpoints after the end of ``epoch``: damaged ones, which would count
+    as the last."""
+    for path in checkpoints(folder):
+        if int(path.stem.removeprefix("inceptionv4-").split("_")[0]) > epoch:
+            _remove_checkpoint(path)
     if (folder / HISTORY).exists():
         lines = read_json_lines(folder / HISTORY)  # not typed: keys of other versions stay
         kept = [json.dumps(line) + "\n" for line in lines if line["epoch"] <= epoch]
@@ -160,3 +169,77 @@ def add_to_tensorboard(folder: Path, line: HistoryLine) -> None:
         for name, value in line.to_json().items():
             if name not in ("epoch", "step") and value is not None:
                 writer.add_scalar(name, value, line.step)
+
+
+class LoadedCheckpoint(NamedTuple):
+    """A complete checkpoint."""
+
+    path: Path
+    meta: CheckpointMeta
+    state: dict[str, ms.Parameter]
+
+
+def add_checkpoint(folder: Path, state: Mapping[str, ms.Tensor], meta: CheckpointMeta,
+                   keep: int) -> Path:
+    """Save ``inceptionv4-<epoch>_<step>.ckpt``; only the last ``keep``, the new one included, and
+    the one with the lowest error stay.
+
+    Raises:
+        OSError: the folder cannot be written or the disk is full; the older ones all stay.
+    """
+    path = folder / CHECKPOINTS / f"inceptionv4-{meta.epoch}_{meta.step}.ckpt"
+    save_checkpoint(path, state, meta)
+    saved = checkpoints(folder)
+    for old in set(saved) - {*saved[-keep:], best_checkpoint(folder)}:
+        _remove_checkpoint(old)
+    return path
+
+
+def _remove_checkpoint(path: Path) -> None:
+    path.unlink()
+    path.with_suffix(".meta").unlink(missing_ok=True)
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Return the run's checkpoints, oldest first, complete or not."""
+    numbered = [(int(match["step"]), path) for path in (folder / CHECKPOINTS).glob("*.ckpt")
+                if (match := _NAME.fullmatch(path.name))]
+    return [path for _, path in sorted(numbered)]
+
+
+def best_checkpoint(folder: Path) -> Optional[Path]:
+    """Return the checkpoint with the lowest top-1 error, the first of equal ones; None where no
+    error was measured."""
+    errors = {path: _top1_error(path) for path in checkpoints(folder)}
+    measured = {path: error for path, error in errors.items() if error is not None}
+    return min(measured, key=lambda path: measured[path], default=None)
+
+
+def _top1_error(path: Path) -> Optional[float]:
+    try:
+        return read_meta(path).top1_error
+    except RequestError as error:  # torn: no reason to end the run
+        print(f"warning: {error}", file=sys.stderr)
+        return None
+
+
+def newest_complete(folder: Path) -> Optional[LoadedCheckpoint]:
+    """Return the last checkpoint that is whole; a warning names each later one that is not."""
+    for path in reversed(checkpoints(folder)):
+        try:
+            return LoadedCheckpoint(path, *read_checkpoint(path))
+        except RequestError as error:
+            print(f"warning: not used for resuming: {error}", file=sys.stderr)
+    return None
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what a killed run left half-written."""
+    for path in [*folder.glob(_TEMPORARY), *(folder / CHECKPOINTS).glob(".inceptionv4-*")]:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    for path in (folder / CHECKPOINTS).glob("inceptionv4-*.meta"):
+        if not path.with_suffix(".ckpt").exists():
+            path.unlink()

@@ -1,16 +1,19 @@
-"""What a run trains on: a record set, or class folders of raw images.
+"""What a run reads: a record set or class folders of raw images to train on, a record set to be
+scored on.
 
 The seed report's row "no optimisation" reads class folders; records are faster on slow storage.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
+from common.cli import RequestError
 from common.files import sha256_of_lines
-from convert.records.reader import RecordSet
+from convert.records.reader import RecordSet, open_records
 from convert.sources.layouts import list_source
 from convert.sources.listing import IMAGE_EXTENSIONS
+from train.recipe import TrainRequest
 
 
 @dataclass(frozen=True)
@@ -42,3 +45,41 @@ def open_class_folders(source: Path) -> ClassFolders:
                           layout="folders")
     return ClassFolders(listing.root, listing.class_names, len(listing.entries),
                         sum(entry.size for entry in listing.entries), listing.sha256())
+
+
+def open_data(request: TrainRequest) -> tuple[Source, Optional[RecordSet]]:
+    """Return the training set and the validation set, None if none was given.
+
+    Raises:
+        RequestError: a set is damaged or of the wrong split, or they do not belong together.
+    """
+    source: Source
+    if request.images is not None:
+        source = open_class_folders(request.images)
+    else:
+        assert request.records is not None, "the parser asks for one of both"
+        source = _open_split(request.records, "train", "--records")
+    if request.val_records is None:
+        return source, None
+    validation = _open_split(request.val_records, "val", "--val-records")
+    check_same_classes(source, validation)
+    return source, validation
+
+
+def _open_split(folder: Path, split: str, flag: str) -> RecordSet:
+    records = open_records(folder)
+    if records.split != split:
+        raise RequestError(f"{flag} {records.folder} holds the {records.split} set; give the "
+                           f"record set of the {split} split")
+    return records
+
+
+def check_same_classes(source: Source, validation: RecordSet) -> None:
+    """Raise RequestError unless both sets have the same classes in the same order."""
+    if validation.class_names == source.class_names:
+        return
+    only = sorted(set(source.class_names) ^ set(validation.class_names))
+    raise RequestError(f"{source.folder} has {len(source.class_names)} classes, "
+                       f"{validation.folder} {len(validation.class_names)}"
+                       + (f" ('{only[0]}' is in one of them only)" if only else "")
+                       + "; convert both from the same source")

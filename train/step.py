@@ -2,7 +2,7 @@
 or in sink mode through a queue on the device."""
 
 import time
-from typing import Iterator, NamedTuple, Optional
+from typing import Iterator, NamedTuple
 
 import mindspore as ms
 import mindspore.dataset as ds
@@ -45,26 +45,6 @@ class SmoothedCrossEntropy(nn.Cell):
         return self.cross_entropy(logits, targets)
 
 
-class Forward(nn.Cell):
-    """The forward pass; ``construct`` takes images, labels int32 (N,) and keys int32 (N,) for
-    dropout, and returns the loss times ``loss_scale``.
-
-    Args:
-        preprocess: turns the images that the feed gives into float32 (N, 3, H, W).
-    """
-
-    def __init__(self, network: nn.Cell, preprocess: nn.Cell, loss: nn.Cell, loss_scale: float):
-        super().__init__(auto_prefix=False)  # keeps the names of the network's parameters
-        self.preprocess = preprocess
-        self.network = network
-        self.loss = loss
-        self.loss_scale = loss_scale
-
-    def construct(self, images: ms.Tensor, labels: ms.Tensor, keys: ms.Tensor) -> ms.Tensor:
-        logits = self.network(self.preprocess(images), keys).astype(ms.float32)
-        return self.loss(logits, labels) * self.loss_scale
-
-
 class RowKeys(nn.Cell):
     """Dropout's keys: from the step's number, int32 (1,), to int32 (batch_size,), one per image.
 
@@ -82,24 +62,43 @@ class RowKeys(nn.Cell):
 
 
 class TrainStep(nn.Cell):
-    """The whole step; ``construct`` takes images and labels int32 (N,) of this rank, updates the
-    weights and returns the loss, float32 ().
+    """The whole step, in training mode; ``construct`` takes images and labels int32 (N,) of this
+    rank, updates the weights and returns the loss, float32 ().
 
     Loss and gradients are means over the ranks, so that every rank makes the same update.
+
+    Args:
+        network: float32 (N, 3, H, W), keys int32 (N,) -> logits (N, classes).
+        rates: learning rate of every step of the run, float32 (steps,).
+        rank: this process's, 0 to recipe.ranks - 1.
     """
 
-    def __init__(self, forward: Forward, optimizer: nn.Optimizer, keys: RowKeys, ranks: int):
-        super().__init__(auto_prefix=False)
-        self.forward = forward  # else set_train would not reach it
-        self.optimizer = optimizer
-        self.keys = keys
-        self.loss_and_gradients = ops.value_and_grad(forward, None, optimizer.parameters)
-        self.unscale = 1.0 / (forward.loss_scale * ranks)
+    def __init__(self, recipe: Recipe, network: nn.Cell, rates: np.ndarray, rank: int = 0):
+        super().__init__(auto_prefix=False)  # keeps the names of the network's parameters
+        if recipe.precision == "mixed":
+            for _, cell in network.cells_and_names():
+                if isinstance(cell, (nn.Conv2d, nn.Dense)):  # all else stays in float32
+                    cell.to_float(ms.float16)
+        self.preprocess = Preprocess() if recipe.normalize_on == "device" else nn.Identity()
+        self.network = network
+        self.loss = SmoothedCrossEntropy(recipe.label_smoothing)
+        self.loss_scale = recipe.loss_scale
+        self.keys = RowKeys(recipe.seed, recipe.batch_size, rank, recipe.ranks)
+        self.optimizer = _optimizer(recipe, network, rates)
+        self.loss_and_gradients = ops.value_and_grad(self.scaled_loss, None,
+                                                     self.optimizer.parameters)
+        self.unscale = 1.0 / (recipe.loss_scale * recipe.ranks)
         self.mean_gradients = ops.identity
         self.sum_over_ranks = ops.identity
-        if ranks > 1:
-            self.mean_gradients = nn.DistributedGradReducer(optimizer.parameters, True, ranks)
+        if recipe.ranks > 1:
+            self.mean_gradients = nn.DistributedGradReducer(self.optimizer.parameters, True,
+                                                            recipe.ranks)
             self.sum_over_ranks = ops.AllReduce()
+        self.set_train()
+
+    def scaled_loss(self, images: ms.Tensor, labels: ms.Tensor, keys: ms.Tensor) -> ms.Tensor:
+        logits = self.network(self.preprocess(images), keys).astype(ms.float32)
+        return self.loss(logits, labels) * self.loss_scale
 
     def construct(self, images: ms.Tensor, labels: ms.Tensor) -> ms.Tensor:
         keys = self.keys(self.optimizer.global_step)  # counts the steps, and is in checkpoints
@@ -111,31 +110,6 @@ class TrainStep(nn.Cell):
 def build_network(recipe: Recipe, num_classes: int) -> InceptionV4:
     """Return the network with fresh weights, drawn from the seed that ``setup_device`` got."""
     return InceptionV4(num_classes, recipe.batch_norm_decay, recipe.dropout_keep)
-
-
-def build_step(recipe: Recipe, network: nn.Cell, rates: np.ndarray, rank: int = 0) -> TrainStep:
-    """Return the step in training mode.
-
-    Args:
-        network: float32 (N, 3, H, W), keys int32 (N,) -> logits (N, classes).
-        rates: learning rate of every step of the run, float32 (steps,).
-        rank: this process's, 0 to recipe.ranks - 1.
-    """
-    if recipe.precision == "mixed":
-        _compute_in_float16(network)
-    preprocess = Preprocess() if recipe.normalize_on == "device" else nn.Identity()
-    forward = Forward(network, preprocess, SmoothedCrossEntropy(recipe.label_smoothing),
-                      recipe.loss_scale)
-    keys = RowKeys(recipe.seed, recipe.batch_size, rank, recipe.ranks)
-    step = TrainStep(forward, _optimizer(recipe, network, rates), keys, recipe.ranks)
-    return step.set_train()
-
-
-def _compute_in_float16(network: nn.Cell) -> None:
-    """Multiply in float16; weights, batch norm, loss and optimiser stay in float32."""
-    for _, cell in network.cells_and_names():
-        if isinstance(cell, (nn.Conv2d, nn.Dense)):
-            cell.to_float(ms.float16)
 
 
 def _optimizer(recipe: Recipe, network: nn.Cell, rates: np.ndarray) -> nn.Optimizer:
@@ -165,7 +139,7 @@ class StepResult(NamedTuple):
     """A step that was started; its loss may still be on its way from the device."""
 
     loss: ms.Tensor  # float32 ()
-    waited: Optional[float]  # seconds for its data; None where the device waits, not the host
+    waited: float  # seconds that the host waited for its data; 0 in sink mode
 
 
 def host_steps(step: TrainStep, feed: ds.Dataset) -> Iterator[StepResult]:
@@ -194,7 +168,7 @@ def sink_steps(step: TrainStep, feed: ds.Dataset, steps: int, batch: tuple[ms.Te
     take = ms.data_sink(step, feed, sink_size=1, input_signature=batch)
     try:
         for _ in range(steps):
-            yield StepResult(take(), None)
+            yield StepResult(take(), 0.0)
     finally:  # as mindspore.train.Model ends: else threads and up to 2 GB of batches stay
         feed.__transfer_dataset__.stop_send()
         feed.__transfer_dataset__.release()

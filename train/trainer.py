@@ -5,8 +5,9 @@ import math
 import sys
 import time
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Iterator, NamedTuple, Optional
+from typing import Any, Callable, Iterator, Optional
 
 import mindspore as ms
 import numpy as np
@@ -21,22 +22,13 @@ from evaluate.results import score
 from inceptionv4.checkpoint import CheckpointMeta
 from inceptionv4.device import Device
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
-from train.checkpoints import LoadedCheckpoint, add_checkpoint
 from train.feed import TrainingFeed
-from train.options import TrainRequest
 from train.plan import Plan
-from train.recipe import Recipe
-from train.run_folder import CHECKPOINTS, add_history, add_to_tensorboard, describe_epoch
-from train.step import StepResult, build_network, build_step, host_steps, sink_steps, training_state
-
-
-class EpochFigures(NamedTuple):
-    """Loss and times of one epoch's steps."""
-
-    loss: float  # mean over its steps
-    seconds: float
-    waiting: Optional[float]  # seconds of these in which the step had no data; None: not known
-    since_last: Optional[float]  # seconds since the last epoch's steps; None: the first of a start
+from train.recipe import Recipe, TrainRequest
+from train.run_folder import (LoadedCheckpoint, add_checkpoint, add_history, add_to_tensorboard,
+                              describe_epoch)
+from train.step import (StepResult, TrainStep, build_network, host_steps, sink_steps,
+                        training_state)
 
 
 class Trainer:
@@ -63,7 +55,7 @@ class Trainer:
         self.sink_size = request.sink_size if sink else 0
         self.steps_ended: Optional[float] = None  # when the last epoch's did, by perf_counter
         self.network = build_network(recipe, len(feed.source.class_names))
-        self.step = build_step(recipe, self.network, plan.learning_rates, device.rank)
+        self.step = TrainStep(recipe, self.network, plan.learning_rates, device.rank)
         self.state = training_state(self.network, self.step.optimizer)
         self.evaluator = Evaluator(self.network, protocol_of(1, recipe.image_size),
                                    INCEPTION_MEAN, INCEPTION_STD, workers=recipe.workers)
@@ -91,39 +83,46 @@ class Trainer:
         self.step.compile(*self.feed.empty_batch())  # or it would slow the first epoch down
         path = None
         for epoch in range(first_epoch, self.plan.epochs + 1):
-            figures = self._train_epoch(epoch)
+            line = self._train_epoch(epoch)
             self._check_weights(epoch)
             if self.device.rank == 0:
-                path = self._close_epoch(epoch, figures)
+                path = self._close_epoch(line)
         if self.device.rank == 0 and path is None and first_epoch <= self.plan.epochs:
             raise CheckFailed(f"the last epoch is not in {self.folder}: make room and "
                               "resume from the last checkpoint that is, with --resume")
         return path
 
-    def _train_epoch(self, epoch: int) -> EpochFigures:
-        """Take all steps of the epoch. A loss is checked when the next step (in sink mode, the
-        next ``sink_size`` steps) has been started, so that the device does not wait for the
-        host."""
-        lag = max(self.sink_size, 1)
+    def _train_epoch(self, epoch: int) -> HistoryLine:
+        """Take all steps of the epoch; return its figures, still without scores.
+
+        A loss is checked when the next step (in sink mode, the next ``sink_size`` steps) has been
+        started, so that the device does not wait for the host.
+        """
+        steps, lag = self.plan.steps_per_epoch, max(self.sink_size, 1)
         losses: list[float] = []
-        waited: list[Optional[float]] = []  # None where the device waits: see StepResult
+        waited = 0.0
         pending: deque[ms.Tensor] = deque()
         start = time.perf_counter()
+        # checks, scores, checkpoint and upload of the last epoch
+        since_last = None if self.steps_ended is None else start - self.steps_ended
         with self._bar(epoch) as bar:
             for result in self._steps(epoch):
                 pending.append(result.loss)
-                waited.append(result.waited)
+                waited += result.waited
                 if len(pending) > lag:
                     losses += self._checked_losses(pending, lag, epoch, len(losses), bar)
             losses += self._checked_losses(pending, len(pending), epoch, len(losses), bar)
-        since_last = None if self.steps_ended is None else start - self.steps_ended
         self.steps_ended = time.perf_counter()
-        if len(losses) != self.plan.steps_per_epoch:
-            raise RuntimeError(f"epoch {epoch} had {len(losses)} steps instead of "
-                               f"{self.plan.steps_per_epoch}")
-        known = [seconds for seconds in waited if seconds is not None]
-        return EpochFigures(math.fsum(losses) / len(losses), self.steps_ended - start,
-                            sum(known) if known else None, since_last)
+        if len(losses) != steps:
+            raise RuntimeError(f"epoch {epoch} had {len(losses)} steps instead of {steps}")
+        seconds = self.steps_ended - start
+        return HistoryLine(
+            epoch=epoch, step=epoch * steps, loss=math.fsum(losses) / steps,
+            learning_rate=float(self.plan.learning_rates[epoch * steps - 1]),
+            ms_per_step=1000 * seconds / steps,
+            images_per_second=steps * self.plan.global_batch / seconds,
+            waiting_for_data=None if self.sink_size else waited / seconds,
+            seconds_since_last_epoch=since_last)
 
     def _steps(self, epoch: int) -> Iterator[StepResult]:
         batches = self.feed.epoch(epoch)
@@ -164,27 +163,15 @@ class Trainer:
         return CheckFailed(f"{what}: the checkpoints of earlier epochs in {self.folder} "
                            "are kept; start a new run with lower rates (--phases)")
 
-    def _close_epoch(self, epoch: int, figures: EpochFigures) -> Optional[Path]:
+    def _close_epoch(self, line: HistoryLine) -> Optional[Path]:
         """Score, save and log; return the checkpoint, if it could be saved."""
-        line = self._history_line(epoch, figures)
+        line = replace(line, **self._errors())
         path = self._save(line)
         print(describe_epoch(line), flush=True)
         self.after_save()
         return path
 
-    def _history_line(self, epoch: int, figures: EpochFigures) -> HistoryLine:
-        steps = self.plan.steps_per_epoch
-        return HistoryLine(
-            epoch=epoch, step=epoch * steps, loss=figures.loss,
-            learning_rate=float(self.plan.learning_rates[epoch * steps - 1]),
-            ms_per_step=1000 * figures.seconds / steps,
-            images_per_second=steps * self.plan.global_batch / figures.seconds,
-            waiting_for_data=(None if figures.waiting is None else
-                              figures.waiting / figures.seconds),
-            # checks, scores, checkpoint and upload of the last epoch
-            seconds_since_last_epoch=figures.since_last, **self._errors())
-
-    def _errors(self) -> dict[str, float]:
+    def _errors(self) -> dict[str, Any]:
         """Return the single-crop errors in percent on both sets, by their name in the history; none
         where the validation images cannot be scored, which is no reason to lose the epoch."""
         if self.validation is None:
@@ -208,7 +195,7 @@ class Trainer:
         try:
             # History first: resuming removes lines after the last checkpoint, but adds none.
             add_history(self.folder, line)
-            path = add_checkpoint(self.folder / CHECKPOINTS, self.state, meta, self.keep)
+            path = add_checkpoint(self.folder, self.state, meta, self.keep)
             add_to_tensorboard(self.folder, line)
             return path
         except OSError as error:

@@ -15,7 +15,7 @@ from typing import Any, List, Mapping, NamedTuple, Optional
 
 from benchmarks.timing import run_process
 from common.cli import run_command
-from train.options import parse
+from train.recipe import parse
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,9 @@ def train_flags(workload: Workload, run: Path) -> List[object]:
 def main() -> None:
     request, recipe = parse()
     from inceptionv4.device import setup_device
-    from train.command import open_data
     from train.feed import TrainingFeed, workers_for
     from train.plan import make_plan
+    from train.source import open_data
     from train.trainer import Trainer
     device = setup_device(request.device, recipe.seed)
     source, _ = open_data(request)

@@ -14,6 +14,8 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 import msgpack
 
+from common.cli import RequestError
+
 VERSION = "3.0"
 REVISION = 1  # of this project's writer; another one may write other bytes for the same images
 LENGTH_BYTES = 8  # before the header, a blob and a raw row; little endian
@@ -35,19 +37,10 @@ class RecordFormat:
         return next(name for name, field in self.schema.items() if field["type"] == "bytes")
 
 
-@dataclass
-class _Group:
-    """The rows whose blobs share a page; its number is that of the page."""
-
-    start_row: int
-    end_row: int
-    blob_bytes: int
-    raw_bytes: int
-
-    def has_room(self, blob_bytes: int, raw_bytes: int, page_bytes: int) -> bool:
-        """Return whether a row of these sizes still fits into both kinds of page."""
-        return (self.blob_bytes + blob_bytes <= page_bytes
-                and self.raw_bytes + raw_bytes <= page_bytes)
+class _Row(NamedTuple):
+    blob_bytes: int  # with its length, as stored
+    raw: bytes  # the other fields with their length
+    indexed: Tuple[int, ...]
 
 
 class RawPage(NamedTuple):
@@ -56,7 +49,7 @@ class RawPage(NamedTuple):
     page_id: int
     type_id: int
     groups: Dict[int, int]  # number of the group -> begin of its rows in this page
-    content: bytes
+    content: bytearray
 
 
 class RecordLayout:
@@ -69,10 +62,8 @@ class RecordLayout:
     def __init__(self, file_name: str, form: RecordFormat) -> None:
         self._file_name, self._form = file_name, form
         self._raw_fields = sorted(form.schema.keys() - {form.blob_field})
-        self._groups: List[_Group] = []
-        self._blobs: List[int] = []  # bytes of each row's blob and its length
-        self._raws: List[bytes] = []
-        self._indexed: List[Tuple[int, ...]] = []
+        self._groups: List[List[_Row]] = []  # the rows whose blobs share a page
+        self._blob_filled = self._raw_filled = 0  # bytes of the last group
 
     @property
     def blob_pages(self) -> int:
@@ -82,47 +73,46 @@ class RecordLayout:
         """Add a row by its blob's size and its other fields; True if it starts a blob page.
 
         Raises:
-            ValueError: the row does not fit in a page.
+            RequestError: the row is larger than a page.
         """
         packed = msgpack.packb({name: fields[name] for name in self._raw_fields})
-        raw = length_of(packed) + packed
-        blob = LENGTH_BYTES + blob_bytes
+        row = _Row(LENGTH_BYTES + blob_bytes, length_of(packed) + packed,
+                   tuple(fields[name] for name in self._form.indexed))
         room = self._form.page_bytes
-        if max(blob, len(raw)) > room:
-            raise ValueError(f"a row of {blob} and {len(raw)} bytes in pages of {room} bytes")
-        begins = not (self._groups and self._groups[-1].has_room(blob, len(raw), room))
+        if max(row.blob_bytes, len(row.raw)) > room:
+            raise RequestError(f"{fields[self._form.name_field]}: image of {blob_bytes} bytes as "
+                               f"it is to be stored, more than a page of {room} bytes takes; "
+                               "remove or shrink it")
+        self._blob_filled += row.blob_bytes
+        self._raw_filled += len(row.raw)
+        begins = not self._groups or max(self._blob_filled, self._raw_filled) > room
         if begins:
-            self._groups.append(_Group(len(self._raws), len(self._raws), 0, 0))
-        last = self._groups[-1]
-        last.end_row += 1
-        last.blob_bytes += blob
-        last.raw_bytes += len(raw)
-        self._blobs.append(blob)
-        self._raws.append(raw)
-        self._indexed.append(tuple(fields[name] for name in self._form.indexed))
+            self._groups.append([])
+            self._blob_filled, self._raw_filled = row.blob_bytes, len(row.raw)
+        self._groups[-1].append(row)
         return begins
 
-    def raw_pages(self) -> Iterator[RawPage]:
-        first = 0  # group
-        page_id, type_id = self.blob_pages, 0
-        while first < len(self._groups):
-            groups, size, group = {}, 0, first
-            while (group < len(self._groups)
-                   and size + self._groups[group].raw_bytes <= self._form.page_bytes):
-                groups[group] = size
-                size += self._groups[group].raw_bytes
-                group += 1
-            rows = slice(self._groups[first].start_row, self._groups[group - 1].end_row)
-            yield RawPage(page_id, type_id, groups, b"".join(self._raws[rows]))
-            first = group
-            # FileWriter numbers a raw page among its kind by the id of the one before.
-            page_id, type_id = page_id + 1, page_id + 1
+    def raw_pages(self) -> List[RawPage]:
+        """Return the pages of the other fields; each takes as many whole row groups as fit in."""
+        pages: List[RawPage] = []
+        for number, group in enumerate(self._groups):
+            rows = b"".join(row.raw for row in group)
+            if not pages or len(pages[-1].content) + len(rows) > self._form.page_bytes:
+                page_id = self.blob_pages + len(pages)
+                # FileWriter numbers a raw page among its kind by the id of the one before.
+                pages.append(RawPage(page_id, page_id if pages else 0, {}, bytearray()))
+            pages[-1].groups[number] = len(pages[-1].content)
+            pages[-1].content.extend(rows)
+        return pages
 
     def header(self) -> bytes:
         """Return the header with its length, without the zeros up to the first page."""
         form = self._form
-        pages = [_page(number, number, "BLOB_DATA", group.blob_bytes, {0: 0}, group.start_row,
-                       group.end_row) for number, group in enumerate(self._groups)]
+        pages, row = [], 0
+        for number, group in enumerate(self._groups):
+            pages.append(_page(number, number, "BLOB_DATA", sum(item.blob_bytes for item in group),
+                               {0: 0}, row, row + len(group)))
+            row += len(group)
         pages += [_page(page.page_id, page.type_id, "RAW_DATA", len(page.content), page.groups)
                   for page in self.raw_pages()]
         header = json.dumps({
@@ -138,15 +128,17 @@ class RecordLayout:
     def index_rows(self) -> Iterator[Tuple[int, ...]]:
         """Yield the rows of table INDEXES: row, raw page and offsets, group, blob page and offsets,
         then a 0 and the value of each indexed field."""
+        row_id = 0
         for page in self.raw_pages():
             for number, raw_end in page.groups.items():
-                group, blob_end = self._groups[number], 0
-                for row in range(group.start_row, group.end_row):
-                    raw_begin, raw_end = raw_end, raw_end + len(self._raws[row])
-                    blob_begin, blob_end = blob_end, blob_end + self._blobs[row]
-                    values = (part for value in self._indexed[row] for part in (0, value))
-                    yield (row, page.page_id, raw_begin, raw_end, number,
+                blob_end = 0
+                for row in self._groups[number]:
+                    raw_begin, raw_end = raw_end, raw_end + len(row.raw)
+                    blob_begin, blob_end = blob_end, blob_end + row.blob_bytes
+                    values = (part for value in row.indexed for part in (0, value))
+                    yield (row_id, page.page_id, raw_begin, raw_end, number,
                            number, blob_begin, blob_end, *values)
+                    row_id += 1
 
 
 def length_of(data: bytes) -> bytes:

@@ -12,7 +12,6 @@ from convert.sources.ilsvrc import IlsvrcCheck
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
-_KEYS = {"image_bytes": "picture_bytes"}  # attributes whose key in the file is another word
 
 
 @dataclass(frozen=True)
@@ -80,8 +79,9 @@ class Manifest:
     mindspore_version: str
 
     def write(self, folder: Path) -> None:
-        write_json(folder / MANIFEST_NAME, {_KEYS.get(name, name): value for name, value
-                                            in dataclasses.asdict(self).items()})
+        write_json(folder / MANIFEST_NAME, {
+            "picture_bytes" if name == "image_bytes" else name: value
+            for name, value in dataclasses.asdict(self).items()})
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -104,29 +104,24 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = _from_fields(fields)
     except (TypeError, KeyError) as error:
         raise RequestError(f"{path} is damaged ({error}); {remedy}") from None
-    contradiction = _contradiction(manifest)
-    if contradiction:
-        raise RequestError(f"{path} contradicts itself ({contradiction}); {remedy}")
+    _check_consistent(manifest, path, remedy)
     return manifest
 
 
-def _contradiction(manifest: Manifest) -> str:
-    """Return which numbers differ, or that the classes are not in label order; "" if all agree."""
+def _check_consistent(manifest: Manifest, path: Path, remedy: str) -> None:
+    """Raise RequestError when numbers differ or the classes are not in label order."""
     names = [item.name for item in manifest.classes]
     if names != sorted(set(names)):
-        return "its classes are not sorted"
+        raise RequestError(f"{path} contradicts itself (its classes are not sorted); {remedy}")
     in_shards = sum(shard.images for shard in manifest.shards)
     in_classes = sum(item.images for item in manifest.classes)
     if not manifest.images == in_shards == in_classes:
-        return (f"{manifest.images} images in all, {in_shards} in its shards, {in_classes} in its "
-                "classes")
-    return ""
+        raise RequestError(f"{path} contradicts itself ({manifest.images} images in all, "
+                           f"{in_shards} in its shards, {in_classes} in its classes); {remedy}")
 
 
 def _from_fields(fields: Dict[str, Any]) -> Manifest:
-    fields = {**fields, **{name: fields[key] for name, key in _KEYS.items()}}
-    for key in _KEYS.values():
-        del fields[key]
+    fields["image_bytes"] = fields.pop("picture_bytes")
     blacklist, ilsvrc = fields.pop("blacklist"), fields.pop("ilsvrc")
     return Manifest(
         classes=[ClassCount(**item) for item in fields.pop("classes")],

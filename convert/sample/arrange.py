@@ -1,17 +1,141 @@
-"""The sample rearranged into the other layouts in which people have ImageNet."""
+"""The sample as files: in the official layout, and rearranged into the others that people have."""
 
+import contextlib
 import csv
 import io
+import os
 import shutil
 import tarfile
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Any, Callable, Iterator, Optional
 
 import numpy as np
+from PIL import Image
 
-from convert.sources.labels import (KAGGLE_CLASSES, KAGGLE_SOLUTION, GroundTruth, find_ground_truth,
+from common.cli import RequestError, progress_bar
+from common.files import write_text
+from convert.sample.draw import draw_image, style_of
+from convert.sources.labels import (KAGGLE_CLASSES, KAGGLE_SOLUTION, find_ground_truth,
                                     read_ground_truth)
 from convert.sources.layouts import KAGGLE_IMAGES
+from convert.sources.listing import GroundTruth
+
+BLACKLISTED_SHARE = 0.04    # of ILSVRC's 50,000 validation images 1,762 are listed: 3.5 %
+
+# One random stream for each purpose, so that drawing more of one thing leaves the others alone.
+(TRAIN_STREAM, VAL_STREAM, WNID_STREAM, DEVKIT_STREAM, NUMBER_STREAM, LABEL_STREAM,
+ BLACKLIST_STREAM, CMYK_STREAM, ODD_STREAM) = range(9)
+
+
+def make_sample(out: Path, classes: int = 10, train: int = 60, val: int = 10,
+                seed: int = 0) -> None:
+    """Write ``train`` and ``val`` images of each of ``classes`` classes into the folder ``out``.
+
+    ::
+
+        train/<wnid>/<wnid>_N.JPEG                      N neither consecutive nor of fixed width
+        val/ILSVRC2012_val_NNNNNNNN.JPEG                1 to val * classes, classes shuffled
+        devkit/data/ILSVRC2012_validation_ground_truth.txt      one devkit id (1-based) per line
+        devkit/data/map_clsloc.txt                              wnid, devkit id, class name
+        devkit/data/ILSVRC2015_clsloc_validation_blacklist.txt  about 4 % of the val ids
+
+    As in ILSVRC, devkit ids do not follow the sorted wnids; here no class has the same place in
+    both. One training image is grayscale, one CMYK and one a PNG, all named .JPEG (fewer if
+    there are fewer than three images); one validation image, on the blacklist, is CMYK.
+    The same arguments give the same bytes on one machine with the same NumPy and Pillow.
+
+    Raises:
+        RequestError: ``out`` is a file or a folder that is not empty.
+    """
+    with _folder_when_complete(out.resolve()) as folder, \
+            progress_bar(classes * (train + val), "sample", "images") as bar:
+        # WordNet's own noun ids end near n15300000, so n9... is no real one's.
+        numbers = _rng(seed, WNID_STREAM).choice(10_000_000, size=classes, replace=False)
+        wnids = sorted(f"n9{number:07d}" for number in numbers)
+        labels = _rng(seed, LABEL_STREAM).permutation(np.repeat(np.arange(classes), val))
+        listed = max(1, round(BLACKLISTED_SHARE * len(labels)))
+        blacklist = 1 + np.sort(_rng(seed, BLACKLIST_STREAM).choice(len(labels), listed,
+                                                                    replace=False))
+        _write_devkit(folder / "devkit" / "data", wnids, labels, blacklist, seed)
+        _draw_train(folder / "train", wnids, train, seed, bar)
+        _draw_val(folder / "val", labels, int(_rng(seed, CMYK_STREAM).choice(blacklist)), seed,
+                  bar)
+
+
+@contextlib.contextmanager
+def _folder_when_complete(out: Path) -> Iterator[Path]:
+    """Yield a temporary folder next to ``out``, renamed to ``out`` when all is written."""
+    if out.exists() and not out.is_dir():
+        raise RequestError(f"{out} is a file: name a new folder for the sample")
+    if out.is_dir() and any(out.iterdir()):
+        raise RequestError(f"{out} is not empty: name a new folder for the sample, or empty it")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    temporary.mkdir()
+    try:
+        yield temporary
+        temporary.rename(out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _rng(seed: int, *stream: int) -> np.random.Generator:
+    return np.random.default_rng([seed, *stream])
+
+
+def _write_devkit(data: Path, wnids: list[str], labels: np.ndarray, blacklist: np.ndarray,
+                  seed: int) -> None:
+    data.mkdir(parents=True)
+    ids = _devkit_ids(len(wnids), seed)
+    for name, lines in {
+            "map_clsloc.txt": [f"{wnids[label]} {ids[label]} {style_of(label).name}"
+                               for label in np.argsort(ids)],
+            "ILSVRC2012_validation_ground_truth.txt": ids[labels],
+            "ILSVRC2015_clsloc_validation_blacklist.txt": blacklist}.items():
+        write_text(data / name, "".join(f"{line}\n" for line in lines))
+
+
+def _devkit_ids(classes: int, seed: int) -> np.ndarray:
+    """Return the devkit id (1-based) of each class in wnid order; no class i gets i + 1.
+
+    One random cycle of all classes (Sattolo) moves each of them, so that labels read in devkit
+    order are wrong for every image and not just for most.
+    """
+    cycle = _rng(seed, DEVKIT_STREAM).permutation(classes)
+    ids = np.empty(classes, dtype=int)
+    ids[cycle] = np.roll(cycle, 1) + 1
+    return ids
+
+
+def _draw_train(folder: Path, wnids: list[str], per_class: int, seed: int, bar: Any) -> None:
+    total = len(wnids) * per_class
+    odd = _rng(seed, ODD_STREAM).choice(total, size=min(3, total), replace=False)
+    kinds = dict(zip(odd.tolist(), ("L", "CMYK", "PNG")))
+    for label, wnid in enumerate(wnids):
+        (folder / wnid).mkdir(parents=True)
+        gaps = _rng(seed, NUMBER_STREAM, label).integers(2, 400, per_class)
+        for i, number in enumerate(np.cumsum(gaps)):
+            _draw_file(folder / wnid / f"{wnid}_{number}.JPEG", label,
+                       _rng(seed, TRAIN_STREAM, label, i), kinds.get(label * per_class + i, "RGB"))
+            bar.update()
+
+
+def _draw_val(folder: Path, labels: np.ndarray, cmyk_id: int, seed: int, bar: Any) -> None:
+    folder.mkdir()
+    for image_id, label in enumerate(labels, start=1):
+        _draw_file(folder / f"ILSVRC2012_val_{image_id:08d}.JPEG", label,
+                   _rng(seed, VAL_STREAM, image_id), "CMYK" if image_id == cmyk_id else "RGB")
+        bar.update()
+
+
+def _draw_file(path: Path, label: int, rng: np.random.Generator, kind: str) -> None:
+    """Draw an image of the class; ``kind`` is a mode of Pillow's to store it in, or PNG."""
+    image = Image.fromarray(draw_image(style_of(label), rng))
+    quality = int(rng.integers(80, 96))
+    if kind == "PNG":
+        image.save(path, format="PNG")
+    else:
+        image.convert(kind).save(path, format="JPEG", quality=quality)
 
 
 def arrange_sample(sample: Path, layout: str) -> None:
@@ -70,11 +194,10 @@ def _meta(class_map: Path) -> bytes:
     """Return a meta.mat: `synsets` with an inner node after the classes, as in the devkit."""
     from scipy.io import savemat
     rows = [line.split() for line in class_map.read_text(encoding="utf-8").splitlines()]
-    synsets = np.zeros(len(rows) + 1, dtype=[("ILSVRC2012_ID", "O"), ("WNID", "O"),
-                                             ("words", "O"), ("num_children", "O")])
-    for position, (wnid, devkit_id, name) in enumerate(rows):
-        synsets[position] = (int(devkit_id), wnid, name, 0)
-    synsets[-1] = (1001, "n00001740", "entity", len(rows))
+    synsets = np.array([*((int(devkit_id), wnid, name, 0) for wnid, devkit_id, name in rows),
+                        (1001, "n00001740", "entity", len(rows))],
+                       dtype=[(name, "O") for name in ("ILSVRC2012_ID", "WNID", "words",
+                                                       "num_children")])
     buffer = io.BytesIO()
     savemat(buffer, {"synsets": synsets})
     return buffer.getvalue()

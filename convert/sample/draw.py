@@ -82,9 +82,14 @@ def draw_image(style: ClassStyle, rng: np.random.Generator) -> np.ndarray:
     y, x = np.mgrid[:height, :width].astype(np.float32)                # (H, W) each
     cover = _cover(style, x, y, rng)[..., None]                        # (H, W, 1), 0 to 1
     pixels = cover * _shade(style.colour, rng) + (1 - cover) * _shade(style.background, rng)
-    for _ in range(rng.integers(0, 4)):
-        pixels[_ellipse(x, y, rng)] = rng.uniform(0, 255, 3)
-    pixels *= _light(x, y, rng)[..., None]
+    for _ in range(rng.integers(0, 4)):  # objects in front
+        colour = rng.uniform(0, 255, 3)
+        centre_y, centre_x = rng.uniform(0, 1, 2) * x.shape
+        radius_y, radius_x = rng.uniform(0.06, 0.22, 2) * min(x.shape)
+        pixels[((x - centre_x) / radius_x) ** 2 + ((y - centre_y) / radius_y) ** 2 < 1] = colour
+    slope_x, slope_y = rng.uniform(-0.35, 0.35, 2)  # light falls off to one side
+    light = 1 + slope_x * (x / x.shape[1] - 0.5) + slope_y * (y / x.shape[0] - 0.5)
+    pixels *= light[..., None]
     pixels += rng.normal(0, rng.uniform(2, 14), (height, width, 1))
     return np.clip(pixels, 0, 255).astype(np.uint8)
 
@@ -112,16 +117,3 @@ def _cover(style: ClassStyle, x: np.ndarray, y: np.ndarray, rng: np.random.Gener
 def _shade(colour: str, rng: np.random.Generator) -> np.ndarray:
     """Return the colour varied for one image, float (3,)."""
     return (COLOURS[colour] + rng.normal(0, 13, 3)) * rng.uniform(0.75, 1.1)
-
-
-def _ellipse(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the pixels that an object in front covers, bool (H, W)."""
-    centre_y, centre_x = rng.uniform(0, 1, 2) * x.shape
-    radius_y, radius_x = rng.uniform(0.06, 0.22, 2) * min(x.shape)
-    return ((x - centre_x) / radius_x) ** 2 + ((y - centre_y) / radius_y) ** 2 < 1
-
-
-def _light(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return light that falls off to one side, a factor near 1 for each pixel, (H, W)."""
-    slope_x, slope_y = rng.uniform(-0.35, 0.35, 2)
-    return 1 + slope_x * (x / x.shape[1] - 0.5) + slope_y * (y / x.shape[0] - 0.5)

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Callable, Optional, Sequence
 
 from common.cli import RequestError
-from convert.sources.archives import scan_train_archive, scan_val_archive
-from convert.sources.folders import scan_class_folders, scan_flat_folder
-from convert.sources.labels import (KAGGLE_SOLUTION, GroundTruth, entries_by_class,
-                                    entries_by_truth, find_ground_truth, read_devkit_archive,
+from convert.sources.labels import (KAGGLE_SOLUTION, find_ground_truth, read_devkit_archive,
                                     read_ground_truth, read_kaggle)
-from convert.sources.listing import IMAGE_EXTENSIONS, Listing, Scan, validation_id
+from convert.sources.listing import (IMAGE_EXTENSIONS, GroundTruth, Listing, entries_by_class,
+                                     entries_by_truth, validation_id)
+from convert.sources.scanning import (Scan, scan_class_folders, scan_flat_folder,
+                                      scan_train_archive, scan_val_archive)
 
 SPLITS = ("train", "val")
 
@@ -55,28 +55,34 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
         RequestError: the source is missing, empty, fits no layout or several, or contradicts
             itself.
     """
-    if not source.is_dir():
-        raise RequestError(f"source {source} is not a folder; set --source (make: IMAGENET) to "
-                           "the folder of the images")
-    chosen = (_recognise(source, split) if layout is None else
-              next(known for known in LAYOUTS if known.name == layout))
+    chosen = _choose_layout(source, split, layout)
     root = chosen.root(source, split)
     scan = chosen.scan(root, split, extensions)
-    if not scan.files:
+    if not scan.images:
         raise _fits_nothing(source, split)
-    if scan.class_names:
-        if ground_truth is not None:
-            raise RequestError(f"--ground-truth {ground_truth} is for validation images without "
-                               f"class folders, but {root} has class folders; leave it out")
-        class_names = scan.class_names
-        entries = entries_by_class(scan.files, class_names, split)
+    # Images in class folders, or class tars, are named <class>/<file>.
+    class_names = sorted({image.name.split("/")[0] for image in scan.images if "/" in image.name})
+    if class_names and ground_truth is not None:
+        raise RequestError(f"--ground-truth {ground_truth} is for validation images without "
+                           f"class folders, but {root} has class folders; leave it out")
+    if class_names:
+        entries = entries_by_class(scan.images, class_names, split)
     else:
-        truth = _truth(source, chosen, ground_truth)
-        class_names, entries = truth.class_names, entries_by_truth(scan.files, truth)
+        truth = read_ground_truth(ground_truth) if ground_truth else chosen.labels(source)
+        if truth is None:
+            raise RequestError(f"{source} contains validation images without labels: the devkit's "
+                               f"*_validation_ground_truth.txt (or Kaggle's {KAGGLE_SOLUTION}) was"
+                               f" not found in {source}/*/data; give it with --ground-truth FILE")
+        class_names, entries = truth.class_names, entries_by_truth(scan.images, truth)
     return Listing(split, chosen.name, root, class_names, entries, sorted(scan.ignored))
 
 
-def _recognise(source: Path, split: str) -> SourceLayout:
+def _choose_layout(source: Path, split: str, name: Optional[str]) -> SourceLayout:
+    if not source.is_dir():
+        raise RequestError(f"source {source} is not a folder; set --source (make: IMAGENET) to "
+                           "the folder of the images")
+    if name is not None:
+        return next(known for known in LAYOUTS if known.name == name)
     fitting = [known for known in LAYOUTS if known.fits(source, known.root(source, split), split)]
     if not fitting:
         raise _fits_nothing(source, split)
@@ -96,21 +102,8 @@ def _fits_nothing(source: Path, split: str) -> RequestError:
                                                 for known in LAYOUTS))
 
 
-def _truth(source: Path, layout: SourceLayout, given: Optional[Path]) -> GroundTruth:
-    found = layout.labels(source) if given is None else read_ground_truth(given)
-    if found is None:
-        raise RequestError(f"{source} contains validation images without labels: the devkit's "
-                           f"*_validation_ground_truth.txt (or Kaggle's {KAGGLE_SOLUTION}) was "
-                           f"not found in {source}/*/data; give it with --ground-truth FILE")
-    return found
-
-
 def _split_folder(source: Path, split: str) -> Path:
     return source / split if (source / split).is_dir() else source
-
-
-def _kaggle_folder(source: Path, split: str) -> Path:
-    return source / KAGGLE_IMAGES / split
 
 
 def _archive(source: Path, split: str) -> Path:
@@ -130,16 +123,6 @@ def _fits_folders(source: Path, root: Path, split: str) -> bool:
 def _fits_flat(source: Path, root: Path, split: str) -> bool:
     return (split == "val" and not (source / KAGGLE_IMAGES).is_dir() and root.is_dir()
             and any(validation_id(item.name) is not None for item in root.iterdir()))
-
-
-def _scan_archive(root: Path, split: str, extensions: Sequence[str]) -> Scan:
-    archive = _archive(root, split)
-    return (scan_val_archive(archive) if split == "val"
-            else scan_train_archive(archive, extensions))
-
-
-def _scan_kaggle(root: Path, split: str, extensions: Sequence[str]) -> Scan:
-    return scan_flat_folder(root) if split == "val" else scan_class_folders(root, extensions)
 
 
 def _devkit_labels(source: Path) -> Optional[GroundTruth]:
@@ -165,12 +148,17 @@ LAYOUTS = (
         scan=lambda root, split, extensions: scan_flat_folder(root)),
     SourceLayout(
         "archives", "SOURCE/ILSVRC2012_img_SPLIT.tar, for val also ILSVRC2012_devkit_t12.tar.gz",
-        root=lambda source, split: source, labels=_archived_labels, scan=_scan_archive,
+        root=lambda source, split: source, labels=_archived_labels,
+        scan=lambda root, split, extensions: (
+            scan_val_archive(_archive(root, split)) if split == "val" else
+            scan_train_archive(_archive(root, split), extensions)),
         fits=lambda source, root, split: _archive(source, split).is_file()),
     SourceLayout(
         "kaggle", "SOURCE/ILSVRC/Data/CLS-LOC/SPLIT, for val also LOC_val_solution.csv and "
         "LOC_synset_mapping.txt",
-        root=_kaggle_folder, labels=read_kaggle, scan=_scan_kaggle,
+        root=lambda source, split: source / KAGGLE_IMAGES / split, labels=read_kaggle,
+        scan=lambda root, split, extensions: (scan_flat_folder(root) if split == "val" else
+                                              scan_class_folders(root, extensions)),
         fits=lambda source, root, split: root.is_dir()),
 )
 LAYOUT_NAMES = tuple(layout.name for layout in LAYOUTS)

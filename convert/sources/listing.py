@@ -5,7 +5,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from common.cli import RequestError
 
@@ -23,12 +23,13 @@ class SourceFile(NamedTuple):
     size: int  # bytes
 
 
-class Scan(NamedTuple):
-    """The files of one split in a source, not labelled yet."""
+@dataclass(frozen=True)
+class GroundTruth:
+    """The label of every validation image, and the file it was read from."""
 
-    files: List[SourceFile]
-    class_names: List[str]  # sorted; empty where the images are not arranged by class
-    ignored: List[str]  # files whose names are not those of images
+    origin: Path
+    class_names: List[str]  # sorted wnids: the index is the label
+    labels: Dict[int, int]  # image id (1-based) -> label (0-based)
 
 
 class Entry(NamedTuple):
@@ -69,14 +70,56 @@ def validation_id(file_name: str) -> Optional[int]:
     return int(match.group(1)) if match else None
 
 
-def checked_name(name: str, place: object) -> str:
-    """Return ``name``, or raise RequestError when it is not UTF-8: a record could not hold it."""
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        shown = os.fsencode(name).decode("utf-8", "backslashreplace")
-        raise RequestError(f"'{shown}' in {place} is not a UTF-8 name; rename it") from None
-    return name
+def entries_by_class(files: Sequence[SourceFile], class_names: Sequence[str], split: str
+                     ) -> List[Entry]:
+    """Label images named ``<class>/<file>``; ids are positions in sorted file-name order.
+
+    Validation images with ILSVRC's names keep its ids and are listed by their bare names, as in
+    the official archive, so that every layout gives the same records.
+    """
+    label_of = {name: label for label, name in enumerate(class_names)}
+    entries = [Entry(file.name, label_of[file.name.split("/")[0]], position, *file[1:])
+               for position, file in enumerate(sorted(files), start=1)]
+    numbered = []
+    for entry in entries:
+        name = entry.file_name.split("/")[1]
+        image_id = validation_id(name)
+        if split == "train" or image_id is None:
+            return entries
+        numbered.append(entry._replace(file_name=name, image_id=image_id))
+    return _in_id_order(numbered)
+
+
+def entries_by_truth(files: Sequence[SourceFile], truth: GroundTruth) -> List[Entry]:
+    """Label images named ``ILSVRC2012_val_NNNNNNNN.JPEG`` by their ids.
+
+    Raises:
+        RequestError: an image without a label, or a label without an image.
+    """
+    entries = []
+    for file in files:
+        image_id = validation_id(file.name)
+        if image_id not in truth.labels:
+            raise RequestError(f"{file.name} has no label: {truth.origin} has "
+                               f"{len(truth.labels)} labels; give the ground truth of this set")
+        entries.append(Entry(file.name, truth.labels[image_id], image_id, *file[1:]))
+    entries = _in_id_order(entries)
+    if len(entries) != len(truth.labels):
+        missing = min(truth.labels.keys() - {entry.image_id for entry in entries})
+        raise RequestError(f"{truth.origin} has {len(truth.labels)} labels but there are "
+                           f"{len(entries)} validation images (ILSVRC2012_val_{missing:08d}.JPEG "
+                           "is missing); complete them or give the ground truth of this set")
+    return entries
+
+
+def _in_id_order(entries: List[Entry]) -> List[Entry]:
+    """Return the entries in id order; raise RequestError when two of them have one id."""
+    ordered = sorted(entries, key=lambda entry: entry.image_id)
+    for entry, following in zip(ordered, ordered[1:]):
+        if entry.image_id == following.image_id:
+            raise RequestError(f"'{entry.container}' and '{following.container}' both have image "
+                               f"id {entry.image_id}; remove one of them")
+    return ordered
 
 
 def read_entry(root: Path, entry: Entry) -> bytes:
@@ -86,17 +129,12 @@ def read_entry(root: Path, entry: Entry) -> bytes:
         RequestError: the source changed since it was listed.
     """
     with open(root / entry.container, "rb", buffering=0) as file:
-        in_archive = entry.offset > 0  # the first image of a tar follows its header
-        if not in_archive and os.fstat(file.fileno()).st_size != entry.size:
-            raise _changed(root, entry)
+        container_bytes = os.fstat(file.fileno()).st_size
         file.seek(entry.offset)
         data = file.read(entry.size)
-    if len(data) != entry.size:
-        raise _changed(root, entry)
+    in_archive = entry.offset > 0  # the first image of a tar follows its header
+    if len(data) != entry.size or not (in_archive or container_bytes == entry.size):
+        raise RequestError(f"{root / entry.container} changed while it was converted (it had "
+                           f"{entry.size} bytes when '{entry.file_name}' was listed); convert "
+                           "again when nothing writes to the source")
     return data
-
-
-def _changed(root: Path, entry: Entry) -> RequestError:
-    return RequestError(f"{root / entry.container} changed while it was converted (it had "
-                        f"{entry.size} bytes when '{entry.file_name}' was listed); convert again "
-                        "when nothing writes to the source")

@@ -1,16 +1,16 @@
 """Errors on both sets next to published ones, the best of them first, and errors by crops."""
 
 import itertools
-from typing import Sequence, Union
+from typing import Any, Sequence, Union
 
 from evaluate.predictions import TOP
-from evaluate.report.content import (Block, Fact, Facts, Figure, Figures, Missing, Section, Table,
-                                     interval)
+from evaluate.report.blocks import (Block, Fact, Facts, Figure, Figures, Missing, Section, Table,
+                                    interval)
 from evaluate.report.inputs import Evaluation, Inputs
-from evaluate.report.plots import COLOURS, Line, line_chart
+from evaluate.report.plots import Line, line_chart
 from evaluate.report.translations import Translate
-from evaluate.result_page import IMAGE_SIZE, Published, markdown_table, published_beside
-from evaluate.results import Score
+from evaluate.result_page import IMAGE_SIZE, Published, markdown_table, published_next_to
+from evaluate.results import Curve, CurveErrors, Score
 
 # By their names in the files; the values are sentences, which are translated where they are shown.
 SETS = {"full": "full", "filtered": "filtered"}
@@ -20,13 +20,13 @@ PERCENT = {"top1": "top-1 error, %", "top5": "top-5 error, %"}
 SHORT = 12  # digits of a digest that tell two apart
 
 
-def error_of(scored: Score, top: str) -> float:
-    """Return the error in percent: of "top1" or "top5"."""
-    return scored.top1_error if top == "top1" else scored.top5_error
+def _error_of(scored: Union[Score, CurveErrors], top: str) -> Any:
+    """Return the error in percent of "top1" or "top5"; of a curve, one per point."""
+    return getattr(scored, f"{top}_error")
 
 
 def _interval_of(scored: Score, top: str) -> str:
-    return interval(scored.top1_ci95 if top == "top1" else scored.top5_ci95)
+    return interval(getattr(scored, f"{top}_ci95"))
 
 
 def glance_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
@@ -35,7 +35,7 @@ def glance_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
         return Missing(t("At a glance"), t("there is no evaluation result."))
     best = inputs.main or inputs.evaluations[-1]
     facts = [Fact(t("{top}, {set} set", top=t(ERRORS[top]), set=t(SETS[name])),
-                  f"{error_of(scored, top):.2f} %",
+                  f"{_error_of(scored, top):.2f} %",
                   t("95 %: {interval}; {images} images, {crops} crops",
                     interval=_interval_of(scored, top), images=f"{scored.images:,}",
                     crops=best.result.crops))
@@ -73,9 +73,10 @@ def _set_table(name: str, evaluations: Sequence[Evaluation], t: Translate) -> Ta
     for _, group in itertools.groupby(scored, key=lambda item: item.result.crops):
         same = list(group)
         rows += [_row(item, item.result.sets[name]) for item in same]
-        published = {row: None for item in same for row in published_beside(item.result, name)}
-        set_apart.update(range(len(rows), len(rows) + len(published)))
-        rows += map(_published_row, published)
+        ours = len(rows)
+        rows += map(_published_row, dict.fromkeys(
+            published for item in same for published in published_next_to(item.result, name)))
+        set_apart.update(range(ours, len(rows)))
     heads = [t(head) for head in (
         "source", "crops", "px", "images", "top-1 error, %", "95 % interval", "top-5 error, %",
         "95 % interval", "checkpoint sha256")]
@@ -86,8 +87,8 @@ def _set_table(name: str, evaluations: Sequence[Evaluation], t: Translate) -> Ta
 def _row(evaluation: Evaluation, scored: Score) -> list[str]:
     result = evaluation.result
     return [evaluation.name, f"{result.crops}", f"{result.image_size}", f"{scored.images:,}",
-            f"{scored.top1_error:.2f}", interval(scored.top1_ci95),
-            f"{scored.top5_error:.2f}", interval(scored.top5_ci95),
+            f"{scored.top1_error:.2f}", _interval_of(scored, "top1"),
+            f"{scored.top5_error:.2f}", _interval_of(scored, "top5"),
             result.checkpoint_sha256[:SHORT]]
 
 
@@ -112,56 +113,50 @@ def _notes(evaluations: Sequence[Evaluation], t: Translate) -> list[str]:
 def curve_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
     """Show the errors by number of crops, of results made with ``--curve``."""
     title = t("Accuracy against the number of crops")
-    curves = [item for item in inputs.evaluations if item.result.curve is not None]
-    if not curves:
+    blocks: list[Block] = []
+    for item in inputs.evaluations:
+        if item.result.curve is not None:
+            others = [other for other in inputs.evaluations if other.result.curve is None and
+                      other.result.checkpoint_sha256 == item.result.checkpoint_sha256 and
+                      other.result.records_sha256 == item.result.records_sha256]
+            blocks += _curve_blocks(item.name, item.result.curve, others, t)
+    if not blocks:
         return Missing(title, t("no result was made with --curve (python -m evaluate)."))
-    return Section("curve", title, [block for item in curves
-                                    for block in _curve_blocks(item, inputs.evaluations, t)])
+    return Section("curve", title, blocks)
 
 
-def _curve_blocks(curve: Evaluation, evaluations: Sequence[Evaluation], t: Translate
+def _curve_blocks(name: str, curve: Curve, others: Sequence[Evaluation], t: Translate
                   ) -> list[Block]:
-    same = (curve.result.checkpoint_sha256, curve.result.records_sha256)
-    others = [item for item in evaluations if item.result.curve is None and (
-        item.result.checkpoint_sha256, item.result.records_sha256) == same]
     lead = t("{name}: the error when only the first crops are averaged, in the order scale, "
-             "square, view.", name=curve.name)
+             "square, view.", name=name)
     if others:
         lead += " " + t("Single dots are other results of the same checkpoint and records.")
-    figures = [Figure(line_chart(f"curve {curve.name} {top}", _curve_lines(curve, others, top, t),
+    figures = [Figure(line_chart(f"curve {name} {top}", _curve_lines(curve, others, top, t),
                                  t("crops")),
-                      t("{top}, % ({name})", top=t(ERRORS[top]), name=curve.name))
+                      t("{top}, % ({name})", top=t(ERRORS[top]), name=name))
                for top in ERRORS]
     return [lead, Figures(figures), _curve_table(curve, t)]
 
 
-def _points(curve: Evaluation, name: str, top: str) -> list[float]:
-    """Return the errors of one set in percent, one per point; none for a set without."""
-    assert curve.result.curve is not None, "only results with a curve are asked for theirs"
-    errors = curve.result.curve.full if name == "full" else curve.result.curve.filtered
-    if errors is None:
-        return []
-    return errors.top1_error if top == "top1" else errors.top5_error
+def _errors_by_set(curve: Curve) -> dict[str, CurveErrors]:
+    return {"full": curve.full, **({"filtered": curve.filtered} if curve.filtered else {})}
 
 
-def _curve_lines(curve: Evaluation, others: Sequence[Evaluation], top: str, t: Translate
-                 ) -> list[Line]:
-    assert curve.result.curve is not None
-    lines = [Line(t("{set} set", set=t(SETS[name])), curve.result.curve.crops,
-                  _points(curve, name, top), COLOURS[name], dashed=name == "filtered")
-             for name in SETS if _points(curve, name, top)]
-    return lines + [Line("", [item.result.crops], [error_of(scored, top)], COLOURS[name],
-                         dashed=name == "filtered")
+def _curve_lines(curve: Curve, others: Sequence[Evaluation], top: str, t: Translate) -> list[Line]:
+    """Return a line for each set, and a dot for each set of other results."""
+    lines = [Line(t("{set} set", set=t(SETS[name])), curve.crops, _error_of(errors, top), name)
+             for name, errors in _errors_by_set(curve).items()]
+    return lines + [Line("", [item.result.crops], [_error_of(scored, top)], name)
                     for item in others for name, scored in item.result.sets.items()]
 
 
-def _curve_table(curve: Evaluation, t: Translate) -> Table:
-    assert curve.result.curve is not None
-    columns = [(name, top) for name in SETS for top in PERCENT if _points(curve, name, top)]
+def _curve_table(curve: Curve, t: Translate) -> Table:
+    columns = [(name, errors, top) for name, errors in _errors_by_set(curve).items()
+               for top in PERCENT]
     heads = [t("crops")] + [t("{set}, {top}", set=t(SETS[name]), top=t(PERCENT[top]))
-                            for name, top in columns]
-    rows = [[f"{crops}", *(f"{_points(curve, name, top)[place]:.2f}" for name, top in columns)]
-            for place, crops in enumerate(curve.result.curve.crops)]
+                            for name, _, top in columns]
+    rows = [[f"{crops}", *(f"{error:.2f}" for error in errors)] for crops, *errors in
+            zip(curve.crops, *(_error_of(errors, top) for _, errors, top in columns))]
     return Table(heads, rows, t("Errors by number of crops"), left=())
 
 
@@ -174,5 +169,5 @@ def summary(evaluations: Sequence[Evaluation], t: Translate) -> str:
     return markdown_table([heads] + [
         [item.name, f"{item.result.crops} × {item.result.image_size} px", t(SETS[name]),
          f"{scored.images:,}",
-         *(f"{error_of(scored, top):.2f} ({_interval_of(scored, top)})" for top in ERRORS)]
+         *(f"{_error_of(scored, top):.2f} ({_interval_of(scored, top)})" for top in ERRORS)]
         for item in evaluations for name, scored in item.result.sets.items()], left=(0, 2))

@@ -1,11 +1,13 @@
-"""The error of each class and the most confused pairs, as a section."""
+"""The error of each class and the most confused pairs, from predictions alone, as a section."""
 
+from dataclasses import dataclass
 from typing import Callable, Sequence, Union
 
+import numpy as np
+
 from evaluate.predictions import Predictions
-from evaluate.report.content import Block, Figure, Figures, Missing, Section, Table, number
+from evaluate.report.blocks import Block, Figure, Figures, Missing, Section, Table, number
 from evaluate.report.inputs import Evaluation, Inputs
-from evaluate.report.mistakes import ClassError, class_errors, confusions
 from evaluate.report.plots import Bar, Line, bar_chart, line_chart
 from evaluate.report.translations import Translate
 
@@ -13,6 +15,17 @@ BARS = 30  # classes; more are one line
 WORST, PAIRS = 20, 20  # rows
 
 Names = Callable[[int], str]  # of a label
+
+
+@dataclass(frozen=True)
+class ClassError:
+    """A class's images, how many of them are wrong, and its errors in percent."""
+
+    label: int
+    images: int
+    wrong: int
+    top1_error: float
+    top5_error: float
 
 
 def class_names(inputs: Inputs, evaluation: Evaluation, t: Translate) -> Names:
@@ -29,18 +42,32 @@ def classes_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
     if main is None or main.predictions is None:
         return Missing(title, t("no result has its predictions.npz."))
     errors, names = class_errors(main.predictions), class_names(inputs, main, t)
-    lead = t("{name} ({crops} crops), full set: {wrong} of {images} images are wrong; {clean} of "
-             "{classes} classes have no error.", name=main.name, crops=main.result.crops,
-             wrong=f"{sum(error.wrong1 for error in errors):,}",
-             images=f"{main.predictions.images:,}", classes=f"{len(errors):,}",
-             clean=f"{sum(not error.wrong1 for error in errors):,}")
-    notes = []
+    blocks: list[Block] = [
+        t("{name} ({crops} crops), full set: {wrong} of {images} images are wrong; {clean} of "
+          "{classes} classes have no error.", name=main.name, crops=main.result.crops,
+          wrong=f"{sum(error.wrong for error in errors):,}",
+          images=f"{main.predictions.images:,}", classes=f"{len(errors):,}",
+          clean=f"{sum(not error.wrong for error in errors):,}")]
     if inputs.records_of(main) is None:
-        notes.append(t("The record set was not found, so classes are shown as label numbers "
-                       "(--records)."))
-    return Section("classes", title, [
-        lead, *notes, Figures([_figure(errors, names, t)]), *_tables(errors, names, t),
-        _pairs(main.predictions, names, t)])
+        blocks.append(t("The record set was not found, so classes are shown as label numbers "
+                        "(--records)."))
+    blocks += [Figures([_figure(errors, names, t)]), *_tables(errors, names, t),
+               _pairs(main.predictions, names, t)]
+    return Section("classes", title, blocks)
+
+
+def class_errors(predictions: Predictions) -> list[ClassError]:
+    """Return the error of each class that has an image, the worst first; of equal ones the lower
+    label."""
+    labels = predictions.label
+    hits = predictions.top5 == labels[:, None]  # (images, <= 5)
+    images = np.bincount(labels)
+    wrong1, wrong5 = np.bincount(labels, ~hits[:, 0]), np.bincount(labels, ~hits.any(axis=1))
+    errors = [ClassError(label, int(images[label]), int(wrong1[label]),
+                         100.0 * wrong1[label] / images[label],
+                         100.0 * wrong5[label] / images[label])
+              for label in np.flatnonzero(images).tolist()]
+    return sorted(errors, key=lambda error: (-error.top1_error, -error.top5_error, error.label))
 
 
 def _figure(errors: Sequence[ClassError], names: Names, t: Translate) -> Figure:
@@ -55,7 +82,7 @@ def _figure(errors: Sequence[ClassError], names: Names, t: Translate) -> Figure:
 def _tables(errors: Sequence[ClassError], names: Names, t: Translate) -> list[Table]:
     heads = [t(head) for head in ("class", "images", "wrong", "top-1 error, %",
                                   "top-5 error, %")]
-    rows = [[names(error.label), f"{error.images:,}", f"{error.wrong1:,}",
+    rows = [[names(error.label), f"{error.images:,}", f"{error.wrong:,}",
              f"{error.top1_error:.2f}", f"{error.top5_error:.2f}"] for error in errors]
     whole = Table(heads, rows, t("All {count} classes, worst first", count=f"{len(rows):,}"),
                   folded=len(rows) > WORST)
@@ -64,12 +91,22 @@ def _tables(errors: Sequence[ClassError], names: Names, t: Translate) -> list[Ta
     return [Table(heads, rows[:WORST], t("The {count} worst classes", count=WORST)), whole]
 
 
+def confusions(predictions: Predictions, most: int) -> list[tuple[int, int, int]]:
+    """Return the ``most`` frequent (label, predicted label, images), the labels not being equal."""
+    pairs, counts = np.unique(np.stack([predictions.label, predictions.top5[:, 0]], axis=1),
+                              axis=0, return_counts=True)
+    wrong = np.flatnonzero(pairs[:, 0] != pairs[:, 1])
+    order = wrong[np.argsort(-counts[wrong], kind="stable")][:most]
+    return [(*pairs[place].tolist(), int(counts[place])) for place in order]
+
+
 def _pairs(predictions: Predictions, names: Names, t: Translate) -> Block:
     found = confusions(predictions, PAIRS)
     if not found:
         return t("No image is wrong, so no classes are confused.")
-    rows = [[names(pair.label), names(pair.predicted), f"{pair.images:,}", f"{pair.share:.1f}"]
-            for pair in found]
+    of_class = np.bincount(predictions.label)
+    rows = [[names(label), names(predicted), f"{images:,}",
+             f"{100 * images / of_class[label]:.1f}"] for label, predicted, images in found]
     heads = [t(head) for head in ("true class", "predicted", "images",
                                   "share of the true class, %")]
     return Table(heads, rows, t("The most confused pairs"), left=(0, 1))

@@ -3,9 +3,9 @@
 import statistics
 from typing import Union
 
-from convert.records.manifest import MANIFEST_NAME, Manifest
+from convert.records.manifest import MANIFEST_NAME
 from convert.records.reader import RecordSet
-from evaluate.report.content import Block, Missing, Section, Table
+from evaluate.report.blocks import Block, Missing, Section, Table
 from evaluate.report.inputs import Inputs
 from evaluate.report.translations import Translate
 
@@ -27,7 +27,7 @@ def _counts(records: RecordSet, t: Translate) -> Table:
     manifest = records.manifest
     per_class = [item.images for item in manifest.classes]
     file_bytes = sum(shard.bytes + shard.index_bytes for shard in manifest.shards)
-    check = manifest.ilsvrc
+    check, blacklist = manifest.ilsvrc, manifest.blacklist
     files = (manifest.repaired, manifest.rejected, manifest.ignored)
     rows = [
         [t("images"), f"{manifest.images:,}"],
@@ -39,18 +39,13 @@ def _counts(records: RecordSet, t: Translate) -> Table:
         [t("images shrunk, bytes saved"), f"{manifest.shrunk:,} / {manifest.bytes_saved:,}"],
         [t("layout of the source"), manifest.layout],
         [t("random seed of the order"), f"{manifest.seed}"],
-        [t("blacklist: ids, stored images flagged"), _blacklist(manifest, t)],
+        [t("blacklist: ids, stored images flagged"),
+         f"{blacklist.ids:,} / {blacklist.images:,}" if blacklist else t("none")],
         [t("ILSVRC2012's validation set"),
          t("yes") if check and check.labels and check.class_names else t("no")],
         [t("files repaired, rejected, ignored"), " / ".join(f"{len(kind):,}" for kind in files)]]
     return Table([t("what"), t("value")], rows,
                  t("{folder} ({split})", folder=records.folder, split=manifest.split))
-
-
-def _blacklist(manifest: Manifest, t: Translate) -> str:
-    if manifest.blacklist is None:
-        return t("none")
-    return f"{manifest.blacklist.ids:,} / {manifest.blacklist.images:,}"
 
 
 def _digests(records: RecordSet, t: Translate) -> Table:

@@ -1,17 +1,16 @@
 """The most confident mistakes, with their images from the records."""
 
 import io
-from typing import Optional, Sequence, Union
+from typing import Sequence, Union
 
 import numpy as np
 
 from common.cli import CheckFailed
 from convert.records.reader import RecordSet
 from evaluate.predictions import Predictions
+from evaluate.report.blocks import Block, Gallery, Missing, Section, Table, Thumbnail
 from evaluate.report.classes import Names, class_names
-from evaluate.report.content import Block, Gallery, Missing, Section, Table, Thumbnail
 from evaluate.report.inputs import Inputs
-from evaluate.report.mistakes import confident_mistakes
 from evaluate.report.translations import Translate
 from evaluate.views import decode_rgb
 
@@ -24,7 +23,7 @@ def gallery_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
     main = inputs.main
     if main is None or main.predictions is None:
         return Missing(t("Confident mistakes"), t("no result has its predictions.npz."))
-    chosen = confident_mistakes(main.predictions, SHOWN).tolist()
+    chosen = confident_mistakes(main.predictions, SHOWN)
     if not chosen:
         return Missing(t("Confident mistakes"), t("{name} has no wrong image.", name=main.name))
     names, records = class_names(inputs, main, t), inputs.records_of(main)
@@ -38,6 +37,14 @@ def gallery_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
         blocks.append(Gallery(_thumbnails(main.predictions, chosen, records, names, t)))
     table = _table(main.predictions, chosen, names, t, folded=records is not None)
     return Section("gallery", t("Confident mistakes"), [*blocks, table])
+
+
+def confident_mistakes(predictions: Predictions, most: int) -> list[int]:
+    """Return the rows of the ``most`` wrong images with the highest predicted probability, highest
+    first."""
+    wrong = np.flatnonzero(predictions.top5[:, 0] != predictions.label)
+    order = np.argsort(-predictions.top5_prob[wrong, 0], kind="stable")
+    return wrong[order[:most]].tolist()
 
 
 def _thumbnails(predictions: Predictions, chosen: Sequence[int], records: RecordSet,
@@ -59,24 +66,18 @@ def _table(predictions: Predictions, chosen: Sequence[int], names: Names, t: Tra
            folded: bool) -> Table:
     rows = []
     for row in chosen:
-        true = _probability_of_label(predictions, row)
-        rows.append([f"{predictions.image_id[row]}", names(int(predictions.label[row])),
-                     names(int(predictions.top5[row, 0])),
-                     f"{100 * predictions.top5_prob[row, 0]:.1f}",
-                     "–" if true is None else f"{100 * true:.1f}",
+        label, top5 = int(predictions.label[row]), predictions.top5[row]
+        # Of other classes than the five best the probability is not known.
+        true = [f"{100 * probability:.1f}" for probability in
+                predictions.top5_prob[row, top5 == label]] or ["–"]
+        rows.append([f"{predictions.image_id[row]}", names(label), names(int(top5[0])),
+                     f"{100 * predictions.top5_prob[row, 0]:.1f}", *true,
                      t("yes" if predictions.blacklisted[row] else "no")])
     heads = [t(head) for head in (
         "image id", "true class", "predicted", "probability, %",
         "probability of the true class, %", "blacklisted")]
     return Table(heads, rows, t("The same as a table") if folded else "", left=(1, 2, 5),
                  folded=folded)
-
-
-def _probability_of_label(predictions: Predictions, row: int) -> Optional[float]:
-    """Return None if the label is not among the five best, the only ones with known
-    probabilities."""
-    places = np.flatnonzero(predictions.top5[row] == predictions.label[row])
-    return float(predictions.top5_prob[row, places[0]]) if len(places) else None
 
 
 def read_images(records: RecordSet, image_ids: Sequence[int]) -> dict[int, bytes]:
@@ -86,13 +87,11 @@ def read_images(records: RecordSet, image_ids: Sequence[int]) -> dict[int, bytes
         CheckFailed: one is not in the records, or other rows were read than asked for.
     """
     import mindspore.dataset as ds  # not above: a report without images needs no MindSpore
-    wanted, position_of = set(image_ids), {}
-    for position, row in enumerate(records.rows(["image_id"])):
-        if int(row["image_id"]) in wanted:
-            position_of[int(row["image_id"])] = position
-    chosen = ds.SubsetSampler(sorted(position_of.values()))
+    wanted = set(image_ids)
+    positions = [position for position, row in enumerate(records.rows(["image_id"]))
+                 if int(row["image_id"]) in wanted]
     images = {int(row["image_id"]): row["image"].tobytes()
-              for row in records.rows(["image_id", "image"], chosen)}
+              for row in records.rows(["image_id", "image"], ds.SubsetSampler(positions))}
     if images.keys() != wanted:
         raise CheckFailed(f"{records.folder} does not hold image id "
                           f"{min(wanted ^ images.keys())} where its index says; see what is "

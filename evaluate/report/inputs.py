@@ -1,26 +1,24 @@
 """What the report is made from: the files under --results, of --run, and of record sets."""
 
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any, Iterator, NamedTuple, Optional, Sequence
+from typing import Any, Optional, Sequence
 
 from common.cli import RequestError
 from common.files import read_json, read_json_lines
 from common.forms import HistoryLine, SpeedTable
-from convert.records.manifest import MANIFEST_NAME, read_manifest
+from convert.records.manifest import MANIFEST_NAME
 from convert.records.reader import RecordSet, open_records
 from evaluate.predictions import Predictions, load_predictions
+from evaluate.report.translations import Translate
 from evaluate.results import JSON_NAME, PREDICTIONS_NAME, Result, read_result, score
 
 SPEED_NAME = "speed.json"  # of a benchmark; older ones are called result.json, too
 HISTORY, PLAN, CONFIG = "history.jsonl", "plan.json", "config.json"
 
-
-class InputNote(NamedTuple):
-    """Something that could not be used: an English sentence and its values."""
-
-    sentence: str
-    values: dict[str, Any]
+# What distinguishes the result of an evaluation from any other JSON.
+_RESULT_KEYS = {item.name for item in fields(Result)
+                if item.default is MISSING and item.default_factory is MISSING}
 
 
 @dataclass(frozen=True)
@@ -28,17 +26,8 @@ class Evaluation:
     """A result folder."""
 
     name: str  # of the folder, seen from --results
-    folder: Path
     result: Result
     predictions: Optional[Predictions]  # None: no predictions.npz there
-
-
-@dataclass(frozen=True)
-class SpeedFile:
-    """A benchmark's table."""
-
-    name: str
-    table: SpeedTable
 
 
 @dataclass(frozen=True)
@@ -55,10 +44,10 @@ class RunFiles:
 class Inputs:
     results: Path
     evaluations: Sequence[Evaluation]  # fewest crops first
-    speed_tables: Sequence[SpeedFile]
+    speed_tables: Sequence[tuple[str, SpeedTable]]  # with the names of their folders
     run: Optional[RunFiles]
     record_sets: dict[str, RecordSet]  # by their sha256
-    notes: Sequence[InputNote]
+    notes: Sequence[str]  # on what could not be used
 
     @property
     def main(self) -> Optional[Evaluation]:
@@ -70,61 +59,59 @@ class Inputs:
         return self.record_sets.get(evaluation.result.records_sha256)
 
 
-def read_inputs(run: Optional[Path], results: Path, records: Sequence[Path]) -> Inputs:
+def read_inputs(run: Optional[Path], results: Path, records: Sequence[Path], t: Translate
+                ) -> Inputs:
     """Read all files of the report.
 
     Args:
         run: a run folder.
         results: folder of result folders and of benchmarks' tables, at any depth.
         records: record sets in addition to those that the results and the run name.
+        t: translates the notes.
 
     Raises:
         RequestError: there is nothing to report, a file is damaged, or one of ``records`` is no
             record set.
     """
-    evaluations, tables, notes = _read_results(results)
+    evaluations, tables, notes = _read_results(results, t)
     found = _read_run(run) if run is not None and run.exists() else None
     if not evaluations and not tables and not (found and found.history):
         raise RequestError(f"there is no {JSON_NAME} in {results} and "
                            + (f"no {HISTORY} in {run}" if run else "no --run was given")
                            + "; train or evaluate first")
     record_sets = {records.sha256: records for records in map(open_records, records)}
-    notes += _open_named(_named_records(evaluations, found), record_sets)
+    notes += _open_named(_named_records(evaluations, found), record_sets, t)
     return Inputs(results, evaluations, tables, found, record_sets, notes)
 
 
-# What distinguishes the result of an evaluation, and a speed table, from any other JSON.
-_RESULT_KEYS = {"sets", "crops", "image_size", "scales", "checkpoint", "checkpoint_sha256",
-                "records", "records_sha256", "classes", "has_blacklist"}
-_SPEED_KEYS = {"title", "rows", "unit"}
-
-
-def _read_results(results: Path) -> tuple[list[Evaluation], list[SpeedFile], list[InputNote]]:
+def _read_results(results: Path, t: Translate
+                  ) -> tuple[list[Evaluation], list[tuple[str, SpeedTable]], list[str]]:
     evaluations, tables, notes = [], [], []
     found = (path for name in (JSON_NAME, SPEED_NAME) for path in results.rglob(name))
     for path in sorted(found, key=lambda path: (path.parent, path.name)):
         about = read_json(path, "remove it")
         name = (results.name / path.parent.relative_to(results)).as_posix()
         if _RESULT_KEYS <= set(about):
-            evaluations.append(_read_evaluation(name, path.parent, read_result(path)))
-        elif _SPEED_KEYS <= set(about) and all("seconds" in row for row in about["rows"]):
-            tables.append(SpeedFile(name, SpeedTable.from_json(about)))
-        else:
-            notes.append(InputNote("{path} is neither an evaluation result nor a benchmark table "
-                                   "and was not used.", {"path": path}))
+            evaluations.append(Evaluation(name, *_read_evaluation(path)))
+            continue
+        try:
+            tables.append((name, SpeedTable.from_json(about)))
+        except (TypeError, KeyError):
+            notes.append(t("{path} is neither an evaluation result nor a benchmark table and was "
+                           "not used.", path=path))
     return sorted(evaluations, key=lambda item: item.result.crops), tables, notes
 
 
-def _read_evaluation(name: str, folder: Path, result: Result) -> Evaluation:
-    path = folder / PREDICTIONS_NAME
-    predictions = load_predictions(path) if path.exists() else None
-    if predictions is not None:
-        correct = {key: found.top1_correct for key, found in score(predictions).items()}
-        if correct != {key: found.top1_correct for key, found in result.sets.items()}:
-            raise RequestError(f"{path} and {folder / JSON_NAME} do not belong together: their "
-                               "numbers of correct images differ; remove the folder and evaluate "
-                               "again")
-    return Evaluation(name, folder, result, predictions)
+def _read_evaluation(path: Path) -> tuple[Result, Optional[Predictions]]:
+    result, predictions_path = read_result(path), path.with_name(PREDICTIONS_NAME)
+    if not predictions_path.exists():
+        return result, None
+    predictions = load_predictions(predictions_path)
+    correct = {name: found.top1_correct for name, found in score(predictions).items()}
+    if correct != {name: found.top1_correct for name, found in result.sets.items()}:
+        raise RequestError(f"{predictions_path} and {path} do not belong together: their numbers "
+                           "of correct images differ; remove the folder and evaluate again")
+    return result, predictions
 
 
 def _read_run(folder: Path) -> RunFiles:
@@ -141,45 +128,33 @@ def _read_run(folder: Path) -> RunFiles:
 
 
 def _named_records(evaluations: Sequence[Evaluation], run: Optional[RunFiles]
-                   ) -> Iterator[tuple[Path, str]]:
-    """Yield the folders of the records that results and run name, with their digests."""
-    for evaluation in evaluations:
-        yield Path(evaluation.result.records), evaluation.result.records_sha256
-    for name in ("data", "val_records"):
-        if run and run.config.get(name) and run.config.get(f"{name}_sha256"):
-            yield Path(run.config[name]), run.config[f"{name}_sha256"]
+                   ) -> list[tuple[str, str]]:
+    """Return the folders of the records that results and run name, with their digests."""
+    named = [(item.result.records, item.result.records_sha256) for item in evaluations]
+    if run:
+        named += [(run.config[name], run.config[f"{name}_sha256"])
+                  for name in ("data", "val_records")
+                  if run.config.get(name) and run.config.get(f"{name}_sha256")]
+    return named
 
 
-def _open_named(named: Iterator[tuple[Path, str]], record_sets: dict[str, RecordSet]
-                ) -> list[InputNote]:
+def _open_named(named: Sequence[tuple[str, str]], record_sets: dict[str, RecordSet],
+                t: Translate) -> list[str]:
     """Add the record sets that still exist unchanged; return a note for each other one."""
     notes = {}
     for folder, sha256 in named:
         if sha256 in record_sets:
             continue
         try:
-            records = _open_same(folder, sha256)
+            records = (open_records(Path(folder)) if (Path(folder) / MANIFEST_NAME).exists()
+                       else None)
         except RequestError as error:
-            notes[folder] = InputNote("The record set {folder} cannot be used: {error}",
-                                      {"folder": folder, "error": error})
+            notes[folder] = t("The record set {folder} cannot be used: {error}", folder=folder,
+                              error=error)
             continue
-        if records is None:
-            notes[folder] = InputNote("The record set {folder} no longer exists or has other "
-                                      "content; if it was moved, give it with --records.",
-                                      {"folder": folder})
-        else:
+        if records is not None and records.sha256 == sha256:
             record_sets[sha256] = records
+        else:
+            notes[folder] = t("The record set {folder} no longer exists or has other content; if "
+                              "it was moved, give it with --records.", folder=folder)
     return list(notes.values())
-
-
-def _open_same(folder: Path, sha256: str) -> Optional[RecordSet]:
-    """Return the record set, or None if there is none or another one.
-
-    Raises:
-        RequestError: it is damaged.
-    """
-    if not (folder / MANIFEST_NAME).exists():
-        return None
-    if RecordSet(folder, read_manifest(folder)).sha256 != sha256:
-        return None
-    return open_records(folder)

@@ -1,15 +1,18 @@
-"""Writing the report: the HTML page and a Markdown copy of it."""
+"""Writing the report: an HTML page that needs no network, no script and no other file, and a
+Markdown copy of it."""
+
+from html import escape
+from pathlib import Path
+from typing import Sequence
 
 from common.cli import RequestError
 from common.files import write_text
 from evaluate.report.accuracy import accuracy_section, curve_section, glance_section, summary
+from evaluate.report.blocks import Section, escape_markdown
 from evaluate.report.classes import classes_section
-from evaluate.report.content import Missing, Page, Section
 from evaluate.report.data_sheet import data_section
 from evaluate.report.gallery import gallery_section
-from evaluate.report.html import html_page
 from evaluate.report.inputs import Inputs, read_inputs
-from evaluate.report.markdown import markdown_page
 from evaluate.report.reproduction import reproduction_section
 from evaluate.report.speed import speed_section
 from evaluate.report.training import training_section
@@ -18,6 +21,7 @@ from evaluate.request import ReportRequest
 
 SECTIONS = (glance_section, accuracy_section, training_section, curve_section, speed_section,
             classes_section, gallery_section, data_section, reproduction_section)
+STYLE_SHEET = Path(__file__).with_name("page.css")
 
 
 def write_report(request: ReportRequest) -> str:
@@ -33,22 +37,51 @@ def write_report(request: ReportRequest) -> str:
     if request.out.suffix not in (".html", ".htm"):
         raise RequestError(f"--out {request.out}: give a name that ends in .html")
     t = translator(request.lang)
-    inputs = read_inputs(request.run, request.results, request.records)
-    page = build_page(inputs, t, request.lang)
-    write_text(request.markdown_copy, markdown_page(page))
-    write_text(request.out, html_page(page))
+    inputs = read_inputs(request.run, request.results, request.records, t)
+    sources = [inputs.results] + ([inputs.run.folder] if inputs.run else [])
+    title = t("Inception-v4 on ImageNet records")
+    lead = t("Made from {sources}.", sources=t(" and ").join(map(str, sources)))
+    sections = _sections(inputs, t)
+    write_text(request.markdown_copy, "\n\n".join([
+        f"# {title}", escape_markdown(lead), *(section.markdown() for section in sections)]) + "\n")
+    write_text(request.out, _html(title, lead, sections, t, LANGUAGES[request.lang]))
     return summary(inputs.evaluations, t)
 
 
-def build_page(inputs: Inputs, t: Translate, language: str) -> Page:
+def _sections(inputs: Inputs, t: Translate) -> list[Section]:
+    """Return the sections that can be made, and one that says why the others are missing."""
     built = [build(inputs, t) for build in SECTIONS]
     sections = [part for part in built if isinstance(part, Section)]
     reasons = [t("{title}: {reason}", title=part.title, reason=part.reason)
-               for part in built if isinstance(part, Missing)]
-    reasons += [t(note.sentence, **note.values) for note in inputs.notes]
-    if reasons:
-        sections.append(Section("left-out", t("Left out"), reasons))
-    sources = [inputs.results] + ([inputs.run.folder] if inputs.run else [])
-    return Page(LANGUAGES[language].html_code, t("Inception-v4 on ImageNet records"),
-                t("Made from {sources}.", sources=t(" and ").join(map(str, sources))),
-                t("Sections"), sections)
+               for part in built if not isinstance(part, Section)]
+    if reasons or inputs.notes:
+        sections.append(Section("left-out", t("Left out"), [*reasons, *inputs.notes]))
+    return sections
+
+
+def _html(title: str, lead: str, sections: Sequence[Section], t: Translate, language: str) -> str:
+    links = "".join(f'<li><a href="#{section.name}">{escape(section.title)}</a></li>'
+                    for section in sections)
+    main = "\n".join(section.html() for section in sections)
+    # The icon is empty: without one, a browser would ask a server for it.
+    return f"""\
+<!DOCTYPE html>
+<html lang="{language}">
+<head>
+<meta charset="utf-8"/>
+<meta name="viewport" content="width=device-width, initial-scale=1"/>
+<link rel="icon" href="data:,"/>
+<title>{escape(title)}</title>
+<style>
+{STYLE_SHEET.read_text(encoding="utf-8")}</style>
+</head>
+<body>
+<header><h1>{escape(title)}</h1>
+<p>{escape(lead)}</p>
+<nav aria-label="{escape(t("Sections"))}"><ul>{links}</ul></nav></header>
+<main>
+{main}
+</main>
+</body>
+</html>
+"""

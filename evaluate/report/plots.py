@@ -1,6 +1,6 @@
 """Charts as ``<svg>`` elements whose text is text: the page's style sheet says in which font.
 
-The same input gives the same bytes.
+The same input gives the same bytes. The name of a chart is unlike that of any other of its page.
 """
 
 import io
@@ -14,8 +14,8 @@ from common.cli import RequestError
 SIZE = (4.6, 2.9)  # inches; so narrow that its text can be read on a telephone
 INCHES_PER_BAR = 0.42
 FEW = 20  # points that are drawn as dots, too
-COLOURS = {"full": "#1f5fa8", "filtered": "#c2570c"}  # told apart by the colour-blind, too
 PLAIN, PALE = "#33475b", "#8a99a8"
+COLOURS = {"full": "#1f5fa8", "filtered": "#c2570c"}  # told apart by the colour-blind, too
 STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a "$" in a class's name is one
     "svg.fonttype": "none", "font.size": 9, "axes.edgecolor": PALE, "axes.spines.top": False,
@@ -30,35 +30,22 @@ class Line:
     label: str
     xs: Sequence[float]
     ys: Sequence[Optional[float]]
-    colour: str = PLAIN
-    dashed: bool = False
+    of_set: str = ""  # "full" or "filtered": its colour, and dashes for the latter
     dots: bool = True  # at its points, where they are few
 
 
 @dataclass(frozen=True)
-class Mark:
-    """A vertical line at ``x``."""
-
-    x: float
-    label: str
-
-
-@dataclass(frozen=True)
 class Bar:
-    """``low`` and ``high`` are the ends of what was measured, where there are several values."""
+    """``ends`` are the lowest and highest of what was measured, where there are several values."""
 
     label: str
     value: float
-    low: Optional[float] = None
-    high: Optional[float] = None
+    ends: Optional[tuple[float, float]] = None
 
 
-def line_chart(name: str, lines: Sequence[Line], x_label: str, marks: Sequence[Mark] = ()) -> str:
-    """Lines over whole numbers, from 0 upwards.
-
-    Args:
-        name: unlike that of any other chart of the page.
-    """
+def line_chart(name: str, lines: Sequence[Line], x_label: str,
+               marks: Sequence[tuple[float, str]] = ()) -> str:
+    """Lines over whole numbers, from 0 upwards, with a vertical line and a label at each mark."""
     def draw(axes: Any) -> None:
         for line in lines:
             _draw_line(axes, line)
@@ -68,7 +55,10 @@ def line_chart(name: str, lines: Sequence[Line], x_label: str, marks: Sequence[M
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.yaxis.set_major_formatter(lambda value, place: f"{value:.4g}")
         axes.grid(axis="y")
-        _mark(axes, marks)
+        for x, label in marks:
+            axes.axvline(x, color=PALE, linewidth=0.8, linestyle=":")
+            axes.annotate(label, (x, 1.0), xycoords=("data", "axes fraction"), fontsize=8,
+                          xytext=(2, 2), textcoords="offset points", color=PLAIN)
         if sum(bool(line.label) for line in lines) > 1:
             axes.legend(fontsize=8)
     return _svg(name, SIZE, draw)
@@ -76,45 +66,30 @@ def line_chart(name: str, lines: Sequence[Line], x_label: str, marks: Sequence[M
 
 def _draw_line(axes: Any, line: Line) -> None:
     """Unclipped, so that a dot on an edge is whole."""
-    axes.plot(line.xs, line.ys, color=line.colour, label=line.label, linewidth=1.5,
-              linestyle="--" if line.dashed else "-", clip_on=False, markersize=3.5,
+    colour, dashed = COLOURS.get(line.of_set, PLAIN), line.of_set == "filtered"
+    axes.plot(line.xs, line.ys, color=colour, label=line.label, linewidth=1.5,
+              linestyle="--" if dashed else "-", clip_on=False, markersize=3.5,
               marker="o" if line.dots and len(line.xs) < FEW else None,
-              markerfacecolor="white" if line.dashed else line.colour)
-
-
-def _mark(axes: Any, marks: Sequence[Mark]) -> None:
-    for mark in marks:
-        axes.axvline(mark.x, color=PALE, linewidth=0.8, linestyle=":")
-        axes.annotate(mark.label, (mark.x, 1.0), xycoords=("data", "axes fraction"), fontsize=8,
-                      xytext=(2, 2), textcoords="offset points", color=PLAIN)
+              markerfacecolor="white" if dashed else colour)
 
 
 def bar_chart(name: str, bars: Sequence[Bar], form: Callable[[float], str]) -> str:
-    """Bars from top to bottom, each under its label and with its value at the end.
-
-    Args:
-        name: unlike that of any other chart of the page.
-    """
+    """Bars from top to bottom, each under its label and with its value at the end."""
     def draw(axes: Any) -> None:
-        places = range(len(bars))
-        axes.barh(places, [bar.value for bar in bars], height=0.4, color=COLOURS["full"])
-        axes.set_xlim(0, 1.15 * max([bar.high or bar.value for bar in bars] + [1e-9]))
-        for place, bar in zip(places, bars):
-            _label(axes, place, bar, form)
+        axes.barh(range(len(bars)), [bar.value for bar in bars], height=0.4,
+                  color=COLOURS["full"])
+        highest = [bar.ends[1] if bar.ends else bar.value for bar in bars]
+        axes.set_xlim(0, 1.15 * max([*highest, 1e-9]))
+        for place, (bar, end) in enumerate(zip(bars, highest)):
+            if bar.ends:
+                axes.errorbar(bar.value, place, color=PLAIN, linewidth=1, capsize=2.5,
+                              xerr=[[bar.value - bar.ends[0]], [bar.ends[1] - bar.value]])
+            axes.annotate(form(bar.value), (end, place), xytext=(5, 0),
+                          textcoords="offset points", va="center", fontsize=8.5)
+            axes.annotate(bar.label, (0, place - 0.25), va="bottom", fontsize=8.5, color=PLAIN)
         axes.set_ylim(len(bars) - 0.6, -0.7)
         axes.set_axis_off()
     return _svg(name, (SIZE[0], 0.2 + INCHES_PER_BAR * len(bars)), draw)
-
-
-def _label(axes: Any, place: int, bar: Bar, form: Callable[[float], str]) -> None:
-    end = bar.value
-    if bar.low is not None and bar.high is not None:
-        axes.errorbar(bar.value, place, xerr=[[bar.value - bar.low], [bar.high - bar.value]],
-                      color=PLAIN, linewidth=1, capsize=2.5)
-        end = bar.high
-    axes.annotate(form(bar.value), (end, place), xytext=(5, 0), textcoords="offset points",
-                  va="center", fontsize=8.5)
-    axes.annotate(bar.label, (0, place - 0.25), va="bottom", fontsize=8.5, color=PLAIN)
 
 
 def _svg(name: str, size: tuple[float, float], draw: Callable[[Any], None]) -> str:
@@ -129,19 +104,15 @@ def _svg(name: str, size: tuple[float, float], draw: Callable[[Any], None]) -> s
         raise RequestError("Matplotlib, which draws the report's curves, is not installed: "
                            "pip install '.[report]' (make report does)") from None
     from matplotlib.figure import Figure
-    text = io.StringIO()
+    file = io.StringIO()
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
         # Matplotlib only measures the text, with a box for a letter its font lacks; it is the
         # browser that draws it, in a font that has Chinese.
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
         figure = Figure(size, layout="constrained")
         draw(figure.add_subplot())
-        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
-    page = text.getvalue()
-    return _without_ids(page[page.index("<svg"):].strip())
-
-
-def _without_ids(svg: str) -> str:
-    """Groups are numbered from 1 in each figure, but an id may stand once in a page; nothing
-    refers to them. What is referred to has ids made with the hash salt."""
-    return re.sub(r'<g id="[^"]*">', "<g>", svg)
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    svg = file.getvalue()
+    # Groups are numbered from 1 in each figure, but an id may stand once in a page; nothing refers
+    # to them. What is referred to has ids made with the hash salt.
+    return re.sub(r'<g id="[^"]*">', "<g>", svg[svg.index("<svg"):].strip())

@@ -5,7 +5,7 @@ import shlex
 from typing import Iterable, Optional
 
 from convert.records.reader import RecordSet
-from evaluate.report.content import Block, Commands, Section, Table
+from evaluate.report.blocks import Block, Commands, Section, Table
 from evaluate.report.inputs import Evaluation, Inputs, RunFiles
 from evaluate.report.translations import Translate
 
@@ -20,7 +20,8 @@ def reproduction_section(inputs: Inputs, t: Translate) -> Section:
             t("Commands of record sets are put together from their manifests: the options that "
               "decide the bytes. SOURCE, GROUND_TRUTH and BLACKLIST stand for the images, the "
               "devkit's ground truth (flat validation folders only) and the list; their digests "
-              "are in the data sheet."),
+              "are in the data sheet. A manifest does not hold --extensions: repeat it where it "
+              "was given."),
             Commands("\n\n".join(map(_convert, inputs.record_sets.values())))]
     blocks += _typed(inputs, t)
     if inputs.evaluations:
@@ -59,6 +60,8 @@ def _convert(records: RecordSet) -> str:
             words += [f"--{name.replace('_', '-')}", options[name]]
     if manifest.rejected:
         words += ["--on-bad", "skip"]
+    if manifest.ilsvrc and manifest.ilsvrc.class_names and not manifest.ilsvrc.labels:
+        words.append("--allow-other-labels")
     return _command(words)
 
 

@@ -1,11 +1,11 @@
 """Speed: the benchmarks' tables with bars, and the evaluations of this page."""
 
 import itertools
-from typing import Any, Mapping, Optional, Sequence, Union
+from typing import Any, Mapping, Sequence, Union
 
 from common.forms import SpeedRow, SpeedTable
-from evaluate.report.content import Block, Figure, Figures, Missing, Section, Table, number
-from evaluate.report.inputs import Evaluation, Inputs, SpeedFile
+from evaluate.report.blocks import Block, Figure, Figures, Missing, Section, Table, number
+from evaluate.report.inputs import Evaluation, Inputs
 from evaluate.report.plots import Bar, bar_chart
 from evaluate.report.translations import Translate
 
@@ -18,8 +18,8 @@ def speed_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
     if not timed and not inputs.speed_tables:
         return Missing(t("Speed"), t("there is neither a benchmark table nor a timed evaluation."))
     blocks: list[Block] = [_evaluations(timed, t)] if timed else []
-    for item in inputs.speed_tables:
-        blocks += _benchmark(item, t)
+    for name, table in inputs.speed_tables:
+        blocks += _benchmark(name, table, t)
     return Section("speed", t("Speed"), blocks)
 
 
@@ -37,21 +37,21 @@ def _evaluations(timed: Sequence[Evaluation], t: Translate) -> Table:
     return Table(heads, rows, t("Evaluations on this page"), left=(0, 1))
 
 
-def _benchmark(item: SpeedFile, t: Translate) -> list[Block]:
-    table = item.table
+def _benchmark(name: str, table: SpeedTable, t: Translate) -> list[Block]:
     blocks: list[Block] = []
     by_section = itertools.groupby(table.rows, key=lambda row: row.section)
     for place, (section, grouped) in enumerate(by_section):
         rows = list(grouped)
         title = f"{table.title}: {section}" if section else table.title
         blocks.append(_rows(table, rows, title, t))
-        bars = [bar for bar in (_bar(row) for row in rows) if bar]
+        bars = [Bar(row.name, row.items_per_second, row.slowest_and_fastest)
+                for row in rows if row.items_per_second is not None]
         if bars:
             blocks.append(Figures([Figure(
-                bar_chart(f"{item.name} {table.title} {place}", bars, number),
+                bar_chart(f"{name} {table.title} {place}", bars, number),
                 t("{title}: {unit} per second", title=title, unit=table.unit))]))
     about = t("Machine: {machine}. Settings: {settings}. From {name}.",
-              machine=_pairs(table.machine), settings=_pairs(table.settings), name=item.name)
+              machine=_pairs(table.machine), settings=_pairs(table.settings), name=name)
     return [*blocks, *table.closing, about]
 
 
@@ -72,14 +72,6 @@ def _row(row: SpeedRow, per_step: bool) -> list[str]:
             f"{number(scale * min(row.seconds))}–{number(scale * max(row.seconds))}",
             number(row.items_per_second),
             "–" if row.ratio_to_first is None else number(row.ratio_to_first), row.note]
-
-
-def _bar(row: SpeedRow) -> Optional[Bar]:
-    """Return the row's rate, from its slowest to its fastest repeat."""
-    if row.average_seconds is None or row.items_per_second is None:
-        return None
-    items = row.items_per_second * row.average_seconds
-    return Bar(row.name, row.items_per_second, items / max(row.seconds), items / min(row.seconds))
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

@@ -1,12 +1,12 @@
-"""How commands end."""
+"""How commands parse, show progress and end."""
 
 import os
 import sys
 
 import pytest
 
-from common.cli import (TYPED_COMMAND, ArgumentParser, CheckFailed, RequestError, run_command,
-                        typed_command)
+from common.cli import (TYPED_COMMAND, ArgumentParser, CheckFailed, RequestError, progress_bar,
+                        run_command, typed_command)
 from common.host import available_cores
 
 
@@ -36,6 +36,20 @@ def test_defects_keep_their_traceback():
 
 def test_success_is_zero():
     assert run_command(lambda: None) == 0
+
+
+def test_progress_is_lines_in_a_log_file_and_a_bar_on_a_terminal(capsys, monkeypatch):
+    with progress_bar(2, "work", "images") as bar:
+        bar.update(1)
+        bar.update(1)
+    text = capsys.readouterr().err
+    assert "\r" not in text and text.endswith("\n")
+    first, *_, last = text.splitlines()
+    assert first.startswith("work:   0%") and last.startswith("work: 100%") and "2/2" in last
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with progress_bar(1, "work", "images") as bar:
+        bar.update(1)
+    assert "\r" in capsys.readouterr().err
 
 
 def test_a_wrong_argument_is_a_request_error():

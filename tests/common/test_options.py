@@ -36,15 +36,13 @@ def parse(*words: str, **how) -> Sample:
     return from_arguments(Sample, parser.parse_args(["folder", "--source", "s", *words]))
 
 
-def test_defaults_are_the_fields():
+def test_every_kind_of_value_is_parsed_or_has_its_default():
     assert parse() == Sample(Path("folder"), Path("s"))
-
-
-def test_every_kind_of_value_is_parsed():
     given = parse("--batch-size", "9", "--rate", "1e-3", "--sizes", "2", "5", "--kind", "b",
                   "--deep", "--no-sink", "--pictures", "4")
     assert given == Sample(Path("folder"), Path("s"), 9, 1e-3, (2, 5), "b", True, False, 4)
     assert parse("--number", "7", "--sink").images == 7
+    assert (parse("--batch-size", "1").batch_size, parse("--rate", "0").rate) == (1, 0)
 
 
 @pytest.mark.parametrize("words, message", [
@@ -58,10 +56,6 @@ def test_every_kind_of_value_is_parsed():
 def test_a_wrong_value_is_one_error_that_names_the_flag(words, message):
     with pytest.raises(RequestError, match=message):
         parse(*words)
-
-
-def test_ends_of_a_range_belong_to_it():
-    assert (parse("--batch-size", "1").batch_size, parse("--rate", "0").rate) == (1, 0)
 
 
 def test_python_callers_get_the_same_errors():

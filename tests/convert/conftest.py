@@ -1,10 +1,15 @@
-"""A small source in both layouts, made once for the whole run of tests."""
+"""A small source and its record sets, made once for the whole run of tests."""
 
 import shutil
+import sys
 
 import pytest
+from reading import blacklist_of
 
-from convert.sample.official import make_sample
+from convert.__main__ import main
+from convert.conversion import convert
+from convert.request import Request
+from convert.sample.arrange import make_sample
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,3 +32,35 @@ def sample(tmp_path_factory):
 def source(sample, tmp_path):
     """A copy of the sample that a test may spoil."""
     return shutil.copytree(sample, tmp_path / "imagenet")
+
+
+@pytest.fixture(scope="session")
+def train(sample, tmp_path_factory):
+    """The training set in three shards, not to be changed."""
+    out = tmp_path_factory.mktemp("train") / "records"
+    convert(Request(sample, "train", out, shards=3))
+    return out
+
+
+@pytest.fixture(scope="session")
+def val(sample, tmp_path_factory):
+    """The validation set with its blacklist in three shards, not to be changed."""
+    out = tmp_path_factory.mktemp("val") / "records"
+    convert(Request(sample, "val", out, shards=3, blacklist=blacklist_of(sample)))
+    return out
+
+
+@pytest.fixture
+def records(val, tmp_path):
+    """A copy of the validation set that a test may damage."""
+    return shutil.copytree(val, tmp_path / "records")
+
+
+@pytest.fixture
+def say(monkeypatch, capsys):
+    """Run the command with these words; what it printed on stdout and stderr."""
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["convert", *map(str, words)])
+        main()
+        return capsys.readouterr()
+    return run

@@ -1,14 +1,16 @@
-"""Reading a record set back for the tests, apart from the code under test."""
+"""What several tests need: a record set read back, apart from the code under test, and the command.
+"""
 
 import hashlib
+import sys
 
 from mindspore.mindrecord import FileReader
 
 
-def read_rows(folder):
+def read_rows(folder, files="*.mindrecord"):
     """All rows of a record set in file order, as dicts with ``image`` as bytes."""
     rows = []
-    for path in sorted(folder.glob("*.mindrecord")):
+    for path in sorted(folder.glob(files)):
         reader = FileReader(str(path))
         rows += [{**row, "image": bytes(row["image"])} for row in reader.get_next()]
         reader.close()
@@ -24,3 +26,9 @@ def digests(folder):
 def blacklist_of(source):
     """The sample's blacklist."""
     return source / "devkit" / "data" / "ILSVRC2015_clsloc_validation_blacklist.txt"
+
+
+def command(source, out, *options):
+    """The words that convert the training set in three shards."""
+    return [sys.executable, "-m", "convert", "run", "--source", str(source), "--split", "train",
+            "--out", str(out), "--shards", "3", *map(str, options)]

@@ -1,20 +1,11 @@
-"""What ``python -m convert`` prints of a source and of a record set."""
+"""What ``python -m convert`` prints of a source and of a record set, and how it refuses."""
 
 import sys
 
 import pytest
 
+from common.cli import run_command
 from convert.__main__ import main
-
-
-@pytest.fixture
-def say(monkeypatch, capsys):
-    """Run the command; what it printed on stdout and stderr."""
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["convert", *map(str, words)])
-        main()
-        return capsys.readouterr()
-    return run
 
 
 def test_a_source_is_listed_and_nothing_written(sample, tmp_path, say):
@@ -22,6 +13,7 @@ def test_a_source_is_listed_and_nothing_written(sample, tmp_path, say):
     rows = [line.split("\t") for line in printed.out.splitlines()]
     assert [row[0] for row in rows] == [str(number) for number in range(1, 13)]
     assert {row[1] for row in rows} == {"0", "1", "2", "3"}
+    assert [row[3] for row in rows] == sorted(path.name for path in (sample / "val").iterdir())
     assert all((sample / "val" / name).stat().st_size == int(size) for _, _, size, name in rows)
     assert "(layout flat): 12 images of 4 classes" in printed.err
     assert not (tmp_path / "val").exists()
@@ -38,3 +30,15 @@ def test_parts_are_finished_verified_and_shown(sample, tmp_path, say):
     assert "12 images in 2 shards are as the manifest says and can all be decoded" in verified
     shown = say("show", tmp_path / "val", "--out", tmp_path / "sheet.png").out
     assert "images per class: min 3" in shown and (tmp_path / "sheet.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--source", "none"], "error: source none is not a folder"),
+    (["--workers", "0"], "error: --workers 0: give at least 1\n"),
+    (["--shard-range", "3"], "error: argument --shard-range: '3' is not a range like 0-7")])
+def test_a_wrong_request_ends_with_one_line(sample, tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.setattr(sys, "argv", ["convert", "run", "--source", str(sample), "--split", "train",
+                                      "--out", str(tmp_path / "b"), *words])
+    assert run_command(main) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith(message) and errors.count("\n") == 1

@@ -4,29 +4,22 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 
 import pytest
-from reading import digests
+from reading import command, digests
 
 from convert.conversion import convert
 from convert.request import Request
 from convert.workspace import BUILDING
 
-SHARDS = 2
 MAY_MOUNT = subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"],
                            capture_output=True).returncode == 0
 needs_mounts = pytest.mark.skipif(not MAY_MOUNT, reason="this kernel lets no user mount a tmpfs")
 
 
-def command(sample, out, workers=1):
-    return [sys.executable, "-m", "convert", "run", "--source", str(sample), "--split", "train",
-            "--out", str(out), "--shards", str(SHARDS), "--workers", str(workers)]
-
-
-def check_refused(returncode, errors, *words):
-    assert returncode == 2, errors
-    last = errors.splitlines()[-1]
+def check_refused(done, *words):
+    assert done.returncode == 2, done.stderr
+    last = done.stderr.splitlines()[-1]
     assert last.startswith("error: ") and all(word in last for word in words)
 
 
@@ -36,29 +29,25 @@ def no_file_larger_than_a_header():
     resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, resource.RLIM_INFINITY))
 
 
-def test_a_shard_that_cannot_be_written_loses_nothing(sample, tmp_path):
-    done = subprocess.run(command(sample, tmp_path / "b"), capture_output=True, text=True,
-                          preexec_fn=no_file_larger_than_a_header)
-    check_refused(done.returncode, done.stderr, "train-00000-of-00002.mindrecord",
-                  "check the room")
+def test_a_shard_that_cannot_be_written_loses_nothing(sample, train, tmp_path):
+    done = subprocess.run(command(sample, tmp_path / "b", "--workers", 2), capture_output=True,
+                          text=True, preexec_fn=no_file_larger_than_a_header)
+    check_refused(done, "-of-00003.mindrecord", "check the room")
     assert os.listdir(tmp_path / "b") == [BUILDING]
-    again = subprocess.run(command(sample, tmp_path / "b"), capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
-    convert(Request(sample, "train", tmp_path / "whole", shards=SHARDS))
-    assert digests(tmp_path / "b") == digests(tmp_path / "whole")
+    convert(Request(sample, "train", tmp_path / "b", shards=3))
+    assert digests(tmp_path / "b") == digests(train)
 
 
 @needs_mounts
-@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("size", [
     "16k",  # nothing but what stands before the shards
-    "80k", "116k",  # the first shard's images, or those but not its index
-    "200k"])  # one of the two shards
-def test_a_full_disk_loses_nothing(sample, tmp_path, size, workers):
+    "80k",  # the first shard's images but not its index
+    "160k"])  # one of the three shards
+def test_a_full_disk_loses_nothing(sample, train, tmp_path, size):
     """Once on a disk of that size, then again after it was enlarged."""
     disk, copy = tmp_path / "disk", tmp_path / "copy"
     disk.mkdir()
-    run = " ".join(command(sample, disk / "b", workers))
+    run = " ".join(command(sample, disk / "b", "--workers", 1))
     done = subprocess.run(
         ["unshare", "-rm", "sh", "-c", f"mount -t tmpfs -o size={size} none {disk}; {run};"
          f"echo first $?; ls {disk}/b; mount -o remount,size=100m {disk}; {run} || exit 1;"
@@ -68,15 +57,13 @@ def test_a_full_disk_loses_nothing(sample, tmp_path, size, workers):
     assert lines[0] == "first 2" and "mindrecord" not in lines[1]
     error, = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert str(disk) in error
-    convert(Request(sample, "train", tmp_path / "whole", shards=SHARDS))
-    assert digests(copy) == digests(tmp_path / "whole")
+    assert digests(copy) == digests(train)
 
 
 @needs_mounts
 def test_a_read_only_disk_is_named(sample, tmp_path):
     (tmp_path / "disk").mkdir()
-    run = " ".join(command(sample, tmp_path / "disk" / "b"))
-    done = subprocess.run(["unshare", "-rm", "sh", "-c",
-                           f"mount -t tmpfs -o ro none {tmp_path / 'disk'}; {run}"],
-                          capture_output=True, text=True)
-    check_refused(done.returncode, done.stderr, "Read-only file system", str(tmp_path / "disk"))
+    run = " ".join(command(sample, tmp_path / "disk" / "b", "--workers", 1))
+    check_refused(subprocess.run(["unshare", "-rm", "sh", "-c", "mount -t tmpfs -o ro none "
+                                  f"{tmp_path / 'disk'}; {run}"], capture_output=True, text=True),
+                  "Read-only file system", str(tmp_path / "disk"))

@@ -1,84 +1,73 @@
-"""Every kind of damage to a record set is found and named."""
+"""Every kind of damage to a record set is found, named and repaired from the right images only."""
 
 import json
-import shutil
+import sys
 
 import pytest
+from PIL import Image
+from reading import blacklist_of, digests
 
-from common.cli import CheckFailed, RequestError
-from convert.conversion import convert
+from common.cli import CheckFailed, RequestError, run_command
+from convert.__main__ import main
 from convert.records.manifest import MANIFEST_NAME
 from convert.records.reader import open_records
 from convert.request import Request
-from convert.verify import verify
+from convert.sample.arrange import arrange_sample
+from convert.verify import repair, verify
+from convert.workspace import BUILDING
+
+FIRST, SECOND, THIRD = (f"val-0000{k}-of-00003.mindrecord" for k in range(3))
 
 
-@pytest.fixture(scope="module")
-def whole(sample, tmp_path_factory):
-    out = tmp_path_factory.mktemp("verify") / "records"
-    convert(Request(sample, "val", out, shards=2))
-    return out
-
-
-@pytest.fixture
-def records(whole, tmp_path):
-    return shutil.copytree(whole, tmp_path / "records")
-
-
-def test_a_whole_record_set_passes(records):
-    assert verify(records, deep=True, workers=1).images == 12
-
-
-@pytest.mark.parametrize("name", ["val-00001-of-00002.mindrecord",
-                                  "val-00001-of-00002.mindrecord.db"])
-@pytest.mark.parametrize("where", [0.0, 0.5, 0.999])
-def test_one_flipped_byte_is_found(records, name, where):
-    data = bytearray((records / name).read_bytes())
+def flip_a_byte(path, where=0.5):
+    data = bytearray(path.read_bytes())
     data[int(where * len(data))] ^= 1
-    (records / name).write_bytes(data)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name, where", [
+    (FIRST, 0.0), (SECOND, 0.5), (THIRD, 0.999), (f"{FIRST}.db", 0.0), (f"{THIRD}.db", 0.999)])
+def test_one_flipped_byte_is_found(records, name, where):
+    flip_a_byte(records / name, where)
     with pytest.raises(CheckFailed, match=f"{name} has changed"):
         verify(records)
 
 
 def test_missing_added_and_cut_files_are_found(records):
-    (records / "val-00000-of-00002.mindrecord.db").unlink()
-    with open(records / "val-00001-of-00002.mindrecord", "ab") as file:
+    (records / f"{FIRST}.db").unlink()
+    with open(records / SECOND, "ab") as file:
         file.write(b"x")
-    (records / "val-00002-of-00003.mindrecord").write_bytes(b"")
+    (records / "val-00002-of-00004.mindrecord").write_bytes(b"")
     with pytest.raises(CheckFailed) as failure:
         verify(records)
-    assert "val-00000-of-00002.mindrecord.db is missing" in str(failure.value)
-    assert "val-00001-of-00002.mindrecord has " in str(failure.value)
-    assert "val-00002-of-00003.mindrecord is not in the manifest" in str(failure.value)
-
-
-def change_manifest(records, change):
-    path = records / MANIFEST_NAME
-    fields = json.loads(path.read_text())
-    change(fields)
-    path.write_text(json.dumps(fields))
+    assert f"{FIRST}.db is missing" in str(failure.value)
+    assert f"{SECOND} has " in str(failure.value)
+    assert "val-00002-of-00004.mindrecord is not in the manifest" in str(failure.value)
 
 
 def move_image(items):
-    """From the second to the first: their sum, which is looked at first, stays right."""
+    """From the second to the first: their sum, which is compared first, stays right."""
     items[0]["images"] += 1
     items[1]["images"] -= 1
 
 
 @pytest.mark.parametrize("change, words", [
     (lambda f: move_image(f["classes"]), "has 3 images instead of 4"),
-    (lambda f: move_image(f["shards"]), "00000-of-00002.mindrecord holds 6 rows instead of 7"),
+    (lambda f: move_image(f["shards"]), f"{FIRST} holds 4 rows instead of 5"),
     (lambda f: f.update(rows_sha256="0"), "ids, labels or blacklist flags differ"),
+    (lambda f: f["blacklist"].update(images=9), "1 images are marked as blacklisted"),
 ])
 def test_a_manifest_that_says_otherwise_is_found(records, change, words):
-    change_manifest(records, change)
+    fields = json.loads((records / MANIFEST_NAME).read_text())
+    change(fields)
+    (records / MANIFEST_NAME).write_text(json.dumps(fields))
     with pytest.raises(CheckFailed, match=words):
         verify(records)
 
 
 def test_opening_looks_at_names_and_sizes(records):
-    (records / "val-00000-of-00002.mindrecord").unlink()
-    with pytest.raises(RequestError, match="val-00000-of-00002.mindrecord is missing"):
+    (records / FIRST).unlink()
+    with pytest.raises(RequestError, match=f"{FIRST} is missing"):
         open_records(records)
 
 
@@ -87,12 +76,80 @@ def test_opening_looks_at_names_and_sizes(records):
     ('{"format_version": 99}', "version 99"),
     ('{"format_version": 1}', "is damaged"),
 ])
-def test_a_bad_manifest_is_refused(records, text, words):
-    (records / MANIFEST_NAME).write_text(text)
-    with pytest.raises(RequestError, match=words):
-        open_records(records)
-
-
-def test_a_folder_without_manifest_is_refused(tmp_path):
+def test_a_bad_manifest_is_refused(tmp_path, text, words):
     with pytest.raises(RequestError, match="not a record set"):
         open_records(tmp_path)
+    (tmp_path / MANIFEST_NAME).write_text(text)
+    with pytest.raises(RequestError, match=words):
+        open_records(tmp_path)
+
+
+def again(sample, records, **changes):
+    return Request(**{"source": sample, "split": "val", "out": records,
+                      "blacklist": blacklist_of(sample), **changes})
+
+
+def test_nothing_is_done_to_whole_records(sample, val):
+    before = {path: path.stat().st_mtime_ns for path in val.iterdir()}
+    assert repair(again(sample, val)) == []
+    assert {path: path.stat().st_mtime_ns for path in val.iterdir()} == before
+
+
+def test_damaged_shards_alone_are_built_again(sample, val, records):
+    kept = records / SECOND
+    before = kept.stat().st_ino
+    flip_a_byte(records / FIRST)
+    (records / f"{THIRD}.db").unlink()
+    assert repair(again(sample, records)) == [FIRST, THIRD]
+    assert digests(records) == digests(val)
+    assert kept.stat().st_ino == before
+    verify(records, deep=True)
+
+
+def test_another_layout_of_the_same_images_will_do(source, val, records):
+    arrange_sample(source, "archives")
+    (records / FIRST).unlink()
+    repair(again(source, records))
+    assert digests(records) == digests(val)
+
+
+def test_without_the_blacklist_it_is_refused(sample, records):
+    flip_a_byte(records / FIRST)
+    with pytest.raises(RequestError, match="with a blacklist; give it with --blacklist FILE"):
+        repair(again(sample, records, blacklist=None))
+
+
+def test_another_source_is_refused(source, records):
+    victim = sorted((source / "val").iterdir())[0]
+    victim.write_bytes(victim.read_bytes() + b"\0")
+    flip_a_byte(records / FIRST)
+    before = digests(records)
+    with pytest.raises(RequestError, match="is not what .* was made of.*source_sha256: was"):
+        repair(again(source, records))
+    assert digests(records) == before
+
+
+def test_an_image_that_changed_without_its_size_replaces_nothing(source, records):
+    victim = sorted((source / "val").iterdir())[0]
+    data = bytearray(victim.read_bytes())
+    quantiser = data.index(b"\xff\xdb") + 10  # a byte of a table: other colours, same length
+    data[quantiser] ^= 1
+    victim.write_bytes(data)
+    Image.open(victim).load()
+    flip_a_byte(records / FIRST)
+    before = digests(records)
+    with pytest.raises(CheckFailed, match=f"{FIRST}: built again with other"):
+        repair(again(source, records))
+    assert {name: digest for name, digest in digests(records).items()
+            if not name.startswith(BUILDING)} == before
+
+
+def test_the_command_repairs_and_verifies(sample, val, records, monkeypatch, capsys, say):
+    flip_a_byte(records / SECOND)
+    monkeypatch.setattr(sys, "argv", ["convert", "verify", str(records)])
+    assert run_command(main) == 1
+    errors = capsys.readouterr().err
+    assert f"{SECOND} has changed" in errors and "--repair SOURCE" in errors
+    printed = say("verify", records, "--repair", sample, "--blacklist", blacklist_of(sample)).out
+    assert f"built again: {SECOND}\n" in printed
+    assert digests(records) == digests(val)

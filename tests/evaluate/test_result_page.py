@@ -1,4 +1,4 @@
-"""What ``result.md`` says, and beside which results published figures stand."""
+"""What ``result.md`` says, and next to which results published figures stand."""
 
 from dataclasses import replace
 
@@ -55,7 +55,7 @@ def ilsvrc(planned):
 @pytest.mark.parametrize("crops, full, filtered", [
     (1, {"mindcv"}, {"Inception-v4 paper"}), (12, {"Inception-v4 paper"}, set()),
     (144, {"Inception-v4 paper", "ADSL lab's report"}, {"ADSL lab's report"})])
-def test_published_figures_stand_beside_the_same_set_and_crops(ilsvrc, crops, full, filtered):
+def test_published_figures_stand_next_to_the_same_set_and_crops(ilsvrc, crops, full, filtered):
     lines = published_part(replace(ilsvrc, crops=crops))[2].splitlines()[2:]
     for name, sources in (("full", full), ("filtered", filtered)):
         there = [line.split("|")[5].strip() for line in lines if line.startswith(f"| {name} ")]
@@ -66,7 +66,7 @@ def test_published_figures_stand_beside_the_same_set_and_crops(ilsvrc, crops, fu
 @pytest.mark.parametrize("change", [
     {"is_ilsvrc": False}, {"image_size": 224}, {"crops": 10},
     {"sets": ilsvrc_scores(full=FULL - 1, filtered=48_237)}])
-def test_no_published_figure_stands_beside_another_set(ilsvrc, change):
+def test_no_published_figure_stands_next_to_another_set(ilsvrc, change):
     said, = filter(None, published_part(replace(ilsvrc, **change)))
     assert "published" in said.lower() and "|" not in said
 

@@ -13,7 +13,7 @@ from common.cli import run_command
 from convert.conversion import convert
 from convert.records.reader import RecordSet, open_records
 from convert.request import Request
-from convert.sample.official import make_sample
+from convert.sample.arrange import make_sample
 from train.__main__ import main
 
 CLASSES, TRAIN, VAL = 3, 7, 2  # 21 and 6 images
@@ -44,6 +44,7 @@ class Obs:
     def __init__(self, store: Path):
         self.store, self.bucket = store, store / "bucket"
         self.bucket.mkdir(parents=True)
+        self.spoil("", "")
 
     def put(self, folder: Path, name: str) -> str:
         """Upload a folder, in place of what is there; its path on OBS."""
@@ -53,9 +54,9 @@ class Obs:
 
     def spoil(self, operation: str, how: str, times: int = 1, after: int = 0) -> None:
         """Let ``times`` calls go wrong after ``after`` good ones; for ``how`` see
-        stand_in/moxing/file.py."""
-        (self.store / "rules.json").write_text(json.dumps(
-            {operation: {"after": after, "times": times, "how": how}}))
+        stand_in/moxing.py."""
+        (self.store / "rule.json").write_text(json.dumps(
+            dict(operation=operation, how=how, times=times, after=after)))
 
     def calls(self, operation: str) -> list[list[str]]:
         """The arguments of each call of that operation so far."""
@@ -72,8 +73,7 @@ def obs(tmp_path, monkeypatch) -> Iterator[Obs]:
     monkeypatch.setenv("PYTHONPATH", str(stand_in))
     monkeypatch.setenv("STAND_IN_OBS", str(tmp_path / "obs"))
     yield Obs(tmp_path / "obs")
-    for name in ("moxing", "moxing.file"):  # it has read where this test's bucket is
-        sys.modules.pop(name, None)
+    sys.modules.pop("moxing", None)  # it has read where this test's bucket is
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from tiny import TinyNetwork, build_tiny_network
 from common.cli import RequestError, run_command
 from inceptionv4.device import barrier, setup_device
 from train import command, trainer
-from train.options import parse
+from train.recipe import parse
 from train.recipe import PRESETS
-from train.step import build_step
+from train.step import TrainStep
 
 IMAGES = 8  # in a global batch
 
@@ -31,7 +31,7 @@ def train_on_fixed_batches(rank: int, ranks: int) -> list[float]:
                      loss_scale=4.0)
     ms.set_seed(1)
     network = TinyNetwork(3, dropout_keep=recipe.dropout_keep)
-    step = build_step(recipe, network, np.full(10, 1e-2, np.float32), rank)
+    step = TrainStep(recipe, network, np.full(10, 1e-2, np.float32), rank)
     for _, cell in network.cells_and_names():
         if isinstance(cell, nn.BatchNorm2d):
             cell.set_train(False)

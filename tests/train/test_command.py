@@ -1,9 +1,6 @@
 """The command: from records to a run folder, dry runs, and what is refused."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
@@ -12,10 +9,9 @@ import pytest
 
 from inceptionv4.device import Device
 from train import command
-from train.options import parse
+from train.recipe import parse
 from train.run_folder import check_unused
 
-ROOT = Path(__file__).parents[2]
 FLAGS = ("--epochs", "2", "--batch-size", "4", "--steps-per-epoch", "2", "--workers", "1",
          "--device", "CPU")
 
@@ -58,36 +54,18 @@ def test_a_run_has_plan_config_history_and_tensorboards_events(records, call, tm
     assert all(event.read_bytes().count(b"full_top1_error") == 1 for event in events)
 
 
-def test_after_save_is_called_at_the_start_and_after_each_epoch(records, tmp_path, tiny_network):
-    epochs = []
-
-    def after_save():
-        path = tmp_path / "history.jsonl"
-        epochs.append(len(path.read_text().splitlines()) if path.exists() else 0)
-    command.train(*parse(["--records", str(records["train"].folder), "--run", str(tmp_path),
-                          *FLAGS]), after_save)
-    assert epochs == [0, 1, 2]
-
-
-def test_a_dry_run_writes_the_plan_alone_and_the_run_may_follow(records, tmp_path):
-    """The real network, in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "train", "--records", str(records["train"].folder), "--run",
-         str(tmp_path / "run"), "--dry-run", *FLAGS], cwd=ROOT, text=True, capture_output=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert done.returncode == 0, done.stderr
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["plan.json"]
-    assert "2 steps" in done.stdout and "1 ranks x 4 = 4 images per step" in done.stdout
-    check_unused(tmp_path / "run")
-
-
-def test_a_dry_run_plans_for_the_ranks_that_it_is_given(records, call, tmp_path, capfd):
-    words = ("--records", records["train"].folder, "--run", tmp_path, *FLAGS, "--dry-run")
-    assert call(*words, "2") == 0
-    assert "2 ranks x 4 = 8 images" in capfd.readouterr().out
-    assert read(tmp_path / "plan.json")["global_batch"] == 8
-    assert call(*words, "--preset", "adsl-8p", "--batch-size", "1") == 0
-    assert "8 ranks x 1 = 8 images" in capfd.readouterr().out
+def test_a_dry_run_writes_the_plan_alone_and_the_run_may_follow(records, call, tmp_path, capfd):
+    words = ("--records", records["train"].folder, "--run", tmp_path, *FLAGS)
+    for ranks, shown in ((("--dry-run", "2"), "2 ranks x 4 = 8 images per step"),
+                         (("--dry-run",), "1 ranks x 4 = 4 images per step"),
+                         (("--dry-run", "--preset", "adsl-8p", "--batch-size", "1"),
+                          "8 ranks x 1 = 8 images per step")):
+        assert call(*words, *ranks) == 0
+        out = capfd.readouterr().out
+        assert shown in out and "2 steps" in out
+        assert f"= {read(tmp_path / 'plan.json')['global_batch']} images" in shown
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
+    check_unused(tmp_path)
 
 
 def test_class_folders_train_without_records(records, call, tmp_path, capfd):
@@ -129,16 +107,21 @@ def test_sink_mode_is_used_where_the_device_has_it(records, tmp_path, monkeypatc
 
 
 def test_ranks_are_the_launchers_and_share_the_cores(records, tmp_path, monkeypatch, capsys):
+    """And the folder is there when ``after_save`` is first called."""
     monkeypatch.setattr(command, "setup_device", lambda *_: Device("CPU", False, 0, 3, 2))
     monkeypatch.setattr(command, "ranks_agree", lambda *_: True)
     monkeypatch.setattr("train.feed.available_cores", lambda: 5)
-    trainer = Mock()
+    trainer, saved = Mock(), []
     monkeypatch.setattr(command, "Trainer", trainer)
     monkeypatch.setattr(command, "_describe", lambda *_: "")
     request, recipe = parse(["--records", str(records["train"].folder), "--run", str(tmp_path),
                              "--preset", "adsl-8p", "--batch-size", "2"])
-    command.train(request, recipe)
-    _, used, plan, feed, *_ = trainer.call_args.args
+
+    def after_save():
+        saved.append((tmp_path / "config.json").exists())
+    command.train(request, recipe, after_save)
+    _, used, plan, feed, *_, last = trainer.call_args.args
+    assert last is after_save and saved == [True]
     assert used == replace(recipe, ranks=3, workers=2)
     assert (plan.global_batch, feed.rank, feed.steps) == (6, 0, 3)
     assert "preset adsl-8p is made for 8 ranks, this run has 3" in capsys.readouterr().err
@@ -167,7 +150,8 @@ def test_a_disk_without_room_is_refused(records, call, tmp_path, capfd, monkeypa
 
 def test_a_folder_in_use_is_refused(records, call, tmp_path, capfd):
     (tmp_path / "file").write_text("")
-    for run, words in ((tmp_path, "is in use (it holds file)"), (tmp_path / "file", "is a file")):
+    for run, words in ((tmp_path, "is in use (it holds file); resume it with --resume"),
+                       (tmp_path / "file", "is a file")):
         for flags in ((), ("--dry-run",), ("--resume",)):
             assert call("--records", records["train"].folder, "--run", run, *FLAGS, *flags) == 2
             assert words in error_of(capfd)
@@ -175,17 +159,8 @@ def test_a_folder_in_use_is_refused(records, call, tmp_path, capfd):
 
 @pytest.mark.parametrize("flags, named", [
     (("--run", "x"), "--records"),
-    (("--records", "a", "--images", "b", "--run", "x"), "--images"),
     (("--records", "nowhere", "--run", "x"), "nowhere"),
-    (("--records", "nowhere", "--run", "x", "--image-size", "74"), "--image-size 74"),
-    (("--records", "nowhere", "--run", "x", "--keep", "0"), "--keep 0"),
-    (("--records", "nowhere", "--run", "x", "--sink-size", "0"), "--sink-size 0"),
-    (("--records", "nowhere", "--run", "x", "--workers", "99999"), "--workers 99999"),
-    (("--images", "nowhere", "--run", "x", "--shuffle", "shard"), "--shuffle shard"),
-    (("--records", "nowhere", "--run", "x", "--phases", "40:5:x"), "--phases 40:5:x"),
-    (("--records", "nowhere", "--run", "x", "--preset", "adsl-1p", "--optimizer", "adam"),
-     "--momentum 0.0"),
-    (("--records", "nowhere", "--run", "x", "--dry-run", "-1"), "--dry-run -1")])
+    (("--records", "nowhere", "--run", "x", "--phases", "40:5:x"), "--phases 40:5:x")])
 def test_a_wrong_request_is_one_line_and_exit_code_2(call, capfd, flags, named):
     assert call(*flags) == 2
     error, = capfd.readouterr().err.splitlines()

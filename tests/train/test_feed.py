@@ -31,21 +31,29 @@ def same(one, other) -> bool:
         np.array_equal(a, b) for left, right in zip(one, other) for a, b in zip(left, right))
 
 
-def test_batches_are_uint8_channels_last(records):
-    batches = epoch_of(records)
-    assert len(batches) == STEPS
-    for images, labels in batches:
-        assert images.shape == (4, 75, 75, 3) and images.dtype == np.uint8
-        assert labels.shape == (4,) and labels.dtype == np.int32
+ORDERS = {"global": RECIPE, "shard": replace(RECIPE, shuffle="shard"), "folders": RECIPE}
 
 
-def test_an_epoch_depends_on_seed_and_epoch_alone(records):
-    first = epoch_of(records, epoch=1)
-    second = epoch_of(records, epoch=2)
-    assert not same(first, second)
-    assert not same(first, epoch_of(records, replace(RECIPE, seed=1)))
-    assert same(second, epoch_of(records, epoch=2))  # not after epoch 1 now
-    assert same(first, epoch_of(records, epoch=1))
+@pytest.fixture(scope="module")
+def folders(records):
+    """The images that ``records`` were made of, as class folders."""
+    return {"train": open_class_folders(records["train"].folder.parent / "images")}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_an_epoch_depends_on_seed_and_epoch_alone(records, folders, order):
+    source, recipe = folders if order == "folders" else records, ORDERS[order]
+    first = epoch_of(source, recipe, epoch=1)
+    second = epoch_of(source, recipe, epoch=2)
+    assert len(first) == STEPS and not same(first, second)
+    assert not same(first, epoch_of(source, replace(recipe, seed=1)))
+    assert same(second, epoch_of(source, recipe, epoch=2))  # not after epoch 1 now
+    assert same(first, epoch_of(source, recipe, epoch=1))
+    orders = {tuple(label for _, labels in epoch_of(source, recipe, epoch=epoch)
+                    for label in labels.tolist()) for epoch in range(1, 5)}
+    assert len(orders) == 4
+    batches = epoch_of(source, replace(recipe, batch_size=21), steps=1)
+    assert np.bincount(labels_of(batches)).tolist() == [7, 7, 7]  # every image once
 
 
 def test_a_steps_limit_takes_the_first_batches(records):
@@ -97,12 +105,6 @@ def test_half_of_the_crops_are_mirrored_and_none_upside_down(gradients):
     assert 70 < (width < 0).sum() < 130 and (height > 0).all()  # of 200; 4 standard deviations
 
 
-def test_every_epoch_has_an_order_of_its_own(records):
-    orders = {tuple(label for _, labels in epoch_of(records, epoch=epoch)
-                    for label in labels.tolist()) for epoch in range(1, 5)}
-    assert len(orders) == 4
-
-
 def labels_of(batches) -> list:
     return sorted(label for _, labels in batches for label in labels.tolist())
 
@@ -117,27 +119,9 @@ def test_ranks_share_each_global_batch_of_one_rank(records, epoch):
     assert not same(*shares)
 
 
-def test_one_epoch_has_every_image_at_most_once(records):
-    counts = np.bincount(labels_of(epoch_of(records, replace(RECIPE, batch_size=21), steps=1)))
-    assert counts.tolist() == [7, 7, 7]
-
-
-ORDERS = {"global": RECIPE, "shard": replace(RECIPE, shuffle="shard")}
-
-
-@pytest.fixture(scope="module")
-def folders(records):
-    """The images that ``records`` were made of, as class folders."""
-    return {"train": open_class_folders(records["train"].folder.parent / "images")}
-
-
-def test_class_folders_give_the_same_images(records, folders):
+def test_class_folders_have_the_classes_of_the_records(records, folders):
     assert folders["train"].class_names == records["train"].class_names
     assert folders["train"].class_names_sha256 == records["train"].class_names_sha256
-    batches = epoch_of(folders, replace(RECIPE, batch_size=21), steps=1)
-    assert np.bincount(labels_of(batches)).tolist() == [7, 7, 7]
-    assert same(epoch_of(folders), epoch_of(folders)) and not same(epoch_of(folders),
-                                                                   epoch_of(folders, epoch=2))
 
 
 def test_hidden_and_empty_folders_shift_no_label(folders, tmp_path):
@@ -154,16 +138,6 @@ def test_images_that_mindspore_would_pass_over_are_noticed(folders, tmp_path):
         epoch_of({"train": open_class_folders(tmp_path)})
 
 
-def test_shard_order_depends_on_seed_and_epoch_alone(records):
-    recipe = ORDERS["shard"]
-    first = epoch_of(records, recipe)
-    assert same(first, epoch_of(records, recipe))
-    assert not same(first, epoch_of(records, recipe, epoch=2))
-    assert not same(first, epoch_of(records, replace(recipe, seed=1)))
-    batches = epoch_of(records, replace(recipe, batch_size=21), steps=1)
-    assert np.bincount(labels_of(batches)).tolist() == [7, 7, 7]
-
-
 def test_shard_order_reads_one_file_after_the_other(records, monkeypatch):
     """Without the buffer: all of one file, front to back, before the next."""
     monkeypatch.setattr(ds.MindDataset, "shuffle", lambda self, buffer: self)
@@ -176,9 +150,8 @@ def test_shard_order_reads_one_file_after_the_other(records, monkeypatch):
     assert seen == {tuple(shards[0] + shards[1]), tuple(shards[1] + shards[0])}
 
 
-@pytest.mark.parametrize("order", ORDERS)
-def test_two_ranks_share_the_images_of_an_epoch(records, order):
-    recipe = replace(ORDERS[order], ranks=2, batch_size=10)
+def test_two_ranks_share_the_images_of_an_epoch_in_shard_order(records):
+    recipe = replace(ORDERS["shard"], ranks=2, batch_size=10)
     shares = [epoch_of(records, recipe, steps=1, rank=rank) for rank in (0, 1)]
     counts = np.bincount(labels_of(shares[0]) + labels_of(shares[1]))
     assert counts.sum() == 20 and counts.max() <= 7 + 1  # one is repeated to fill the last share
@@ -187,6 +160,7 @@ def test_two_ranks_share_the_images_of_an_epoch(records, order):
 def test_the_host_normalises_where_asked_to(records):
     device, host = (epoch_of(records, replace(RECIPE, normalize_on=where), steps=1)[0][0]
                     for where in ("device", "host"))
+    assert device.shape == (4, 75, 75, 3) and device.dtype == np.uint8
     assert host.shape == (4, 3, 75, 75) and host.dtype == np.float32
     for where, images in (("device", device), ("host", host)):  # what is compiled for
         empty, labels = TrainingFeed(records["train"], replace(RECIPE, normalize_on=where),

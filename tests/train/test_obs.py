@@ -1,26 +1,22 @@
-"""Record sets from OBS to a host's disk: one copy for all its processes, whatever happens to it."""
+"""Record sets from OBS to a host's disk; the run folder's way to OBS after each save, and back from
+there before a run resumes."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from reading import digests
 
 from common.cli import RequestError
 from convert.records.reader import open_records
-from train.obs import call_moxing, fetch_records, replaced_folder
+from train import obs as obs_module
+from train.obs import RunOnObs, call_moxing, fetch_records
 
-ROOT = Path(__file__).parents[2]
-FETCH = ("import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); "
-         "from train.obs import fetch_records; fetch_records(sys.argv[2], Path(sys.argv[3]))")
-
-
-def start(source: str, place: Path) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", FETCH, str(ROOT), source, str(place)])
+URL = "obs://bucket/run"
+STEPS = 9  # an epoch; 9, 18, ... 108 do not sort as text as they do as numbers
 
 
 @pytest.fixture
@@ -28,67 +24,36 @@ def source(obs, records) -> str:
     return obs.put(records["train"].folder, "data/train")
 
 
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
 def test_a_record_set_is_copied_and_then_used(obs, source, records, tmp_path):
     for _ in range(2):
         fetch_records(source, tmp_path / "host" / "train")
-    assert open_records(tmp_path / "host" / "train").sha256 == records["train"].sha256
+    assert digests(tmp_path / "host" / "train") == digests(records["train"].folder)
     assert len(obs.calls("copy_parallel")) == 1
-    assert names(tmp_path / "host") == [".train.lock", "train"]
 
 
-def test_several_processes_at_once_copy_once(obs, source, tmp_path):
-    obs.spoil("copy_parallel", "slow")
-    processes = [start(source, tmp_path / "host" / "train") for _ in range(4)]
-    assert [process.wait() for process in processes] == [0, 0, 0, 0]
-    assert len(obs.calls("copy_parallel")) == 1
-    open_records(tmp_path / "host" / "train")
-
-
-def test_another_process_takes_over_from_a_killed_one(obs, source, tmp_path):
-    """While a helper of the killed one lives on."""
-    obs.spoil("copy_parallel", "half, killed")
-    processes = [start(source, tmp_path / "host" / "train") for _ in range(3)]
-    assert sorted(process.wait() for process in processes) == [-signal.SIGKILL, 0, 0]
-    assert not (obs.store / "helper-ended").exists()
-    os.kill(int((obs.store / "helper").read_text()), signal.SIGKILL)
-    assert len(obs.calls("copy_parallel")) == 2
-    open_records(tmp_path / "host" / "train")
-    assert names(tmp_path / "host") == [".train.lock", "train"]
-
-
-def test_a_stale_copy_of_another_set_is_replaced(obs, source, records, other_records, tmp_path):
+@pytest.mark.parametrize("damage", ["cut", "removed", "manifest", "other set"])
+def test_a_damaged_or_stale_copy_is_made_again(obs, source, records, other_records, tmp_path,
+                                               damage):
     fetch_records(source, tmp_path / "train")
-    obs.put(other_records["train"].folder, "data/train")
-    fetch_records(source, tmp_path / "train")
-    assert open_records(tmp_path / "train").sha256 == other_records["train"].sha256
-    assert names(tmp_path / "train") == names(other_records["train"].folder)
-
-
-@pytest.mark.parametrize("damage", ["cut", "removed", "manifest"])
-def test_a_damaged_copy_is_made_again(obs, source, tmp_path, damage):
-    fetch_records(source, tmp_path / "train")
-    shard = Path(open_records(tmp_path / "train").files[-1])
+    wanted, shard = records["train"].folder, Path(open_records(tmp_path / "train").files[-1])
     if damage == "cut":
         shard.write_bytes(shard.read_bytes()[:-1])
+    elif damage == "other set":
+        wanted = other_records["train"].folder
+        obs.put(wanted, "data/train")
     else:
         (shard if damage == "removed" else tmp_path / "train" / "manifest.json").unlink()
     fetch_records(source, tmp_path / "train")
-    open_records(tmp_path / "train")
-    assert len(obs.calls("copy_parallel")) == 2
+    assert digests(tmp_path / "train") == digests(wanted)
 
 
 @pytest.mark.parametrize("how, named", [("half", "is not whole"), ("raise", "does not answer")])
-def test_a_failed_copy_leaves_nothing_and_may_be_tried_again(obs, source, tmp_path, how, named):
+def test_a_failed_copy_is_made_again(obs, source, records, tmp_path, how, named):
     obs.spoil("copy_parallel", how)
     with pytest.raises(RequestError, match=named):
-        fetch_records(source, tmp_path / "host" / "train")
-    assert names(tmp_path / "host") == [".train.lock"]
-    fetch_records(source, tmp_path / "host" / "train")
-    open_records(tmp_path / "host" / "train")
+        fetch_records(source, tmp_path / "train")
+    fetch_records(source, tmp_path / "train")
+    assert digests(tmp_path / "train") == digests(records["train"].folder)
 
 
 def test_a_record_set_that_does_not_fit_is_not_begun(obs, source, tmp_path):
@@ -112,16 +77,205 @@ def test_without_moxing_the_path_is_named(monkeypatch):
         call_moxing("exists", "obs://bucket/data")
 
 
-def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):
-    place, leftover = tmp_path / "run", tmp_path / ".run.1.copying"
-    for folder in (place, leftover):
-        folder.mkdir()
-        (folder / "old").write_text("")
-    with pytest.raises(KeyError):
-        with replaced_folder(place) as folder:
-            (folder / "new").write_text("")
-            raise KeyError
-    assert names(tmp_path) == ["run"] and names(place) == ["old"]
-    with replaced_folder(place) as folder:
-        (folder / "new").write_text("")
-    assert names(tmp_path) == ["run"] and names(place) == ["new"]
+def save(run: Path, epoch: int, keep: int = 2) -> None:
+    """What the trainer writes at the end of an epoch, in small; epoch 0 is the start."""
+    folder = run / "checkpoints"
+    folder.mkdir(parents=True, exist_ok=True)
+    if epoch == 0:
+        for name in ("config.json", "plan.json"):
+            (run / name).write_text("{}")
+        return
+    for suffix in (".ckpt", ".meta"):
+        (folder / f"inceptionv4-{epoch}_{STEPS * epoch}{suffix}").write_text(f"{epoch}")
+        old = epoch - keep
+        (folder / f"inceptionv4-{old}_{STEPS * old}{suffix}").unlink(missing_ok=True)
+    with open(run / "history.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps({"epoch": epoch}) + "\n")
+
+
+def train(run: RunOnObs, first: int, last: int) -> None:
+    """Save epochs, each one uploaded before the next one is written."""
+    for epoch in range(first, last + 1):
+        save(run.folder, epoch)
+        run.start_upload()
+        run._wait()
+
+
+def uploads(obs) -> list[str]:
+    """Files that were copied to the run on OBS, in order."""
+    return [target.removeprefix(f"{URL}/") for _, target in obs.calls("copy")
+            if target.startswith("obs://")]
+
+
+@pytest.fixture
+def run(obs, tmp_path) -> RunOnObs:
+    return RunOnObs(tmp_path / "host" / "run", URL)
+
+
+@pytest.fixture
+def elsewhere(run, tmp_path) -> RunOnObs:
+    """The same run on another host."""
+    return RunOnObs(tmp_path / "other-host" / "run", URL)
+
+
+def test_after_each_save_what_is_new_is_uploaded_and_the_checkpoint_last(obs, run):
+    train(run, 0, 1)
+    assert uploads(obs) == ["config.json", "plan.json", "history.jsonl",
+                            "checkpoints/inceptionv4-1_9.ckpt", "checkpoints/inceptionv4-1_9.meta"]
+    train(run, 2, 2)
+    assert uploads(obs)[5:] == ["history.jsonl", "checkpoints/inceptionv4-2_18.ckpt",
+                                "checkpoints/inceptionv4-2_18.meta"]
+    train(run, 3, 3)  # which removes epoch 1
+    assert digests(obs.bucket / "run") == digests(run.folder)
+
+
+def test_uploads_run_while_training_continues_and_one_at_a_time(obs, run, monkeypatch):
+    """The trainer continues while OBS is slow, and may remove what is being uploaded; the end waits
+    for the last upload."""
+    may_copy, uploading = threading.Event(), []
+
+    def slow(operation, *paths):
+        uploading.append(threading.current_thread())
+        may_copy.wait(10)
+        return call_moxing(operation, *paths)
+    monkeypatch.setattr(obs_module, "call_moxing", slow)
+    save(run.folder, 0)
+    run.start_upload()
+    save(run.folder, 1)
+    assert not uploads(obs)
+    threading.Timer(0.2, may_copy.set).start()
+    run.start_upload()  # waits for the first one
+    assert {"config.json", "plan.json"} <= digests(obs.bucket / "run").keys()
+    run.finish()
+    assert digests(obs.bucket / "run") == digests(run.folder)
+    assert threading.main_thread() not in uploading and len(set(uploading)) == 2
+
+
+def test_what_is_written_after_the_save_waits_for_the_next(obs, run, monkeypatch):
+    """Neither is a newer checkpoint uploaded in part, nor the last whole one removed for it."""
+    def copy_then_save(operation, *paths):
+        call_moxing(operation, *paths)
+        if paths[0].endswith("inceptionv4-3_27.meta"):
+            save(run.folder, 4)  # which removes epoch 2 here
+    train(run, 0, 2)
+    monkeypatch.setattr(obs_module, "call_moxing", copy_then_save)
+    train(run, 3, 3)
+    names = {path.name for path in (obs.bucket / "run" / "checkpoints").glob("*.ckpt")}
+    assert names == {"inceptionv4-2_18.ckpt", "inceptionv4-3_27.ckpt"}
+
+
+def test_unfinished_files_are_not_uploaded(obs, run):
+    save(run.folder, 0)
+    (run.folder / ".config.json.7.tmp").write_text("{")
+    half = run.folder / "checkpoints" / ".inceptionv4-1_9.x" / "inceptionv4-1_9.ckpt"
+    half.parent.mkdir()
+    half.write_text("half")
+    run.start_upload()
+    run.finish()
+    assert sorted(uploads(obs)) == ["config.json", "plan.json"]
+
+
+def test_a_failed_upload_is_a_warning_and_made_up_for_after_the_next_save(obs, run, capsys):
+    train(run, 0, 2)
+    obs.spoil("copy", "raise")
+    train(run, 3, 3)
+    warning, = capsys.readouterr().err.splitlines()
+    assert warning.startswith("warning: ") and URL in warning and "does not answer" in warning
+    # An old checkpoint goes only when the new one is there.
+    assert (obs.bucket / "run" / "checkpoints" / "inceptionv4-1_9.ckpt").exists()
+    train(run, 4, 4)
+    run.finish()
+    assert capsys.readouterr().err == ""
+    assert digests(obs.bucket / "run") == digests(run.folder)
+
+
+@pytest.mark.parametrize("operation", ["copy", "remove"])
+def test_what_failed_at_the_last_save_is_tried_again_at_the_end(obs, run, operation):
+    train(run, 0, 2)
+    obs.spoil(operation, "raise")
+    train(run, 3, 3)
+    run.finish()
+    assert digests(obs.bucket / "run") == digests(run.folder)
+
+
+def test_a_run_in_use_is_refused(obs, run):
+    run.check_unused()
+    (obs.bucket / "run").mkdir()
+    (obs.bucket / "run" / "plan.json").write_text("{}")
+    run.check_unused()  # a plan
+    train(run, 0, 0)
+    with pytest.raises(RequestError, match="config.json.*--resume"):
+        run.check_unused()
+
+
+# Of one run, as text 10_90 comes before 9_81.
+@pytest.mark.parametrize("first, last", [(2, 5), (9, 10), (3, 12)])
+def test_another_host_resumes_the_run_and_the_first_one_catches_up(obs, run, elsewhere, first,
+                                                                   last):
+    train(run, 0, first)
+    elsewhere.fetch()
+    assert digests(elsewhere.folder) == digests(run.folder)
+    train(elsewhere, first + 1, last)
+    assert digests(obs.bucket / "run") == digests(elsewhere.folder)
+    run.fetch()
+    assert digests(run.folder) == digests(elsewhere.folder)
+
+
+def test_a_host_that_is_ahead_keeps_its_epochs(obs, run):
+    """Its last uploads had failed; they are repeated after the next save."""
+    train(run, 0, 9)
+    for epoch in (10, 11, 12):
+        save(run.folder, epoch)
+    before = digests(run.folder)
+    again = RunOnObs(run.folder, URL)
+    again.fetch()
+    assert digests(run.folder) == before
+    train(again, 13, 13)
+    assert digests(run.folder).items() <= digests(obs.bucket / "run").items()
+
+
+def test_a_run_folder_that_a_faster_rank_works_in_is_left_alone(obs, run):
+    """It shortened its history to the checkpoint that it resumes from."""
+    train(run, 0, 3)
+    history = run.folder / "history.jsonl"
+    history.write_text("".join(history.read_text().splitlines(keepends=True)[:-1]))
+    before = digests(run.folder)
+    RunOnObs(run.folder, URL).fetch()
+    assert digests(run.folder) == before
+
+
+def test_another_run_on_the_host_is_not_overwritten(run, elsewhere):
+    train(run, 0, 2)
+    save(elsewhere.folder, 7)
+    before = digests(elsewhere.folder)
+    with pytest.raises(RequestError, match="holds another run than obs://bucket/run"):
+        elsewhere.fetch()
+    assert digests(elsewhere.folder) == before
+
+
+def test_only_whole_epochs_count(obs, run, elsewhere):
+    elsewhere.fetch()
+    train(run, 0, 0)
+    elsewhere.fetch()
+    assert not elsewhere.folder.exists()
+    train(run, 1, 2)
+    save(run.folder, 3)
+    torn = "checkpoints/inceptionv4-3_27.ckpt"
+    shutil.copy(run.folder / torn, obs.bucket / "run" / torn)
+    elsewhere.fetch()
+    (elsewhere.folder / "checkpoints" / "inceptionv4-2_18.meta").unlink()
+    elsewhere.fetch()  # neither here nor there does one without its .meta count
+    assert "checkpoints/inceptionv4-2_18.meta" in digests(elsewhere.folder)
+
+
+def test_a_copy_that_fails_on_the_way_back_is_made_again(obs, run, elsewhere):
+    train(run, 0, 2)
+    obs.spoil("copy_parallel", "raise")
+    with pytest.raises(RequestError, match="does not answer"):
+        elsewhere.fetch()
+    elsewhere.fetch()
+    assert digests(elsewhere.folder) == digests(run.folder)
+    before = len(uploads(obs))
+    train(elsewhere, 3, 3)
+    assert [name for name in uploads(obs)[before:] if "checkpoints" in name] == [
+        "checkpoints/inceptionv4-3_27.ckpt", "checkpoints/inceptionv4-3_27.meta"]

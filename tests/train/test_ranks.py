@@ -13,7 +13,7 @@ import pytest
 from rank_session import train_on_fixed_batches
 
 from inceptionv4.checkpoint import read_checkpoint
-from train.checkpoints import checkpoints
+from train.run_folder import checkpoints
 
 ROOT = Path(__file__).parents[2]
 FLAGS = ("--epochs", 2, "--batch-size", 3, "--workers", 1, "--dropout-keep", 0.5, "--device", "CPU")
@@ -42,13 +42,13 @@ def test_rank_0_scores_and_saves_while_the_other_waits(session):
     assert all("full_top1_error" in line for line in lines)
     plan = json.loads((run / "plan.json").read_text())
     assert (plan["global_batch"], plan["steps_per_epoch"], plan["steps"]) == (6, 3, 6)
-    assert [path.name for path in checkpoints(run / "checkpoints")] == [
+    assert [path.name for path in checkpoints(run)] == [
         "inceptionv4-1_3.ckpt", "inceptionv4-2_6.ckpt"]
     assert printed.count("epoch 1: loss") == 1  # rank 0 is shown, and it alone
 
 
 def test_resumed_two_ranks_end_alike(session):
-    one, other = (read_checkpoint(checkpoints(session[0] / run / "checkpoints")[-1])[1]
+    one, other = (read_checkpoint(checkpoints(session[0] / run)[-1])[1]
                   for run in ("resumed", "undisturbed"))
     assert one.keys() == other.keys()
     assert [name for name in one

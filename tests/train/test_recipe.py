@@ -1,24 +1,28 @@
-"""The learning rate at every phase edge, and the presets as the seed report has them."""
+"""The learning rate at every phase edge, the presets as the seed report has them, and the command
+line: every value of the recipe a flag."""
 
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from common.cli import RequestError
-from train.recipe import PRESETS, Phase, learning_rates, with_epochs
+from train.recipe import (PRESETS, Phase, Recipe, TrainRequest, learning_rates, parse, train_parser,
+                          with_epochs)
 
 STEPS = 1251  # 1,281,167 images at 1,024 per step
 SEED = PRESETS["adsl-8p"]
+NEEDED = ("--records", "r", "--run", "x")
 
 
 def by_epoch(recipe, steps=STEPS):
     return learning_rates(recipe, steps).reshape(recipe.epochs, steps)
 
 
-def test_one_rate_for_each_step():
-    rates = learning_rates(SEED, STEPS)
-    assert rates.shape == (95 * STEPS,) and rates.dtype == np.float32
+def recipe_of(*flags: str) -> Recipe:
+    return parse([*NEEDED, *flags])[1]
 
 
 @pytest.mark.parametrize("epoch, first, last", [
@@ -38,30 +42,22 @@ def test_rate_at_phase_edges(epoch, first, last):
 
 def test_rate_within_an_epoch_is_a_stair_or_a_rise():
     rates = by_epoch(SEED)
+    assert rates.dtype == np.float32 and rates[4, -1] == np.float32(0.2)  # the peak exactly
     rising = [epoch for epoch in range(1, 96) if (np.diff(rates[epoch - 1]) > 0).all()]
     assert rising == [1, 2, 3, 4, 5, 41, 42, 76, 77]
     level = [epoch for epoch in range(1, 96) if np.ptp(rates[epoch - 1]) == 0]
     assert sorted(rising + level) == list(range(1, 96))
 
 
-def test_last_warm_up_step_has_the_peak_exactly():
-    assert by_epoch(SEED)[4, -1] == np.float32(0.2)
-
-
 def test_rates_follow_the_global_batch_unless_scaling_is_off():
     one_card = PRESETS["adsl-1p"]
     assert (SEED.global_batch, one_card.global_batch) == (1024, 32)
     np.testing.assert_allclose(by_epoch(one_card, 7), by_epoch(SEED, 7) * 32 / 1024, rtol=1e-6)
+    np.testing.assert_allclose(by_epoch(replace(SEED, ranks=4), 7), by_epoch(SEED, 7) / 2,
+                               rtol=1e-6)
     np.testing.assert_array_equal(by_epoch(replace(one_card, scale_lr=False), 7),
                                   by_epoch(SEED, 7))
-    half = replace(SEED, ranks=4)
-    np.testing.assert_allclose(by_epoch(half, 7), by_epoch(SEED, 7) / 2, rtol=1e-6)
-
-
-def test_smoke_rates_do_not_depend_on_the_batch():
-    smoke = PRESETS["smoke"]
-    np.testing.assert_array_equal(learning_rates(smoke, 5),
-                                  learning_rates(replace(smoke, batch_size=2), 5))
+    assert not PRESETS["smoke"].scale_lr
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 5, 6, 40, 41, 43, 95])
@@ -99,7 +95,8 @@ def test_the_defaults_are_those_of_the_network():
 @pytest.mark.parametrize("name, value", [
     ("batch_size", 0), ("epsilon", 0.0), ("decay", 1.5), ("momentum", -0.1), ("seed", -1),
     ("label_smoothing", float("nan")), ("loss_scale", 0.5), ("dropout_keep", 0.0),
-    ("min_crop_area", 1.5), ("max_crop_aspect", 0.9), ("workers", -1), ("steps_per_epoch", -1)])
+    ("min_crop_area", 1.5), ("max_crop_aspect", 0.9), ("workers", -1), ("steps_per_epoch", -1),
+    ("weight_decay", float("inf"))])
 def test_a_value_out_of_range_is_named(name, value):
     with pytest.raises(RequestError, match=f"--{name.replace('_', '-')} {value}"):
         replace(SEED, **{name: value})
@@ -108,7 +105,74 @@ def test_a_value_out_of_range_is_named(name, value):
 @pytest.mark.parametrize("phase", [
     Phase(0, 0, 0.1, 0.9, 1), Phase(2, -1, 0.1, 0.9, 1), Phase(2, 0, 0.0, 0.9, 1),
     Phase(2, 0, float("nan"), 0.9, 1), Phase(2, 0, 0.1, 1.1, 1), Phase(2, 0, 0.1, 0.9, 0),
-    Phase(2, 0, 0.1, 0.0, 1), Phase(2, 0, float("inf"), 0.9, 1)])
+    Phase(2, 0, 0.1, 0.0, 1), Phase(2, 0, float("inf"), 0.9, 1), Phase(2, 0, 1e39, 1, 1)])
 def test_a_phase_out_of_range_is_named(phase):
     with pytest.raises(RequestError, match="--phases"):
         replace(SEED, phases=(SEED.phases[0], phase))
+
+
+def test_a_request_has_these_defaults():
+    assert parse(NEEDED) == (
+        TrainRequest(Path("x"), records=Path("r"), images=None, val_records=None, resume=False,
+                     device="auto", sink=None, sink_size=100, keep=3, dry_run=None,
+                     preset="smoke", epochs=None),
+        PRESETS["smoke"])
+
+
+def test_flags_fill_the_request():
+    words = ("--images", "i", "--run", "x", "--val-records", "v", "--resume", "--device", "CPU",
+             "--no-sink", "--sink-size", "7", "--keep", "2", "--dry-run", "4")
+    assert parse(words)[0] == TrainRequest(
+        Path("x"), None, Path("i"), Path("v"), True, "CPU", False, 7, 2, 4)
+    assert parse([*NEEDED, "--dry-run"])[0].dry_run == 0  # as many ranks as the preset
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_a_preset_comes_unchanged(name):
+    assert recipe_of("--preset", name) == PRESETS[name] and PRESETS[name].preset == name
+
+
+def test_help_names_every_value_and_what_it_is_in_each_preset():
+    text = " ".join(train_parser().format_help().split())
+    assert all(f"--{item.name.replace('_', '-')}" in text for item in fields(Recipe)
+               if item.name != "ranks")
+    assert "images per step on each rank (adsl-8p: 128, adsl-1p: 32, smoke: 16)" in text
+    assert "(default: float32)" in text and "(default: the preset's)" in text
+    assert "--resume" in text and "(default: 100)" in text
+
+
+def test_flags_override_the_preset():
+    given = recipe_of("--preset", "adsl-1p", "--batch-size", "4", "--no-scale-lr", "--optimizer",
+                      "adam", "--momentum", "0.9", "--weight-decay", "4e-5", "--seed", "7")
+    assert given == replace(PRESETS["adsl-1p"], batch_size=4, scale_lr=False, optimizer="adam",
+                            momentum=0.9, weight_decay=4e-5, seed=7)
+    given = recipe_of("--phases", "40:5:0.2:0.94:2", "35:2:0.05:0.95:1", "--epochs", "42")
+    assert given.phases == (Phase(40, 5, 0.2, 0.94, 2), Phase(2, 2, 0.05, 0.95, 1))
+    assert recipe_of("--epochs", "9").phases[-1] == replace(PRESETS["smoke"].phases[-1], epochs=4)
+
+
+@pytest.mark.parametrize("flags", [
+    ("--preset", "adsl-9p"), ("--epochs", "0"), ("--image-size", "74"), ("--phases", "40:5:0.2"),
+    ("--phases", "40:5:x:1:1"), ("--phases", "1.5:0:1:1:1"), ("--decay", "nan"),
+    ("--optimizer", "sgd"), ("--batch-size", "many"), ("--ranks", "2"), ("--keep", "0"),
+    ("--sink-size", "0"), ("--device", "GPU"), ("--dry-run", "-1"), ("--workers", "99999"),
+    ("--images", "b")])
+def test_a_wrong_flag_is_named(flags):
+    named = f"{flags[0]}.*{re.escape(flags[1])}|(unrecognized arguments:|argument) {flags[0]}"
+    with pytest.raises(RequestError, match=named):
+        recipe_of(*flags)
+
+
+def test_class_folders_have_no_shards_to_shuffle():
+    with pytest.raises(RequestError, match="--shuffle shard"):
+        parse(["--images", "i", "--run", "x", "--shuffle", "shard"])
+
+
+def test_adams_values_are_checked_for_adam_alone():
+    """RMSProp allows a momentum of 0 and a decay of 1; Adam divides by one minus its betas."""
+    assert recipe_of("--preset", "adsl-1p", "--decay", "1").decay == 1
+    for flags in (("--momentum", "1"), ("--decay", "0"), ("--decay", "1"), ("--momentum", "0")):
+        with pytest.raises(RequestError, match=f"{flags[0]} {flags[1]}.0: with --optimizer adam"):
+            recipe_of(*flags)
+    with pytest.raises(RequestError, match="--momentum 0.0: with --optimizer adam"):
+        recipe_of("--preset", "adsl-8p", "--optimizer", "adam")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from inceptionv4.checkpoint import read_checkpoint
-from train.checkpoints import checkpoints
+from train.run_folder import checkpoints
 from train.run_folder import locked_run
 
 ROOT = Path(__file__).parents[2]
@@ -29,11 +29,11 @@ def words_of(records, folder, *flags) -> list:
             folder, *FLAGS, *flags]
 
 
-def killed_run(kill, records, folder, *flags) -> None:
+def start(kill, records, folder, *flags) -> int:
+    """Run ``tiny.py`` in a process of its own; return its exit code."""
     words = (ROOT / "tests" / "train" / "tiny.py", kill, *words_of(records, folder, *flags))
-    done = subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, text=True,
-                          capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    return subprocess.run([sys.executable, *map(str, words)], cwd=ROOT,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode
 
 
 def history_of(folder) -> list:
@@ -43,7 +43,7 @@ def history_of(folder) -> list:
 
 
 def weights_of(folder) -> dict:
-    state = read_checkpoint(checkpoints(folder / "checkpoints")[-1])[1]
+    state = read_checkpoint(checkpoints(folder)[-1])[1]
     return {name: value.asnumpy() for name, value in state.items()}
 
 
@@ -61,10 +61,7 @@ def check_ends_alike(folder, undisturbed):
 def undisturbed(records, tmp_path_factory) -> Path:
     """Made by a process of its own: the tests below compare it with runs within this one."""
     folder = tmp_path_factory.mktemp("runs") / "undisturbed"
-    words = (ROOT / "tests" / "train" / "tiny.py", "never", *words_of(records, folder))
-    done = subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, text=True,
-                          capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert done.returncode == 0, done.stderr
+    assert start("never", records, folder) == 0
     return folder
 
 
@@ -74,31 +71,31 @@ def run(undisturbed, tmp_path) -> Path:
     return shutil.copytree(undisturbed, tmp_path / "run")
 
 
-def change_config(folder, **changes) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(
-        {name: value for name, value in {**config, **changes}.items() if value != "removed"}))
+def test_killed_and_resumed_it_ends_alike(records, undisturbed, call, tmp_path, capfd):
+    """The second .ckpt is in place, its .meta is not: a torn checkpoint."""
+    assert start("move:8", records, tmp_path / "run") == -signal.SIGKILL
+    assert call(*words_of(records, tmp_path / "run", "--resume")) == 0
+    assert "torn" in capfd.readouterr().err
+    check_ends_alike(tmp_path / "run", undisturbed)
 
 
-@pytest.mark.parametrize("kill", [
-    "move:2",   # the plan is there, the config is not
-    "move:4",   # the first epoch has its line of history, its checkpoint is not in place
-    "move:8",   # the second .ckpt is in place, its .meta is not: a torn checkpoint
-    "step:11",  # within the third epoch
-])
-def test_killed_and_resumed_it_ends_alike(records, undisturbed, call, tmp_path, capfd, kill):
-    folder = tmp_path / "run"
-    killed_run(kill, records, folder)
-    assert call(*words_of(records, folder, "--resume")) == 0
-    assert ("torn" in capfd.readouterr().err) == (kill == "move:8")
-    check_ends_alike(folder, undisturbed)
-
-
-def test_with_the_seeds_recipe_it_ends_alike_too(records, call, tmp_path):
-    killed_run("step:9", records, tmp_path / "run", *SEED_RECIPE)
+def test_killed_within_an_epoch_and_with_the_seeds_recipe_it_ends_alike_too(records, call,
+                                                                            tmp_path, capfd):
+    assert start("step:9", records, tmp_path / "run", *SEED_RECIPE) == -signal.SIGKILL
     assert call(*words_of(records, tmp_path / "undisturbed", *SEED_RECIPE)) == 0
     assert call(*words_of(records, tmp_path / "run", *SEED_RECIPE, "--resume")) == 0
+    assert "torn" not in capfd.readouterr().err
     check_ends_alike(tmp_path / "run", tmp_path / "undisturbed")
+
+
+def test_a_first_epoch_without_its_checkpoint_is_repeated(records, undisturbed, call, run):
+    for path in checkpoints(run):
+        path.unlink()
+        path.with_suffix(".meta").unlink()
+    lines = (run / "history.jsonl").read_text().splitlines(keepends=True)
+    (run / "history.jsonl").write_text(lines[0])
+    assert call(*words_of(records, run, "--resume")) == 0
+    check_ends_alike(run, undisturbed)
 
 
 def test_resumed_when_all_is_done_it_changes_nothing(records, undisturbed, call, run, capfd):
@@ -116,12 +113,19 @@ def test_resumed_when_all_is_done_it_changes_nothing(records, undisturbed, call,
 
 
 def test_a_run_of_an_older_version_without_argv_resumes(records, undisturbed, call, run):
-    change_config(run, argv="removed")
+    config = json.loads((run / "config.json").read_text())
+    del config["argv"]
+    (run / "config.json").write_text(json.dumps(config))
     assert call(*words_of(records, run, "--resume")) == 0
     check_ends_alike(run, undisturbed)
 
 
-def test_resume_without_a_run_starts_one(records, undisturbed, call, tmp_path):
+@pytest.mark.parametrize("left", [(), ("plan.json", ".lock", ".config.json.7.tmp")])
+def test_resume_without_a_run_starts_one(records, undisturbed, call, tmp_path, left):
+    """Also where a run was killed before its config was written."""
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    for name in left:
+        (tmp_path / "run" / name).write_text("")
     assert call(*words_of(records, tmp_path / "run", "--resume")) == 0
     check_ends_alike(tmp_path / "run", undisturbed)
 
@@ -131,15 +135,14 @@ def files_of(folder) -> dict:
             if path.is_file() and path.name != ".lock"}
 
 
-@pytest.mark.parametrize("dry_run", [(), ("--dry-run",)])
 @pytest.mark.parametrize("flags, words", [
     (("--seed", 7), "seed: was 0, now 7"),
-    (("--batch-size", 4), "batch_size: was 5, now 4"),
+    (("--batch-size", 4, "--dry-run"), "batch_size: was 5, now 4"),
     (("--weight-decay", 0.1), "weight_decay: was 0.0, now 0.1")])
 def test_another_recipe_is_refused_and_both_are_named(records, undisturbed, call, capfd, flags,
-                                                      words, dry_run):
+                                                      words):
     before = files_of(undisturbed)
-    assert call(*words_of(records, undisturbed, "--resume", *flags, *dry_run)) == 2
+    assert call(*words_of(records, undisturbed, "--resume", *flags)) == 2
     error, = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
     assert f"({words})" in error and str(undisturbed) in error
     assert files_of(undisturbed) == before
@@ -156,12 +159,6 @@ def test_other_data_are_refused(records, other_records, call, run, capfd):
         words = ["--records", train.folder, "--run", run, *FLAGS, "--batch-size", 5, "--resume"]
         assert call(*words, *(["--val-records", val.folder] if val else [])) == 2
         assert f"{key}: was" in capfd.readouterr().err
-
-
-def test_a_run_without_resume_names_the_flag(records, undisturbed, call, capfd):
-    assert call(*words_of(records, undisturbed)) == 2
-    error = capfd.readouterr().err
-    assert "is in use" in error and "--resume" in error
 
 
 def test_a_run_that_another_process_trains_is_left_alone(records, call, run, capfd):

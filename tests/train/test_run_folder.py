@@ -1,51 +1,50 @@
-"""The files of a run folder: what is refused, what older versions wrote, the line for a person."""
+"""The files of a run folder: what is refused, what older versions wrote, which checkpoints stay,
+and which one a run resumes from."""
 
 import json
 
+import mindspore as ms
 import pytest
 
 from common.cli import RequestError
 from common.forms import HistoryLine
+from inceptionv4.checkpoint import CheckpointMeta
+from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train.plan import make_plan
 from train.recipe import PRESETS
-from train.run_folder import (CONFIG, HISTORY, add_history, check_same_run, config_of,
-                              describe_epoch, read_history, resume_at, start_run)
+from train.run_folder import (CONFIG, HISTORY, add_checkpoint, add_history, best_checkpoint,
+                              check_same_run, checkpoints, config_of, describe_epoch,
+                              newest_complete, read_history, resume_at, start_run)
 
 LINE = HistoryLine(3, 12, 2.345, 0.0123, 456.7, 89.01, None, 1.5)
 OLD = {"epoch": 2, "step": 8, "loss": 1.0, "learning_rate": 0.1, "ms_per_step": 5.0,
        "images_per_second": 7.0, "of_another_version": 1}
 
 
+@pytest.fixture
+def config(records) -> dict:
+    return config_of(PRESETS["smoke"], records["train"], None, "CPU")
+
+
 @pytest.mark.parametrize("text, words", [
     ("{", "config.json is damaged"),
     ("[]", "config.json does not hold a JSON object; give another --run"),
     (json.dumps({"learning_speed": 1}), "has the unknown key 'learning_speed'"),
-    (json.dumps({**config_of(PRESETS["smoke"], {}), "seed": 4}), r"\(seed: was 4, now 0\)"),
-    (json.dumps({**config_of(PRESETS["smoke"], {}), "data_sha256": "x"}),
-     r"\(data_sha256: was x, now None\)"),
 ])
-def test_another_config_is_refused(tmp_path, text, words):
+def test_a_config_that_cannot_be_read_is_refused(tmp_path, config, text, words):
     (tmp_path / CONFIG).write_text(text)
     with pytest.raises(RequestError, match=words):
-        check_same_run(tmp_path, config_of(PRESETS["smoke"], {}))
+        check_same_run(tmp_path, config)
 
 
-def test_place_device_workers_and_command_may_differ(tmp_path):
-    about = {"data": "a", "val_records": "b", "device": "CPU", "workers": 7}
-    (tmp_path / CONFIG).write_text(json.dumps({**config_of(PRESETS["smoke"], about), "argv": []}))
-    check_same_run(tmp_path, config_of(PRESETS["smoke"], {"data": "c", "device": "Ascend"}))
-
-
-def test_the_first_command_stays_and_what_a_kill_left_is_removed(tmp_path, records):
-    plan = make_plan(PRESETS["smoke"], records["train"], 1)
-    (tmp_path / "checkpoints").mkdir()
-    leftovers = (tmp_path / ".plan.json.7.tmp", tmp_path / "checkpoints" / "inceptionv4-1_9.meta")
-    for command in (["first"], ["second"]):
-        for path in leftovers:
-            path.write_text("")
-        start_run(tmp_path, {"seed": 1, "argv": command}, plan)
-        assert not any(path.exists() for path in leftovers)
-    assert json.loads((tmp_path / CONFIG).read_text()) == {"seed": 1, "argv": ["first"]}
+def test_place_device_workers_and_command_may_differ(tmp_path, config):
+    earlier = {**config, "data": "elsewhere", "val_records": "v", "device": "Ascend", "workers": 9,
+               "argv": ["train"]}
+    (tmp_path / CONFIG).write_text(json.dumps(earlier))
+    check_same_run(tmp_path, config)
+    (tmp_path / CONFIG).write_text(json.dumps({**earlier, "seed": 4, "data_sha256": "x"}))
+    with pytest.raises(RequestError, match=r"\(data_sha256: was x, now .*, seed: was 4, now 0\)"):
+        check_same_run(tmp_path, config)
 
 
 def test_a_history_may_lack_the_end_of_its_last_line_only(tmp_path):
@@ -61,7 +60,6 @@ def test_a_history_may_lack_the_end_of_its_last_line_only(tmp_path):
 
 
 def test_lines_are_added_and_removed_after_the_resumed_epoch(tmp_path):
-    (tmp_path / "checkpoints").mkdir()
     (tmp_path / HISTORY).write_text(json.dumps(OLD) + "\n")
     add_history(tmp_path, LINE)
     assert read_history(tmp_path)[1] == LINE
@@ -72,3 +70,67 @@ def test_lines_are_added_and_removed_after_the_resumed_epoch(tmp_path):
 def test_an_epoch_is_described_with_what_was_measured():
     assert describe_epoch(LINE) == ("epoch 3: loss 2.345, learning rate 0.0123, 457 ms/step, "
                                     "89.0 images/s")
+
+
+def add(folder, epoch, error=None, keep=2):
+    (folder / "checkpoints").mkdir(exist_ok=True)
+    meta = CheckpointMeta(3, 75, INCEPTION_MEAN, INCEPTION_STD, 0.9, "", epoch, 9 * epoch, error)
+    add_checkpoint(folder, {"x": ms.Parameter(ms.Tensor([float(epoch)]), "x")}, meta, keep)
+
+
+def epochs(folder):
+    files = folder / "checkpoints"
+    assert {path.stem for path in files.glob("*.ckpt")} == {
+        path.stem for path in files.glob("*.meta")}
+    return [int(path.stem.split("-")[1].split("_")[0]) for path in checkpoints(folder)]
+
+
+def test_the_last_checkpoints_stay_in_order_of_steps(tmp_path):
+    """Steps 9, 18, 108 and 270, which as text would be 108, 18, 270, 9."""
+    assert newest_complete(tmp_path) is None
+    for epoch in (1, 2, 12, 30):
+        add(tmp_path, epoch, keep=10)
+    assert epochs(tmp_path) == [1, 2, 12, 30]
+    assert newest_complete(tmp_path).meta.step == 270
+    resume_at(tmp_path, 12)
+    assert newest_complete(tmp_path).path.name == "inceptionv4-12_108.ckpt"
+    (tmp_path / "checkpoints" / "inceptionv4-30_270_backup.ckpt").write_text("")  # not the run's
+    (tmp_path / "checkpoints" / "inceptionv4-30_270_backup.meta").write_text("")
+    add(tmp_path, 13, keep=2)  # epoch 30, which was damaged, does not count
+    assert epochs(tmp_path) == [12, 13]
+    assert best_checkpoint(tmp_path) is None
+
+
+def test_the_best_checkpoint_stays_too(tmp_path):
+    for epoch, error in enumerate((50.0, 20.0, 30.0, 20.0, 40.0), start=1):
+        add(tmp_path, epoch, error)
+    assert epochs(tmp_path) == [2, 4, 5]
+
+
+def test_torn_checkpoints_are_passed_over_with_a_warning(tmp_path, capfd):
+    for epoch in (1, 2, 3):
+        add(tmp_path, epoch, keep=3)
+    (tmp_path / "checkpoints" / "inceptionv4-3_27.meta").unlink()
+    ckpt = tmp_path / "checkpoints" / "inceptionv4-2_18.ckpt"
+    ckpt.chmod(0o600)
+    data = bytearray(ckpt.read_bytes())
+    data[-1] ^= 1
+    ckpt.write_bytes(data)
+    found = newest_complete(tmp_path)
+    assert (found.meta.epoch, found.state["x"].asnumpy().tolist()) == (1, [1.0])
+    warnings = capfd.readouterr().err.splitlines()
+    assert len(warnings) == 2
+    assert "inceptionv4-3_27.ckpt" in warnings[0] and "inceptionv4-2_18.ckpt" in warnings[1]
+
+
+def test_what_a_kill_left_is_removed(records, tmp_path):
+    add(tmp_path, 2)
+    files = tmp_path / "checkpoints"
+    (files / ".inceptionv4-3_27.x1").mkdir()
+    for left in (".inceptionv4-3_27.meta.7.tmp", "inceptionv4-3_27.meta", "../.config.json.7.tmp"):
+        (files / left).write_text("")
+    start_run(tmp_path, {}, make_plan(PRESETS["smoke"], records["train"], 1))
+    assert sorted(path.name for path in files.iterdir()) == ["inceptionv4-2_18.ckpt",
+                                                             "inceptionv4-2_18.meta"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "config.json",
+                                                                "plan.json"]

@@ -22,7 +22,7 @@ from benchmarks.table import render
 from benchmarks.timing import run_process
 from common.cli import RequestError
 from common.forms import HistoryLine
-from train.options import parse
+from train.recipe import parse
 
 CPU, ASCEND = Target("CPU", False, None), Target("Ascend", True, 8)
 # The program of the module that is the first argument, with a network that compiles in seconds.

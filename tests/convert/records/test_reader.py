@@ -1,45 +1,56 @@
-"""Reading a record set: damaged files are one error that names the folder."""
+"""Reading a record set: its rows, and damage, which is one error that names the folder."""
 
+import json
+import re
 import shutil
 
 import pytest
 
 from common.cli import RequestError
 from convert.conversion import convert
+from convert.records.manifest import MANIFEST_NAME, read_manifest
 from convert.records.reader import open_records
 from convert.request import Request
 
 
 @pytest.fixture
-def damaged(sample, tmp_path):
-    """A record set whose first half is zeros, sizes unchanged, so that opening does not notice."""
-    convert(Request(sample, "val", tmp_path / "val", shards=1))
-    records = open_records(tmp_path / "val")
-    path = records.folder / records.manifest.shards[0].file
-    size = path.stat().st_size
-    with open(path, "r+b") as file:
-        file.seek(0)
-        file.write(bytes(size // 2))
-    return open_records(tmp_path / "val")
-
-
-def test_damaged_files_are_named(damaged):
-    with pytest.raises(RequestError, match="val cannot be read .*convert verify"):
-        list(damaged.rows(["image_id"]))
-    with pytest.raises(RequestError, match="val cannot be read .*convert verify"):
-        damaged.stored_rows()
-
-
-def test_a_file_that_vanished_is_named(sample, tmp_path):
-    convert(Request(sample, "val", tmp_path / "val", shards=1))
-    records = open_records(tmp_path / "val")
-    shutil.rmtree(tmp_path / "val")
-    with pytest.raises(RequestError, match="val cannot be read"):
-        list(records.rows(["image_id"]))
-
-
-def test_rows_are_those_that_were_stored(sample, tmp_path):
+def folder(sample, tmp_path):
+    """The validation images of the sample in two shards."""
     convert(Request(sample, "val", tmp_path / "val", shards=2))
-    records = open_records(tmp_path / "val")
-    assert records.stored_rows() == records.images
+    return tmp_path / "val"
+
+
+def test_rows_are_those_that_were_stored(folder):
+    records = open_records(folder)
+    assert records.stored_rows() == records.images == 12
     assert [int(row["image_id"]) for row in records.rows(["image_id"])] == list(range(1, 13))
+
+
+def zero_first_half(folder):
+    path = folder / "val-00000-of-00002.mindrecord"
+    with open(path, "r+b") as file:
+        file.write(bytes(path.stat().st_size // 2))
+
+
+@pytest.mark.parametrize("damage", [zero_first_half, shutil.rmtree])
+def test_damage_that_opening_does_not_notice_is_named(folder, damage):
+    records = open_records(folder)
+    damage(folder)
+    for read in (records.stored_rows, lambda: list(records.rows(["image_id"]))):
+        with pytest.raises(RequestError, match=f"{folder} cannot be read .*convert verify"):
+            read()
+
+
+@pytest.mark.parametrize("change, words", [
+    (lambda fields: fields.update(images=11), "11 images in all, 12 in its shards, 12 in its"),
+    (lambda fields: fields["shards"].pop(), "12 images in all, 6 in its shards"),
+    (lambda fields: fields["classes"].reverse(), "its classes are not sorted"),
+])
+def test_a_manifest_that_contradicts_itself_is_not_believed(folder, change, words):
+    path = folder / MANIFEST_NAME
+    fields = json.loads(path.read_text())
+    change(fields)
+    path.write_text(json.dumps(fields))
+    with pytest.raises(RequestError, match=f"contradicts itself .{re.escape(words)}.*remove .*"
+                                           "convert again"):
+        read_manifest(folder)

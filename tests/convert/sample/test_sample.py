@@ -6,11 +6,13 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
+from reading import digests
 
 from common.cli import RequestError
-from convert.sample import official
+from convert.request import SampleRequest
+from convert.sample import arrange
+from convert.sample.arrange import make_sample
 from convert.sample.draw import COLOURS, TEXTURES, draw_image, style_of
-from convert.sample.official import make_sample
 
 CLASSES, TRAIN, VAL = 10, 12, 5
 
@@ -23,9 +25,15 @@ def ten_classes(tmp_path_factory):
 
 
 @pytest.fixture
-def quick_drawing(monkeypatch):
-    monkeypatch.setattr(official, "draw_image",
-                        lambda style, rng: np.zeros((8, 8, 3), dtype=np.uint8))
+def drawn(monkeypatch):
+    """Draws black images instead; a list of the state of the random numbers of each."""
+    states = []
+
+    def draw(style, rng):
+        states.append(rng.bit_generator.state["state"]["state"])
+        return np.zeros((8, 8, 3), dtype=np.uint8)
+    monkeypatch.setattr(arrange, "draw_image", draw)
+    return states
 
 
 def wnids_of(sample):
@@ -53,22 +61,6 @@ def labels_of(sample):
     return [wnids.index(wnid_of_id[devkit_id]) for devkit_id in truth_of(sample)]
 
 
-def digests(folder):
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in folder.rglob("*") if path.is_file()}
-
-
-def kind_of(path):
-    with Image.open(path) as image:
-        image.load()
-        return image.format, image.mode
-
-
-def odd_kinds(folder):
-    kinds = {path: kind_of(path) for path in sorted(folder.rglob("*.JPEG"))}
-    return {path: kind for path, kind in kinds.items() if kind != ("JPEG", "RGB")}
-
-
 def test_training_images_lie_in_wnid_folders_under_irregular_numbers(ten_classes):
     wnids = wnids_of(ten_classes)
     assert len(wnids) == CLASSES
@@ -83,12 +75,9 @@ def test_training_images_lie_in_wnid_folders_under_irregular_numbers(ten_classes
     assert len(widths) > 1
 
 
-def test_validation_images_are_flat_and_numbered_from_one(ten_classes):
+def test_validation_images_are_flat_and_numbered_from_one_classes_shuffled(ten_classes):
     assert sorted(path.name for path in (ten_classes / "val").iterdir()) == [
         f"ILSVRC2012_val_{number:08d}.JPEG" for number in range(1, CLASSES * VAL + 1)]
-
-
-def test_every_class_has_its_share_of_validation_images_in_shuffled_order(ten_classes):
     labels = labels_of(ten_classes)
     assert np.bincount(labels).tolist() == [VAL] * CLASSES
     assert labels != sorted(labels)
@@ -102,38 +91,38 @@ def test_map_is_written_in_devkit_order_with_names_like_the_real_file(ten_classe
     assert len({name for _, _, name in fields}) == CLASSES
 
 
-@pytest.mark.parametrize("classes", [2, 3, 10, 57])
-def test_no_class_has_the_same_place_in_devkit_and_wnid_order(tmp_path, quick_drawing, classes):
-    make_sample(tmp_path / "sample", classes, train=1, val=2)
+@pytest.mark.parametrize("classes, val, listed", [(2, 1, 1), (3, 2, 1), (10, 10, 4), (10, 30, 12)])
+def test_devkit_order_is_no_class_s_own_and_the_blacklist_names_some_ids(tmp_path, drawn, classes,
+                                                                         val, listed):
+    make_sample(tmp_path / "sample", classes, train=1, val=val)
     read_wrongly = np.array(truth_of(tmp_path / "sample")) - 1
     assert not (read_wrongly == labels_of(tmp_path / "sample")).any()
-
-
-@pytest.mark.parametrize("classes, val, listed", [(2, 1, 1), (10, 10, 4), (10, 30, 12)])
-def test_blacklist_names_some_validation_ids_in_order(tmp_path, quick_drawing, classes, val,
-                                                      listed):
-    make_sample(tmp_path / "sample", classes, train=1, val=val)
     ids = blacklist_of(tmp_path / "sample")
-    assert len(ids) == listed
-    assert ids == sorted(set(ids))
+    assert len(ids) == listed and ids == sorted(set(ids))
     assert 1 <= ids[0] and ids[-1] <= classes * val
 
 
-def test_odd_files_are_there_once_each(ten_classes):
-    assert sorted(odd_kinds(ten_classes / "train").values()) == [
+def test_odd_files_are_there_once_each_and_sizes_and_qualities_vary(ten_classes):
+    odd, images = {}, {}
+    for path in sorted(ten_classes.rglob("*.JPEG")):
+        with Image.open(path) as image:
+            image.load()
+            images[path] = image
+            if (image.format, image.mode) != ("JPEG", "RGB"):
+                odd.setdefault(path.relative_to(ten_classes).parts[0], []).append(
+                    (image.format, image.mode, path))
+    assert sorted(kind[:2] for kind in odd["train"]) == [
         ("JPEG", "CMYK"), ("JPEG", "L"), ("PNG", "RGB")]
-    (path, kind), = odd_kinds(ten_classes / "val").items()
-    assert kind == ("JPEG", "CMYK")
+    (*kind, path), = odd["val"]
+    assert kind == ["JPEG", "CMYK"]
     assert int(path.stem[-8:]) in blacklist_of(ten_classes)
-
-
-def test_sizes_vary_portrait_and_landscape(ten_classes):
-    for split in ("train", "val"):
-        sizes = [Image.open(path).size for path in sorted((ten_classes / split).rglob("*.JPEG"))]
-        assert len(set(sizes)) > len(sizes) / 2
-        assert all(90 <= min(size) <= 200 and max(size) <= 2 * min(size) + 1 for size in sizes)
-        assert any(width > height for width, height in sizes)
-        assert any(width < height for width, height in sizes)
+    sizes = [image.size for image in images.values()]
+    assert len(set(sizes)) > len(sizes) / 2
+    assert all(90 <= min(size) <= 200 and max(size) <= 2 * min(size) + 1 for size in sizes)
+    assert len({width > height for width, height in sizes}) == 2
+    assert len({tuple(image.quantization[0]) for image in images.values()
+                if image.format == "JPEG"}) > 8
+    assert len(set(digests(ten_classes).values())) == len(images) + 3, "no image is another's copy"
 
 
 def crop_colours(paths):
@@ -156,40 +145,24 @@ def test_classes_are_told_apart_by_a_crop_and_not_with_labels_in_devkit_order(te
     assert (guesses == np.array(truth_of(ten_classes)) - 1).mean() <= 0.2
 
 
-def test_images_of_a_class_differ(ten_classes):
-    found = list(digests(ten_classes / "train").values()) + list(
-        digests(ten_classes / "val").values())
-    assert len(set(found)) == len(found)
-    qualities = {tuple(Image.open(path).quantization[0])
-                 for path in (ten_classes / "val").iterdir()}
-    assert len(qualities) > 8
-
-
-def test_every_image_is_drawn_from_random_numbers_of_its_own(tmp_path, monkeypatch):
-    states = []
-
-    def record(style, rng):
-        states.append(rng.bit_generator.state["state"]["state"])
-        return np.zeros((8, 8, 3), dtype=np.uint8)
-
-    monkeypatch.setattr(official, "draw_image", record)
+def test_every_image_is_drawn_from_random_numbers_of_its_own(tmp_path, drawn):
     make_sample(tmp_path / "sample", classes=3, train=9, val=3)
-    assert len(states) == len(set(states)) == 36
+    assert len(drawn) == len(set(drawn)) == 36
 
 
 def test_thousand_classes_have_thousand_wnids_and_names(tmp_path, monkeypatch):
-    monkeypatch.setattr(official, "_write_images", lambda images: None)
+    monkeypatch.setattr(arrange, "_draw_file", lambda *_: None)
     make_sample(tmp_path / "sample", classes=1000, train=1, val=1)
     fields = [line.split() for line in lines_of(tmp_path / "sample", "map_clsloc.txt")]
     assert [len(set(column)) for column in zip(*fields)] == [1000, 1000, 1000]
-    assert len({field for label in range(10) for field in (
-        style_of(label).texture, style_of(label).colour)}) == 20
-    assert {style_of(label).texture for label in range(1000)} == set(TEXTURES)
-    assert all(style_of(label).colour in COLOURS and style_of(label).background in COLOURS
-               and style_of(label).colour != style_of(label).background for label in range(1000))
+    styles = [style_of(label) for label in range(1000)]
+    assert len({part for style in styles[:10] for part in (style.texture, style.colour)}) == 20
+    assert {style.texture for style in styles} == set(TEXTURES)
+    assert all(style.colour in COLOURS and style.background in COLOURS
+               and style.colour != style.background for style in styles)
 
 
-def test_names_and_devkit_of_the_default_sample_stay_the_same(tmp_path, quick_drawing):
+def test_names_and_devkit_of_the_default_sample_stay_the_same(tmp_path, drawn):
     make_sample(tmp_path / "sample")
     digest = hashlib.sha256("".join(f"{name}\n" for name in sorted(
         digests(tmp_path / "sample"))).encode())
@@ -212,58 +185,49 @@ def test_the_drawing_of_an_image_stays_the_same(label, shape, colour, grain):
 
 
 def test_same_arguments_same_bytes_whatever_numpy_drew_before(tmp_path):
-    np.random.seed(1)
-    make_sample(tmp_path / "a", classes=3, train=2, val=6, seed=5)
-    np.random.seed(2)
-    make_sample(tmp_path / "b", classes=3, train=2, val=6, seed=5)
-    make_sample(tmp_path / "c", classes=3, train=2, val=6, seed=6)
-    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+    for name, seed in (("a", 5), ("b", 5), ("c", 6)):
+        np.random.seed(ord(name))
+        make_sample(tmp_path / name, classes=3, train=2, val=6, seed=seed)
     first, second = digests(tmp_path / "a"), digests(tmp_path / "c")
+    assert first == digests(tmp_path / "b")
     assert set(first.values()).isdisjoint(second.values())
     assert set(wnids_of(tmp_path / "a")).isdisjoint(wnids_of(tmp_path / "c"))
     assert labels_of(tmp_path / "a") != labels_of(tmp_path / "c")
 
 
-def test_an_empty_folder_is_taken_and_parents_are_made(tmp_path, quick_drawing):
+def test_an_empty_folder_is_taken_and_parents_are_made(tmp_path, drawn):
     (tmp_path / "empty").mkdir()
     make_sample(tmp_path / "empty", classes=2, train=1, val=1)
     make_sample(tmp_path / "new" / "deeper", classes=2, train=1, val=1)
     assert digests(tmp_path / "empty") == digests(tmp_path / "new" / "deeper")
 
 
-def test_a_folder_in_use_is_refused_and_left_alone(tmp_path):
+def test_a_folder_or_file_in_use_is_refused_and_left_alone(tmp_path):
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "mine.txt").write_text("mine")
-    with pytest.raises(RequestError, match=re.escape(str(tmp_path / "used"))):
-        make_sample(tmp_path / "used")
+    for out in (tmp_path / "used", tmp_path / "used" / "mine.txt"):
+        with pytest.raises(RequestError, match=rf"{out} is (not empty|a file)"):
+            make_sample(out)
     assert [path.name for path in tmp_path.rglob("*")] == ["used", "mine.txt"]
 
 
-def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(RequestError, match=re.escape(str(tmp_path / "file"))):
-        make_sample(tmp_path / "file")
-
-
 @pytest.mark.parametrize("arguments, named", [
-    ({"classes": 1}, "classes 1 "), ({"classes": 1001}, "classes 1001 "),
-    ({"train": 0}, "train 0 "), ({"val": -1}, "val -1 "), ({"seed": -1}, "seed -1 ")])
-def test_arguments_out_of_range_are_refused_before_anything_is_written(tmp_path, arguments, named):
+    ({"classes": 1}, "classes 1:"), ({"classes": 1001}, "classes 1001:"),
+    ({"train": 0}, "train 0:"), ({"val": 0}, "val 0:"), ({"seed": -1}, "seed -1:"),
+    ({"layout": "tfds"}, "layout tfds:")])
+def test_arguments_out_of_range_are_refused(tmp_path, arguments, named):
     with pytest.raises(RequestError, match=named):
-        make_sample(tmp_path / "sample", **arguments)
-    assert list(tmp_path.iterdir()) == []
+        SampleRequest(tmp_path / "sample", **arguments)
 
 
-def test_nothing_is_left_when_drawing_is_interrupted(tmp_path, monkeypatch):
-    drawn = []
+def test_nothing_is_left_when_drawing_is_interrupted(tmp_path, monkeypatch, drawn):
+    draw = arrange.draw_image
 
     def interrupted(style, rng):
-        drawn.append(style)
-        if len(drawn) == 4:
+        if len(drawn) == 3:
             raise KeyboardInterrupt
-        return np.zeros((8, 8, 3), dtype=np.uint8)
-
-    monkeypatch.setattr(official, "draw_image", interrupted)
+        return draw(style, rng)
+    monkeypatch.setattr(arrange, "draw_image", interrupted)
     with pytest.raises(KeyboardInterrupt):
         make_sample(tmp_path / "sample", classes=2, train=3, val=1)
     assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,6 @@
 """The self-check against ILSVRC's digests, on a stand-in of its size without images."""
 
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,49 +12,44 @@ from convert.sources.ilsvrc import check_ilsvrc
 from convert.sources.listing import Entry, Listing
 
 NAMES = [f"n{k:08d}" for k in range(1000)]
-
-
-def listing(labels, split="val"):
-    entries = [Entry(f"ILSVRC2012_val_{k:08d}.JPEG", label, k, "x", 0, 1)
-               for k, label in enumerate(labels, start=1)]
-    return Listing(split, "flat", Path("val"), NAMES, entries)
-
-
 LABELS = [(7 * k) % 1000 for k in range(50_000)]
+EXCHANGED = [LABELS[1], LABELS[0], *LABELS[2:]]
 
 
 @pytest.fixture(autouse=True)
 def digests_of_the_stand_in(monkeypatch):
-    def digest(items):
-        return hashlib.sha256("".join(f"{item}\n" for item in items).encode()).hexdigest()
-    monkeypatch.setattr(ilsvrc, "LABELS_SHA256", digest(LABELS))
-    monkeypatch.setattr(ilsvrc, "CLASS_NAMES_SHA256", digest(NAMES))
+    for name, items in (("LABELS_SHA256", LABELS), ("CLASS_NAMES_SHA256", NAMES)):
+        text = "".join(f"{item}\n" for item in items)
+        monkeypatch.setattr(ilsvrc, name, hashlib.sha256(text.encode()).hexdigest())
 
 
-def test_the_real_set_is_reported_with_its_blacklist():
-    check = check_ilsvrc(listing(LABELS), Blacklist(frozenset({36}), ILSVRC_SHA256), False)
-    assert check.describe() == "the ILSVRC2012 validation set, with ILSVRC's blacklist"
-    check = check_ilsvrc(listing(LABELS), Blacklist(frozenset({36}), "0"), False)
-    assert check.describe().endswith("with a blacklist that is not ILSVRC's")
-    assert check_ilsvrc(listing(LABELS), None, False).describe().endswith("without a blacklist")
+def check(labels=LABELS, names=NAMES, split="val", blacklist=None, allow=False):
+    entries = [Entry(f"ILSVRC2012_val_{k:08d}.JPEG", label, k, "x", 0, 1)
+               for k, label in enumerate(labels, start=1)]
+    return check_ilsvrc(Listing(split, "flat", Path("val"), names, entries), blacklist, allow)
+
+
+@pytest.mark.parametrize("options, words", [
+    ({"blacklist": Blacklist(frozenset({36}), ILSVRC_SHA256)},
+     "the ILSVRC2012 validation set, with ILSVRC's blacklist"),
+    ({"blacklist": Blacklist(frozenset({36}), "0")},
+     "the ILSVRC2012 validation set, with a blacklist that is not ILSVRC's"),
+    ({}, "the ILSVRC2012 validation set, without a blacklist"),
+    ({"labels": EXCHANGED, "allow": True}, "not the ILSVRC2012 validation set: its labels differ"),
+    ({"names": ["n", *NAMES[1:]]}, "not the ILSVRC2012 validation set: its class names differ"),
+    ({"names": ["n", *NAMES[1:]], "labels": EXCHANGED},
+     "not the ILSVRC2012 validation set: its class names differ"),
+])
+def test_a_set_of_its_size_is_reported(options, words):
+    assert check(**options).describe() == words
 
 
 def test_two_labels_exchanged_are_an_error_unless_allowed():
-    labels = [LABELS[1], LABELS[0], *LABELS[2:]]
     with pytest.raises(RequestError, match="not ILSVRC's although the classes are"):
-        check_ilsvrc(listing(labels), None, False)
-    check = check_ilsvrc(listing(labels), None, allow_other_labels=True)
-    assert check.describe() == "not the ILSVRC2012 validation set: its labels differ"
+        check(EXCHANGED)
 
 
-def test_other_classes_are_reported_and_no_error(monkeypatch):
-    monkeypatch.setattr(ilsvrc, "CLASS_NAMES_SHA256", "0")
-    assert "its class names differ" in check_ilsvrc(listing(LABELS), None, False).describe()
-    both_differ = check_ilsvrc(listing([0, *LABELS[1:-1], 1]), None, False)
-    assert both_differ.describe().startswith("not the ILSVRC2012 validation set")
-
-
-def test_smaller_sets_do_not_claim_to_be_ilsvrc():
-    assert check_ilsvrc(listing(LABELS[:100]), None, False) is None
-    assert check_ilsvrc(listing(LABELS, split="train"), None, False) is None
-    assert check_ilsvrc(replace(listing(LABELS), class_names=NAMES[1:]), None, False) is None
+@pytest.mark.parametrize("options", [{"labels": LABELS[:100]}, {"split": "train"},
+                                     {"names": NAMES[1:]}])
+def test_other_sets_do_not_claim_to_be_ilsvrc(options):
+    assert check(**options) is None

@@ -14,7 +14,8 @@ from convert.sources.layouts import list_source
 def devkit(folder, truth, class_map):
     data = folder / "devkit" / "data"
     data.mkdir(parents=True)
-    (data / "map_clsloc.txt").write_text(class_map)
+    if class_map is not None:
+        (data / "map_clsloc.txt").write_text(class_map)
     path = data / "ILSVRC2012_validation_ground_truth.txt"
     path.write_text(truth)
     return path
@@ -44,18 +45,12 @@ def test_the_ground_truth_is_found_in_a_devkit_folder(tmp_path):
     ("1\n", "n02119789 one\n", "line 1: expected 'wnid id name'"),
     ("1\n", "n02119789 1\nn02119789 2\n", "line 2: 'n02119789 2' appears twice"),
     ("1\n", "n02119789 1\nn02100735 1\n", "line 2: 'n02100735 1' appears twice"),
+    ("1\n", None, "neither map_clsloc.txt nor meta.mat"),
 ])
 def test_malformed_files_are_refused_by_line(tmp_path, truth, class_map, words):
     with pytest.raises(RequestError) as error:
         read_ground_truth(devkit(tmp_path, truth, class_map))
     assert words in str(error.value)
-
-
-def test_a_missing_class_map_is_named(tmp_path):
-    path = devkit(tmp_path, "1\n", MAP)
-    path.with_name("map_clsloc.txt").unlink()
-    with pytest.raises(RequestError, match="neither map_clsloc.txt nor meta.mat"):
-        read_ground_truth(path)
 
 
 def test_labels_come_from_the_file_that_is_given(source, tmp_path):
@@ -79,11 +74,10 @@ def test_labels_come_from_the_file_that_is_given(source, tmp_path):
                                    "kit/data"])
 def test_the_devkit_may_be_in_the_source_or_next_to_it(source, tmp_path, place):
     before = list_source(source, "val").sha256()
-    files = [shutil.move(path, tmp_path / path.name)
-             for path in (source / "devkit" / "data").iterdir()]
-    (tmp_path / place).mkdir(parents=True, exist_ok=True)
-    for path in files:
-        shutil.move(path, tmp_path / place)
+    (source / "devkit" / "data").rename(tmp_path / "elsewhere")
+    with pytest.raises(RequestError, match="not found in .*--ground-truth"):
+        list_source(source, "val")
+    shutil.copytree(tmp_path / "elsewhere", tmp_path / place, dirs_exist_ok=True)
     assert list_source(source, "val").sha256() == before
 
 

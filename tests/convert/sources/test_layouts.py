@@ -15,9 +15,9 @@ from convert.records.reader import open_records
 from convert.request import Request
 from convert.sample.arrange import SAMPLE_LAYOUTS, arrange_sample
 from convert.sources import layouts
-from convert.sources.archives import scan_val_archive
+from convert.sources.scanning import Scan
 from convert.sources.layouts import list_source
-from convert.sources.listing import Scan, read_entry
+from convert.sources.listing import read_entry
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,12 @@ def arranged(sample, tmp_path_factory):
         "ILSVRC2015_clsloc_validation_blacklist.txt"]
         for layout, folder in folders.items() if layout != "flat")
     return folders
+
+
+@pytest.fixture
+def copy_of(arranged, tmp_path):
+    """Layout -> a copy of the sample in it, which a test may spoil."""
+    return lambda layout: shutil.copytree(arranged[layout], tmp_path / "source")
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
@@ -85,7 +91,7 @@ def test_a_layout_is_recognised_from_the_names_of_files(tmp_path, monkeypatch, s
         (tmp_path / name).touch()
     chosen = []
     monkeypatch.setattr(layouts, "LAYOUTS", [
-        replace(layout, scan=lambda *_, name=layout.name: chosen.append(name) or Scan([], [], []))
+        replace(layout, scan=lambda *_, name=layout.name: chosen.append(name) or Scan([], []))
         for layout in layouts.LAYOUTS])
     with pytest.raises(RequestError, match=f"fits no layout of a {split} set"):
         list_source(tmp_path, split)
@@ -102,90 +108,95 @@ def test_the_error_and_the_readme_list_every_layout(tmp_path):
         assert f"| `{layout.name}`" in readme
 
 
-def tar_with(path, members):
-    with tarfile.open(path, "w") as tar:
-        for member, data in members:
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
+def tar_of(*members):
+    """A tar of (name or TarInfo, content), as bytes."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        for member, content in members:
+            info = tarfile.TarInfo(member) if isinstance(member, str) else member
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return data.getvalue()
 
 
-def link(name, kind):
+def class_tar(name, *images):
+    return name, tar_of(*((image, b"") for image in images))
+
+
+def special(name, **attributes):
     member = tarfile.TarInfo(name)
-    member.type, member.linkname = kind, "/etc/passwd"
-    return member
-
-
-def sparse(name):
-    member = tarfile.TarInfo(name)
-    member.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": "0"}
+    for attribute, value in attributes.items():
+        setattr(member, attribute, value)
     return member
 
 
 @pytest.mark.parametrize("member, words", [
-    (tarfile.TarInfo("/ILSVRC2012_val_00000001.JPEG"), "points outside"),
-    (tarfile.TarInfo("a/../../ILSVRC2012_val_00000001.JPEG"), "points outside"),
-    (link("ILSVRC2012_val_00000001.JPEG", tarfile.SYMTYPE), "not a regular file"),
-    (link("ILSVRC2012_val_00000001.JPEG", tarfile.LNKTYPE), "not a regular file"),
-    (link("ILSVRC2012_val_00000001.JPEG", tarfile.FIFOTYPE), "not a regular file"),
-    (sparse("ILSVRC2012_val_00000001.JPEG"), "not a regular file"),
-    (tarfile.TarInfo(os.fsdecode(b"caf\xe9.JPEG")), "xe9.JPEG' in .* is not a UTF-8 name"),
+    (special(f"/{VAL_NAME}"), "points outside"),
+    (special(f"a/../../{VAL_NAME}"), "points outside"),
+    (special(VAL_NAME, type=tarfile.SYMTYPE, linkname="/etc/passwd"), "not a regular file"),
+    (special(VAL_NAME, type=tarfile.LNKTYPE, linkname="/etc/passwd"), "not a regular file"),
+    (special(VAL_NAME, type=tarfile.FIFOTYPE), "not a regular file"),
+    (special(VAL_NAME, pax_headers={"GNU.sparse.map": "0,0", "GNU.sparse.size": "0"}),
+     "not a regular file"),
+    (special(os.fsdecode(b"caf\xe9.JPEG")), "xe9.JPEG' in .* is not a UTF-8 name"),
 ])
 def test_unsafe_archive_members_are_refused_by_name(tmp_path, member, words):
-    tar_with(tmp_path / "ILSVRC2012_img_val.tar", [(member, b"")])
+    archive = tmp_path / "ILSVRC2012_img_val.tar"
+    archive.write_bytes(tar_of((member, b"")))
     with pytest.raises(RequestError, match=words) as error:
         list_source(tmp_path, "val")
-    assert str(tmp_path / "ILSVRC2012_img_val.tar") in str(error.value)
+    assert str(archive) in str(error.value)
     assert member.name.lstrip("/").split("\udce9")[0] in str(error.value)
 
 
-def inner_tar(name, *images):
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w") as tar:
-        for image in images:
-            tar.addfile(tarfile.TarInfo(image))
-    return tarfile.TarInfo(name), data.getvalue()
+IMAGE_OF_1000 = special("a.JPEG", size=1000).tobuf()
 
 
 @pytest.mark.parametrize("members, words", [
-    ([inner_tar("n01440764.JPEG")], "'n01440764.JPEG' in .* is not a class tar"),
-    ([inner_tar("n01440764.tar", "a.JPEG")] * 2, "'n01440764.tar' appears twice"),
-    ([inner_tar("n01440764.tar", "a.txt")], "'n01440764.tar' in .* contains no images"),
+    ([class_tar("n01440764.JPEG")], "'n01440764.JPEG' in .* is not a class tar"),
+    ([class_tar("n01440764.tar", "a.JPEG")] * 2, "'n01440764.tar' appears twice"),
+    ([class_tar("n01440764.tar", "a.txt")], "'n01440764.tar' in .* contains no images"),
+    ([("n1.tar", b"not a tar".ljust(512)), class_tar("n2.tar", "b.JPEG")],
+     "'n1.tar' in .* contains no images .*fetch the archive again"),
+    ([("n1.tar", IMAGE_OF_1000 + bytes(900)), class_tar("n2.tar", "b.JPEG")],
+     r"img_train.tar is not a whole tar archive \('a.JPEG' continues past the end"),
 ])
 def test_a_tar_that_is_not_the_training_archive_is_refused(tmp_path, members, words):
-    tar_with(tmp_path / "ILSVRC2012_img_train.tar", members)
+    (tmp_path / "ILSVRC2012_img_train.tar").write_bytes(tar_of(*members))
     with pytest.raises(RequestError, match=words):
         list_source(tmp_path, "train")
 
 
 def test_reading_a_class_tar_stops_at_its_end(tmp_path):
-    (first, data), second = inner_tar("n1.tar", "a.JPEG"), inner_tar("n2.tar", "b.JPEG")
-    tar_with(tmp_path / "ILSVRC2012_img_train.tar", [(first, data[:512]), second])
+    (first, data), second = class_tar("n1.tar", "a.JPEG"), class_tar("n2.tar", "b.JPEG")
+    (tmp_path / "ILSVRC2012_img_train.tar").write_bytes(tar_of((first, data[:512]), second))
     listing = list_source(tmp_path, "train")
     assert [entry.file_name for entry in listing.entries] == ["n1/a.JPEG", "n2/b.JPEG"]
     assert listing.ignored == []
-    image = tarfile.TarInfo("a.JPEG")
-    image.size = 1000
-    tar_with(tmp_path / "ILSVRC2012_img_train.tar", [
-        (tarfile.TarInfo("n1.tar"), image.tobuf() + bytes(900)), second])
-    with pytest.raises(RequestError, match="img_train.tar is not a whole tar archive"):
-        list_source(tmp_path, "train")
 
 
-@pytest.mark.parametrize("name, split", [("ILSVRC2012_img_train.tar", "train"),
-                                         ("ILSVRC2012_img_val.tar", "val")])
-def test_a_truncated_archive_is_refused(arranged, tmp_path, name, split):
-    source = shutil.copytree(arranged["archives"], tmp_path / "source")
-    data = (source / name).read_bytes()
-    (source / name).write_bytes(data[:int(len(data) * 0.6)])
-    with pytest.raises(RequestError, match=f"{name} is not a whole tar archive"):
+@pytest.mark.parametrize("size", [512, 512 + 999])
+def test_an_image_that_the_archive_cuts_short_is_named(tmp_path, size):
+    """The header is whole, the data is not: tarfile alone would not notice while listing."""
+    archive = tmp_path / "ILSVRC2012_img_val.tar"
+    archive.write_bytes(special(VAL_NAME, size=1000).tobuf().ljust(size, b"x"))
+    with pytest.raises(RequestError, match=f"whole tar archive .'{VAL_NAME}' continues past"):
+        list_source(tmp_path, "val")
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_truncated_archive_is_refused(copy_of, split):
+    source = copy_of("archives")
+    archive = source / f"ILSVRC2012_img_{split}.tar"
+    os.truncate(archive, int(archive.stat().st_size * 0.6))
+    with pytest.raises(RequestError, match=f"{archive} is not a whole tar archive"):
         list_source(source, split)
 
 
 def test_an_archive_is_listed_by_sorted_class_with_its_own_extensions(tmp_path):
-    folder = tarfile.TarInfo("folder")
-    folder.type = tarfile.DIRTYPE
-    tar_with(tmp_path / "ILSVRC2012_img_train.tar", [
-        (folder, b""), inner_tar("n2.tar", "b.WEBP", "a.JPEG"), inner_tar("n1.tar", "c.webp")])
+    (tmp_path / "ILSVRC2012_img_train.tar").write_bytes(tar_of(
+        (special("folder", type=tarfile.DIRTYPE), b""),
+        class_tar("n2.tar", "b.WEBP", "a.JPEG"), class_tar("n1.tar", "c.webp")))
     listing = list_source(tmp_path, "train", extensions=(".webp",))
     assert listing.class_names == ["n1", "n2"]
     assert [(e.file_name, e.label, e.image_id) for e in listing.entries] == [
@@ -193,41 +204,32 @@ def test_an_archive_is_listed_by_sorted_class_with_its_own_extensions(tmp_path):
     assert listing.ignored == ["n2/a.JPEG"]
 
 
-def test_the_first_devkit_archive_counts_and_other_files_in_the_tar_are_ignored(arranged, tmp_path):
-    source = shutil.copytree(arranged["archives"], tmp_path / "source")
+def test_the_first_devkit_archive_counts_or_an_unpacked_one(sample, copy_of):
+    source, sha256 = copy_of("archives"), list_source(sample, "val").sha256()
     (source / "ILSVRC2013_devkit.tar.gz").write_bytes(b"damaged")
     with tarfile.open(source / "ILSVRC2012_img_val.tar", "a") as tar:
         tar.addfile(tarfile.TarInfo("notes.txt"))
     listing = list_source(source, "val")
     assert listing.ignored == ["notes.txt"]
-    assert listing.sha256() == list_source(arranged["flat"], "val").sha256()
-
-
-def test_the_archives_take_an_unpacked_devkit(sample, arranged, tmp_path):
-    source = shutil.copytree(arranged["archives"], tmp_path / "source")
-    (source / "ILSVRC2012_devkit_t12.tar.gz").unlink()
-    shutil.rmtree(source / "devkit")
-    with pytest.raises(RequestError, match="contains validation images without labels"):
-        list_source(source, "val")
-    shutil.copytree(sample / "devkit", source / "devkit")
-    assert list_source(source, "val").sha256() == list_source(sample, "val").sha256()
-
-
-def test_a_damaged_devkit_is_refused(arranged, tmp_path):
-    source = shutil.copytree(arranged["archives"], tmp_path / "source")
+    assert listing.sha256() == sha256
     devkit = source / "ILSVRC2012_devkit_t12.tar.gz"
-    devkit.write_bytes(devkit.read_bytes()[:300])
+    os.truncate(devkit, 300)
     with pytest.raises(RequestError, match="devkit_t12.tar.gz cannot be read"):
         list_source(source, "val")
+    for path in source.glob("*devkit*.tar.gz"):
+        path.unlink()
+    with pytest.raises(RequestError, match="contains validation images without labels"):
+        list_source(source, "val")
+    shutil.copytree(sample / "devkit", source / "devkit", dirs_exist_ok=True)
+    assert list_source(source, "val").sha256() == sha256
 
 
-def test_an_archive_that_shrinks_is_noticed(arranged, tmp_path):
-    source = shutil.copytree(arranged["archives"], tmp_path / "source")
-    listing = list_source(source, "val")
-    archive = source / "ILSVRC2012_img_val.tar"
-    archive.write_bytes(archive.read_bytes()[:listing.entries[-1].offset + 10])
+def test_an_archive_that_shrinks_is_noticed(copy_of):
+    source = copy_of("archives")
+    last = list_source(source, "val").entries[-1]
+    os.truncate(source / "ILSVRC2012_img_val.tar", last.offset + 10)
     with pytest.raises(RequestError, match="changed while it was converted"):
-        read_entry(source, listing.entries[-1])
+        read_entry(source, last)
 
 
 @pytest.mark.parametrize("change, words", [
@@ -238,16 +240,16 @@ def test_an_archive_that_shrinks_is_noticed(arranged, tmp_path):
     (lambda text: text + text.splitlines()[-1] + "\n", "line 14: .* is not a new validation"),
     (lambda text: "\n".join(text.splitlines()[:-1]), "has no label"),
 ])
-def test_a_wrong_kaggle_solution_is_refused(arranged, tmp_path, change, words):
-    source = shutil.copytree(arranged["kaggle"], tmp_path / "source")
+def test_a_wrong_kaggle_solution_is_refused(copy_of, change, words):
+    source = copy_of("kaggle")
     path = source / "LOC_val_solution.csv"
     path.write_text(change(path.read_text()))
     with pytest.raises(RequestError, match=words):
         list_source(source, "val")
 
 
-def test_order_and_blank_lines_of_kaggles_classes_do_not_matter(arranged, tmp_path):
-    source = shutil.copytree(arranged["kaggle"], tmp_path / "source")
+def test_order_and_blank_lines_of_kaggles_classes_do_not_matter(arranged, copy_of):
+    source = copy_of("kaggle")
     path = source / "LOC_synset_mapping.txt"
     rows = (source / "LOC_val_solution.csv").read_text().splitlines()[1:]
     assert rows != sorted(rows)
@@ -255,20 +257,9 @@ def test_order_and_blank_lines_of_kaggles_classes_do_not_matter(arranged, tmp_pa
     assert list_source(source, "val").sha256() == list_source(arranged["flat"], "val").sha256()
 
 
-def test_a_source_in_two_layouts_asks_which(sample, arranged, tmp_path):
-    source = shutil.copytree(arranged["archives"], tmp_path / "source")
+def test_a_source_in_two_layouts_asks_which(sample, copy_of):
+    source = copy_of("archives")
     shutil.copytree(sample / "train", source / "train")
     with pytest.raises(RequestError, match="several layouts .folders, archives.; .*--layout"):
         list_source(source, "train")
     assert list_source(source, "train", layout="archives").layout == "archives"
-
-
-def test_an_image_that_the_archive_cuts_short_is_named(tmp_path):
-    """The header is whole, the data is not: tarfile alone would not notice while listing."""
-    with tarfile.open(tmp_path / "ILSVRC2012_img_val.tar", "w") as tar:
-        member = tarfile.TarInfo("ILSVRC2012_val_00000001.JPEG")
-        member.size = 5000
-        tar.addfile(member, io.BytesIO(bytes(5000)))
-    os.truncate(tmp_path / "ILSVRC2012_img_val.tar", 512 + 4999)
-    with pytest.raises(RequestError, match="ILSVRC2012_val_00000001.JPEG' continues past the end"):
-        scan_val_archive(tmp_path / "ILSVRC2012_img_val.tar")

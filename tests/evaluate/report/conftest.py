@@ -22,12 +22,14 @@ ABOUT = {"image_size": 75, "scales": [86], "checkpoint": "run/a.ckpt",
          "device": "CPU", "versions": {"mindspore": "2.10.0"},
          "speed": {"ranks": 2, "images_per_second_per_rank": 4.0, "waiting_for_data": 0.25}}
 
-HISTORY = [{"epoch": epoch, "step": 10 * epoch, "loss": 2.154 / epoch, "learning_rate": 0.1,
-            "ms_per_step": 500.0, "images_per_second": 32.0, "waiting_for_data": None,
+HISTORY = [{"epoch": epoch, "step": 10 * epoch, "loss": 2.154 / epoch, "learning_rate": rate,
+            "ms_per_step": ms, "images_per_second": speed, "waiting_for_data": waiting,
             "full_top1_error": 40.0 / epoch, "full_top5_error": 0.0,
             "filtered_top1_error": 38.5 / epoch, "filtered_top5_error": 0.0}
-           for epoch in (1, 2, 3)]
-CONFIG = {"preset": "smoke", "phases": [{"epochs": 2}, {"epochs": 1}], "ranks": 1,
+           for epoch, rate, ms, speed, waiting in (
+               (1, 0.1, 900.0, 142.0, None), (2, 0.1, 480.0, 267.0, 0.125),
+               (3, 0.02, 500.0, 256.0, 0.0))]
+CONFIG = {"preset": "smoke", "phases": [{"epochs": 2}, {"epochs": 1}], "ranks": 8,
           "batch_size": 16, "optimizer": "adam", "device": "CPU",
           "argv": ["python", "-m", "inceptionv4.launch", "--ranks", "8", "train",
                    "--label-smoothing", "0.2"]}
@@ -49,49 +51,52 @@ def predictions(label_rank=None) -> Predictions:
                        np.isin(np.arange(1, 8), (2, 5)), top5, shares, label_rank)
 
 
-@pytest.fixture(scope="session")
-def made_predictions():
-    return predictions
+def write_result(folder, records, label_rank=None, **changes):
+    """Write a result folder of the made-up predictions."""
+    folder.mkdir(parents=True)
+    about = {**ABOUT, "records": str(records.folder), "records_sha256": records.sha256,
+             "curve_crops": [6, 12], "sets": {}, **changes}
+    write_results(folder, Result.from_json(about), predictions(label_rank))
 
 
-@pytest.fixture
-def result(records):
-    """Writes a result folder of the made-up predictions."""
-    def write(folder, label_rank=None, **changes):
-        folder.mkdir(parents=True)
-        about = {**ABOUT, "records": str(records.folder), "records_sha256": records.sha256,
-                 "curve_crops": [6, 12], "sets": {}, **changes}
-        write_results(folder, Result.from_json(about), predictions(label_rank))
-        return folder
-    return write
-
-
-@pytest.fixture
-def trial(tmp_path, result):
+def make_trial(folder, records):
     """``results/`` with a-1 and deep/a-12, ``results/bench/speed.json`` and ``run/``."""
+    results, run = folder / "results", folder / "run"
     typed = ["python", "-m", "evaluate", "--crops"]
-    result(tmp_path / "results" / "a-1", crops=1, argv=[*typed, "1", "--out", "my results"])
-    ranks = np.uint8([[0, 0]] * 6 + [[5, 0]])
-    result(tmp_path / "results" / "deep" / "a-12", ranks, crops=12,
-           argv=[*typed, "12", "--curve"])
-    (tmp_path / "results" / "bench").mkdir()
-    (tmp_path / "results" / "bench" / "speed.json").write_text(json.dumps(SPEED))
-    (tmp_path / "run").mkdir()
-    lines = "".join(json.dumps(line) + "\n" for line in HISTORY)
-    (tmp_path / "run" / "history.jsonl").write_text(lines)
-    (tmp_path / "run" / "config.json").write_text(json.dumps(CONFIG))
-    (tmp_path / "run" / "plan.json").write_text(json.dumps(PLAN))
-    return tmp_path
+    write_result(results / "a-1", records, crops=1, argv=[*typed, "1", "--out", "my results"])
+    ranks = np.uint8([[0, 0]] * 5 + [[3, 0], [5, 0]])
+    write_result(results / "deep" / "a-12", records, ranks, crops=12,
+                 argv=[*typed, "12", "--curve"])
+    (results / "bench").mkdir()
+    (results / "bench" / "speed.json").write_text(json.dumps(SPEED))
+    run.mkdir()
+    (run / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in HISTORY))
+    (run / "config.json").write_text(json.dumps(CONFIG))
+    (run / "plan.json").write_text(json.dumps(PLAN))
+    return folder
+
+
+def write_pages(trial, run="run", results="results", **others):
+    """Write the report of a trial folder; return the HTML, the Markdown, what is printed."""
+    request = ReportRequest(trial / results, trial / "report.html",
+                            trial / run if run else None, **others)
+    table = write_report(request)
+    return (request.out.read_text(encoding="utf-8"),
+            request.markdown_copy.read_text(encoding="utf-8"), table)
+
+
+@pytest.fixture
+def trial(tmp_path, records):
+    return make_trial(tmp_path, records)
 
 
 @pytest.fixture
 def write():
-    """Writes the report of a trial folder: the HTML, the Markdown, what is printed."""
-    def written(trial, run="run", results="results", **others):
-        request = ReportRequest(trial / results, trial / "report.html",
-                                trial / run if run else None, **others)
-        table = write_report(request)
-        return (request.out.read_text(encoding="utf-8"),
-                request.markdown_copy.read_text(encoding="utf-8"),
-                table)
-    return written
+    return write_pages
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory, records):
+    """What is written of an unchanged trial folder: in English, in Chinese, in English again."""
+    trial = make_trial(tmp_path_factory.mktemp("trial"), records)
+    return [write_pages(trial, lang=language) for language in ("en", "zh", "en")]

@@ -17,15 +17,15 @@ document.title = 'too wide by ' + (root.scrollWidth - root.clientWidth)"></ifram
 
 
 def browse(folder, width):
-    """By how many pixels the page is wider than a window of ``width``, and what was said on the
+    """By how many pixels the page is wider than a window of ``width``, and what was printed on the
     console."""
     (folder / "frame.html").write_text(FRAME.format(width=width))
     done = subprocess.run(
         [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
          "--allow-file-access-from-files", f"--user-data-dir={folder / 'profile'}", "--dump-dom",
          (folder / "frame.html").as_uri()], capture_output=True, text=True)
-    said = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    return int(re.search("<title>too wide by ([0-9]+)", done.stdout)[1]), said
+    printed = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    return int(re.search("<title>too wide by ([0-9]+)", done.stdout)[1]), printed
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
@@ -39,5 +39,5 @@ def test_a_wrong_page_is_noticed(tmp_path):
     (tmp_path / "report.html").write_text(
         '<body style="margin:0"><div style="width:800px">wide</div>'
         "<script>console.error('wrong')</script>")
-    wide, said = browse(tmp_path, 420)
-    assert wide == 800 - 420 and "wrong" in said[0]
+    wide, printed = browse(tmp_path, 420)
+    assert wide == 800 - 420 and "wrong" in printed[0]

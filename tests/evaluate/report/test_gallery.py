@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from common.cli import CheckFailed
-from evaluate.report.content import Gallery
+from evaluate.report.blocks import Gallery
 from evaluate.report.gallery import SIDE, gallery_section, read_images, shrink
 from evaluate.report.inputs import read_inputs
 from evaluate.report.translations import translator
@@ -18,7 +18,7 @@ def test_images_are_found_by_their_image_ids(records):
     assert read_images(records, [6, 2]) == {2: stored[2], 6: stored[6]}
 
 
-def test_an_image_that_is_not_there_fails(records):
+def test_a_missing_image_fails(records):
     with pytest.raises(CheckFailed, match="image id 99"):
         read_images(records, [1, 99])
 
@@ -29,7 +29,7 @@ def test_thumbnails_are_small_jpegs_of_any_image(draw, encode):
 
 
 def test_the_surest_mistake_comes_first_with_its_classes_and_mark(trial, records):
-    inputs = read_inputs(None, trial / "results", [])
+    inputs = read_inputs(None, trial / "results", [], translator("en"))
     section = gallery_section(inputs, translator("en"))
     gallery, = [block for block in section.blocks if isinstance(block, Gallery)]
     names = records.class_names
@@ -38,3 +38,8 @@ def test_the_surest_mistake_comes_first_with_its_classes_and_mark(trial, records
     assert gallery.thumbnails[2].lines == [f"true: {names[1]}", "image 2, blacklisted"]
     stored = {row.image_id: row.image for row in read_rows(records)}
     assert gallery.thumbnails[0].jpeg == shrink(stored[4])
+    table = section.blocks[-1]
+    assert table.folded and table.rows == [
+        ["4", names[0], names[2], "80.0", "15.0", "no"],
+        ["6", names[2], names[0], "70.0", "22.5", "no"],
+        ["2", names[1], names[2], "60.0", "30.0", "yes"]]

@@ -1,4 +1,4 @@
-"""Which files a report is made from, and what is said of those it cannot use."""
+"""Which files a report is made from, and what the page notes of those it cannot use."""
 
 import json
 import shutil
@@ -7,19 +7,20 @@ import pytest
 
 from common.cli import RequestError
 from evaluate.report.inputs import read_inputs
+from evaluate.report.translations import translator
 
 
 def read(trial, records=()):
-    return read_inputs(trial / "run", trial / "results", records)
+    return read_inputs(trial / "run", trial / "results", records, translator("en"))
 
 
-def test_results_at_any_depth_are_told_from_tables_and_named_by_their_folders(trial, records):
+def test_results_and_tables_at_any_depth_are_named_by_their_folders(trial, records):
     (trial / "results" / "bench" / "old").mkdir()
     shutil.copy(trial / "results" / "bench" / "speed.json",
                 trial / "results" / "bench" / "old" / "result.json")
     inputs = read(trial)
     assert [item.name for item in inputs.evaluations] == ["results/a-1", "results/deep/a-12"]
-    assert [item.name for item in inputs.speed_tables] == ["results/bench", "results/bench/old"]
+    assert [name for name, _ in inputs.speed_tables] == ["results/bench", "results/bench/old"]
     assert inputs.main.name == "results/deep/a-12" and not inputs.notes
     assert inputs.records_of(inputs.main).folder == records.folder
 
@@ -28,8 +29,7 @@ def test_a_file_of_another_kind_is_named(trial):
     (trial / "results" / "other").mkdir()
     (trial / "results" / "other" / "result.json").write_text('{"a": 1}')
     note, = read(trial).notes
-    assert "neither an evaluation result nor" in note.sentence
-    assert "other" in str(note.values["path"])
+    assert "other/result.json is neither an evaluation result nor" in note
 
 
 def test_a_damaged_file_is_refused(trial):
@@ -47,7 +47,7 @@ def test_predictions_of_another_result_are_refused(trial):
         read(trial)
 
 
-def test_the_result_with_the_most_crops_that_has_predictions_is_looked_at(trial):
+def test_the_result_with_the_most_crops_that_has_predictions_is_the_main_one(trial):
     (trial / "results" / "deep" / "a-12" / "predictions.npz").unlink()
     assert read(trial).main.name == "results/a-1"
 
@@ -58,7 +58,7 @@ def test_records_that_moved_or_changed_are_not_used(trial, change, records):
         path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     inputs = read(trial)
     note, = inputs.notes
-    assert "no longer exists" in note.sentence
+    assert "no longer exists" in note
     assert not inputs.record_sets and inputs.records_of(inputs.main) is None
 
 
@@ -69,14 +69,22 @@ def test_records_that_moved_are_found_where_they_are_given(trial, records):
     assert not inputs.notes and inputs.records_of(inputs.main).folder == records.folder
 
 
-def test_records_with_a_missing_shard_are_told_of_but_refused_where_they_are_given(
+@pytest.mark.parametrize("name", ["data", "val_records"])
+def test_records_that_the_run_names_are_used(trial, records, name):
+    config = {name: str(records.folder), f"{name}_sha256": records.sha256}
+    (trial / "run" / "config.json").write_text(json.dumps(config))
+    shutil.rmtree(trial / "results")
+    assert list(read(trial).record_sets) == [records.sha256]
+
+
+def test_records_with_a_missing_shard_are_noted_but_refused_where_they_are_given(
         trial, records, tmp_path):
     copy = shutil.copytree(records.folder, tmp_path / "copy")
     next(copy.glob("*.mindrecord")).unlink()
     for path in (trial / "results").glob("**/result.json"):
         path.write_text(json.dumps({**json.loads(path.read_text()), "records": str(copy)}))
     note, = read(trial).notes
-    assert "cannot be used" in note.sentence and "is missing" in str(note.values["error"])
+    assert "cannot be used" in note and "is missing" in note
     with pytest.raises(RequestError, match="is missing"):
         read(trial, [copy])
 
@@ -89,4 +97,4 @@ def test_a_history_line_that_a_kill_cut_short_is_left_out(trial):
 
 def test_nothing_to_report_is_refused(tmp_path):
     with pytest.raises(RequestError, match="train or evaluate first"):
-        read_inputs(tmp_path / "run", tmp_path / "results", [])
+        read_inputs(tmp_path / "run", tmp_path / "results", [], translator("en"))

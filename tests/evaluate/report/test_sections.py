@@ -1,31 +1,35 @@
 """The figures of each section, from made-up files whose figures are known."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from common.forms import SpeedRow
+from convert.records.reader import RecordSet
+from convert.sources.ilsvrc import IlsvrcCheck
 from evaluate.predictions import Predictions
 from evaluate.report.accuracy import accuracy_section, curve_section, glance_section
-from evaluate.report.classes import BARS, classes_section
-from evaluate.report.content import Commands, Missing, Table
+from evaluate.report.blocks import Commands, Missing, Table
+from evaluate.report.classes import BARS, class_errors, classes_section, confusions
 from evaluate.report.data_sheet import FILES_SHOWN, data_section
+from evaluate.report.gallery import confident_mistakes, gallery_section
 from evaluate.report.inputs import Evaluation, Inputs, read_inputs
-from evaluate.report.mistakes import class_errors, confident_mistakes, confusions
+from evaluate.report.plots import Bar
 from evaluate.report.reproduction import reproduction_section
 from evaluate.report.speed import speed_section
 from evaluate.report.translations import translator
 from evaluate.result_page import FILTERED, FULL
 from evaluate.results import Result
-from evaluate.report.training import phase_marks, training_section
+from evaluate.report.training import rate_line, training_section
 
 T = translator("en")
 
 
 @pytest.fixture
 def inputs(trial):
-    return read_inputs(trial / "run", trial / "results", [])
+    return read_inputs(trial / "run", trial / "results", [], T)
 
 
 def tables(section):
@@ -41,13 +45,25 @@ def test_accuracy_stands_by_set_and_folder(inputs):
     assert not full.set_apart and not filtered.set_apart
 
 
+def test_notes_name_the_results_of_few_classes_and_those_without_a_blacklist(inputs):
+    many = ilsvrc(1)
+    sets = {"full": many.result.sets["full"]}
+    without = replace(many, name="other", result=replace(many.result, sets=sets))
+    section = accuracy_section(replace(inputs, evaluations=[*inputs.evaluations, many, without]), T)
+    assert [block.split(":")[0] for block in section.blocks[-2:]] == [
+        "other", "results/a-1, results/deep/a-12"]
+    assert "no image is on a blacklist" in section.blocks[-2]
+    assert "with five classes or fewer" in section.blocks[-1]
+
+
 def test_the_errors_of_the_most_crops_are_seen_first(inputs):
     lead, facts = glance_section(inputs, T).blocks
     assert lead == "From results/deep/a-12, the result with the most crops."
     assert [(fact.label, fact.value) for fact in facts.facts] == [
         ("top-1 error, full set", "42.86 %"), ("top-5 error, full set", "0.00 %"),
         ("top-1 error, filtered set", "40.00 %"), ("top-5 error, filtered set", "0.00 %")]
-    assert facts.facts[0].detail == "95 %: 15.82–74.95; 7 images, 12 crops"
+    assert [fact.detail for fact in facts.facts[:2]] == [
+        "95 %: 15.82–74.95; 7 images, 12 crops", "95 %: 0.00–35.43; 7 images, 12 crops"]
 
 
 def ilsvrc(crops, **changes):
@@ -59,7 +75,7 @@ def ilsvrc(crops, **changes):
              "is_ilsvrc": True, "blacklist_is_ilsvrc": True,
              "sets": {"full": {**scored, "images": FULL},
                       "filtered": {**scored, "images": FILTERED}}, **changes}
-    return Evaluation(f"crops-{crops}", None, Result.from_json(about), None)
+    return Evaluation(f"crops-{crops}", Result.from_json(about), None)
 
 
 @pytest.mark.parametrize("crops, full, filtered", [
@@ -75,56 +91,102 @@ def test_published_figures_follow_results_of_the_same_set_and_crops(crops, full,
 
 
 @pytest.mark.parametrize("change", [{"is_ilsvrc": False}, {"is_ilsvrc": None}])
-def test_no_published_figure_stands_beside_other_images(change):
+def test_no_published_figure_stands_next_to_other_images(change):
     section = accuracy_section(Inputs(None, [ilsvrc(144, **change)], [], None, {}, []), T)
     assert not any(table.set_apart for table in tables(section))
     assert any("No published figure" in block for block in section.blocks if type(block) is str)
 
 
-def test_training_shows_every_epoch_and_where_phases_begin(inputs):
+def test_training_shows_every_epoch_and_where_phases_begin(inputs, monkeypatch):
+    charts = {}
+    monkeypatch.setattr("evaluate.report.training.line_chart",
+                        lambda name, *drawn: charts.update({name: drawn}) or "<svg>")
     facts, _, table = training_section(inputs, T).blocks
     assert [(fact.label, fact.value, fact.detail) for fact in facts.facts] == [
-        ("epochs", "3", "of 3 planned"), ("images per step", "16", "1 × 16"),
+        ("epochs", "3", "of 3 planned"), ("images per step", "128", "8 × 16"),
         ("optimizer", "adam", "preset smoke, CPU"),
-        ("images per second", "32", "median of the epochs; 500 ms per step"),
+        ("images per second", "256", "median of the epochs; 500 ms per step"),
         ("best single-crop top-1 error", "12.83 %", "filtered set, epoch 3")]
-    assert table.rows[1] == ["2", "20", "1.077", "0.1", "500", "32.0", "–", "20.00", "0.00",
-                             "19.25", "0.00"]
-    assert [(mark.x, mark.label) for mark in phase_marks(inputs.run.config, T)] == [
-        (0, "phase 1"), (2, "phase 2")]
+    assert table.rows[1] == ["2", "20", "1.077", "0.1", "480", "267.0", "12.5", "20.00",
+                             "0.00", "19.25", "0.00"]
+    assert [row[6] for row in table.rows] == ["–", "12.5", "0.0"]
+    assert all(drawn[1:] == ("epoch", [(0, "phase 1"), (2, "phase 2")])
+               for drawn in charts.values())
+    assert {name: [line.ys for line in drawn[0]] for name, drawn in charts.items()} == {
+        "loss": [[2.154, 1.077, 0.718]], "rate": [inputs.run.plan["learning_rates"]],
+        "training top1": [[40.0, 20.0, 40 / 3], [38.5, 19.25, 38.5 / 3]],
+        "training top5": [[0.0] * 3] * 2}
+
+
+def test_the_learning_rate_is_that_of_every_step_or_else_of_every_epoch(inputs):
+    line = rate_line(inputs.run)
+    assert line.xs == [step / 10 for step in range(30)] and not line.dots
+    assert line.ys == [0.1] * 20 + [0.02] * 10
+    without_plan = rate_line(replace(inputs.run, plan={}))
+    assert (without_plan.xs, without_plan.ys) == ([1, 2, 3], [0.1, 0.1, 0.02])
 
 
 def test_the_curve_is_that_of_the_result(inputs):
     table, = tables(curve_section(inputs, T))
-    assert table.rows == [["6", "14.29", "14.29", "20.00", "20.00"],
+    assert table.rows == [["6", "28.57", "14.29", "40.00", "20.00"],
                           ["12", "0.00", "0.00", "0.00", "0.00"]]
     assert isinstance(curve_section(Inputs(None, [], [], None, {}, []), T), Missing)
 
 
-def test_speed_tables_have_medians_rates_and_ratios(inputs):
-    evaluations, warm, cold = tables(speed_section(inputs, T))
-    assert evaluations.rows[1][2:7] == ["2", "12", "75", "4", "48"]
+@pytest.mark.parametrize("change, dots", [
+    ({}, [([1], [300 / 7]), ([1], [40.0])]), ({"records_sha256": "0"}, []),
+    ({"checkpoint_sha256": "0"}, [])])
+def test_dots_of_the_curve_are_results_of_the_same_checkpoint_and_records(
+        inputs, monkeypatch, change, dots):
+    charts = []
+    monkeypatch.setattr("evaluate.report.accuracy.line_chart",
+                        lambda name, lines, x_label: charts.append(lines) or "<svg>")
+    one, twelve = inputs.evaluations
+    changed = replace(one, result=replace(one.result, **change))
+    lead = curve_section(replace(inputs, evaluations=[changed, twelve]), T).blocks[0]
+    assert ("Single dots" in lead) == bool(dots)
+    top1, top5 = charts
+    assert [(line.label, line.of_set, line.xs) for line in top1[:2]] == [
+        ("full set", "full", [6, 12]), ("filtered set", "filtered", [6, 12])]
+    assert [line.ys for line in top1[:2]] == [[pytest.approx(200 / 7), 0.0], [40.0, 0.0]]
+    assert [(line.xs, line.ys) for line in top1[2:]] == dots
+    assert [line.ys for line in top5] == [
+        [pytest.approx(100 / 7), 0.0], [20.0, 0.0], *[[0.0]] * len(dots)]
+
+
+def test_speed_tables_have_medians_rates_and_ratios(inputs, monkeypatch):
+    charts = []
+    monkeypatch.setattr("evaluate.report.speed.bar_chart",
+                        lambda name, bars, form: charts.append(bars) or "<svg>")
+    section = speed_section(inputs, T)
+    evaluations, warm, cold = tables(section)
+    assert evaluations.rows[1][2:] == ["2", "12", "75", "4", "48", "25.0"]
     assert warm.rows == [["theirs", "2", "2–4", "50", "1", ""],
                          ["ours", "1", "1–1", "100", "2", "good"]]
     assert cold.rows == [["none", "–", "–", "–", "–", "not installed"]]
+    # Each bar from the slowest to the fastest repeat; none for what was not run.
+    assert charts == [[Bar("theirs", 50.0, (25.0, 50.0)), Bar("ours", 100.0, (100.0, 100.0))]]
+    assert section.blocks[-2:] == ["It is so.", "Machine: cores 2. Settings: repeats 2. "
+                                   "From results/bench."]
 
 
 def test_a_table_of_steps_shows_the_mean_in_ms_and_the_items_of_each_row(inputs):
-    table = replace(inputs.speed_tables[0].table, items=None, average="mean", per_step=True,
+    table = replace(inputs.speed_tables[0][1], items=None, average="mean", per_step=True,
                     rows=[SpeedRow("a", [0.1, 0.2, 0.6], items=30)])
-    steps = replace(inputs.speed_tables[0], table=table.with_figures())
-    shown, = tables(speed_section(Inputs(None, [], [steps], None, {}, []), T))
+    shown, = tables(speed_section(Inputs(None, [], [("a", table.with_figures())], None, {}, []), T))
     assert shown.heads[1] == "ms/step (mean)" and shown.rows == [
         ["a", "300", "100–600", "100", "1", ""]]
 
 
-def test_classes_and_pairs_are_counted(made_predictions):
-    errors = class_errors(made_predictions())
-    assert [(error.label, error.images, error.wrong1, error.wrong5) for error in errors] == [
+def test_classes_and_pairs_are_counted(inputs):
+    predictions = inputs.main.predictions
+    errors = class_errors(predictions)
+    assert [(error.label, error.images, error.wrong, error.top5_error) for error in errors] == [
         (1, 2, 1, 0), (2, 2, 1, 0), (0, 3, 1, 0)]
-    assert [(pair.label, pair.predicted, pair.images, pair.of)
-            for pair in confusions(made_predictions(), 2)] == [(0, 2, 1, 3), (1, 2, 1, 2)]
-    assert confident_mistakes(made_predictions(), 2).tolist() == [3, 5]
+    assert confusions(predictions, 2) == [(0, 2, 1), (1, 2, 1)]
+    assert confident_mistakes(predictions, 2) == [3, 5]
+    *_, pairs = tables(classes_section(inputs, T))
+    assert [row[2:] for row in pairs.rows] == [["1", "33.3"], ["1", "50.0"], ["1", "50.0"]]
 
 
 def test_the_most_frequent_confusion_comes_first():
@@ -132,32 +194,52 @@ def test_the_most_frequent_confusion_comes_first():
     top5 = np.stack([(labels + 1) % 3, labels], axis=1).astype(np.int32)
     found = confusions(Predictions(np.arange(1, 7, dtype=np.int32), labels, np.zeros(6, bool),
                                    top5, np.float32([[.6, .4]] * 6)), 2)
-    assert [(pair.label, pair.images) for pair in found] == [(2, 3), (1, 2)]
+    assert found == [(2, 0, 3), (1, 2, 2)]
 
 
 def test_of_many_classes_the_worst_are_shown_and_the_rest_folded():
     labels = np.arange(BARS + 10, dtype=np.int32)
     top5 = np.stack([labels, labels + 1], axis=1)
-    top5[7] = top5[7, ::-1]
+    top5[7] = 8, 9
     found = Predictions(labels + 1, labels, np.zeros(len(labels), bool), top5.astype(np.int32),
                         np.float32([[.6, .4]] * len(labels)))
     evaluation = replace(ilsvrc(1), predictions=found)
-    section = classes_section(Inputs(None, [evaluation], [], None, {}, []), T)
-    worst, whole, pairs = tables(section)
-    assert worst.rows[0] == ["label 7", "1", "1", "100.00", "0.00"] and not worst.folded
+    inputs = Inputs(None, [evaluation], [], None, {}, [])
+    worst, whole, pairs = tables(classes_section(inputs, T))
+    assert worst.rows[0] == ["label 7", "1", "1", "100.00", "100.00"] and not worst.folded
     assert len(whole.rows) == BARS + 10 and whole.folded
     assert pairs.rows == [["label 7", "label 8", "1", "100.0"]]
+    mistakes, = tables(gallery_section(inputs, T))  # without images, and the label is not in top5
+    assert mistakes.rows == [["8", "label 7", "label 8", "60.0", "–", "no"]] and not mistakes.folded
 
 
-def test_the_data_sheet_has_counts_digests_and_remarks(inputs, records):
-    counts, digests, remarks, shards = tables(data_section(inputs, T))
+def test_the_data_sheet_has_counts_digests_and_notes(inputs, records):
+    counts, digests, notes, shards = tables(data_section(inputs, T))
     shown = dict(counts.rows)
     assert (shown["images"], shown["classes"], shown["shards"]) == ("7", "3", "2")
     assert shown["blacklist: ids, stored images flagged"] == "2 / 2"
+    assert shown["files repaired, rejected, ignored"] == "1 / 0 / 0"
+    assert shown["ILSVRC2012's validation set"] == "no"
+    file_bytes = sum(path.stat().st_size for path in records.folder.glob("*.mindrecord*"))
+    assert shown["bytes of images, of files"] == (
+        f"{records.manifest.image_bytes:,} / {file_bytes:,}")
     assert ["sha256 of the shards", records.sha256] in digests.rows
-    assert remarks.rows[0][1] == "repaired" and len(remarks.rows) <= FILES_SHOWN
+    assert notes.rows[0][1] == "repaired" and len(notes.rows) <= FILES_SHOWN
     assert [row[3] for row in shards.rows] == [
         shard.sha256 for shard in records.manifest.shards]
+
+
+def test_the_data_sheet_lists_the_first_files_and_counts_the_others(inputs, records):
+    repaired, = records.manifest.repaired
+    manifest = replace(records.manifest, rejected=[repaired] * 2, ignored=["a.txt"] * FILES_SHOWN,
+                       ilsvrc=IlsvrcCheck(True, True, None))
+    sets = {records.sha256: RecordSet(Path("moved"), manifest)}
+    section = data_section(replace(inputs, record_sets=sets), T)
+    counts, _, notes, _ = tables(section)
+    assert ["files repaired, rejected, ignored", "1 / 2 / 50"] in counts.rows
+    assert ["ILSVRC2012's validation set", "yes"] in counts.rows
+    assert [row[1] for row in notes.rows] == ["rejected"] * 2 + ["repaired"] + ["ignored"] * 47
+    assert "3 more files are listed in moved/manifest.json." in section.blocks
 
 
 def commands_of(section):
@@ -173,6 +255,26 @@ def test_commands_are_printed_as_they_were_typed(inputs, records):
     assert train == "python -m inceptionv4.launch --ranks 8 train --label-smoothing 0.2"
     assert one == "python -m evaluate --crops 1 --out 'my results'"
     assert twelve == "python -m evaluate --crops 12 --curve"
+    recipe = tables(reproduction_section(inputs, T))[-1]
+    assert [row[0] for row in recipe.rows] == [
+        name for name in inputs.run.config if name != "argv"]
+
+
+def test_a_record_sets_command_has_what_its_manifest_says(inputs, records):
+    def command_of(**changes):
+        manifest = replace(records.manifest, blacklist=None, seed=7, layout="class-folders",
+                           options={"check": "header", "short_side": 300, "quality": 80},
+                           **changes)
+        sets = {records.sha256: RecordSet(Path("my records"), manifest)}
+        return commands_of(reproduction_section(replace(inputs, record_sets=sets), T))[0]
+    always = ("python -m convert run --source SOURCE --split val --out 'my records' --layout "
+              "class-folders --shards 2 --seed 7 --check header --short-side 300 --quality 80")
+    repaired = replace(records.manifest.repaired[0], reason="cut")
+    assert command_of() == command_of(repaired=[repaired]) == always
+    assert command_of(rejected=[repaired]) == f"{always} --on-bad skip"
+    assert command_of(ilsvrc=IlsvrcCheck(False, True, None)) == f"{always} --allow-other-labels"
+    for labels, class_names in ((True, True), (False, False)):
+        assert command_of(ilsvrc=IlsvrcCheck(labels, class_names, None)) == always
 
 
 def test_a_command_that_was_not_kept_is_not_made_up(inputs):

@@ -1,0 +1,194 @@
+"""What the report consists of: each block writes itself as HTML and as Markdown.
+
+Markdown leaves images out: what the charts show also stands in tables.
+"""
+
+import base64
+from dataclasses import dataclass
+from html import escape
+from typing import NamedTuple, Sequence, Union
+
+from evaluate.result_page import markdown_table
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under heads.
+
+    Attributes:
+        left: columns of words; the others hold numbers and stand to the right.
+        code: columns of digests and paths.
+        set_apart: rows that are not results of ours.
+        folded: long, so it is opened by a click.
+    """
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
+    left: tuple[int, ...] = (0,)
+    code: tuple[int, ...] = ()
+    set_apart: frozenset[int] = frozenset()
+    folded: bool = False
+
+    def html(self) -> str:
+        """Return the table in a box of its own, which scrolls where the page is narrow."""
+        rows = "\n".join(
+            ('<tr class="apart">' if place in self.set_apart else "<tr>")
+            + f"{self._cells('td', row)}</tr>" for place, row in enumerate(self.rows))
+        box = ('<div class="scroll" tabindex="0"><table>\n'
+               f"<thead><tr>{self._cells('th', self.heads)}</tr></thead>\n"
+               f"<tbody>\n{rows}\n</tbody></table></div>")
+        caption = escape(self.caption)
+        if self.folded:
+            return f"<details><summary>{caption}</summary>{box}</details>"
+        return f"<h3>{caption}</h3>{box}" if caption else box
+
+    def _cells(self, tag: str, texts: Sequence[str]) -> str:
+        cells = []
+        for column, text in enumerate(texts):
+            kind = "code" if column in self.code else "left" if column in self.left else ""
+            shown = escape(text).replace(", %", ",&#160;%")  # a unit stays with its name
+            cells.append(f'<{tag} class="{kind}">{shown}</{tag}>' if kind else
+                         f"<{tag}>{shown}</{tag}>")
+        return "".join(cells)
+
+    def markdown(self) -> str:
+        rows = [[_code(text) if column in self.code else escape_markdown(text)
+                 for column, text in enumerate(row)] for row in self.rows]
+        text = markdown_table([[*map(escape_markdown, self.heads)], *rows], self.left)
+        caption = escape_markdown(self.caption)
+        if self.folded:
+            return f"<details><summary>{caption}</summary>\n\n{text}\n\n</details>"
+        return f"### {caption}\n\n{text}" if caption else text
+
+
+def _code(text: str) -> str:
+    return escape_markdown(text) if not text or "`" in text or "|" in text else f"`{text}`"
+
+
+def escape_markdown(text: str) -> str:
+    """Return text in which nothing is mark-up or ends a cell."""
+    for sign in "\\`*_<|":
+        text = text.replace(sign, "\\" + sign)
+    return text
+
+
+class Figure(NamedTuple):
+    svg: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Charts, side by side where there is room."""
+
+    figures: Sequence[Figure]
+
+    def html(self) -> str:
+        figures = []
+        for figure in self.figures:
+            caption = escape(figure.caption)
+            svg = figure.svg.replace("<svg", f'<svg role="img" aria-label="{caption}"', 1)
+            figures.append(f"<figure><figcaption>{caption}</figcaption>{svg}</figure>")
+        return f'<div class="figures">{"".join(figures)}</div>'
+
+    def markdown(self) -> str:
+        return ""
+
+
+class Thumbnail(NamedTuple):
+    jpeg: bytes
+    title: str
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    thumbnails: Sequence[Thumbnail]
+
+    def html(self) -> str:
+        figures = []
+        for image in self.thumbnails:
+            title, data = escape(image.title), base64.b64encode(image.jpeg).decode("ascii")
+            lines = "".join(f"<span>{escape(line)}</span>" for line in image.lines)
+            figures.append(f'<figure><img alt="{title}" src="data:image/jpeg;base64,{data}"/>'
+                           f"<figcaption><b>{title}</b>{lines}</figcaption></figure>")
+        return f'<div class="gallery">{"".join(figures)}</div>'
+
+    def markdown(self) -> str:
+        return ""
+
+
+class Fact(NamedTuple):
+    label: str
+    value: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A few figures to see first."""
+
+    facts: Sequence[Fact]
+
+    def html(self) -> str:
+        cards = "".join(f"<div><dt>{escape(label)}</dt><dd>{escape(value)}"
+                        f"<small>{escape(detail)}</small></dd></div>"
+                        for label, value, detail in self.facts)
+        return f'<dl class="facts">{cards}</dl>'
+
+    def markdown(self) -> str:
+        lines = []
+        for fact in self.facts:
+            label, value, detail = map(escape_markdown, fact)
+            lines.append(f"- {label}: **{value}**" + (f" ({detail})" if detail else ""))
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Commands:
+    """Lines for a shell."""
+
+    text: str
+
+    def html(self) -> str:
+        return f"<pre>{escape(self.text)}</pre>"
+
+    def markdown(self) -> str:
+        return f"```sh\n{self.text}\n```"
+
+
+Block = Union[str, Table, Figures, Gallery, Facts, Commands]  # str: a paragraph
+
+
+@dataclass(frozen=True)
+class Section:
+    name: str  # its anchor
+    title: str
+    blocks: Sequence[Block]
+
+    def html(self) -> str:
+        blocks = "\n".join(f"<p>{escape(block)}</p>" if isinstance(block, str) else block.html()
+                           for block in self.blocks)
+        return f'<section id="{self.name}">\n<h2>{escape(self.title)}</h2>\n{blocks}\n</section>'
+
+    def markdown(self) -> str:
+        blocks = [escape_markdown(block) if isinstance(block, str) else block.markdown()
+                  for block in self.blocks]
+        return "\n\n".join([f"## {escape_markdown(self.title)}", *filter(None, blocks)])
+
+
+class Missing(NamedTuple):
+    """A section that is left out, and why."""
+
+    title: str
+    reason: str
+
+
+def number(value: float) -> str:
+    """Three significant digits, or all digits before the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def interval(ends: Sequence[float]) -> str:
+    return f"{ends[0]:.2f}–{ends[1]:.2f}"
