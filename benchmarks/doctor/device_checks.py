@@ -23,7 +23,7 @@ from inceptionv4.dropout import mix_bits
 from inceptionv4.network import ConvBlock
 from inceptionv4.preprocess import Preprocess
 from train.recipe import PRESETS
-from train.step import SmoothedCrossEntropy, build_step
+from train.step import SmoothedCrossEntropy, TrainStep
 
 # Largest difference from float64, relative to the largest value: some tens of float32's 6e-8, far
 # below float16's 5e-4.
@@ -111,7 +111,7 @@ def rmsprop() -> Verdict:
     layer = nn.Dense(33, 21, has_bias=False)
     before = layer.weight.asnumpy().astype(np.float64)
     gradient = 3 * _numbers(21, 33)
-    optimizer = build_step(recipe, layer, np.full(1, rate, np.float32), 0).optimizer
+    optimizer = TrainStep(recipe, layer, np.full(1, rate, np.float32), 0).optimizer
     Update(optimizer)(ms.Tensor(gradient))
     squares = recipe.decay + (1 - recipe.decay) * gradient.astype(np.float64) ** 2  # from 1
     exact = before - rate * gradient / np.sqrt(squares + recipe.epsilon)

@@ -11,9 +11,8 @@ import psutil
 from benchmarks.doctor.checks import Check, Verdict, check, fail, ok, warn
 from common.host import available_cores, cores_per_rank, open_file_limit
 from convert.records.reader import RecordSet
-from train.options import TrainRequest
 from train.plan import check_disk, make_plan
-from train.recipe import PRESETS
+from train.recipe import PRESETS, TrainRequest
 
 GIB = 1 << 30
 # A rank keeps a quarter of a gigabyte of encoded images to shuffle, up to 16 batches of 34 MB

@@ -19,7 +19,7 @@ from common.cli import CheckFailed, run_command
 from common.host import available_cores
 from inceptionv4.device import Device, barrier, setup_device
 from train.recipe import PRESETS, Recipe
-from train.step import build_network, build_step
+from train.step import TrainStep, build_network
 
 CLASSES = 1000
 STEPS = 20
@@ -94,7 +94,7 @@ def training_steps(device: Device) -> Verdict:
     preset = PRESETS["adsl-1p" if device.ranks == 1 else "adsl-8p"]
     recipe = replace(preset, ranks=device.ranks, **SIZES[device.name].changes)
     rates = np.full(STEPS + 1, 1e-3, np.float32)
-    step = build_step(recipe, build_network(recipe, CLASSES), rates, device.rank)
+    step = TrainStep(recipe, build_network(recipe, CLASSES), rates, device.rank)
     batch = _batch(recipe, device.rank)
     start = time.perf_counter()
     step.compile(*batch)
