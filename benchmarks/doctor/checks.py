@@ -7,13 +7,15 @@ of the table, and the card is free again for the next process.
 import functools
 import json
 import subprocess
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Callable, Iterable, NamedTuple, ParamSpec, Sequence
+from typing import Callable, Iterator, NamedTuple, ParamSpec, Sequence
 
 from common.cli import CheckFailed, RequestError
 
 OK, WARN, FAIL = "ok", "warn", "fail"
+POLL_SECONDS = 0.2
 SECONDS_TO_END = 30  # for a process that was asked to
 LONGEST_REASON = 300  # characters of an exception
 
@@ -85,33 +87,40 @@ def add_result(results: Path, found: Check) -> None:
 
 
 def checks_of_process(name: str, command: Sequence[object], results: Path, log: Path,
-                      seconds: float) -> Iterable[Check]:
-    """Run the command, which adds its checks to ``results``; return them, and one more, a fail, if
-    it did not end well.
+                      seconds: float) -> Iterator[Check]:
+    """Run the command, which adds its checks to ``results``; yield each when it is there, and one
+    more, a fail, if the command did not end well without one.
 
     Args:
         name: of that one more check.
         log: file for what the process prints.
         seconds: after which it is ended.
     """
-    results.unlink(missing_ok=True)
+    results.write_bytes(b"")
+    found: list[Check] = []
+    end = time.monotonic() + seconds
     with open(log, "wb") as output:
         process = subprocess.Popen([str(word) for word in command], stdout=output,
                                    stderr=subprocess.STDOUT)
-        try:
-            ending = f"ended with {process.wait(seconds)}"
-        except subprocess.TimeoutExpired:
-            ending = f"did not end within {seconds:g} s"
-        finally:
-            _end(process)
-    found = [Check(**json.loads(line)) for line in results.read_text(encoding="utf-8").splitlines()
-             ] if results.exists() else []
-    results.unlink(missing_ok=True)
-    if ending != "ended with 0" and not any(each.state == FAIL for each in found):
+    try:
+        running = True
+        while running:
+            # Before reading: nothing that was written until then is missed.
+            running = process.poll() is None and time.monotonic() < end
+            for line in results.read_bytes().split(b"\n")[len(found):-1]:
+                found.append(Check(**json.loads(line)))
+                yield found[-1]
+            if running:
+                time.sleep(POLL_SECONDS)
+        code = process.poll()
+    finally:
+        _end(process)
+        results.unlink()
+    if code != 0 and not any(each.state == FAIL for each in found):
+        ending = f"did not end within {seconds:g} s" if code is None else f"ended with {code}"
         after = f" after the check '{found[-1].name}'" if found else ""
-        found.append(Check(name, FAIL, f"the process {ending}{after}: {_last_line(log)}",
-                           f"see {log}; later checks of this process did not run"))
-    return found
+        yield Check(name, FAIL, f"the process {ending}{after}: {_last_line(log)}",
+                    f"see {log}; later checks of this process did not run")
 
 
 def _end(process: subprocess.Popen) -> None:

@@ -54,21 +54,21 @@ class DataRates:
     @functools.cached_property
     def shuffled(self) -> Reading:
         """Read images in random order, as the feed does by default."""
-        return read_cold(self.records.files, round(self.image_bytes), shuffled=True)
+        return read_cold(self.records.files, round(self.image_bytes), True, SECONDS)
 
     @functools.cached_property
     def in_sequence(self) -> Reading:
         """Read file after file, as the feed does with ``--shuffle shard``."""
-        return read_cold(self.records.files, IN_SEQUENCE, shuffled=False)
+        return read_cold(self.records.files, IN_SEQUENCE, False, SECONDS)
 
     @functools.cached_property
     def decoded_per_core(self) -> float:
         """Images/s of one core, by the training feed itself on records in memory."""
         threads = min(MOST_DECODERS, available_cores())
-        return decoding_rate(self.records, threads) / threads
+        return decoding_rate(self.records, threads, SECONDS) / threads
 
 
-def read_cold(files: list[str], piece: int, shuffled: bool, seconds: float = SECONDS) -> Reading:
+def read_cold(files: list[str], piece: int, shuffled: bool, seconds: float) -> Reading:
     """Read pieces of the files past this host's page cache, with as many threads as the feed has
     readers, until the time is up or all are read. A storage server's own cache may still help."""
     opened = [os.open(file, os.O_RDONLY) for file in files]
@@ -106,7 +106,7 @@ def _read(places: list[tuple[int, int]], piece: int, seconds: float) -> Reading:
     return Reading(count, time.perf_counter() - start)
 
 
-def decoding_rate(records: RecordSet, threads: int, seconds: float = SECONDS) -> float:
+def decoding_rate(records: RecordSet, threads: int, seconds: float) -> float:
     """Return the images/s that the training feed decodes with so many threads, from the first
     shard, which is in memory when it starts."""
     first = replace(records, manifest=replace(records.manifest, shards=records.manifest.shards[:1]))

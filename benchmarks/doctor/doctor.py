@@ -3,7 +3,6 @@ day starts on it."""
 
 import contextlib
 import dataclasses
-import itertools
 import shutil
 import socket
 import sys
@@ -11,7 +10,7 @@ import textwrap
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable, Iterator, Optional
+from typing import Iterator, Optional
 
 from benchmarks.doctor.checks import FAIL, WARN, Check, Verdict, check, checks_of_process, ok
 from benchmarks.doctor.host_checks import host_checks, open_files, room
@@ -24,7 +23,6 @@ from convert.records.reader import RecordSet, open_records
 
 # Longest a part may take; on Ascend compiling takes up to five minutes, and joining a while.
 DATA_SECONDS, DEVICE_SECONDS, RANKS_SECONDS = 120, 600, 1200
-RANK_MODULE = "benchmarks.doctor.rank_checks"
 NAME_WIDTH, LINE_WIDTH = 22, 100
 
 
@@ -44,7 +42,7 @@ class DoctorRequest:
 
     @property
     def folder(self) -> Path:
-        return self.out or self.run.with_name(f"{self.run.name}-doctor")
+        return self.out or Path(f"{self.run}-doctor")
 
 
 def examine(request: DoctorRequest) -> None:
@@ -89,15 +87,18 @@ def all_checks(request: DoctorRequest) -> Iterator[Check]:
     yield from _rank_checks(request)
 
 
-def _record_checks(request: DoctorRequest) -> Iterable[Check]:
+def _record_checks(request: DoctorRequest) -> Iterator[Check]:
     opened = record_set(request.records)
     if opened.state == FAIL:
-        return [opened]
+        yield dataclasses.replace(opened, advice="without it, open files, room for checkpoints, "
+                                                 "reading and decoding are not checked")
+        return
+    yield opened
     records = open_records(request.records)
-    return itertools.chain(
-        [opened, open_files(records), room(records, request.run)],
-        _process(request, "data", DATA_SECONDS, "-m", "benchmarks.doctor.data_checks",
-                 request.records, request.ranks))
+    yield open_files(records)
+    yield room(records, request.run)
+    yield from _process(request, "data", DATA_SECONDS, "-m", "benchmarks.doctor.data_checks",
+                        request.records, request.ranks)
 
 
 @check("record set")
@@ -108,20 +109,20 @@ def record_set(folder: Path) -> Verdict:
               f"{records.bytes / 1e9:.2f} GB")
 
 
-def _device_checks(request: DoctorRequest) -> Iterable[Check]:
+def _device_checks(request: DoctorRequest) -> Iterator[Check]:
     return _process(request, "device", DEVICE_SECONDS, "-m", "benchmarks.doctor.device_checks",
                     request.device, request.ranks)
 
 
-def _rank_checks(request: DoctorRequest) -> Iterable[Check]:
+def _rank_checks(request: DoctorRequest) -> Iterator[Check]:
     logs = request.folder / "ranks"
     shutil.rmtree(logs, ignore_errors=True)
     return _process(request, "ranks", RANKS_SECONDS, "-m", "inceptionv4.launch", "--ranks",
-                    request.ranks, "--port", _free_port(), "--log-dir", logs, RANK_MODULE,
-                    request.device)
+                    request.ranks, "--port", _free_port(), "--log-dir", logs,
+                    "benchmarks.doctor.rank_checks", request.device)
 
 
-def _process(request: DoctorRequest, name: str, seconds: float, *words: object) -> Iterable[Check]:
+def _process(request: DoctorRequest, name: str, seconds: float, *words: object) -> Iterator[Check]:
     """Return the checks of a Python process whose last argument is the file for them."""
     results = request.folder / f"{name}.jsonl"
     return checks_of_process(name, [sys.executable, *words, results], results,
