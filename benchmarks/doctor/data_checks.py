@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks.doctor.checks import Check, Verdict, add_result, check, ok, warn
 from benchmarks.doctor.host_checks import MOST_READERS
+from benchmarks.feed.measure import ASCEND_CARDS, ASCEND_IMAGES_PER_SECOND
 from common import jpeg
 from common.cli import run_command
 from common.host import available_cores
@@ -22,7 +23,7 @@ from convert.records.reader import RecordSet, open_records
 from train.feed import TrainingFeed
 from train.recipe import PRESETS
 
-CARD_IMAGES_PER_SECOND = 554  # MindSpore's model zoo, Inception-v4 on Ascend 910: 4,430 on eight
+CARD_IMAGES_PER_SECOND = round(ASCEND_IMAGES_PER_SECOND / ASCEND_CARDS)
 SECONDS = 5  # of reading in each order, and of decoding
 IN_SEQUENCE = 1 << 20  # bytes per read
 MOST_DECODERS = 4  # threads that are timed; the host's rate is taken to grow with its cores

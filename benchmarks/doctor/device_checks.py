@@ -17,8 +17,9 @@ from mindspore import nn, ops
 from benchmarks.doctor.checks import (FAIL, Check, Verdict, add_result, check, fail, ok, warn)
 from benchmarks.doctor.number_formats import (FLOAT32, HF32, convolution, format_of,
                                               relative_error)
+from benchmarks.doctor.step_checks import training_steps
 from common.cli import run_command
-from inceptionv4.device import setup_device
+from inceptionv4.device import Device, setup_device
 from inceptionv4.dropout import mix_bits
 from inceptionv4.network import ConvBlock
 from inceptionv4.preprocess import Preprocess
@@ -63,6 +64,8 @@ def device_checks(choice: str, ranks: int) -> Iterator[Check]:
         yield normalisation(Applied(Preprocess()))
         yield convolution_format(nn.Conv2d)
         yield loss(Applied(SmoothedCrossEntropy(PRESETS["adsl-8p"].label_smoothing)))
+        if ms.get_context("device_target") == "CPU":  # else by the ranks, each on its card
+            yield training_steps(Device("CPU", supports_sink=False, rank=0, ranks=1))
 
 
 @check("devices")

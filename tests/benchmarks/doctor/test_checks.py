@@ -41,11 +41,6 @@ def checks_of(code: str, tmp_path, seconds: float = 60) -> list[Check]:
 HASH = Check("hash", "ok", "equal")
 
 
-@pytest.fixture(autouse=True)
-def packages(monkeypatch, request):
-    monkeypatch.setenv("PYTHONPATH", str(request.config.rootpath))
-
-
 def test_checks_of_a_process_that_ends_well(tmp_path):
     assert checks_of("add('hash', 'ok', 'equal')\nadd('loss', 'warn', 'a', 'b')", tmp_path) == [
         HASH, Check("loss", "warn", "a", "b")]

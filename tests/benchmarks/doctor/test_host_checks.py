@@ -1,0 +1,47 @@
+"""Too few cores, too little memory, too few files and a full disk are found before a run is."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmarks.doctor import host_checks
+from benchmarks.doctor.host_checks import GIB, cores, memory, open_files, room
+
+
+def test_cores_for_the_ranks(monkeypatch):
+    monkeypatch.setattr(host_checks, "available_cores", lambda: 4)
+    monkeypatch.setattr(host_checks, "cores_per_rank", lambda ranks: 4 // ranks)
+    assert cores(4).state == "ok" and "with --ranks 2, 2 each" in cores(2).finding
+    assert cores(5).state == "warn"
+
+
+def test_memory_is_that_of_the_container(monkeypatch, tmp_path):
+    monkeypatch.setattr(host_checks, "MEMORY_LIMITS", (tmp_path / "v2", tmp_path / "v1"))
+    assert memory(1000).state == "warn" and "limit" not in memory(1).finding
+    (tmp_path / "v1").write_text(f"{GIB}\n")
+    found = memory(1)
+    assert found.state == "warn" and "container's limit 1.0 GiB" in found.finding
+    for unlimited in ("max\n", f"{2 ** 63 - 4096}\n"):
+        (tmp_path / "v2").write_text(unlimited)
+        assert "limit" not in memory(1).finding
+
+
+@pytest.mark.parametrize("limit, state", [(2 * 9 + 256, "ok"), (2 * 9 + 255, "fail")])
+def test_open_files_are_shards_times_readers_and_one(limit, state, small_records, monkeypatch):
+    monkeypatch.setattr(host_checks, "open_file_limit", lambda: limit)
+    found = open_files(small_records)
+    assert found.state == state and "2 shards" in found.finding and "274" in found.finding
+    assert ("nofile=274" in found.advice) == (state == "fail")
+
+
+def test_room_for_checkpoints(small_records, monkeypatch, tmp_path):
+    run = tmp_path / "runs" / "new"
+    found = room(small_records, run)
+    assert found.state == "ok" and "2.5 GB" in found.finding and not run.parent.exists()
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10 ** 9))
+    full = room(small_records, run)
+    assert full.state == "fail" and "make room" in full.finding
+    monkeypatch.setattr(host_checks.os, "access", lambda path, mode: Path(path) != tmp_path)
+    assert "may not be written" in room(small_records, run).finding
