@@ -18,7 +18,7 @@ from benchmarks.doctor.version_checks import version_checks
 from benchmarks.table import describe_machine
 from common.cli import CheckFailed, typed_command
 from common.files import write_json
-from common.options import check_values, device_option, option
+from common.options import CheckedOptions, device_option, option
 from convert.records.reader import RecordSet, open_records
 
 # Longest a part may take; on Ascend compiling takes up to five minutes, and joining a while.
@@ -27,7 +27,7 @@ NAME_WIDTH, LINE_WIDTH = 22, 100
 
 
 @dataclass(frozen=True)
-class DoctorRequest:
+class DoctorRequest(CheckedOptions):
     """The arguments of ``python -m benchmarks doctor``."""
 
     records: Path = option(help="folder of the training record set")
@@ -36,9 +36,6 @@ class DoctorRequest:
     device: str = device_option()
     out: Optional[Path] = option(None, "folder for doctor.json and the logs (default: that of "
                                        "--run with -doctor at its end)")
-
-    def __post_init__(self) -> None:
-        check_values(self)
 
     @property
     def folder(self) -> Path:
