@@ -33,7 +33,7 @@ def dry_run(request: TrainRequest, recipe: Recipe) -> None:
     resuming = _is_resuming(request)
     if resuming:
         check_same_run(request.run, config_of(recipe, source, validation, device.name))
-    alone = replace(recipe, ranks=1, workers=workers_for(recipe))
+    alone = replace(recipe, ranks=1, workers=workers_for(recipe, recipe.ranks))
     feed = TrainingFeed(source, alone, steps=1)
     trainer = Trainer(request, alone, plan, feed, validation, device)
     print(_describe(trainer, recipe))

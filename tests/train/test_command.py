@@ -110,7 +110,7 @@ def test_ranks_are_the_launchers_and_share_the_cores(records, tmp_path, monkeypa
     """And the folder is there when ``after_save`` is first called."""
     monkeypatch.setattr(command, "setup_device", lambda *_: Device("CPU", False, 0, 3, 2))
     monkeypatch.setattr(command, "ranks_agree", lambda *_: True)
-    monkeypatch.setattr("train.feed.available_cores", lambda: 5)
+    monkeypatch.setattr("common.host.available_cores", lambda: 5)
     trainer, saved = Mock(), []
     monkeypatch.setattr(command, "Trainer", trainer)
     monkeypatch.setattr(command, "_describe", lambda *_: "")
