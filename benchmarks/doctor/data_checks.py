@@ -14,12 +14,11 @@ from typing import Iterator, NamedTuple
 import numpy as np
 
 from benchmarks.doctor.checks import Check, Verdict, add_result, check, ok, warn
-from benchmarks.doctor.host_checks import MOST_READERS
 from benchmarks.feed.measure import ASCEND_CARDS, ASCEND_IMAGES_PER_SECOND
 from common import jpeg
 from common.cli import run_command
 from common.host import available_cores
-from convert.records.reader import RecordSet, open_records
+from convert.records.reader import READERS, RecordSet, open_records
 from train.feed import TrainingFeed
 from train.recipe import PRESETS
 
@@ -101,8 +100,8 @@ def _read(places: list[tuple[int, int]], piece: int, seconds: float) -> Reading:
             count += len(os.pread(place[0], piece, place[1]))
         return count
 
-    with ThreadPoolExecutor(MOST_READERS) as threads:
-        futures = [threads.submit(read_some) for _ in range(MOST_READERS)]
+    with ThreadPoolExecutor(READERS) as threads:
+        futures = [threads.submit(read_some) for _ in range(READERS)]
         count = sum(future.result() for future in futures)
     return Reading(count, time.perf_counter() - start)
 

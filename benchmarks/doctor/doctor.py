@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Iterator, Optional
 
 from benchmarks.doctor.checks import FAIL, WARN, Check, Verdict, check, checks_of_process, ok
-from benchmarks.doctor.host_checks import host_checks, open_files, room
+from benchmarks.doctor.host_checks import file_limit, host_checks, room
 from benchmarks.doctor.version_checks import version_checks
 from benchmarks.table import describe_machine
 from common.cli import CheckFailed, typed_command
@@ -92,7 +92,7 @@ def _record_checks(request: DoctorRequest) -> Iterator[Check]:
         return
     yield opened
     records = open_records(request.records)
-    yield open_files(records)
+    yield file_limit(records)
     yield room(records, request.run)
     yield from _process(request, "data", DATA_SECONDS, "-m", "benchmarks.doctor.data_checks",
                         request.records, request.ranks)

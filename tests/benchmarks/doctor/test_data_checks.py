@@ -16,7 +16,7 @@ def test_every_byte_is_read_once_in_the_order_asked_for(shuffled, monkeypatch, t
     for file, size in zip(files, (1000, 350)):
         file.write_bytes(bytes(size))
     places, dropped, pread, fadvise = [], [], os.pread, os.posix_fadvise
-    monkeypatch.setattr(data_checks, "MOST_READERS", 1)
+    monkeypatch.setattr(data_checks, "READERS", 1)
     monkeypatch.setattr(os, "pread", lambda *where: places.append(where[::2]) or pread(*where))
     monkeypatch.setattr(os, "posix_fadvise", lambda *how: dropped.append(how) or fadvise(*how))
     found = read_cold([str(file) for file in files], 100, shuffled, 60)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.doctor import host_checks
-from benchmarks.doctor.host_checks import GIB, cores, memory, open_files, room
+from benchmarks.doctor.host_checks import GIB, cores, file_limit, memory, room
+from convert.records import reader
 
 
 def test_cores_for_the_ranks(monkeypatch):
@@ -27,12 +28,18 @@ def test_memory_is_that_of_the_container(monkeypatch, tmp_path):
         assert "limit" not in memory(1).finding
 
 
-@pytest.mark.parametrize("limit, state", [(2 * 9 + 256, "ok"), (2 * 9 + 255, "fail")])
-def test_open_files_are_shards_times_readers_and_one(limit, state, small_records, monkeypatch):
-    monkeypatch.setattr(host_checks, "open_file_limit", lambda: limit)
-    found = open_files(small_records)
-    assert found.state == state and "2 shards" in found.finding and "274" in found.finding
-    assert ("nofile=274" in found.advice) == (state == "fail")
+@pytest.mark.parametrize("limit, state, words", [
+    (2 * 9 + 70, "ok", "2 shards take 88 on each rank"),
+    (2 * 9 + 69, "warn", "so that 7 will read"),
+    (2 * 2 + 69, "fail", "takes at least 74 open files")])
+def test_open_files_are_shards_times_readers_and_one(limit, state, words, small_records,
+                                                     monkeypatch):
+    for module in (host_checks, reader):
+        monkeypatch.setattr(module, "open_file_limit", lambda: limit)
+        monkeypatch.setattr(module, "open_files", lambda: 6)
+    found = file_limit(small_records)
+    assert found.state == state and words in found.finding
+    assert ("nofile=88" in found.advice) == (state == "warn")
 
 
 def test_room_for_checkpoints(small_records, monkeypatch, tmp_path):
