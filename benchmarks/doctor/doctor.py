@@ -19,6 +19,7 @@ from benchmarks.table import describe_machine
 from common.cli import CheckFailed, typed_command
 from common.files import write_json
 from common.options import CheckedOptions, device_option, option
+from common.signals import note_kept_work
 from convert.records.reader import RecordSet, open_records
 
 # Longest a part may take; on Ascend compiling takes up to five minutes, and joining a while.
@@ -49,6 +50,7 @@ def examine(request: DoctorRequest) -> None:
         CheckFailed: a check failed.
     """
     start, found = time.perf_counter(), []
+    note_kept_work("the rows above hold; doctor.json is not written")
     request.folder.mkdir(parents=True, exist_ok=True)
     for each in all_checks(request):
         print(row(each), flush=True)
