@@ -48,8 +48,8 @@ class DataRates:
 
     @property
     def image_bytes(self) -> float:
-        """Bytes on the disk per image."""
-        return self.records.bytes / self.records.images
+        """Mean of the encoded images."""
+        return self.records.manifest.image_bytes / self.records.images
 
     @functools.cached_property
     def shuffled(self) -> Reading:

@@ -58,7 +58,7 @@ def examine(request: DoctorRequest) -> None:
     report = request.folder / "doctor.json"
     write_json(report, {
         "argv": typed_command(), "seconds": round(time.perf_counter() - start, 1),
-        "machine": describe_machine(request.folder),
+        "machine": describe_machine(request.folder, request.device),
         "checks": [dataclasses.asdict(each) for each in found]})
     warnings = sum(each.state == WARN for each in found)
     print(f"{len(found)} checks, {warnings} with a warning, in {time.perf_counter() - start:.0f} s;"
