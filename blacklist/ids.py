@@ -36,12 +36,18 @@ class Blacklist:
 
 
 def load_blacklist(path: Path, images: int = ILSVRC_VALIDATION_IMAGES) -> Blacklist:
-    """Read a blacklist of validation image ids.
+    """Read a blacklist of validation image ids, in a file as for ``read_image_ids``."""
+    ids = read_image_ids(path, images)
+    return Blacklist(ids, sha256_of_lines(sorted(ids)))
+
+
+def read_image_ids(path: Path, images: int) -> frozenset[int]:
+    """Return the ids that a file lists.
 
     Args:
         path: a text file with one image per line, as id (``36``) or as file name
             (``ILSVRC2012_val_00000036.JPEG``); blank lines and ``#`` comments are allowed.
-        images: the number of validation images; ids run from 1 to this.
+        images: the highest id; ids run from 1 to this.
 
     Raises:
         RequestError: the file is missing, empty or not text, or a line is not an id, out of
@@ -57,26 +63,26 @@ def load_blacklist(path: Path, images: int = ILSVRC_VALIDATION_IMAGES) -> Blackl
         image_id = int(match[1] or match[2])
         if not 1 <= image_id <= images:
             raise RequestError(f"{where}: image id {image_id} is outside 1 to {images}, the ids of "
-                               "the validation images; check that the list belongs to them")
+                               "the images; check that the list belongs to them")
         if image_id in seen:
             raise RequestError(f"{where}: image id {image_id} is already on line {seen[image_id]}; "
                                "remove one of them")
         seen[image_id] = number
     if not seen:
-        raise RequestError(f"{path} lists no image ids; leave the blacklist out to score "
-                           "only the full set")
-    return Blacklist(frozenset(seen), sha256_of_lines(sorted(seen)))
+        raise RequestError(f"{path} lists no image ids; leave the file out to score only the full "
+                           "set")
+    return frozenset(seen)
 
 
 def _meaningful_lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
-        raise RequestError(f"blacklist {path} does not exist; give the path of the devkit's "
-                           "validation blacklist") from None
+        raise RequestError(f"{path} does not exist; give a text file with one image id per line"
+                           ) from None
     except UnicodeDecodeError:
-        raise RequestError(f"blacklist {path} is not a text file; one image id per line "
-                           "is expected") from None
+        raise RequestError(f"{path} is not a text file; put one image id on each line"
+                           ) from None
     for number, line in enumerate(lines, start=1):
         text = line.split("#", 1)[0].strip()
         if text:

@@ -1,5 +1,5 @@
 """Command line: ``python -m evaluate --records DIR --checkpoint X.ckpt --crops 144 --out DIR``;
-``report``, ``compare`` and ``predict`` as the first word are commands of their own."""
+``report``, ``rescore``, ``compare`` and ``predict`` as the first word are commands of their own."""
 
 import argparse
 import inspect
@@ -8,7 +8,8 @@ from typing import Any, Callable
 
 from common.cli import ArgumentParser, HelpFormatter, run_command
 from common.options import add_options, from_arguments
-from evaluate.request import CompareRequest, PredictRequest, ReportRequest, Request
+from evaluate.request import (CompareRequest, PredictRequest, ReportRequest, Request,
+                              RescoreRequest)
 from evaluate.results import JSON_NAME, PAGE_NAME, PREDICTIONS_NAME
 
 
@@ -54,6 +55,12 @@ def _report(request: ReportRequest) -> None:
     print(f"report: {request.out}   {request.markdown_copy}")
 
 
+def _rescore(request: RescoreRequest) -> None:
+    """Score a result's predictions against other labels or on some images, without the network."""
+    from evaluate.rescore import rescore_result
+    print(rescore_result(request))
+
+
 def _compare(request: CompareRequest) -> None:
     """Compare two results of the same images, with McNemar's paired test."""
     from evaluate.compare import compare_results
@@ -67,8 +74,8 @@ def _predict(request: PredictRequest) -> None:
 
 
 COMMANDS: dict[str, tuple[Callable[[Any], None], type]] = {
-    "report": (_report, ReportRequest), "compare": (_compare, CompareRequest),
-    "predict": (_predict, PredictRequest)}
+    "report": (_report, ReportRequest), "rescore": (_rescore, RescoreRequest),
+    "compare": (_compare, CompareRequest), "predict": (_predict, PredictRequest)}
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def evaluate_checkpoint(request: Request) -> bool:
                            "started; start it again")
     workers = request.workers or cores_per_rank(device.local_ranks)
     evaluator = Evaluator(network, protocol, meta.mean, meta.std, request.views_per_step, workers,
-                          request.curve)
+                          request.curve, request.keep_probabilities)
     with opened_parts(request.out, _identity(planned, evaluator, device),
                       device.rank == 0) as folder:
         _classify_share(evaluator, records, folder, device)
@@ -79,6 +79,7 @@ def _plan_result(request: Request, records: RecordSet, meta: CheckpointMeta, pro
         records=str(records.folder), records_sha256=records.sha256, split=records.split,
         classes=len(records.class_names), has_blacklist=listed is not None,
         blacklist_sha256=listed.sha256 if listed else None,
+        class_names=records.class_names,
         is_ilsvrc=bool(check and check.labels and check.class_names),
         blacklist_is_ilsvrc=bool(listed and listed.is_ilsvrc), sets={}, argv=typed_command())
 
@@ -149,6 +150,8 @@ def _identity(planned: Result, evaluator: Evaluator, device: Device) -> dict[str
                 "views_per_step": evaluator.step.views, "images_per_step": evaluator.step.images,
                 "curve": evaluator.curve, "device": device.name, **_versions()}
     del identity["blacklist_sha256"]
+    if evaluator.keep_probabilities:  # a key that older parts, which have none, do not have
+        identity["probabilities"] = True
     return identity
 
 

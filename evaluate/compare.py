@@ -1,15 +1,13 @@
 """Two results of the same images: which is better, and could it be chance?"""
 
-from pathlib import Path
-
 import numpy as np
 from scipy.stats import binomtest
 
 from common.cli import RequestError
-from evaluate.predictions import TOP, Predictions, load_predictions
+from evaluate.predictions import TOP, Predictions
 from evaluate.request import CompareRequest
 from evaluate.result_page import markdown_table
-from evaluate.results import JSON_NAME, PREDICTIONS_NAME, Result, read_result, sets_of
+from evaluate.results import Result, load_result, sets_of
 
 
 def compare_results(request: CompareRequest) -> str:
@@ -18,7 +16,7 @@ def compare_results(request: CompareRequest) -> str:
     Raises:
         RequestError: a folder without a result, or results of different images.
     """
-    (result_a, a), (result_b, b) = _load(request.a), _load(request.b)
+    (result_a, a), (result_b, b) = load_result(request.a), load_result(request.b)
     _check_same_images(a, b, request)
     rows: list[tuple[str, ...]] = [
         ("set", "images", "error", "A", "B", "B - A", "only A right", "only B right", "p")]
@@ -30,13 +28,6 @@ def compare_results(request: CompareRequest) -> str:
         f"A: {request.a}, {_describe(result_a)}", f"B: {request.b}, {_describe(result_b)}", "",
         markdown_table(rows), "", "Errors in percent; B - A in points; p: exact two-sided McNemar "
         "test."])
-
-
-def _load(folder: Path) -> tuple[Result, Predictions]:
-    for name in (JSON_NAME, PREDICTIONS_NAME):
-        if not (folder / name).exists():
-            raise RequestError(f"{folder} is not the result of an evaluation: it has no {name}")
-    return read_result(folder / JSON_NAME), load_predictions(folder / PREDICTIONS_NAME)
 
 
 def _describe(result: Result) -> str:

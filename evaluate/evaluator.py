@@ -64,12 +64,15 @@ class Evaluator:
         views_per_step: at most so many crops pass through the network at a time.
         workers: threads that decode; default: one per core.
         curve: also keep the label's rank as crops are added.
+        keep_probabilities: also keep the probabilities of all classes.
     """
 
     def __init__(self, network: nn.Cell, protocol: Protocol, mean: Sequence[float],
                  std: Sequence[float], views_per_step: int = VIEWS_PER_STEP,
-                 workers: Optional[int] = None, curve: bool = False):
+                 workers: Optional[int] = None, curve: bool = False,
+                 keep_probabilities: bool = False):
         self.network, self.protocol, self.curve = network, protocol, curve
+        self.keep_probabilities = keep_probabilities
         self.step = step_shape(protocol.crops // protocol.mirrors, views_per_step)
         self.classifier = Classifier(network, mean, std)
         self.workers = workers or available_cores()
@@ -159,7 +162,8 @@ class Evaluator:
             ranks = np.stack([label_ranks(mean_of_views(views, crops), labels)
                               for crops in self.protocol.curve], axis=1)
         return gather_predictions(ids, labels, [row.blacklisted for row in rows],
-                                  mean_of_views(views, self.protocol.crops), ranks)
+                                  mean_of_views(views, self.protocol.crops), ranks,
+                                  self.keep_probabilities)
 
 
 def mean_of_views(views: np.ndarray, crops: int) -> np.ndarray:

@@ -9,7 +9,8 @@ parts of it while the evaluation is unfinished.
 - ``top5`` int32 (N, 5), classes, best first (fewer columns with fewer than five classes);
 - ``top5_prob`` float32 (N, 5), their probabilities, averaged over the crops;
 - ``label_rank`` uint8 (N, points), only where a curve was asked for: the place of the label among
-  the five best (0 to 4; 5 where it is not among them) after the first crops (``Protocol.curve``).
+  the five best (0 to 4; 5 where it is not among them) after the first crops (``Protocol.curve``);
+- ``probabilities`` float16 (N, classes), only where they were asked for: those of all classes.
 
 Finished rows of an unfinished evaluation are kept, so that a killed one can resume:
 
@@ -38,7 +39,8 @@ from common.files import PathLike, claim_folder, locked_file, replaced_file
 
 TOP = 5
 DTYPES = {"image_id": np.int32, "label": np.int32, "blacklisted": np.bool_,
-          "top5": np.int32, "top5_prob": np.float32, "label_rank": np.uint8}
+          "top5": np.int32, "top5_prob": np.float32, "label_rank": np.uint8,
+          "probabilities": np.float16}
 # What NumPy raises for a file that is no .npz, is torn, or has other arrays.
 UNREADABLE = (ValueError, TypeError, KeyError, EOFError, AttributeError, zipfile.BadZipFile)
 
@@ -57,6 +59,7 @@ class Predictions:
     top5: np.ndarray
     top5_prob: np.ndarray
     label_rank: Optional[np.ndarray] = None
+    probabilities: Optional[np.ndarray] = None
 
     def __post_init__(self):
         arrays = self.arrays
@@ -79,7 +82,7 @@ class Predictions:
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the arrays by name; without ``label_rank`` where there is none."""
+        """Return the arrays by name, without those that were not asked for."""
         return {name: getattr(self, name) for name in DTYPES if getattr(self, name) is not None}
 
 
@@ -98,7 +101,8 @@ class Part:
 
 def gather_predictions(image_ids: Sequence[int], labels: Sequence[int],
                        blacklisted: Sequence[bool], probabilities: np.ndarray,
-                       label_rank: Optional[np.ndarray] = None) -> Predictions:
+                       label_rank: Optional[np.ndarray] = None,
+                       keep_probabilities: bool = False) -> Predictions:
     """Bring rows of any order into image-id order and keep the five best classes of each.
 
     Args:
@@ -114,6 +118,8 @@ def gather_predictions(image_ids: Sequence[int], labels: Sequence[int],
               "top5_prob": np.take_along_axis(probabilities, top5, axis=1)}
     if label_rank is not None:
         arrays["label_rank"] = label_rank
+    if keep_probabilities:
+        arrays["probabilities"] = probabilities.astype(np.float16)
     return _in_id_order(arrays)
 
 

@@ -47,10 +47,45 @@ class Request(CheckedOptions):
         None, "validation ids that make the filtered set of records that were converted without a "
         "list")
     curve: bool = option(False, "also score the first crops alone, square by square")
+    keep_probabilities: bool = option(
+        False, "also store the probabilities of all classes, 2 bytes each, in predictions.npz: "
+        "rescore --classes needs them")
     views_per_step: int = option(VIEWS_PER_STEP, "maximum number of crops per forward pass", low=1)
     device: str = device_option()
     workers: Optional[int] = option(
         None, "threads that decode images (default: the cores, shared by ranks)", low=1)
+
+
+@dataclass(frozen=True)
+class RescoreRequest(CheckedOptions):
+    """The arguments of ``python -m evaluate rescore``."""
+
+    result: Path = option(help="a result folder: --out of an evaluation", positional=True)
+    real: Optional[Path] = option(
+        None, "ReaL's real.json: a list of right labels per validation image, in their order; an "
+        "image with an empty list is left out")
+    ids: Optional[Path] = option(None, "text file, one image id per line: score these images only")
+    without: bool = option(False, "score all images but those of --ids")
+    classes: Optional[Path] = option(
+        None, "text file, one class name per line: score the images of these classes, and let the "
+        "network choose among these only (ImageNet-A, -R)")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (self.real or self.ids or self.classes):
+            raise RequestError("nothing to rescore by: give --real, --ids or --classes")
+        if self.real and self.classes:
+            raise RequestError("--classes is not allowed with --real: give one of them")
+        if self.without and not self.ids:
+            raise RequestError("--without leaves out the images of --ids: give that file")
+
+    @property
+    def name(self) -> str:
+        """Return what the new scores are called: after the files that they were made by."""
+        parts = [path.stem for path in (self.real, self.classes) if path]
+        if self.ids:
+            parts.append(f"without-{self.ids.stem}" if self.without else self.ids.stem)
+        return "-".join(parts)
 
 
 @dataclass(frozen=True)

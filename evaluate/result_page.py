@@ -1,7 +1,7 @@
 """``result.md``: the figures of one evaluation for people, what to know when reading them, and
 published figures of Inception-v4 next to results of the same images and number of crops."""
 
-from typing import Container, NamedTuple, Sequence
+from typing import Container, Mapping, NamedTuple, Sequence
 
 from evaluate.predictions import TOP
 from evaluate.results import Curve, Result, Score
@@ -39,14 +39,14 @@ def result_page(result: Result) -> str:
     """Return the page: tables, notes on reading them, and what was evaluated."""
     crops = f"{result.crops} crops" if result.crops > 1 else "1 crop"
     lines = [f"# Accuracy, {crops} of {result.image_size} pixels", "",
-             _accuracy_table(result.sets), "", *(f"{note}\n" for note in notes(result))]
+             accuracy_table(result.sets), "", *(f"{note}\n" for note in notes(result))]
     lines += published_part(result)
     if result.curve is not None:
         lines += _curve_part(result.curve, result.crops / len(result.scales))
     return "\n".join(lines + _facts(result)) + "\n"
 
 
-def _accuracy_table(scores: dict[str, Score]) -> str:
+def accuracy_table(scores: Mapping[str, Score]) -> str:
     rows = [("set", "images", "top-1 error", "top-5 error", "top-1 correct", "top-5 correct")]
     for name, found in scores.items():
         (low1, high1), (low5, high5) = found.top1_ci95, found.top5_ci95

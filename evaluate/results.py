@@ -10,7 +10,7 @@ import numpy as np
 
 from common.cli import RequestError
 from common.files import describe_difference, read_json
-from evaluate.predictions import TOP, Predictions
+from evaluate.predictions import TOP, Predictions, load_predictions
 
 PREDICTIONS_NAME, JSON_NAME, PAGE_NAME = "predictions.npz", "result.json", "result.md"
 CONFIDENCE = 0.95
@@ -73,6 +73,7 @@ class Result:
         blacklist_is_ilsvrc: whether the list is the one of ILSVRC2012, by its digest.
         sets: the scores of "full" and, where images are blacklisted, "filtered".
         versions: of Python and the libraries that computed the result, by name.
+        class_names: of the records, in label order.
         argv: the command as it was typed.
     """
 
@@ -98,6 +99,7 @@ class Result:
     argv: Optional[list[str]] = None
     speed: Optional[EvaluationSpeed] = None
     curve: Optional[Curve] = None
+    class_names: Optional[list[str]] = None
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -148,6 +150,18 @@ def read_result(path: Path) -> Result:
                            "folder") from None
 
 
+def load_result(folder: Path) -> tuple[Result, Predictions]:
+    """Return what a finished evaluation wrote into ``folder``.
+
+    Raises:
+        RequestError: a file is missing, damaged or something else.
+    """
+    for name in (JSON_NAME, PREDICTIONS_NAME):
+        if not (folder / name).exists():
+            raise RequestError(f"{folder} is not the result of an evaluation: it has no {name}")
+    return read_result(folder / JSON_NAME), load_predictions(folder / PREDICTIONS_NAME)
+
+
 def claim_result_folder(folder: Path, planned: Result) -> None:
     """Create ``folder``, unless it exists and may be written again for ``planned``.
 
@@ -187,10 +201,10 @@ def score(predictions: Predictions) -> dict[str, Score]:
         RequestError: every image is blacklisted.
     """
     hits = predictions.top5 == predictions.label[:, None]  # (images, <= 5)
-    return {name: _score(hits[chosen]) for name, chosen in sets_of(predictions).items()}
+    return {name: score_hits(hits[chosen]) for name, chosen in sets_of(predictions).items()}
 
 
-def _score(hits: np.ndarray) -> Score:
+def score_hits(hits: np.ndarray) -> Score:
     """Return the score of images by which of their five best, bool (N, <= 5), is the label."""
     images = len(hits)
     if not images:
