@@ -16,7 +16,7 @@ from evaluate.request import RescoreRequest
 from evaluate.result_page import accuracy_table
 from evaluate.results import PREDICTIONS_NAME, Result, Score, load_result, score_hits, sets_of
 
-PREFIX = "rescored-"
+RESCORED_NAMES = "rescored-*.json"
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def _named_files(request: RescoreRequest) -> dict[str, dict[str, str]]:
 
 def _write(folder: Path, rescored: RescoredResult) -> Path:
     """Write the scores, unless other files of the same names gave those that exist."""
-    path = folder / f"{PREFIX}{rescored.name}.json"
+    path = folder / RESCORED_NAMES.replace("*", rescored.name)
     if path.exists():
         difference = describe_difference(_made_by(read_rescored(path)), _made_by(rescored))
         if difference:

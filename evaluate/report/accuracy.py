@@ -60,7 +60,7 @@ def accuracy_section(inputs: Inputs, t: Translate) -> list[Block]:
         blocks.append(t("No published figure is shown: those of the paper, the ADSL lab and "
                         "mindcv are for ILSVRC2012's own validation images and 1, 12 or 144 "
                         "crops, and appear only next to results for the same."))
-    return [*blocks, *_notes(inputs.evaluations, t)]
+    return [*blocks, *_rescored_tables(inputs.evaluations, t), *_notes(inputs.evaluations, t)]
 
 
 def _set_table(name: str, evaluations: Sequence[Evaluation], t: Translate) -> Table:
@@ -84,10 +84,24 @@ def _set_table(name: str, evaluations: Sequence[Evaluation], t: Translate) -> Ta
 
 def _row(evaluation: Evaluation, scored: Score) -> list[str]:
     result = evaluation.result
-    return [evaluation.name, f"{result.crops}", f"{result.image_size}", f"{scored.images:,}",
-            f"{scored.top1_error:.2f}", _interval_of(scored, "top1"),
-            f"{scored.top5_error:.2f}", _interval_of(scored, "top5"),
+    return [evaluation.name, f"{result.crops}", f"{result.image_size}", *_figures(scored),
             result.checkpoint_sha256[:SHORT]]
+
+
+def _figures(scored: Score) -> list[str]:
+    return [f"{scored.images:,}", f"{scored.top1_error:.2f}", _interval_of(scored, "top1"),
+            f"{scored.top5_error:.2f}", _interval_of(scored, "top5")]
+
+
+def _rescored_tables(evaluations: Sequence[Evaluation], t: Translate) -> list[Table]:
+    """Return a table of the scores by ``rescore``, if there are any."""
+    rows = [[item.name, rescored.name, t(SETS[name]), f"{item.result.crops}", *_figures(scored)]
+            for item in evaluations for rescored in item.rescored
+            for name, scored in rescored.sets.items()]
+    heads = [t(head) for head in (
+        "source", "rescored by", "set", "crops", "images", "top-1 error, %", "95 % interval",
+        "top-5 error, %", "95 % interval")]
+    return [Table(heads, rows, t("Other labels and subsets"), left=(0, 1, 2))] if rows else []
 
 
 def _published_row(row: Published) -> list[str]:

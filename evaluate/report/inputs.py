@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any, Optional, Sequence
 
 from common.cli import RequestError
-from common.files import read_json, read_json_lines
+from common.files import read_json, read_json_lines, sha256_of_file
 from common.forms import HistoryLine, SpeedTable
 from convert.records.manifest import MANIFEST_NAME
 from convert.records.reader import RecordSet, open_records
 from evaluate.predictions import Predictions, load_predictions
 from evaluate.report.translations import Translate
+from evaluate.rescore import RESCORED_NAMES, RescoredResult, read_rescored
 from evaluate.results import JSON_NAME, PREDICTIONS_NAME, Result, read_result, score
 
 SPEED_NAME = "speed.json"  # of a benchmark; older ones are called result.json, too
@@ -24,6 +25,7 @@ class Evaluation:
     name: str  # of the folder, seen from --results
     result: Result
     predictions: Optional[Predictions]  # None: no predictions.npz there
+    rescored: Sequence[RescoredResult] = ()
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,17 @@ def _read_evaluation(path: Path, name: str) -> Evaluation:
     if correct != {name: found.top1_correct for name, found in result.sets.items()}:
         raise RequestError(f"{predictions_path} and {path} do not belong together: their numbers "
                            "of correct images differ; remove the folder and evaluate again")
-    return Evaluation(name, result, predictions)
+    return Evaluation(name, result, predictions, _read_rescored(predictions_path))
+
+
+def _read_rescored(predictions: Path) -> list[RescoredResult]:
+    rescored = []
+    for path in sorted(predictions.parent.glob(RESCORED_NAMES)):
+        rescored.append(read_rescored(path))
+        if rescored[-1].predictions_sha256 != sha256_of_file(predictions):
+            raise RequestError(f"{path} was made from other predictions than {predictions}; "
+                               "rescore again")
+    return rescored
 
 
 def _read_run(folder: Path) -> RunFiles:

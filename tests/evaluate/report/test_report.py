@@ -6,7 +6,12 @@ import shutil
 from dataclasses import replace
 from xml.etree import ElementTree
 
+import pytest
+
+from common.cli import RequestError
 from evaluate.report.blocks import Table
+from evaluate.request import RescoreRequest
+from evaluate.rescore import rescore_result
 
 
 def test_figures_of_all_files_stand_in_both(pages):
@@ -101,3 +106,17 @@ def test_the_command_prints_the_table_and_where_the_page_is(trial, call):
     assert out.endswith(f"report: {trial / 'report.html'}   {trial / 'report.md'}\n")
     code, _, errors = call("report", "--results", trial / "results", "--out", trial / "report.md")
     assert code == 2 and "give a name that ends in .html" in errors[0]
+
+
+def test_scores_by_other_labels_are_shown_while_their_predictions_are_the_same(trial, write):
+    folder, ids = trial / "results" / "a-1", trial / "some.txt"
+    ids.write_text("1\n2\n3\n")
+    rescore_result(RescoreRequest(folder, ids=ids))
+    page, markdown_copy, _ = write(trial)
+    assert "Other labels and subsets" in page
+    line = next(line for line in markdown_copy.splitlines() if "| some " in line)
+    cells = [cell.strip() for cell in line.split("|")[1:-1]]
+    assert cells[:6] == ["results/a-1", "some", "full", "1", "3", "33.33"]
+    shutil.copy(trial / "results" / "deep" / "a-12" / "predictions.npz", folder)
+    with pytest.raises(RequestError, match="rescored-some.json was made from other predictions"):
+        write(trial)
