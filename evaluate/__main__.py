@@ -10,7 +10,7 @@ from common.cli import ArgumentParser, HelpFormatter, run_command
 from common.options import add_options, from_arguments
 from evaluate.request import (CompareRequest, PredictRequest, ReportRequest, Request,
                               RescoreRequest)
-from evaluate.results import JSON_NAME, PAGE_NAME, PREDICTIONS_NAME
+from evaluate.results import CLASSES_NAME, JSON_NAME, PAGE_NAME, PREDICTIONS_NAME
 
 
 class _Help(HelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -42,7 +42,7 @@ def _evaluate(request: Request) -> None:
     from evaluate.command import evaluate_checkpoint
     if evaluate_checkpoint(request):
         print((request.out / PAGE_NAME).read_text(encoding="utf-8"))
-        for name in (PREDICTIONS_NAME, JSON_NAME, PAGE_NAME):
+        for name in (PREDICTIONS_NAME, CLASSES_NAME, JSON_NAME, PAGE_NAME):
             print(request.out / name)
 
 

@@ -21,8 +21,9 @@ from evaluate.predictions import (Predictions, missing_rows, opened_parts, read_
 from evaluate.protocols import Protocol, protocol_of
 from evaluate.request import Request
 from evaluate.result_page import result_page
-from evaluate.results import (JSON_NAME, PAGE_NAME, PREDICTIONS_NAME, EvaluationSpeed, Result,
-                              claim_result_folder, score, score_curve)
+from evaluate.results import (CLASSES_NAME, JSON_NAME, PAGE_NAME, PREDICTIONS_NAME,
+                              EvaluationSpeed, Result, claim_result_folder, score, score_curve)
+from evaluate.tables import append_result, check_results_file, write_classes
 from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta
 from inceptionv4.device import Device, barrier, setup_device
 from inceptionv4.network import InceptionV4
@@ -48,6 +49,8 @@ def evaluate_checkpoint(request: Request) -> bool:
     protocol = protocol_of(request.crops, meta.image_size, request.scales)
     blacklist = blacklist_for(records, request.blacklist)
     planned = _plan_result(request, records, meta, protocol, blacklist)
+    if request.results_file:
+        check_results_file(request.results_file)
     claim_result_folder(request.out, planned)
     device = setup_device(request.device)
     print(device.describe(), flush=True)
@@ -63,8 +66,12 @@ def evaluate_checkpoint(request: Request) -> bool:
         _classify_share(evaluator, records, folder, device)
         if device.rank == 0:
             result, predictions = _merge(planned, records, folder, device)
-            write_results(request.out, result, mark(predictions, blacklist))
+            trained = sum(parameter.size for parameter in network.trainable_params())
+            result = write_results(request.out, replace(result, param_count=trained),
+                                   mark(predictions, blacklist))
             remove_parts(folder)
+            if request.results_file:
+                append_result(request.results_file, result)
     return device.rank == 0
 
 
@@ -205,6 +212,8 @@ def write_results(folder: Path, planned: Result, predictions: Predictions) -> Re
     if predictions.label_rank is not None:
         result = replace(result, curve=score_curve(predictions, planned.curve_crops or []))
     save_predictions(folder / PREDICTIONS_NAME, predictions)
+    write_classes(folder / CLASSES_NAME, predictions,
+                  result.class_names or [str(label) for label in range(result.classes)])
     write_text(folder / PAGE_NAME, result_page(result))
     write_json(folder / JSON_NAME, result.to_json())
     return result

@@ -50,6 +50,9 @@ class Request(CheckedOptions):
     keep_probabilities: bool = option(
         False, "also store the probabilities of all classes, 2 bytes each, in predictions.npz: "
         "rescore --classes needs them")
+    results_file: Optional[Path] = option(
+        None, "CSV file to which a row per set is appended, with the columns of timm's validate.py "
+        "and more")
     views_per_step: int = option(VIEWS_PER_STEP, "maximum number of crops per forward pass", low=1)
     device: str = device_option()
     workers: Optional[int] = option(

@@ -13,6 +13,7 @@ from common.files import describe_difference, read_json
 from evaluate.predictions import TOP, Predictions, load_predictions
 
 PREDICTIONS_NAME, JSON_NAME, PAGE_NAME = "predictions.npz", "result.json", "result.md"
+CLASSES_NAME = "classes.csv"
 CONFIDENCE = 0.95
 
 
@@ -74,6 +75,8 @@ class Result:
         sets: the scores of "full" and, where images are blacklisted, "filtered".
         versions: of Python and the libraries that computed the result, by name.
         class_names: of the records, in label order.
+        param_count: trainable parameters of the network.
+        interpolation: by which the images were resized.
         argv: the command as it was typed.
     """
 
@@ -100,6 +103,8 @@ class Result:
     speed: Optional[EvaluationSpeed] = None
     curve: Optional[Curve] = None
     class_names: Optional[list[str]] = None
+    param_count: Optional[int] = None
+    interpolation: str = "bicubic"
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The error of each class and the most confused pairs, from predictions alone, as a section."""
 
-from dataclasses import dataclass
 from typing import Callable, Sequence
 
 import numpy as np
@@ -10,22 +9,12 @@ from evaluate.report.blocks import Block, Figure, Figures, LeftOut, Table, numbe
 from evaluate.report.inputs import Evaluation, Inputs
 from evaluate.report.plots import Bar, Line, bar_chart, line_chart
 from evaluate.report.translations import Translate
+from evaluate.tables import ClassError, class_errors, confusions
 
 BARS = 30  # classes; more are one line
 WORST, PAIRS = 20, 20  # rows
 
 Names = Callable[[int], str]  # of a label
-
-
-@dataclass(frozen=True)
-class ClassError:
-    """A class's images, how many of them are wrong, and its errors in percent."""
-
-    label: int
-    images: int
-    wrong: int
-    top1_error: float
-    top5_error: float
 
 
 def class_names(inputs: Inputs, evaluation: Evaluation, t: Translate) -> Names:
@@ -55,20 +44,6 @@ def classes_section(inputs: Inputs, t: Translate) -> list[Block]:
     return blocks
 
 
-def class_errors(predictions: Predictions) -> list[ClassError]:
-    """Return the error of each class that has an image, the worst first; of equal ones the lower
-    label."""
-    labels = predictions.label
-    hits = predictions.top5 == labels[:, None]  # (images, <= 5)
-    images = np.bincount(labels)
-    wrong1, wrong5 = np.bincount(labels, ~hits[:, 0]), np.bincount(labels, ~hits.any(axis=1))
-    errors = [ClassError(label, int(images[label]), int(wrong1[label]),
-                         100.0 * wrong1[label] / images[label],
-                         100.0 * wrong5[label] / images[label])
-              for label in np.flatnonzero(images).tolist()]
-    return sorted(errors, key=lambda error: (-error.top1_error, -error.top5_error, error.label))
-
-
 def _figure(errors: Sequence[ClassError], names: Names, t: Translate) -> Figure:
     if len(errors) <= BARS:
         bars = [Bar(names(error.label), error.top1_error) for error in errors]
@@ -88,15 +63,6 @@ def _tables(errors: Sequence[ClassError], names: Names, t: Translate) -> list[Ta
     if len(rows) <= WORST:
         return [whole]
     return [Table(heads, rows[:WORST], t("The {count} worst classes", count=WORST)), whole]
-
-
-def confusions(predictions: Predictions, most: int) -> list[tuple[int, int, int]]:
-    """Return the ``most`` frequent (label, predicted label, images), the labels not being equal."""
-    pairs, counts = np.unique(np.stack([predictions.label, predictions.top5[:, 0]], axis=1),
-                              axis=0, return_counts=True)
-    wrong = np.flatnonzero(pairs[:, 0] != pairs[:, 1])
-    order = wrong[np.argsort(-counts[wrong], kind="stable")][:most]
-    return [(*pairs[place].tolist(), int(counts[place])) for place in order]
 
 
 def _pairs(predictions: Predictions, names: Names, t: Translate) -> Block:

@@ -11,7 +11,7 @@ from convert.records.reader import RecordSet
 from convert.sources.ilsvrc import IlsvrcCheck
 from evaluate.report.accuracy import accuracy_section, curve_section, glance_section
 from evaluate.report.blocks import Commands, LeftOut, Table
-from evaluate.report.classes import BARS, class_errors, classes_section, confusions
+from evaluate.report.classes import BARS, classes_section
 from evaluate.report.data_sheet import FILES_SHOWN, data_section
 from evaluate.report.gallery import confident_mistakes, gallery_section
 from evaluate.report.inputs import Evaluation, Inputs, read_inputs
@@ -21,6 +21,7 @@ from evaluate.report.speed import speed_section
 from evaluate.report.translations import translator
 from evaluate.result_page import FILTERED, FULL
 from evaluate.results import Result
+from evaluate.tables import class_errors, confusions
 from evaluate.report.training import rate_line, training_section
 
 T = translator("en")
@@ -185,12 +186,6 @@ def test_classes_and_pairs_are_counted(inputs):
     assert confident_mistakes(predictions, 2) == [3, 5]
     *_, pairs = tables(classes_section(inputs, T))
     assert [row[2:] for row in pairs.rows] == [["1", "33.3"], ["1", "50.0"], ["1", "50.0"]]
-
-
-def test_the_most_frequent_confusion_comes_first():
-    labels = [0, 1, 1, 2, 2, 2]
-    found = predictions_of(labels, [((label + 1) % 3, label) for label in labels])
-    assert confusions(found, 2) == [(2, 0, 3), (1, 2, 2)]
 
 
 def test_of_many_classes_the_worst_are_shown_and_the_rest_folded():
