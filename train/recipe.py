@@ -198,6 +198,8 @@ class TrainRequest:
     val_records: Optional[Path] = option(
         None, "folder of the validation record set, scored with one crop after each epoch "
               "(default: no scores)")
+    validate_every: int = option(
+        1, "score only after every so many epochs, and after the last one", low=1, metavar="EPOCHS")
     resume: bool = option(False, "resume from the newest complete checkpoint of --run")
     device: str = device_option()
     sink: Optional[bool] = option(

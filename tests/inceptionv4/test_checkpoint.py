@@ -65,6 +65,15 @@ def test_round_trip(checkpoint, network):
     assert read_meta(checkpoint) == meta
 
 
+def test_a_file_is_what_mindspore_would_write(checkpoint, tmp_path, network):
+    state = {**network_parameters(network), "step": ms.Tensor(40, ms.int32),
+             "half": ms.Tensor([0.5], ms.float16), "brain": ms.Tensor([[0.5]], ms.bfloat16)}
+    save_checkpoint(checkpoint, state, META)
+    ms.save_checkpoint([{"name": name, "data": value} for name, value in state.items()],
+                       str(tmp_path / "b.ckpt"), crc_check=True)
+    assert checkpoint.read_bytes() == (tmp_path / "b.ckpt").read_bytes()
+
+
 def test_a_compiled_graph_reads_weights_that_are_loaded_later(checkpoint, network):
     x = ms.Tensor(np.arange(8, dtype=np.float32).reshape(2, 4))
     other = SmallNetwork()
@@ -141,7 +150,7 @@ def test_crash_before_the_move_keeps_the_old_checkpoint(checkpoint, network, mon
     def fail(*_):
         raise OSError("no room")
 
-    monkeypatch.setattr(checkpoint_module.os, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="no room"):
         save_checkpoint(checkpoint, network_parameters(SmallNetwork()), META)
     monkeypatch.undo()
