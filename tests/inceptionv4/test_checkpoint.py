@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 from dataclasses import replace
 
 import mindspore as ms
@@ -158,6 +159,22 @@ def test_crash_before_the_move_keeps_the_old_checkpoint(checkpoint, network, mon
     load_checkpoint(checkpoint, other)
     assert_same(contents(other), contents(network))
     assert sorted(path.name for path in checkpoint.parent.iterdir()) == ["a.ckpt", "a.meta"]
+
+
+def test_a_full_disk_keeps_the_old_checkpoint_and_leaves_nothing(checkpoint, network, capfd):
+    """A limit on the size of a file stands in for it."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (checkpoint.stat().st_size // 2, before[1]))
+    try:
+        with pytest.raises(OSError):
+            save_checkpoint(checkpoint, network_parameters(SmallNetwork()), META)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    other = SmallNetwork()
+    load_checkpoint(checkpoint, other)
+    assert_same(contents(other), contents(network))
+    assert sorted(path.name for path in checkpoint.parent.iterdir()) == ["a.ckpt", "a.meta"]
+    assert capfd.readouterr().err == ""
 
 
 def test_crash_between_the_two_files_is_found(checkpoint, network, monkeypatch):

@@ -2,7 +2,9 @@
 for the device's queue."""
 
 import contextlib
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from unittest.mock import Mock
 
 import mindspore as ms
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from common.cli import CheckFailed, RequestError
+from convert.records.reader import open_records
 from evaluate.predictions import Predictions
 from inceptionv4.checkpoint import read_checkpoint, read_meta
 from inceptionv4.device import Device
@@ -241,6 +244,18 @@ def test_an_epoch_whose_logs_do_not_fit_has_its_checkpoint(records, tmp_path, mo
     path = trainer_of(tmp_path / "run", records).run()
     assert path is not None and path.exists()
     assert "warning: the log of epoch 2 could not be saved" in capfd.readouterr().err
+
+
+def test_a_record_file_that_vanishes_costs_the_scores_it_is_missed_in(records, tmp_path, monkeypatch,
+                                                                      capfd):
+    steps_of(monkeypatch, [1] * STEPS)
+    copy = open_records(shutil.copytree(records["val"].folder, tmp_path / "val"))
+    history = train_in(tmp_path / "run", records, validation=copy, keep=2,
+                       after_save=lambda: Path(copy.files[0]).unlink(missing_ok=True))
+    assert [line.full_top1_error is None for line in history] == [False, True]
+    assert len(checkpoints_of(tmp_path / "run")) == 2
+    warning, = [line for line in capfd.readouterr().err.splitlines() if "warning" in line]
+    assert "epoch 2 has no score" in warning and Path(copy.files[0]).name in warning
 
 
 def test_an_epoch_that_cannot_be_scored_is_saved(records, tmp_path, monkeypatch, capfd):
