@@ -65,9 +65,14 @@ def test_resumed_two_ranks_end_alike(session):
 
 
 def test_ranks_that_find_different_checkpoints_are_refused(session):
-    for refusal, step in zip(answers(session, 0), (3, 0)):
+    for (refusal, _), step in zip(answers(session, 0), (3, 0)):
         assert ("the ranks would resume from different checkpoints (this one from step "
                 f"{step})") in refusal
+
+
+def test_ranks_that_are_asked_for_different_things_are_refused(session):
+    for _, refusal in answers(session, 0):
+        assert "the ranks were started with different flags or records" in refusal
 
 
 def test_two_ranks_give_the_losses_of_one_process(session):

@@ -246,8 +246,8 @@ def test_an_epoch_whose_logs_do_not_fit_has_its_checkpoint(records, tmp_path, mo
     assert "warning: the log of epoch 2 could not be saved" in capfd.readouterr().err
 
 
-def test_a_record_file_that_vanishes_costs_the_scores_it_is_missed_in(records, tmp_path, monkeypatch,
-                                                                      capfd):
+def test_a_record_file_that_vanishes_costs_an_epoch_its_scores(records, tmp_path, monkeypatch,
+                                                               capfd):
     steps_of(monkeypatch, [1] * STEPS)
     copy = open_records(shutil.copytree(records["val"].folder, tmp_path / "val"))
     history = train_in(tmp_path / "run", records, validation=copy, keep=2,
