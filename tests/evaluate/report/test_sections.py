@@ -121,7 +121,7 @@ def test_the_time_between_epochs_is_shared_among_what_happens_there(inputs):
     history = [replace(first, seconds_validating=1.0, seconds_saving=0.5),
                replace(second, seconds_since_last_epoch=2.0, seconds_saving=99.0), third]
     run = replace(inputs.run, history=history)
-    facts = training_section(replace(inputs, run=run), T).blocks[0].facts
+    facts = training_section(replace(inputs, run=run), T)[0].facts
     shown, = [fact for fact in facts if fact.label == "time between epochs"]
     assert (shown.value, shown.detail) == ("29.4 %", "of it all; validating 14.7 %, saving 7.4 %")
 
