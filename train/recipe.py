@@ -198,8 +198,6 @@ class TrainRequest(CheckedOptions):
     val_records: Optional[Path] = option(
         None, "folder of the validation record set, scored with one crop after each epoch "
               "(default: no scores)")
-    validate_every: int = option(
-        1, "score only after every so many epochs, and after the last one", low=1, metavar="EPOCHS")
     resume: bool = option(False, "resume from the newest complete checkpoint of --run")
     device: str = device_option()
     sink: Optional[bool] = option(
@@ -216,6 +214,9 @@ class TrainRequest(CheckedOptions):
     epochs: Optional[int] = option(
         None, "total number of epochs: ends the schedule early or extends its last phase", low=1,
         metavar="N")
+    validate_every: int = option(
+        1, "score the validation images only after every so many epochs, and after the last one",
+        low=1, metavar="EPOCHS")
 
 
 def train_parser() -> ArgumentParser:
