@@ -3,6 +3,11 @@
 import sys
 from typing import Any, Callable
 
+from common.signals import take_signals_from_mindspore
+
+if __name__ == "__main__" and sys.argv[1:2] == ["crops"]:  # runs graphs in this process, it alone
+    take_signals_from_mindspore()
+
 from benchmarks.conversion.converters import ConversionRequest, benchmark_conversion
 from benchmarks.crops import CropsRequest, benchmark_crops
 from benchmarks.feed.measure import FeedRequest, benchmark_feeds

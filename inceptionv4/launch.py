@@ -25,11 +25,11 @@ import psutil
 from common.cli import (TYPED_COMMAND, ArgumentParser, CheckFailed, RequestError, run_command,
                         typed_command)
 from common.options import add_options, check_values, from_arguments, option
+from common.signals import ENDING_SIGNALS, INTERRUPTED, note_kept_work
 
 POLL_SECONDS = 0.2
 LAST_LINES = 20  # of a dead rank's log
 SECONDS_TO_END = 10  # for processes that were asked to stop
-ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What msrun logs when a rank ended with an error (process_entity/_api.py, join_processes).
 _DEAD_RANK = re.compile(r"Worker process (\d+) exit with exception. Error code: (-?\d+)")
 
@@ -83,8 +83,6 @@ def launch(request: LaunchRequest) -> int:
     for log in (request.log(rank) for rank in request.own_ranks):
         if log.exists():  # or the log of an earlier run would be printed
             log.replace(log.with_suffix(".earlier.log"))
-    for number in ENDING_SIGNALS:
-        signal.signal(number, signal.default_int_handler)
     with tempfile.NamedTemporaryFile() as messages:
         msrun = psutil.Popen(_msrun_command(request), stdout=subprocess.DEVNULL, stderr=messages,
                              env=_environment(), start_new_session=True)
@@ -96,6 +94,16 @@ def launch(request: LaunchRequest) -> int:
                 signal.signal(number, signal.SIG_IGN)
             _end_all(rank_of)
             msrun.wait()
+            _note_kept_work(request)
+
+
+def _note_kept_work(request: LaunchRequest) -> None:
+    """Note what rank 0 said when it was interrupted, if it was."""
+    log = request.log(request.own_ranks[0])
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    said = [line for line in lines if line.startswith(INTERRUPTED)]
+    note_kept_work(said[-1].removeprefix(INTERRUPTED) if said else
+                   f"all ranks were ended; their logs are in {request.log_dir}")
 
 
 def _check_port(request: LaunchRequest) -> None:

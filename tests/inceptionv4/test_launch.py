@@ -63,7 +63,7 @@ def test_a_dead_rank_ends_all_and_is_named(tmp_path, end, code, how):
 
 
 @pytest.mark.parametrize("ended, code, message", [
-    ("launcher", 130, "interrupted: "), ("msrun", 1, "failed: msrun ended with -9")])
+    ("launcher", 143, "interrupted: "), ("msrun", 1, "failed: msrun ended with -9")])
 def test_no_rank_outlives_launcher_or_msrun(tmp_path, ended, code, message):
     running = start(tmp_path, "open(sys.argv[1] + str(rank), 'w')\ntime.sleep(3600)",
                     str(tmp_path / "rank"))
