@@ -81,8 +81,8 @@ def take_signals_from_mindspore() -> None:
     starts some, too.
     """
     from multiprocessing import forkserver  # not above: most commands can do without
-    # Ascend's compiler starts its processes through this server and ends them by SIGTERM, which
-    # they must not inherit as blocked. (To start it also unblocks signals: do that first.)
+    # Ascend's compiler starts its processes through this server and ends them by SIGTERM, so they
+    # must not inherit the mask. Starting the server also unblocks signals here: do it first.
     forkserver.ensure_running()
     heard = _heard_signals()
     signal.signal(signal.SIGUSR1, _raise_interrupted)
