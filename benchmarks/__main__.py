@@ -8,11 +8,10 @@ from common.signals import take_signals_from_mindspore
 if __name__ == "__main__" and sys.argv[1:2] == ["crops"]:  # runs graphs in this process, it alone
     take_signals_from_mindspore()
 
-from benchmarks.conversion.converters import ConversionRequest, benchmark_conversion
+from benchmarks.converters import ConversionRequest, benchmark_conversion
 from benchmarks.crops import CropsRequest, benchmark_crops
 from benchmarks.feed.measure import FeedRequest, benchmark_feeds
-from benchmarks.steps.request import StepsRequest
-from benchmarks.steps.step_table import benchmark_steps
+from benchmarks.steps.step_table import StepsRequest, benchmark_steps
 from benchmarks.table import write_table
 from common.cli import run_command
 from common.forms import SpeedTable

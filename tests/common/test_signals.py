@@ -108,7 +108,7 @@ def test_processes_of_a_fork_server_can_be_ended_and_do_not_unblock_signals():
         print("ready", flush=True)
         print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))
     """)
-    assert process.communicate()[0] == "True\n"
+    assert process.stdout.read() == "True\n"
 
 
 def test_under_nohup_a_closed_terminal_ends_nothing():
