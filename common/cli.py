@@ -56,9 +56,11 @@ class ArgumentParser(argparse.ArgumentParser):
 def run_command(main: Callable[[], Optional[int]]) -> int:
     """Call ``main`` and return its exit code; failures a user can cause end as one line.
 
-    Pillow's JPEG decoder is loaded first, before anything imports MindSpore (see ``common.jpeg``).
-    An exception of any other kind is a defect of the program and keeps its traceback.
+    What has to be set before MindSpore is imported is set here: its log level and the JPEG decoder
+    (see ``common.jpeg``). An exception of any other kind is a defect of the program and keeps its
+    traceback.
     """
+    os.environ.setdefault("GLOG_v", "3")  # MindSpore's errors, not its pages of harmless warnings
     prefer_pillows_libjpeg()
     raise_open_file_limit()
     raise_on_ending_signals()

@@ -47,6 +47,11 @@ def open_file_limit() -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
+def open_files() -> int:
+    """Return the number of files, pipes and sockets that this process has open."""
+    return len(os.listdir("/proc/self/fd"))
+
+
 def raise_open_file_limit() -> None:
     """Raise the soft limit on open files to the hard one: reading a record set of 144 shards takes
     more than the usual 1,024."""

@@ -12,6 +12,7 @@ from PIL import Image
 
 from common.cli import RequestError
 from convert.conversion import convert
+from convert.records import reader
 from convert.records.reader import open_records
 from convert.request import Request
 from train.feed import TrainingFeed, epoch_rows, wait_until_sent, workers_for
@@ -191,7 +192,7 @@ def test_colours_are_varied_where_asked_to(gradients):
 
 
 def test_cores_are_shared_out_among_the_ranks_of_a_host(monkeypatch):
-    monkeypatch.setattr("train.feed.available_cores", lambda: 192)
+    monkeypatch.setattr("common.host.available_cores", lambda: 192)
     recipe = PRESETS["adsl-8p"]
     assert (workers_for(recipe, 8), workers_for(recipe)) == (24, 192)
     assert workers_for(replace(recipe, workers=5), 8) == 5
@@ -204,3 +205,20 @@ def test_seeds_of_neighbouring_runs_do_not_coincide(records):
             epoch_rows(records["train"], replace(RECIPE, seed=seed), epoch)
             seeds.add(ds.config.get_seed())
     assert len(seeds) == 100
+
+
+def test_readers_follow_the_limit_on_open_files_and_change_no_batch(records, monkeypatch):
+    """A record set is read by few threads, whatever number decodes; class folders by all."""
+    opened = []
+    whole = ds.MindDataset
+
+    def opening(*args, **options):
+        opened.append(options["num_parallel_workers"])
+        return whole(*args, **options)
+    monkeypatch.setattr(ds, "MindDataset", opening)
+    batches = []
+    for limit in (1000, 1 + reader.SPARE_FILES + 2 * len(records["train"].files)):
+        monkeypatch.setattr(reader, "open_files", lambda: 1)
+        monkeypatch.setattr(reader, "open_file_limit", lambda limit=limit: limit)
+        batches.append(epoch_of(records))
+    assert opened == [2, 1] and same(*batches)
