@@ -1,9 +1,12 @@
 """A command on a terminal of its own, for tests that interrupt it as a user does."""
 
+import fcntl
 import os
 import pty
 import signal
+import struct
 import sys
+import termios
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -30,8 +33,8 @@ def interrupted(words: list, ready: str, how: object, cwd: Path, delay: float = 
     process, terminal = pty.fork()
     if process == 0:
         os.chdir(cwd)
-        os.environ.update(PYTHONPATH=f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
-                          COLUMNS="80", LINES="24")
+        os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("4H", 24, 120, 0, 0))  # bars need a width
         os.execv(sys.executable, [sys.executable, *map(str, words)])
     shown = _read_until(terminal, ready)
     assert ready in shown, shown

@@ -2,7 +2,7 @@
 network that compiles in a second, killed by SIGKILL at the moment that KILL names.
 
 KILL is ``never``, ``step:N`` (before the N-th step of this process), or ``move:N`` (before the N-th
-move of a file to its final name).
+move of a file to its final name). ``slow:S`` instead waits S seconds in each step.
 """
 
 import os
