@@ -3,7 +3,7 @@
 import sys
 from typing import Any, Callable
 
-from common.signals import take_signals_from_mindspore
+from common.signals import note_kept_work, take_signals_from_mindspore
 
 if __name__ == "__main__" and sys.argv[1:2] == ["crops"]:  # runs graphs in this process, it alone
     take_signals_from_mindspore()
@@ -14,7 +14,7 @@ from benchmarks.doctor.doctor import DoctorRequest, examine
 from benchmarks.feed.measure import FeedRequest, benchmark_feeds
 from benchmarks.steps.step_table import StepsRequest, benchmark_steps
 from benchmarks.table import write_table
-from common.cli import run_command
+from common.cli import run_command, shown_command
 from common.forms import SpeedTable
 from common.options import Subcommand, run_subcommand
 
@@ -40,7 +40,11 @@ def main() -> None:
 
 def _writing(benchmark: Callable[[Any], SpeedTable]) -> Callable[[Any], None]:
     """Return the benchmark with its table written into the request's ``out`` and printed."""
-    return lambda request: print(write_table(benchmark(request), request.out))
+    def write(request: Any) -> None:
+        note_kept_work(f"nothing is kept; remove {request.out / 'work'} if it is left, and start "
+                       f"again: {shown_command()}")
+        print(write_table(benchmark(request), request.out))
+    return write
 
 
 if __name__ == "__main__":

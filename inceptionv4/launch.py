@@ -18,7 +18,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable, Optional
+from typing import Optional
 
 import psutil
 
@@ -200,17 +200,22 @@ def _print_log(log: Path, place: int) -> int:
         return file.tell()
 
 
-def _end_all(started: Iterable[psutil.Process]) -> None:
-    """End those of ``started`` that still run, and the processes that they have started."""
-    processes = set(started)
-    for process in started:
+def _end_all(rank_of: dict[psutil.Process, Optional[int]]) -> None:
+    """End those that still run, and the processes that they have started. Ranks get time to save
+    their work; msrun and its scheduler, which waits in a call that no signal ends, have none."""
+    processes = set(rank_of)
+    for process in rank_of:
         with contextlib.suppress(psutil.NoSuchProcess):
             processes.update(process.children(recursive=True))
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
-    for process in psutil.wait_procs(processes, SECONDS_TO_END)[1]:
-        process.kill()
+    psutil.wait_procs([process for process in processes if rank_of.get(process, 0) is not None],
+                      SECONDS_TO_END)
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes, SECONDS_TO_END)
 
 
 if __name__ == "__main__":
