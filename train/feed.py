@@ -137,7 +137,9 @@ def epoch_rows(source: Source, recipe: Recipe, epoch: int, rank: int = 0,
     share["num_parallel_workers"] = source.readers(workers_for(recipe))
     if recipe.shuffle == "shard":
         rows = ds.MindDataset(source.files, list(columns), shuffle=ds.Shuffle.FILES, **share)
-        return rows.shuffle(SHUFFLE_BUFFER)
+        # MindDataset repeats rows at the end so that all ranks have equally many. Mixed in by the
+        # buffer, they would be in the batches, and others left out.
+        return rows.take(source.images // recipe.ranks).shuffle(SHUFFLE_BUFFER)
     return ds.MindDataset(source.files, list(columns), shuffle=ds.Shuffle.GLOBAL, **share)
 
 
