@@ -5,7 +5,6 @@ import contextlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from unittest.mock import Mock
 
 import mindspore as ms
 import numpy as np
@@ -54,40 +53,81 @@ def checkpoints_of(folder) -> list:
     return sorted(path.name for path in (folder / "checkpoints").glob("*.ckpt"))
 
 
-def stand_in(queues: list, transfers: list):
-    """For ms.data_sink, which has no CPU: takes a batch a call, and counts the calls."""
+class FakeQueue:
+    """For the queue on a device: sends a batch at every second look, and notes what happens."""
+
+    batches = STEPS
+
+    def __init__(self):
+        self.events, self.sent = [], 0
+
+    def get_send_info(self):
+        self.sent = min(self.sent + 0.5, self.batches)
+        return [[1, int(self.sent), 0.1, 0.1]]  # epoch, batches, seconds
+
+    def get_mbuf_queue_size(self):
+        return 1
+
+    def stop_send(self):
+        self.events.append("stop")
+
+    def release(self):
+        self.events.append("release")
+
+
+def fake_data_sink(monkeypatch) -> list[FakeQueue]:
+    """Stand in for ms.data_sink, which has no CPU: takes a batch per call. One queue per epoch."""
+    queues = []
+
     def data_sink(fn, dataset, sink_size=1, jit_config=None, input_signature=None):
         assert sink_size == 1 and dataset.__total_batch__ == STEPS
         batches = dataset.create_tuple_iterator(num_epochs=1)
-        queues.append(0)
-        dataset.__transfer_dataset__ = Mock()
-        transfers.append(dataset.__transfer_dataset__)
+        queue = dataset.__transfer_dataset__ = FakeQueue()
+        queues.append(queue)
 
         def take():
-            queues[-1] += 1
+            queue.events.append("step")
+            assert queue.events.count("step") <= queue.sent, "its batch is not sent yet"
             batch = next(batches)
             assert [(part.shape, part.dtype) for part in batch] == [
                 (part.shape, part.dtype) for part in input_signature]
             return fn(*batch)
         return take
-    return data_sink
+    monkeypatch.setattr(ms, "data_sink", data_sink)
+    monkeypatch.setattr(ms.runtime, "synchronize", lambda: queues[-1].events.append("wait"))
+    return queues
 
 
 def test_sink_mode_keeps_the_numbers_of_steps(records, tmp_path, monkeypatch):
     saved = []
     host = train_in(tmp_path / "host", records, after_save=lambda: saved.append(1))
     assert saved == [1, 1]
-    queues, transfers = [], []
-    monkeypatch.setattr(ms, "data_sink", stand_in(queues, transfers))
+    queues = fake_data_sink(monkeypatch)
     sink = train_in(tmp_path / "sink", records, sink_size=3)
-    assert queues == [STEPS, STEPS]
-    for transfer in transfers:
-        assert [call[0] for call in transfer.method_calls] == ["stop_send", "release"]
+    assert [queue.events for queue in queues] == [
+        ["step"] * STEPS + ["wait", "stop", "release"]] * 2
     assert [(line.epoch, line.step, line.loss, line.learning_rate) for line in sink] == [
         (line.epoch, line.step, line.loss, line.learning_rate) for line in host]
     assert [line.step for line in sink] == [STEPS, 2 * STEPS]
     assert [line.waiting_for_data for line in sink] == [None, None]
     assert checkpoints_of(tmp_path / "sink") == [f"inceptionv4-2_{2 * STEPS}.ckpt"]
+
+
+def test_a_feed_that_hangs_or_fails_in_sink_mode_ends_the_run(records, tmp_path, monkeypatch):
+    """No step waits on the device for a batch that never comes."""
+    def failed(queue):
+        if queue.sent == queue.batches:
+            raise RuntimeError("DataQueueOp thread had been interrupted")
+    queues = fake_data_sink(monkeypatch)
+    monkeypatch.setattr(FakeQueue, "batches", 2)
+    monkeypatch.setattr("train.feed.SECONDS_WITHOUT_BATCH", 0.1)
+    trainer = trainer_of(tmp_path / "run", records, sink_size=100)
+    with pytest.raises(RequestError, match="no batch for 0.1 s, before step 3 of the epoch"):
+        trainer.run()
+    monkeypatch.setattr(FakeQueue, "get_mbuf_queue_size", failed)
+    with pytest.raises(RequestError, match="failed before step 3 of the epoch .* verify --deep"):
+        trainer.run()
+    assert [queue.events for queue in queues] == [["step", "step", "wait", "stop", "release"]] * 2
 
 
 def steps_of(monkeypatch, losses):
