@@ -4,15 +4,17 @@ import importlib.metadata
 import os
 import platform
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
 
 from blacklist.ids import Blacklist, load_blacklist
-from common.cli import RequestError, typed_command
+from common.cli import RequestError, shown_command, typed_command
 from common.files import write_json, write_text
 from common.host import cores_per_rank
+from common.signals import note_kept_work, saving_work
 from convert.records.reader import RecordSet, open_records
 from convert.sources.listing import validation_id
 from evaluate.evaluator import Evaluator, check_rows
@@ -43,6 +45,8 @@ def evaluate_checkpoint(request: Request) -> bool:
     Raises:
         RequestError: records, checkpoint or folder cannot be used, or do not fit together.
     """
+    note_kept_work(f"the images that were evaluated are kept in {request.out}; the same command "
+                   f"resumes: {shown_command()}")
     records, meta = open_records(request.records), read_meta(request.checkpoint)
     records.readers(threads=1)  # refuses a limit on open files that is too low
     check_same_classes(records, meta, request.checkpoint)
@@ -177,7 +181,10 @@ def _classify_share(evaluator: Evaluator, records: RecordSet, folder: Path,
         print(f"{len(rows) - images:,} of {len(rows):,} images are in {folder}: resuming from "
               "there", flush=True)
     if missing:
-        write_parts(folder, evaluator.classify(records, missing))
+        groups = evaluator.classify(records, missing)
+        first = next(groups)  # compiles meanwhile: a signal need not wait for that
+        with saving_work():
+            write_parts(folder, chain([first], groups))
 
 
 def _merge(planned: Result, records: RecordSet, folder: Path,

@@ -6,6 +6,7 @@ from PIL import Image
 
 from common.cli import RequestError
 from common.files import sha256_of_lines
+from common.signals import note_kept_work
 from convert.records.reader import open_records
 from evaluate.evaluator import Evaluator, mean_of_views
 from evaluate.predictions import best_classes
@@ -24,6 +25,7 @@ def predict_images(request: PredictRequest) -> str:
         RequestError: a file that is no image, a checkpoint that cannot be used, or class names
             that are not its own.
     """
+    note_kept_work("nothing is written; start it again")
     meta = read_meta(request.checkpoint)
     names = class_names(meta, request)
     protocol = protocol_of(request.crops, meta.image_size, request.scales)

@@ -120,10 +120,10 @@ def gather_predictions(image_ids: Sequence[int], labels: Sequence[int],
         arrays["label_rank"] = label_rank
     if keep_probabilities:
         arrays["probabilities"] = probabilities.astype(np.float16)
-    return _in_id_order(arrays)
+    return in_id_order(arrays)
 
 
-def _in_id_order(arrays: dict[str, np.ndarray]) -> Predictions:
+def in_id_order(arrays: dict[str, np.ndarray]) -> Predictions:
     order = np.argsort(arrays["image_id"], kind="stable")
     return Predictions(**{name: array[order] for name, array in arrays.items()})
 
@@ -147,7 +147,7 @@ def join_parts(parts: Sequence[Part]) -> Part:
     """
     arrays = [part.predictions.arrays for part in parts]
     joined = {name: np.concatenate([each[name] for each in arrays]) for name in arrays[0]}
-    return Part(range(parts[0].rows.start, parts[-1].rows.stop), _in_id_order(joined),
+    return Part(range(parts[0].rows.start, parts[-1].rows.stop), in_id_order(joined),
                 sum(part.seconds for part in parts), sum(part.waiting for part in parts))
 
 
@@ -214,7 +214,7 @@ def rows_of_rank(images: int, group: int, rank: int, ranks: int) -> range:
 def write_parts(folder: Path, groups: Iterable[Part]) -> None:
     """Write groups as they come, neighbours together as one part every ``SECONDS_PER_PART``.
 
-    What was finished before an exception or Ctrl-C is written, too.
+    What was finished before an exception or a signal is written, too.
     """
     unwritten: list[Part] = []
     since = time.monotonic()

@@ -11,10 +11,11 @@ from typing import Any, ContextManager, Mapping, NamedTuple, Optional
 
 import mindspore as ms
 
-from common.cli import RequestError, typed_command
+from common.cli import RequestError, shown_command, typed_command
 from common.files import (describe_difference, locked_file, read_json, read_json_lines, write_json,
                           write_text)
 from common.forms import HistoryLine
+from common.signals import note_kept_work
 from convert.records.reader import RecordSet
 from inceptionv4.checkpoint import CheckpointMeta, read_checkpoint, read_meta, save_checkpoint
 from train.plan import Plan, plan_fields
@@ -86,6 +87,13 @@ def read_config(folder: Path) -> dict[str, Any]:
     return read_json(folder / CONFIG, "give another --run")
 
 
+def note_saved_epochs(folder: Path) -> None:
+    """Set what a user reads who interrupts the run: the last epoch that is saved, how to resume."""
+    saved = [path for path in checkpoints(folder) if path.with_suffix(".meta").exists()]
+    what = f"epoch {_epoch_of(saved[-1])} is the last one" if saved else "no epoch is"
+    note_kept_work(f"{what} saved in {folder}; resume with: {shown_command('--resume')}")
+
+
 def locked_run(folder: Path) -> ContextManager[None]:
     """Return a lock on the run folder; entering it raises RequestError while another process
     trains there."""
@@ -113,12 +121,17 @@ def resume_at(folder: Path, epoch: int) -> None:
     """Remove history and checkpoints after the end of ``epoch``: damaged ones, which would count
     as the last."""
     for path in checkpoints(folder):
-        if int(path.stem.removeprefix("inceptionv4-").split("_")[0]) > epoch:
+        if _epoch_of(path) > epoch:
             _remove_checkpoint(path)
     if (folder / HISTORY).exists():
-        lines = read_json_lines(folder / HISTORY)  # not typed: keys of other versions stay
-        kept = [json.dumps(line) + "\n" for line in lines if line["epoch"] <= epoch]
-        write_text(folder / HISTORY, "".join(kept))
+        write_text(folder / HISTORY, _history_until(folder, epoch))
+
+
+def _history_until(folder: Path, epoch: int) -> str:
+    if not (folder / HISTORY).exists():
+        return ""
+    lines = read_json_lines(folder / HISTORY)  # not typed: keys of other versions stay
+    return "".join(json.dumps(line) + "\n" for line in lines if line["epoch"] <= epoch)
 
 
 def read_history(folder: Path) -> list[HistoryLine]:
@@ -136,10 +149,10 @@ def read_history(folder: Path) -> list[HistoryLine]:
 
 
 def add_history(folder: Path, line: HistoryLine) -> None:
-    """Add one epoch to ``history.jsonl``; the file is whole at any moment, also on a full disk."""
-    path = folder / HISTORY
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    write_text(path, before + json.dumps(line.to_json(), allow_nan=False) + "\n")
+    """Add one epoch to ``history.jsonl``, or replace it there; the file is whole at any moment,
+    also on a full disk."""
+    added = json.dumps(line.to_json(), allow_nan=False) + "\n"
+    write_text(folder / HISTORY, _history_until(folder, line.epoch - 1) + added)
 
 
 def describe_epoch(line: HistoryLine) -> str:
@@ -205,6 +218,10 @@ def checkpoints(folder: Path) -> list[Path]:
     numbered = [(int(match["step"]), path) for path in (folder / CHECKPOINTS).glob("*.ckpt")
                 if (match := _NAME.fullmatch(path.name))]
     return [path for _, path in sorted(numbered)]
+
+
+def _epoch_of(checkpoint: Path) -> int:
+    return int(checkpoint.stem.removeprefix("inceptionv4-").split("_")[0])
 
 
 def best_checkpoint(folder: Path) -> Optional[Path]:

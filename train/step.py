@@ -14,7 +14,7 @@ from inceptionv4.device import exact_rmsprop
 from inceptionv4.dropout import mix_bits
 from inceptionv4.network import InceptionV4
 from inceptionv4.preprocess import Preprocess
-from train.feed import next_batch
+from train.feed import next_batch, wait_until_sent
 from train.recipe import Recipe
 
 RATE_TABLE = "learning_rate"  # the name that MindSpore's optimisers give their table of rates
@@ -166,9 +166,12 @@ def sink_steps(step: TrainStep, feed: ds.Dataset, steps: int, batch: tuple[ms.Te
     """
     feed.__total_batch__ = steps  # else the queue is filled on with the epoch's beginning
     take = ms.data_sink(step, feed, sink_size=1, input_signature=batch)
+    queue = feed.__transfer_dataset__
     try:
-        for _ in range(steps):
+        for number in range(1, steps + 1):
+            wait_until_sent(queue, number)
             yield StepResult(take(), 0.0)
     finally:  # as mindspore.train.Model ends: else threads and up to 2 GB of batches stay
-        feed.__transfer_dataset__.stop_send()
-        feed.__transfer_dataset__.release()
+        ms.runtime.synchronize()  # steps that were started still read from the queue
+        queue.stop_send()
+        queue.release()

@@ -13,6 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, List, Mapping, NamedTuple, Optional
 
+from common.signals import take_signals_from_mindspore
+
+if __name__ == "__main__":
+    take_signals_from_mindspore()
+
 from benchmarks.timing import run_process
 from common.cli import run_command
 from train.recipe import parse

@@ -2,20 +2,22 @@
 for the device's queue."""
 
 import contextlib
+import shutil
 from dataclasses import replace
-from unittest.mock import Mock
+from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 import pytest
 
 from common.cli import CheckFailed, RequestError
+from convert.records.reader import open_records
 from evaluate.predictions import Predictions
 from inceptionv4.checkpoint import read_checkpoint, read_meta
 from inceptionv4.device import Device
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train import trainer as trainer_module
-from train.run_folder import newest_complete
+from train.run_folder import checkpoints, newest_complete
 from train.feed import TrainingFeed
 from train.recipe import TrainRequest
 from train.plan import make_plan
@@ -30,12 +32,13 @@ STEPS = 7  # an epoch of 21 images
 
 
 def trainer_of(folder, records, sink_size=0, after_save=lambda: None, validation=None,
-               keep=1, **plan) -> Trainer:
+               keep=1, validate_every=1, **plan) -> Trainer:
     """Over ``records``; ``plan`` changes the plan."""
     ms.set_seed(3)
     source = records["train"]
     start_run(folder, {}, make_plan(RECIPE, source, keep))
-    request = TrainRequest(folder, keep=keep, sink_size=sink_size or 100)
+    request = TrainRequest(folder, keep=keep, sink_size=sink_size or 100,
+                           validate_every=validate_every)
     return Trainer(request, RECIPE, replace(make_plan(RECIPE, source, keep), **plan),
                    TrainingFeed(source, RECIPE, STEPS), validation,
                    Device("CPU", bool(sink_size), 0, 1), after_save)
@@ -50,40 +53,81 @@ def checkpoints_of(folder) -> list:
     return sorted(path.name for path in (folder / "checkpoints").glob("*.ckpt"))
 
 
-def stand_in(queues: list, transfers: list):
-    """For ms.data_sink, which has no CPU: takes a batch a call, and counts the calls."""
+class FakeQueue:
+    """For the queue on a device: sends a batch at every second look, and notes what happens."""
+
+    batches = STEPS
+
+    def __init__(self):
+        self.events, self.sent = [], 0
+
+    def get_send_info(self):
+        self.sent = min(self.sent + 0.5, self.batches)
+        return [[1, int(self.sent), 0.1, 0.1]]  # epoch, batches, seconds
+
+    def get_mbuf_queue_size(self):
+        return 1
+
+    def stop_send(self):
+        self.events.append("stop")
+
+    def release(self):
+        self.events.append("release")
+
+
+def fake_data_sink(monkeypatch) -> list[FakeQueue]:
+    """Stand in for ms.data_sink, which has no CPU: takes a batch per call. One queue per epoch."""
+    queues = []
+
     def data_sink(fn, dataset, sink_size=1, jit_config=None, input_signature=None):
         assert sink_size == 1 and dataset.__total_batch__ == STEPS
         batches = dataset.create_tuple_iterator(num_epochs=1)
-        queues.append(0)
-        dataset.__transfer_dataset__ = Mock()
-        transfers.append(dataset.__transfer_dataset__)
+        queue = dataset.__transfer_dataset__ = FakeQueue()
+        queues.append(queue)
 
         def take():
-            queues[-1] += 1
+            queue.events.append("step")
+            assert queue.events.count("step") <= queue.sent, "its batch is not sent yet"
             batch = next(batches)
             assert [(part.shape, part.dtype) for part in batch] == [
                 (part.shape, part.dtype) for part in input_signature]
             return fn(*batch)
         return take
-    return data_sink
+    monkeypatch.setattr(ms, "data_sink", data_sink)
+    monkeypatch.setattr(ms.runtime, "synchronize", lambda: queues[-1].events.append("wait"))
+    return queues
 
 
 def test_sink_mode_keeps_the_numbers_of_steps(records, tmp_path, monkeypatch):
     saved = []
     host = train_in(tmp_path / "host", records, after_save=lambda: saved.append(1))
     assert saved == [1, 1]
-    queues, transfers = [], []
-    monkeypatch.setattr(ms, "data_sink", stand_in(queues, transfers))
+    queues = fake_data_sink(monkeypatch)
     sink = train_in(tmp_path / "sink", records, sink_size=3)
-    assert queues == [STEPS, STEPS]
-    for transfer in transfers:
-        assert [call[0] for call in transfer.method_calls] == ["stop_send", "release"]
+    assert [queue.events for queue in queues] == [
+        ["step"] * STEPS + ["wait", "stop", "release"]] * 2
     assert [(line.epoch, line.step, line.loss, line.learning_rate) for line in sink] == [
         (line.epoch, line.step, line.loss, line.learning_rate) for line in host]
     assert [line.step for line in sink] == [STEPS, 2 * STEPS]
     assert [line.waiting_for_data for line in sink] == [None, None]
     assert checkpoints_of(tmp_path / "sink") == [f"inceptionv4-2_{2 * STEPS}.ckpt"]
+
+
+def test_a_feed_that_hangs_or_fails_in_sink_mode_ends_the_run(records, tmp_path, monkeypatch):
+    """No step waits on the device for a batch that never comes."""
+    def failed(queue):
+        if queue.sent == queue.batches:
+            raise RuntimeError("DataQueueOp thread had been interrupted")
+    queues = fake_data_sink(monkeypatch)
+    monkeypatch.setattr(FakeQueue, "batches", 2)
+    monkeypatch.setattr("train.feed.SECONDS_WITHOUT_BATCH", 0.1)
+    trainer = trainer_of(tmp_path / "run", records, sink_size=100)
+    with pytest.raises(RequestError, match="no batch for 0.1 s, before step 3 of the epoch"):
+        trainer.run()
+    monkeypatch.setattr(FakeQueue, "get_mbuf_queue_size", failed)
+    with pytest.raises(RequestError, match="failed before step 3 of the epoch .* verify --deep"):
+        trainer.run()
+    assert [queue.events for queue in queues] == [["step", "step", "wait", "stop", "release"]] * 2
 
 
 def steps_of(monkeypatch, losses):
@@ -135,7 +179,9 @@ def test_a_line_of_history_has_the_epochs_own_figures(records, tmp_path, monkeyp
                              learning_rates=rates, global_batch=2 * 3)  # of two ranks
     seconds = 2 * STEPS + 1 + 1  # the clock is read around each batch, then twice at the end
     assert first.seconds_since_last_epoch is None
-    assert second.seconds_since_last_epoch == 100 + 1  # until the first step's reading
+    assert second.seconds_since_last_epoch == 2 + 100 + 1  # until the first step's reading
+    assert [line.seconds_saving for line in (first, second)] == [1, 1]
+    assert [line.seconds_validating for line in (first, second)] == [None, None]
     assert (first.loss, second.loss) == (1.0, 8.0)
     assert (first.learning_rate, second.learning_rate) == (STEPS, 2 * STEPS)
     for line in (first, second):
@@ -217,6 +263,41 @@ def test_a_full_disk_does_not_end_the_run_but_at_its_end(records, tmp_path, monk
     assert f"warning: epoch {full} could not be saved" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("every, scored", [(1, [1, 2, 3]), (2, [2, 3]), (9, [3])])
+def test_epochs_are_scored_every_so_often_and_the_last_one_always(records, tmp_path, monkeypatch,
+                                                                  every, scored):
+    monkeypatch.setattr(trainer_module.Evaluator, "run", lambda *_: predictions())
+    steps_of(monkeypatch, [1] * STEPS)
+    history = train_in(tmp_path / "run", records, validation=records["val"], epochs=3, keep=9,
+                       validate_every=every, learning_rates=np.ones(3 * STEPS, np.float32))
+    assert [line.epoch for line in history if line.full_top1_error is not None] == scored
+    assert [line.epoch for line in history if line.seconds_validating is not None] == scored
+    assert [read_meta(path).epoch for path in checkpoints(tmp_path / "run")
+            if read_meta(path).top1_error is not None] == scored
+
+
+def test_an_epoch_whose_logs_do_not_fit_has_its_checkpoint(records, tmp_path, monkeypatch, capfd):
+    def full(folder, line):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr(trainer_module, "add_to_tensorboard", full)
+    steps_of(monkeypatch, [1] * STEPS)
+    path = trainer_of(tmp_path / "run", records).run()
+    assert path is not None and path.exists()
+    assert "warning: the log of epoch 2 could not be saved" in capfd.readouterr().err
+
+
+def test_a_record_file_that_vanishes_costs_an_epoch_its_scores(records, tmp_path, monkeypatch,
+                                                               capfd):
+    steps_of(monkeypatch, [1] * STEPS)
+    copy = open_records(shutil.copytree(records["val"].folder, tmp_path / "val"))
+    history = train_in(tmp_path / "run", records, validation=copy, keep=2,
+                       after_save=lambda: Path(copy.files[0]).unlink(missing_ok=True))
+    assert [line.full_top1_error is None for line in history] == [False, True]
+    assert len(checkpoints_of(tmp_path / "run")) == 2
+    warning, = [line for line in capfd.readouterr().err.splitlines() if "warning" in line]
+    assert "epoch 2 has no score" in warning and Path(copy.files[0]).name in warning
+
+
 def test_an_epoch_that_cannot_be_scored_is_saved(records, tmp_path, monkeypatch, capfd):
     def unscored(evaluator, validation):
         raise RequestError("image id 7 cannot be decoded")
@@ -224,4 +305,4 @@ def test_an_epoch_that_cannot_be_scored_is_saved(records, tmp_path, monkeypatch,
     steps_of(monkeypatch, [1] * STEPS)
     history = train_in(tmp_path / "run", records, validation=records["val"])
     assert [line.full_top1_error for line in history] == [None, None]
-    assert "warning: this epoch has no score: image id 7" in capfd.readouterr().err
+    assert "warning: epoch 1 has no score: image id 7" in capfd.readouterr().err
