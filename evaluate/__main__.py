@@ -48,7 +48,8 @@ def _evaluate(request: Request) -> None:
     if evaluate_checkpoint(request):
         print((request.out / PAGE_NAME).read_text(encoding="utf-8"))
         for name in (PREDICTIONS_NAME, CLASSES_NAME, JSON_NAME, PAGE_NAME):
-            print(request.out / name)
+            if (request.out / name).exists():  # results of older versions have fewer files
+                print(request.out / name)
 
 
 def _report(request: ReportRequest) -> None:

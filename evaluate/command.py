@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
+from mindspore import nn
 
 from blacklist.ids import Blacklist, load_blacklist
 from common.cli import RequestError, shown_command, typed_command
@@ -24,7 +25,8 @@ from evaluate.protocols import Protocol, protocol_of
 from evaluate.request import Request
 from evaluate.result_page import result_page
 from evaluate.results import (CLASSES_NAME, JSON_NAME, PAGE_NAME, PREDICTIONS_NAME,
-                              EvaluationSpeed, Result, claim_result_folder, score, score_curve)
+                              EvaluationSpeed, Result, claim_result_folder, finished_result, score,
+                              score_curve)
 from evaluate.tables import append_result, check_results_file, write_classes
 from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta
 from inceptionv4.device import Device, barrier, setup_device
@@ -37,10 +39,11 @@ def evaluate_checkpoint(request: Request) -> bool:
     """Evaluate and write the result folder, or resume what an earlier run left unfinished in it.
 
     Everything that can be wrong with the request is checked before the network runs. Under a
-    launcher each rank takes its share of the images, and rank 0 waits for the others.
+    launcher each rank takes its share of the images, and rank 0 waits for the others. A finished
+    result is left as it is, unless --again is given.
 
     Returns:
-        Whether this process wrote the result: true on rank 0.
+        Whether this process is the one to show the result: true on rank 0.
 
     Raises:
         RequestError: records, checkpoint or folder cannot be used, or do not fit together.
@@ -56,8 +59,14 @@ def evaluate_checkpoint(request: Request) -> bool:
     if request.results_file:
         check_results_file(request.results_file)
     claim_result_folder(request.out, planned)
+    finished = finished_result(request.out, request.again, request.curve,
+                               request.keep_probabilities)
     device = setup_device(request.device)
     print(device.describe(), flush=True)
+    if finished:
+        print(f"{request.out} has this result already: it is shown (--again computes it anew)")
+        _append_row(request, finished, device)
+        return device.rank == 0
     network = InceptionV4(meta.num_classes, meta.batch_norm_decay)
     if load_checkpoint(request.checkpoint, network) != meta:
         raise RequestError(f"checkpoint '{request.checkpoint}' was replaced while the evaluation "
@@ -70,13 +79,20 @@ def evaluate_checkpoint(request: Request) -> bool:
         _classify_share(evaluator, records, folder, device)
         if device.rank == 0:
             result, predictions = _merge(planned, records, folder, device)
-            trained = sum(parameter.size for parameter in network.trainable_params())
-            result = write_results(request.out, replace(result, param_count=trained),
-                                   mark(predictions, blacklist))
+            result = replace(result, param_count=_trained_parameters(network))
+            result = write_results(request.out, result, mark(predictions, blacklist))
             remove_parts(folder)
-            if request.results_file:
-                append_result(request.results_file, result)
+            _append_row(request, result, device)
     return device.rank == 0
+
+
+def _append_row(request: Request, result: Result, device: Device) -> None:
+    if request.results_file and device.rank == 0:
+        append_result(request.results_file, result)
+
+
+def _trained_parameters(network: nn.Cell) -> int:
+    return sum(parameter.size for parameter in network.trainable_params())
 
 
 def _plan_result(request: Request, records: RecordSet, meta: CheckpointMeta, protocol: Protocol,

@@ -50,6 +50,7 @@ class Request(CheckedOptions):
     keep_probabilities: bool = option(
         False, "also store the probabilities of all classes, 2 bytes each, in predictions.npz: "
         "rescore --classes needs them")
+    again: bool = option(False, "compute a finished result anew instead of showing it")
     results_file: Optional[Path] = option(
         None, "CSV file to which a row per set is appended, with the columns of timm's validate.py "
         "and more")

@@ -185,6 +185,35 @@ def claim_result_folder(folder: Path, planned: Result) -> None:
                            "another --out or remove that folder")
 
 
+def finished_result(folder: Path, again: bool, curve: bool, probabilities: bool
+                    ) -> Optional[Result]:
+    """Return the result in ``folder`` if it is complete and holds all that is asked for, else
+    None: it is to be computed.
+
+    Args:
+        again: compute it in any case.
+        curve, probabilities: what is asked for.
+
+    Raises:
+        RequestError: it is to be computed, but would lose a curve or probabilities that it has.
+    """
+    if not (folder / JSON_NAME).exists() or not (folder / PREDICTIONS_NAME).exists():
+        return None
+    result, predictions = load_result(folder)
+    had = {"--curve": result.curve is not None,
+           "--keep-probabilities": predictions.probabilities is not None}
+    asked = {"--curve": curve, "--keep-probabilities": probabilities}
+    # Parts are left where it is being computed anew, or was not quite finished.
+    if not again and all(had[flag] or not asked[flag] for flag in asked) \
+            and not (folder / "parts").exists():
+        return result
+    for flag in asked:
+        if had[flag] and not asked[flag]:
+            raise RequestError(f"{folder} has a result with {flag}, which would be lost: add "
+                               f"{flag} or choose another --out")
+    return None
+
+
 def sets_of(predictions: Predictions) -> dict[str, np.ndarray]:
     """Return which rows, bool (N,), are in each set.
 

@@ -102,3 +102,31 @@ def test_help_lists_the_other_commands_and_does_not_wait_for_mindspore():
     assert done.returncode == 0, done.stderr
     for name in ("report", "compare", "predict"):
         assert f"python -m evaluate {name} --help" in done.stdout
+
+
+def test_a_finished_result_is_shown_and_computed_anew_when_asked(run, monkeypatch, tmp_path):
+    assert run()[0] == 0
+    path, runs = tmp_path / "out" / "result.json", []
+    before = path.read_bytes()
+    classify = Evaluator.classify
+    monkeypatch.setattr(Evaluator, "classify", lambda *asked: runs.append(1) or classify(*asked))
+    code, printed, _ = run(results_file=tmp_path / "all.csv")
+    assert code == 0 and "it is shown" in printed and "| full " in printed and not runs
+    assert path.read_bytes() == before
+    assert len((tmp_path / "all.csv").read_text().splitlines()) == 3
+    assert run("out", workers=1)[0] == 0 and not runs  # what changes no figure is not asked about
+
+
+def test_what_a_result_lacks_is_computed_and_what_it_has_is_not_lost(
+        call, words, run, monkeypatch, tmp_path):
+    assert run(crops=12, views_per_step=12)[0] == 0
+    assert call(*words("out"))[0] == 0  # with --curve: it had none
+    path = tmp_path / "out" / "result.json"
+    assert "curve" in json.loads(path.read_text())
+    plain = [word for word in words("out") if word != "--curve"]
+    assert "it is shown" in call(*plain)[1]
+    code, _, errors = call(*plain, "--again")
+    assert code == 2 and "a result with --curve, which would be lost: add --curve" in errors[0]
+    speed = json.loads(path.read_text())["speed"]
+    assert call(*words("out"), "--again")[0] == 0
+    assert json.loads(path.read_text())["speed"] != speed
