@@ -53,7 +53,8 @@ def evaluate_checkpoint(request: Request) -> bool:
     records, meta = open_records(request.records), read_meta(request.checkpoint)
     records.readers(threads=1)  # refuses a limit on open files that is too low
     check_same_classes(records, meta, request.checkpoint)
-    protocol = protocol_of(request.crops, meta.image_size, request.scales)
+    protocol = protocol_of(request.crops, meta.image_size, request.scales, request.interpolation,
+                           request.single_crop)
     blacklist = blacklist_for(records, request.blacklist)
     planned = _plan_result(request, records, meta, protocol, blacklist)
     if request.results_file:
@@ -106,7 +107,8 @@ def _plan_result(request: Request, records: RecordSet, meta: CheckpointMeta, pro
         records=str(records.folder), records_sha256=records.sha256, split=records.split,
         classes=len(records.class_names), has_blacklist=listed is not None,
         blacklist_sha256=listed.sha256 if listed else None,
-        class_names=records.class_names,
+        class_names=records.class_names, interpolation=protocol.interpolation,
+        single_crop=protocol.single_crop,
         is_ilsvrc=bool(check and check.labels and check.class_names),
         blacklist_is_ilsvrc=bool(listed and listed.is_ilsvrc), sets={}, argv=typed_command())
 

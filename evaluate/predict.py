@@ -10,12 +10,14 @@ from common.signals import note_kept_work
 from convert.records.reader import open_records
 from evaluate.evaluator import Evaluator, mean_of_views
 from evaluate.predictions import best_classes
-from evaluate.protocols import VIEWS_PER_STEP, protocol_of
+from evaluate.protocols import protocol_of
 from evaluate.request import PredictRequest
 from evaluate.views import UNDECODABLE, cut_views, decode_rgb
 from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta
 from inceptionv4.device import setup_device
 from inceptionv4.network import InceptionV4
+
+VIEWS_PER_STEP = 8  # crops that pass through the network at a time: 72 take 3 GB on a CPU
 
 
 def predict_images(request: PredictRequest) -> str:
@@ -28,16 +30,19 @@ def predict_images(request: PredictRequest) -> str:
     note_kept_work("nothing is written; start it again")
     meta = read_meta(request.checkpoint)
     names = class_names(meta, request)
-    protocol = protocol_of(request.crops, meta.image_size, request.scales)
-    cut = [cut_views(_decode(path), protocol) for path in request.images]
+    protocol = protocol_of(request.crops, meta.image_size, request.scales, request.interpolation,
+                           request.single_crop)
+    for path in request.images:
+        _decode(path)  # an image that cannot be read is reported before the network runs
     setup_device(request.device)
     network = InceptionV4(meta.num_classes, meta.batch_norm_decay)
     load_checkpoint(request.checkpoint, network)
     evaluator = Evaluator(network, protocol, meta.mean, meta.std,
-                          views_per_step=min(VIEWS_PER_STEP, len(cut[0])))
+                          views_per_step=min(VIEWS_PER_STEP, protocol.crops // protocol.mirrors))
     evaluator.classifier.set_train(False)
     lines = []
-    for path, views in zip(request.images, cut):
+    for path in request.images:
+        views = cut_views(_decode(path), protocol)
         shares = mean_of_views(evaluator.view_probabilities([path], [views]), request.crops)
         lines += [str(path), *(f"  {100 * shares[0, label]:6.2f} %  {names[label]}"
                                for label in best_classes(shares)[0])]

@@ -31,6 +31,10 @@ VIEWS_PER_STEP = 72  # crops on the device at a time, by default
 CENTRE_FRACTION = 0.875
 
 
+KEEP, SQUASH = "keep", "squash"  # ways to take a single crop
+INTERPOLATIONS = ("bicubic", "bilinear")
+
+
 class View(NamedTuple):
     """A square of ``side`` pixels of the image resized to the shorter side ``scale``.
 
@@ -81,11 +85,19 @@ PROTOCOLS = {
 
 @dataclass(frozen=True)
 class Protocol:
-    """A pattern at ``scales``: shorter sides in pixels, none below ``image_size``."""
+    """A pattern at ``scales``: shorter sides in pixels, none below ``image_size``.
+
+    Attributes:
+        interpolation: one of ``INTERPOLATIONS``; both are antialiased.
+        single_crop: ``KEEP`` the aspect ratio, or ``SQUASH``: the only view is the central
+            CENTRE_FRACTION of both sides, resized to a square, as the networks' authors do.
+    """
 
     image_size: int
     scales: tuple[int, ...]
     pattern: Pattern
+    interpolation: str = "bicubic"
+    single_crop: str = KEEP
 
     @property
     def mirrors(self) -> int:
@@ -109,12 +121,14 @@ class Protocol:
         return tuple(range(step, self.crops + 1, step))
 
 
-def protocol_of(crops: int, image_size: int, scales: Optional[Scales] = None) -> Protocol:
+def protocol_of(crops: int, image_size: int, scales: Optional[Scales] = None,
+                interpolation: str = "bicubic", single_crop: str = KEEP) -> Protocol:
     """Return the protocol with that number of crops.
 
     Args:
         scales: for 144 crops, four shorter sides in pixels, or ``PAPER`` for the paper's ratios to
             its crops; None for the ones in use for 299 pixels, in their ratios.
+        interpolation, single_crop: see ``Protocol``.
 
     Raises:
         RequestError: a number that has no protocol, or scales that are not right or not for it.
@@ -122,6 +136,9 @@ def protocol_of(crops: int, image_size: int, scales: Optional[Scales] = None) ->
     if crops not in PROTOCOLS:
         known = ", ".join(map(str, PROTOCOLS))
         raise RequestError(f"there is no protocol of {crops} crops; take one of {known}")
+    if single_crop == SQUASH and crops != 1:
+        raise RequestError(f"--single-crop {SQUASH} is a way to take 1 crop, not {crops}; leave it "
+                           "out")
     if crops == MULTI_SCALE:
         chosen = _multiple_scales(scales, image_size)
     elif scales is None:
@@ -129,7 +146,7 @@ def protocol_of(crops: int, image_size: int, scales: Optional[Scales] = None) ->
     else:
         raise RequestError(f"scales can be chosen for {MULTI_SCALE} crops, not for {crops}, which "
                            "have one: leave --scales out")
-    return Protocol(image_size, chosen, PROTOCOLS[crops])
+    return Protocol(image_size, chosen, PROTOCOLS[crops], interpolation, single_crop)
 
 
 def _multiple_scales(scales: Optional[Scales], image_size: int) -> tuple[int, ...]:

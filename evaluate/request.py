@@ -8,7 +8,8 @@ from typing import Any, Optional
 
 from common.cli import RequestError
 from common.options import CheckedOptions, device_option, option
-from evaluate.protocols import PAPER, PROTOCOLS, VIEWS_PER_STEP, Scales
+from evaluate.protocols import (INTERPOLATIONS, KEEP, PAPER, PROTOCOLS, SQUASH, VIEWS_PER_STEP,
+                                Scales)
 from evaluate.report.translations import LANGUAGES
 
 
@@ -34,6 +35,18 @@ def scales_option() -> Any:
                   "320,352,384,448 in their ratio to 299)", parse=parse_scales)
 
 
+def interpolation_option() -> Any:
+    return option("bicubic", "how images are resized; bilinear is for weights that were trained so",
+                  choices=INTERPOLATIONS)
+
+
+def single_crop_option() -> Any:
+    return option(KEEP, f"for 1 crop. {KEEP}: the image is resized in its aspect ratio, then "
+                  f"cropped; {SQUASH}: 87.5 % of both sides are resized to a square, as in the "
+                  "code of the network's authors",
+                  choices=(KEEP, SQUASH))
+
+
 @dataclass(frozen=True)
 class Request(CheckedOptions):
     """The arguments of ``python -m evaluate``."""
@@ -43,6 +56,8 @@ class Request(CheckedOptions):
     out: Path = option(help="folder for the result")
     crops: int = crops_option()
     scales: Optional[Scales] = scales_option()
+    interpolation: str = interpolation_option()
+    single_crop: str = single_crop_option()
     blacklist: Optional[Path] = option(
         None, "validation ids that make the filtered set of records that were converted without a "
         "list")
@@ -108,6 +123,8 @@ class PredictRequest(CheckedOptions):
     images: tuple[Path, ...] = option(help="files that Pillow reads", positional=True)
     crops: int = crops_option()
     scales: Optional[Scales] = scales_option()
+    interpolation: str = interpolation_option()
+    single_crop: str = single_crop_option()
     records: Optional[Path] = option(None, "a record set whose classes have the names")
     classes: Optional[Path] = option(None, "text file, one class name per line")
     device: str = device_option()

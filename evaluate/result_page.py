@@ -4,6 +4,7 @@ published figures of Inception-v4 next to results of the same images and number 
 from typing import Container, Mapping, NamedTuple, Sequence
 
 from evaluate.predictions import TOP
+from evaluate.protocols import CENTRE_FRACTION, KEEP, SQUASH
 from evaluate.results import Curve, Result, Score
 
 IMAGE_SIZE = 299  # pixels, of the crops of all published figures
@@ -33,6 +34,13 @@ PUBLISHED = (
     Published(SEED_REPORT, "without the blacklisted images", FILTERED, 144, 16.59, 3.45),
     Published("mindcv", "inception_v4 recipe", FULL, 1, 19.0, 4.8),
 )
+
+# On the paper's single crop; the code is TensorFlow models, slim, inception_preprocessing.py.
+SINGLE_CROP_NOTE = {
+    KEEP: "The code of the paper's authors takes 87.5 % of both sides and resizes that to a "
+          "square; here the aspect ratio is kept. --single-crop squash does as they do.",
+    SQUASH: "The crop is taken as in the code of the paper's authors: 87.5 % of both sides, "
+            "resized to a square."}
 
 
 def result_page(result: Result) -> str:
@@ -96,7 +104,8 @@ def published_part(result: Result) -> list[str]:
     if rows:
         columns = ("set", "images", "top-1 error", "top-5 error", "source")
         return [f"## Published figures of the same set and {result.crops} crops of {IMAGE_SIZE} "
-                "pixels", "", markdown_table([columns, *rows]), ""]
+                "pixels", "", markdown_table([columns, *rows]), "",
+                *([SINGLE_CROP_NOTE[result.single_crop], ""] if result.crops == 1 else [])]
     if result.is_ilsvrc:
         return [f"No figure was published for {result.crops} crops of these sets.", ""]
     return ["Published figures are not shown: these are not the 50,000 ILSVRC2012 validation "
@@ -116,7 +125,7 @@ def _curve_part(curve: Curve, crops_per_scale: float) -> list[str]:
 def _facts(result: Result) -> list[str]:
     """Return what was evaluated and how fast, one line each."""
     lines = [
-        f"- shorter sides in pixels: {', '.join(map(str, result.scales))}",
+        f"- {_describe_crops(result)}, {result.interpolation}",
         f"- checkpoint: `{result.checkpoint}`, sha256 `{result.checkpoint_sha256}`",
         f"- records: `{result.records}` ({result.split}, {result.classes} classes), "
         f"sha256 of the shards `{result.records_sha256}`"]
@@ -126,6 +135,12 @@ def _facts(result: Result) -> list[str]:
                      f"{ranks}, {100 * result.speed.waiting_for_data:.1f} % of the time waiting "
                      "for data")
     return lines
+
+
+def _describe_crops(result: Result) -> str:
+    if result.single_crop == SQUASH:
+        return f"crop: the central {CENTRE_FRACTION:.1%} of both sides, resized to a square"
+    return f"shorter sides in pixels: {', '.join(map(str, result.scales))}"
 
 
 def markdown_table(rows: Sequence[Sequence[str]], left: Container[int] = (0,)) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from common.cli import RequestError
 from common.files import describe_difference, read_json
 from evaluate.predictions import TOP, Predictions, load_predictions
+from evaluate.protocols import KEEP
 
 PREDICTIONS_NAME, JSON_NAME, PAGE_NAME = "predictions.npz", "result.json", "result.md"
 CLASSES_NAME = "classes.csv"
@@ -76,7 +77,7 @@ class Result:
         versions: of Python and the libraries that computed the result, by name.
         class_names: of the records, in label order.
         param_count: trainable parameters of the network.
-        interpolation: by which the images were resized.
+        interpolation, single_crop: see ``Protocol``.
         argv: the command as it was typed.
     """
 
@@ -105,13 +106,15 @@ class Result:
     class_names: Optional[list[str]] = None
     param_count: Optional[int] = None
     interpolation: str = "bicubic"
+    single_crop: str = KEEP
 
     @property
     def identity(self) -> dict[str, Any]:
         """Return what two results must have in common to be the same evaluation."""
         return {name: getattr(self, name) for name in (
             "crops", "image_size", "scales", "checkpoint_sha256", "mean", "std", "records_sha256",
-            "blacklist_sha256")}
+            "blacklist_sha256",
+            "interpolation", "single_crop")}
 
     def to_json(self) -> dict[str, Any]:
         """Return the values by key; there is no key for a curve that was not asked for."""

@@ -12,6 +12,7 @@ import numpy as np
 from common.cli import RequestError
 from common.files import write_text
 from evaluate.predictions import Predictions
+from evaluate.protocols import CENTRE_FRACTION, SQUASH
 from evaluate.results import Result
 
 CLASS_COLUMNS = ("label", "class", "images", "top1", "top5", "confused_with", "confused_images")
@@ -116,11 +117,15 @@ def append_result(path: Path, result: Result) -> None:
 
 
 def _result_rows(result: Result) -> list[list[Any]]:
-    one_scale = len(result.scales) == 1
+    share: Any = ""  # of the shorter side; there is no single one at several scales
+    if result.single_crop == SQUASH:
+        share = CENTRE_FRACTION
+    elif len(result.scales) == 1:
+        share = round(result.image_size / result.scales[0], 3)
     return [[MODEL, _accuracy(score.top1_error), round(score.top1_error, 4),
              _accuracy(score.top5_error), round(score.top5_error, 4),
              "" if result.param_count is None else round(result.param_count / 1e6, 2),
-             result.image_size, round(result.image_size / result.scales[0], 3) if one_scale else "",
+             result.image_size, share,
              result.interpolation, result.crops, result.records, result.split, name,
              score.images, result.checkpoint_sha256] for name, score in result.sets.items()]
 

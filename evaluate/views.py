@@ -15,11 +15,16 @@ import numpy as np
 from PIL import Image
 
 from common.cli import RequestError
+from convert.images import MAX_PIXELS
 from convert.records.reader import RecordSet
-from evaluate.protocols import Protocol, resized_size, views_of
+from evaluate.protocols import (CENTRE_FRACTION, SQUASH, Protocol, View, resized_size,
+                                views_of)
 
 # What Pillow's readers raise for bytes that are no image, end too early or are damaged.
 UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError)
+# An image that would have more pixels than this when resized is resized view by view: a line of
+# 1500 x 1 pixels would take half a gigabyte. At the largest scale, 448, sides differ 80-fold.
+MAX_RESIZED_PIXELS = 16_000_000
 COLUMNS = ["image", "label", "image_id", "blacklisted"]
 
 
@@ -31,21 +36,32 @@ class ImageRow(NamedTuple):
 
 
 def decode_rgb(encoded: bytes) -> Image.Image:
-    """Decode any format that Pillow reads to an RGB image; raise one of ``UNDECODABLE``.
+    """Decode any format that Pillow reads to an RGB image; raise one of ``UNDECODABLE``, also for
+    more than ``MAX_PIXELS``, which are not decoded.
 
     EXIF orientation is ignored, as in the programs that trained on ImageNet.
     """
     with Image.open(io.BytesIO(encoded)) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(f"{image.width} x {image.height} pixels are more than the "
+                             f"{MAX_PIXELS:,} that are allowed")
         return image.convert("RGB")
 
 
 def cut_views(image: Image.Image, protocol: Protocol) -> np.ndarray:
     """Return the pixels of ``views_of``: uint8 (views, S, S, 3). The image is resized once per
-    scale, bicubic; a small one is enlarged."""
-    size = protocol.image_size
+    scale; a small one is enlarged."""
+    size, filter_ = protocol.image_size, Image.Resampling[protocol.interpolation.upper()]
+    if protocol.single_crop == SQUASH:
+        return np.asarray(_central_part(image).resize((size, size), filter_))[None]
     views = []
     for scale, of_scale in groupby(views_of(protocol, *image.size), lambda view: view.scale):
-        resized = image.resize(resized_size(*image.size, scale), Image.Resampling.BICUBIC)
+        width, height = resized_size(*image.size, scale)
+        if width * height > MAX_RESIZED_PIXELS:
+            views += [_view_of_long_image(image, (width, height), view, size, filter_)
+                      for view in of_scale]
+            continue
+        resized = image.resize((width, height), filter_)
         pixels = np.asarray(resized)  # (height, width, 3): slices cost less than Pillow's crops
         for view in of_scale:
             left, top, right, bottom = view.box
@@ -55,8 +71,31 @@ def cut_views(image: Image.Image, protocol: Protocol) -> np.ndarray:
                 # Not resize(box=...), which would mix pixels from outside the square into its
                 # edges.
                 square = resized.crop(view.box)
-                views.append(np.asarray(square.resize((size, size), Image.Resampling.BICUBIC)))
+                views.append(np.asarray(square.resize((size, size), filter_)))
     return np.stack(views)
+
+
+def _central_part(image: Image.Image) -> Image.Image:
+    """Return CENTRE_FRACTION of both sides, margins rounded down as by tf.image.central_crop."""
+    left, top = (int(side * (1 - CENTRE_FRACTION) / 2) for side in image.size)
+    return image.crop((left, top, image.width - left, image.height - top))
+
+
+def _view_of_long_image(image: Image.Image, resized: tuple[int, int], view: View, size: int,
+                        filter_: Image.Resampling) -> np.ndarray:
+    """Return one view, uint8 (size, size, 3), without resizing the rest of the image.
+
+    Args:
+        resized: width and height of the image at the scale of the view.
+
+    Up to rounding (2 of 255) these are the pixels of the image resized as a whole.
+    """
+    across, down = image.width / resized[0], image.height / resized[1]
+    left, top, right, bottom = view.box
+    box = (left * across, top * down, min(right * across, image.width),
+           min(bottom * down, image.height))
+    pixels = image.resize((view.side, view.side), filter_, box=box)
+    return np.asarray(pixels if view.side == size else pixels.resize((size, size), filter_))
 
 
 def read_rows(records: RecordSet, part: Optional[range] = None) -> Iterator[ImageRow]:

@@ -130,3 +130,15 @@ def test_what_a_result_lacks_is_computed_and_what_it_has_is_not_lost(
     speed = json.loads(path.read_text())["speed"]
     assert call(*words("out"), "--again")[0] == 0
     assert json.loads(path.read_text())["speed"] != speed
+
+
+def test_a_result_says_how_crops_were_taken_and_another_way_is_another_result(run, tmp_path):
+    assert run(single_crop="squash", interpolation="bilinear",
+               results_file=tmp_path / "all.csv")[0] == 0
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert (result["interpolation"], result["single_crop"]) == ("bilinear", "squash")
+    page = (tmp_path / "out" / "result.md").read_text()
+    assert "- crop: the central 87.5% of both sides, resized to a square, bilinear" in page
+    assert ",0.875,bilinear,1," in (tmp_path / "all.csv").read_text()
+    code, _, errors = run(single_crop="squash")
+    assert code == 2 and "interpolation: was bilinear, now bicubic" in errors[0]

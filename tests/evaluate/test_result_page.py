@@ -67,3 +67,12 @@ def test_no_published_figure_stands_next_to_another_set(ilsvrc, change):
 def test_a_list_that_is_not_ilsvrcs_makes_no_comparable_set(ilsvrc):
     lines = published_part(replace(ilsvrc, blacklist_is_ilsvrc=False))[2]
     assert "| full " in lines and "| filtered" not in lines
+
+
+def test_the_papers_single_crop_has_a_note_on_its_authors_crop(planned):
+    result = replace(planned, crops=1, scales=[342], image_size=299, is_ilsvrc=True,
+                     blacklist_is_ilsvrc=True, sets={"filtered": replace(
+                         score(four_images())["full"], images=FILTERED)})
+    assert "--single-crop squash does as they do" in result_page(result)
+    assert "is taken as in the code" in result_page(replace(result, single_crop="squash"))
+    assert "87.5 %" not in result_page(replace(result, crops=12))

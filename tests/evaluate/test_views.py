@@ -1,5 +1,7 @@
 """The host's share: decoding to RGB, and the views that are not mirrored."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,7 +10,7 @@ from small import cut_one_by_one, draw_image, encode_image
 from common.cli import RequestError
 from convert.records.reader import RecordSet
 from evaluate.protocols import protocol_of
-from evaluate.views import cut_views, decode_rgb, prepared_rows, read_rows
+from evaluate.views import UNDECODABLE, cut_views, decode_rgb, prepared_rows, read_rows
 
 ORIENTATION = 0x0112  # the EXIF tag
 
@@ -70,3 +72,45 @@ def test_rows_keep_their_order_and_few_are_in_memory(records, monkeypatch):
     assert first[1].shape == (1, 75, 75, 3) and len(started) <= 3
     assert [row.image_id for row, _ in (first, *rows)] == [2, 3, 4, 5, 6, 7]
     assert len(started) == 6
+
+
+def test_bytes_that_would_become_too_many_pixels_are_not_decoded():
+    bomb = encode_image(Image.new("1", (20_000, 10_000)), "PNG")
+    tracemalloc.start()
+    with pytest.raises(UNDECODABLE, match="20000 x 10000 pixels are more than"):
+        decode_rgb(bomb)
+    assert tracemalloc.get_traced_memory()[1] < 10e6
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("size", [(300, 2), (2, 300)])
+@pytest.mark.parametrize("crops", [1, 144])
+def test_the_views_of_a_long_image_are_cut_without_resizing_all_of_it(size, crops, monkeypatch):
+    image, protocol = draw_image(*size), protocol_of(crops, 75)
+    whole = cut_views(image, protocol).astype(int)
+    monkeypatch.setattr("evaluate.views.MAX_RESIZED_PIXELS", 80 * 80)
+    resized = []
+    resize = Image.Image.resize
+    monkeypatch.setattr(Image.Image, "resize", lambda self, size, *others, **more: resized.append(
+        size) or resize(self, size, *others, **more))
+    parts = cut_views(image, protocol).astype(int)
+    assert max(map(max, resized)) <= 112  # the largest scale
+    assert np.abs(parts - whole).max() <= 2 and np.abs(parts - whole).mean() < 0.2
+
+
+def test_a_squashed_crop_is_seven_eighths_of_both_sides():
+    image = draw_image(160, 81)
+    views = cut_views(image, protocol_of(1, 75, single_crop="squash", interpolation="bilinear"))
+    assert np.array_equal(views[0], np.asarray(
+        image.crop((10, 5, 150, 76)).resize((75, 75), Image.Resampling.BILINEAR)))
+    with pytest.raises(RequestError, match="squash is a way to take 1 crop, not 12"):
+        protocol_of(12, 75, single_crop="squash")
+
+
+def test_bilinear_views_are_not_bicubic_ones():
+    image = draw_image(160, 81)
+    bicubic, bilinear = (cut_views(image, protocol_of(12, 75, interpolation=name))
+                         for name in ("bicubic", "bilinear"))
+    resized = image.resize((170, 86), Image.Resampling.BILINEAR)
+    assert np.array_equal(bilinear[0], np.asarray(resized.crop((42, 0, 117, 75))))
+    assert all((one != other).any() for one, other in zip(bicubic, bilinear))
