@@ -14,10 +14,13 @@ class HistoryLine:
 
     Attributes:
         step: steps finished since the beginning of the run.
-        loss: mean over the epoch's steps.
+        loss: mean over the epoch's steps, without those that were skipped for a loss that is no
+            number.
         learning_rate: of its last step.
         images_per_second: of all ranks together, the steps alone.
         waiting_for_data: share of the steps' time, 0 to 1; None where the device waits.
+        skipped_steps, loss_scale: steps whose gradients overflowed, and the scale after the last
+            step; None without a dynamic loss scale.
         seconds_since_last_epoch: between the last epoch's steps and these; None after a start.
         full_top1_error, …: percent, single crop; None where nothing was scored.
     """
@@ -30,15 +33,18 @@ class HistoryLine:
     images_per_second: float
     waiting_for_data: Optional[float] = None
     seconds_since_last_epoch: Optional[float] = None
+    skipped_steps: Optional[int] = None
+    loss_scale: Optional[float] = None
     full_top1_error: Optional[float] = None
     full_top5_error: Optional[float] = None
     filtered_top1_error: Optional[float] = None
     filtered_top5_error: Optional[float] = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the line's fields; errors that were not measured are left out."""
+        """Return the line's fields without those of a kind that was not measured."""
+        always = ("waiting_for_data", "seconds_since_last_epoch")
         return {name: value for name, value in dataclasses.asdict(self).items()
-                if value is not None or not name.endswith("_error")}
+                if value is not None or name in always}
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> "HistoryLine":

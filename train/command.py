@@ -29,10 +29,10 @@ def dry_run(request: TrainRequest, recipe: Recipe) -> None:
     recipe = replace(recipe, ranks=request.dry_run or recipe.ranks)
     plan = make_plan(recipe, source, request.keep)
     check_disk(request.run, plan)
-    device = setup_device(request.device, recipe.seed)
+    device = setup_device(request.device, recipe.seed, recipe.precision)
     resuming = _is_resuming(request)
     if resuming:
-        check_same_run(request.run, config_of(recipe, source, validation, device.name))
+        check_same_run(request.run, config_of(recipe, source, validation, device))
     alone = replace(recipe, ranks=1, workers=workers_for(recipe))
     feed = TrainingFeed(source, alone, steps=1)
     trainer = Trainer(request, alone, plan, feed, validation, device)
@@ -53,13 +53,13 @@ def train(request: TrainRequest, recipe: Recipe,
     """
     source, validation = open_data(request)
     resuming = _is_resuming(request)  # on every rank, before one of them writes
-    device = setup_device(request.device, recipe.seed)
+    device = setup_device(request.device, recipe.seed, recipe.precision)
     preset_ranks = recipe.ranks
     recipe = replace(recipe, ranks=device.ranks)
     recipe = replace(recipe, workers=_workers(recipe, request.run, device, resuming))
     plan = make_plan(recipe, source, request.keep)
     check_disk(request.run, plan)
-    config = config_of(recipe, source, validation, device.name)
+    config = config_of(recipe, source, validation, device)
     feed = TrainingFeed(source, recipe, plan.steps_per_epoch, device.rank)
     trainer = Trainer(request, recipe, plan, feed, validation, device, after_save)
     with locked_run(request.run) if device.rank == 0 else contextlib.nullcontext():

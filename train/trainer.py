@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional
 
-import mindspore as ms
 import numpy as np
 from tqdm import tqdm
 
@@ -21,6 +20,7 @@ from evaluate.protocols import protocol_of
 from evaluate.results import score
 from inceptionv4.checkpoint import CheckpointMeta
 from inceptionv4.device import Device
+from inceptionv4.precision import MOST_SKIPPED_IN_A_ROW
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train.feed import TrainingFeed
 from train.plan import Plan
@@ -53,10 +53,11 @@ class Trainer:
         self.folder, self.keep = request.run, request.keep
         sink = device.supports_sink if request.sink is None else request.sink
         self.sink_size = request.sink_size if sink else 0
+        self.skipped_in_a_row = 0
         self.steps_ended: Optional[float] = None  # when the last epoch's did, by perf_counter
         self.network = build_network(recipe, len(feed.source.class_names))
         self.step = TrainStep(recipe, self.network, plan.learning_rates, device.rank)
-        self.state = training_state(self.network, self.step.optimizer)
+        self.state = training_state(self.step)
         self.evaluator = Evaluator(self.network, protocol_of(1, recipe.image_size),
                                    INCEPTION_MEAN, INCEPTION_STD, workers=recipe.workers)
 
@@ -101,13 +102,14 @@ class Trainer:
         steps, lag = self.plan.steps_per_epoch, max(self.sink_size, 1)
         losses: list[float] = []
         waited = 0.0
-        pending: deque[ms.Tensor] = deque()
+        pending: deque[StepResult] = deque()
+        self.skipped_steps = 0
         start = time.perf_counter()
         # checks, scores, checkpoint and upload of the last epoch
         since_last = None if self.steps_ended is None else start - self.steps_ended
         with self._bar(epoch) as bar:
             for result in self._steps(epoch):
-                pending.append(result.loss)
+                pending.append(result)
                 waited += result.waited
                 if len(pending) > lag:
                     losses += self._checked_losses(pending, lag, epoch, len(losses), bar)
@@ -115,14 +117,19 @@ class Trainer:
         self.steps_ended = time.perf_counter()
         if len(losses) != steps:
             raise RuntimeError(f"epoch {epoch} had {len(losses)} steps instead of {steps}")
+        finite = [loss for loss in losses if math.isfinite(loss)]  # of skipped steps, some are not
+        if not finite:
+            raise self._diverged(f"epoch {epoch} has no finite loss")
         seconds = self.steps_ended - start
+        scale = self.step.current_loss_scale()
         return HistoryLine(
-            epoch=epoch, step=epoch * steps, loss=math.fsum(losses) / steps,
+            epoch=epoch, step=epoch * steps, loss=math.fsum(finite) / len(finite),
             learning_rate=float(self.plan.learning_rates[epoch * steps - 1]),
             ms_per_step=1000 * seconds / steps,
             images_per_second=steps * self.plan.global_batch / seconds,
             waiting_for_data=None if self.sink_size else waited / seconds,
-            seconds_since_last_epoch=since_last)
+            seconds_since_last_epoch=since_last, loss_scale=scale,
+            skipped_steps=None if scale is None else self.skipped_steps)
 
     def _steps(self, epoch: int) -> Iterator[StepResult]:
         batches = self.feed.epoch(epoch)
@@ -137,14 +144,19 @@ class Trainer:
         bar.disable = self.device.rank != 0
         return bar
 
-    def _checked_losses(self, pending: deque[ms.Tensor], count: int, epoch: int, done: int,
+    def _checked_losses(self, pending: deque[StepResult], count: int, epoch: int, done: int,
                         bar: tqdm) -> list[float]:
         """Return the first ``count`` losses; ``done`` steps of the epoch came before them."""
         losses: list[float] = []
         first = (epoch - 1) * self.plan.steps_per_epoch + done
         for step in range(first + 1, first + count + 1):
-            losses.append(float(pending.popleft()))
-            if not math.isfinite(losses[-1]):
+            result = pending.popleft()
+            losses.append(float(result.loss))
+            if result.skipped:
+                self._count_skipped(step)
+            elif math.isfinite(losses[-1]):
+                self.skipped_in_a_row = 0
+            else:
                 raise self._diverged(f"the loss is {losses[-1]} at step {step}")
         if losses:
             bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False,
@@ -152,10 +164,19 @@ class Trainer:
             bar.update(self.plan.global_batch * count)
         return losses
 
+    def _count_skipped(self, step: int) -> None:
+        self.skipped_steps += 1
+        self.skipped_in_a_row += 1
+        if self.skipped_in_a_row == MOST_SKIPPED_IN_A_ROW:
+            scale = self.step.current_loss_scale()
+            raise self._diverged(
+                f"{self.skipped_in_a_row} steps in a row, up to step {step}, had gradients that "
+                f"were not finite; the loss scale has fallen to {scale:g}")
+
     def _check_weights(self, epoch: int) -> None:
-        """Raise CheckFailed for a weight that is no number: no loss of an epoch shows its last
-        update."""
-        for parameter in self.network.trainable_params():
+        """Raise CheckFailed for a weight or an average of batch norm that is no number: no loss of
+        an epoch shows its last update, and a skipped step has none but moves the averages."""
+        for parameter in self.network.get_parameters():
             if not np.isfinite(parameter.asnumpy()).all():
                 raise self._diverged(f"{parameter.name} is not finite after epoch {epoch}")
 

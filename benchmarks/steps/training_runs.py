@@ -100,7 +100,7 @@ def main() -> None:
     from train.plan import make_plan
     from train.source import open_data
     from train.trainer import Trainer
-    device = setup_device(request.device, recipe.seed)
+    device = setup_device(request.device, recipe.seed, recipe.precision)
     source, _ = open_data(request)
     recipe = replace(recipe, workers=workers_for(recipe))
     plan = make_plan(recipe, source, request.keep)
@@ -115,9 +115,9 @@ def main() -> None:
 def _seconds_per_step(step: Any, batch: Any, steps: int) -> float:
     """Fetch each loss when the next step has been started, as the trainer does."""
     start = time.perf_counter()
-    loss = step(*batch)
+    loss, _ = step(*batch)
     for _ in range(steps - 1):
-        next_loss = step(*batch)
+        next_loss, _ = step(*batch)
         float(loss)
         loss = next_loss
     float(loss)

@@ -57,7 +57,7 @@ def test_resumed_two_ranks_end_alike(session):
 
 def test_ranks_that_find_different_checkpoints_are_refused(session):
     for rank, step in ((0, 3), (1, 0)):
-        refusal, _ = json.loads((session[0] / f"{rank}.json").read_text())
+        refusal, *_ = json.loads((session[0] / f"{rank}.json").read_text())
         assert ("the ranks would resume from different checkpoints (this one from step "
                 f"{step})") in refusal
 
@@ -68,3 +68,11 @@ def test_two_ranks_give_the_losses_of_one_process(session):
     assert together[0] == together[1]
     assert max(alone) - min(alone) > 0.01
     np.testing.assert_allclose(together[0], alone, atol=1e-5)
+
+
+def test_a_step_that_overflows_on_one_rank_is_skipped_on_all(session):
+    first, second = (json.loads((session[0] / f"{rank}.json").read_text())[2] for rank in (0, 1))
+    assert first == second
+    skipped, scale, weights = (first[place::3] for place in range(3))
+    assert skipped == [0, 1, 0] and scale == [2.0 ** 16, 2.0 ** 15, 2.0 ** 15]
+    assert weights[0] == weights[1] != weights[2]

@@ -86,12 +86,14 @@ def test_sink_mode_keeps_the_numbers_of_steps(records, tmp_path, monkeypatch):
     assert checkpoints_of(tmp_path / "sink") == [f"inceptionv4-2_{2 * STEPS}.ckpt"]
 
 
-def steps_of(monkeypatch, losses):
-    """Both ways to drive the step give these losses, and nothing is compiled."""
+def steps_of(monkeypatch, losses, skipped=()):
+    """Both ways to drive the step give these losses, and nothing is compiled; steps of the numbers
+    ``skipped`` report that they were."""
     monkeypatch.setattr(trainer_module.TrainStep, "compile", lambda *_: None)
     for name in ("host_steps", "sink_steps"):
         monkeypatch.setattr(trainer_module, name, lambda step, *_: (
-            StepResult(ms.Tensor(np.float32(loss)), 0.5) for loss in losses))
+            StepResult(ms.Tensor(np.float32(loss)), ms.Tensor(number in skipped), 0.5)
+            for number, loss in enumerate(losses, start=1)))
 
 
 @pytest.mark.parametrize("sink_size", [0, 3, 100])
@@ -103,10 +105,40 @@ def test_a_loss_that_is_no_number_names_its_step(records, tmp_path, monkeypatch,
     assert not (tmp_path / "run" / "history.jsonl").exists()
 
 
+def test_skipped_steps_are_counted_and_may_have_any_loss(records, tmp_path, monkeypatch, capsys):
+    steps_of(monkeypatch, [1, float("nan"), 3, 4, float("inf"), 6, 7], skipped=(2, 4, 5))
+    monkeypatch.setattr(trainer_module.TrainStep, "current_loss_scale", lambda _: 8192.0)
+    line = train_in(tmp_path / "run", records)[0]
+    assert (line.skipped_steps, line.loss_scale, line.loss) == (3, 8192.0, 21 / 5)
+    assert "waiting for data, loss scale 8192, 3 steps skipped\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("skipped, message", [
+    ((1, 2, 3), r"3 steps in a row, up to step 3, .* loss scale has fallen to 1: .* are kept"),
+    ((1, 2, 4, 6, 7), r"3 steps in a row, up to step 8, ")])
+def test_too_many_skipped_steps_in_a_row_end_the_run(records, tmp_path, monkeypatch, skipped,
+                                                     message):
+    """Those at the end of an epoch and at the beginning of the next one are in a row, too."""
+    monkeypatch.setattr(trainer_module, "MOST_SKIPPED_IN_A_ROW", 3)
+    steps_of(monkeypatch, [1] * STEPS, skipped)
+    monkeypatch.setattr(trainer_module.TrainStep, "current_loss_scale", lambda _: 1.0)
+    with pytest.raises(CheckFailed, match=message):
+        train_in(tmp_path / "run", records)
+
+
 def test_a_loss_of_a_later_epoch_names_its_step_of_the_run(records, tmp_path, monkeypatch):
     steps_of(monkeypatch, [1, 2, 3, float("inf"), 4, 5, 6])
     with pytest.raises(CheckFailed, match=f"inf at step {STEPS + 4}:"):
         trainer_of(tmp_path / "run", records).run(first_epoch=2)
+
+
+def test_averages_of_batch_norm_that_are_no_numbers_are_not_saved(records, tmp_path, monkeypatch):
+    """A skipped step moves them all the same."""
+    steps_of(monkeypatch, [1] * STEPS, skipped=(1,))
+    trainer = trainer_of(tmp_path / "run", records)
+    trainer.network.bn.moving_mean.set_data(ms.Tensor(np.full(8, np.nan, np.float32)))
+    with pytest.raises(CheckFailed, match="bn.moving_mean is not finite after epoch 1"):
+        trainer.run()
 
 
 def test_weights_that_are_no_numbers_are_not_saved(records, tmp_path):
@@ -128,7 +160,7 @@ def test_a_line_of_history_has_the_epochs_own_figures(records, tmp_path, monkeyp
             next(now)
     losses = iter([1.0] * STEPS + [2, 4, 6, 8, 10, 12, 14])
     monkeypatch.setattr(trainer_module.TrainStep, "__call__",
-                        lambda *_: ms.Tensor(np.float32(next(losses))))
+                        lambda *_: (ms.Tensor(np.float32(next(losses))), ms.Tensor(False)))
     monkeypatch.setattr(trainer_module.time, "perf_counter", lambda: next(now))
     rates = np.arange(1, 2 * STEPS + 1, dtype=np.float32)
     first, second = train_in(tmp_path / "run", records, after_save=after_save,
