@@ -19,6 +19,7 @@ class HistoryLine:
         learning_rate: of its last step.
         images_per_second: of all ranks together, the steps alone.
         waiting_for_data: share of the steps' time, 0 to 1; None where the device waits.
+        compile_seconds: what compiling the step took before this epoch; None after the first one.
         skipped_steps, loss_scale: steps whose gradients overflowed, and the scale after the last
             step; None without a dynamic loss scale.
         seconds_since_last_epoch: between the last epoch's steps and these; None after a start.
@@ -33,6 +34,7 @@ class HistoryLine:
     images_per_second: float
     waiting_for_data: Optional[float] = None
     seconds_since_last_epoch: Optional[float] = None
+    compile_seconds: Optional[float] = None
     skipped_steps: Optional[int] = None
     loss_scale: Optional[float] = None
     full_top1_error: Optional[float] = None

@@ -54,7 +54,8 @@ class Device:
 
 
 def setup_device(target: str = "auto", seed: Optional[int] = None,
-                 precision: str = "float32") -> Device:
+                 precision: Optional[str] = None, jit_level: Optional[str] = None,
+                 deterministic: bool = False) -> Device:
     """Choose the device for this process, in graph mode; call it once, before any tensor is made.
 
     Under a launcher (msrun, or one that sets RANK_SIZE and RANK_TABLE_FILE) it also joins the
@@ -65,7 +66,9 @@ def setup_device(target: str = "auto", seed: Optional[int] = None,
         seed: seeds parameter initialisation and random operators, the same on every rank so that
             all ranks start with the same weights; None: a random one.
         precision: as ``common.options.precision_option``; the network's cells are cast by
-            ``cast_cells``.
+            ``cast_cells``. None: whatever the device does unless it is told.
+        jit_level: MindSpore's level of compilation, "O0" to "O2"; None: the device's own.
+        deterministic: whether equal runs have to end alike on Ascend, at the cost of speed.
 
     Raises:
         RequestError: Ascend where it cannot be used, or a precision that the device does not have.
@@ -75,7 +78,11 @@ def setup_device(target: str = "auto", seed: Optional[int] = None,
     if name == "CPU":  # read at the first operation; a value that the user chose stays
         os.environ.setdefault("ONEDNN_MAX_CPU_ISA", ONEDNN_INSTRUCTIONS)
     ms.set_context(mode=ms.GRAPH_MODE)
-    arithmetic = set_precision(precision, name)
+    arithmetic = "" if precision is None else set_precision(precision, name)
+    if jit_level:  # globally, since mindspore.amp asks for it there
+        ms.set_context(jit_config={"jit_level": jit_level})
+    if deterministic:  # before ranks are joined: it holds for sums over them, too
+        ms.set_deterministic(True)
     if seed is not None:
         ms.set_seed(seed)
     rank, ranks, local_ranks = _join_ranks() if _started_by_launcher() else (0, 1, 1)

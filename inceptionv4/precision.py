@@ -35,10 +35,13 @@ def set_precision(precision: str, device: str) -> str:
     """
     if device == "CPU":
         _check_cpu(precision)
+        switches = ""
     else:
-        _set_ascend(precision)
-    cells = precision if precision not in CELL_TYPES else str(CELL_TYPES[precision]).lower()
-    return f"convolutions and classifier in {cells}, all else in float32"
+        switches = f" ({_set_ascend(precision)})"
+    if precision == "float32":
+        return f"float32 throughout{switches}"
+    cells = str(CELL_TYPES.get(precision, precision)).lower()
+    return f"convolutions and classifier in {cells}, all else in float32{switches}"
 
 
 def _check_cpu(precision: str) -> None:
@@ -47,8 +50,8 @@ def _check_cpu(precision: str) -> None:
                            "float32")
 
 
-def _set_ascend(precision: str) -> None:
-    """Set the switches that MindSpore documents; without a card, none of this could be tried.
+def _set_ascend(precision: str) -> str:
+    """Set the switches that MindSpore documents and return them; this was not tried on a card.
 
     Left alone, the first 910 computes float32 convolutions in float16 (MindSpore's documentation
     of ``precision_mode``, 2.5), and the 910B in HF32 (of ``conv_allow_hf32``).
@@ -62,10 +65,13 @@ def _set_ascend(precision: str) -> None:
                            "in float16 only; use float16")
     # On the first 910 a vector operation without a float32 kernel would run on the host-like AI
     # CPU if its type had to stay; with allow_fp32_to_fp16, all that have one still stay float32.
-    op_precision.precision_mode("allow_fp32_to_fp16" if first_910 else "must_keep_origin_dtype")
-    if not first_910:
-        op_precision.conv_allow_hf32(precision == "hf32")
-        op_precision.matmul_allow_hf32(precision == "hf32")
+    mode = "allow_fp32_to_fp16" if first_910 else "must_keep_origin_dtype"
+    op_precision.precision_mode(mode)
+    if first_910:
+        return mode
+    op_precision.conv_allow_hf32(precision == "hf32")
+    op_precision.matmul_allow_hf32(precision == "hf32")
+    return f"{mode}, HF32 {'on' if precision == 'hf32' else 'off'}"
 
 
 def _is_first_910() -> bool:

@@ -29,7 +29,7 @@ def dry_run(request: TrainRequest, recipe: Recipe) -> None:
     recipe = replace(recipe, ranks=request.dry_run or recipe.ranks)
     plan = make_plan(recipe, source, request.keep)
     check_disk(request.run, plan)
-    device = setup_device(request.device, recipe.seed, recipe.precision)
+    device = _setup(request, recipe)
     resuming = _is_resuming(request)
     if resuming:
         check_same_run(request.run, config_of(recipe, source, validation, device))
@@ -53,7 +53,7 @@ def train(request: TrainRequest, recipe: Recipe,
     """
     source, validation = open_data(request)
     resuming = _is_resuming(request)  # on every rank, before one of them writes
-    device = setup_device(request.device, recipe.seed, recipe.precision)
+    device = _setup(request, recipe)
     preset_ranks = recipe.ranks
     recipe = replace(recipe, ranks=device.ranks)
     recipe = replace(recipe, workers=_workers(recipe, request.run, device, resuming))
@@ -78,6 +78,11 @@ def train(request: TrainRequest, recipe: Recipe,
         last = trainer.run(done.epoch + 1 if done else 1)
     if last is not None:
         print(f"checkpoint: {last}", flush=True)
+
+
+def _setup(request: TrainRequest, recipe: Recipe) -> Device:
+    return setup_device(request.device, recipe.seed, recipe.precision, request.jit_level,
+                        request.deterministic)
 
 
 def _is_resuming(request: TrainRequest) -> bool:

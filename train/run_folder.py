@@ -24,6 +24,7 @@ from train.source import Source
 
 CONFIG, PLAN, HISTORY, CHECKPOINTS = "config.json", "plan.json", "history.jsonl", "checkpoints"
 TENSORBOARD = "tensorboard"
+PROFILE = "profile"  # of MindSpore's profiler, with --profile
 LOCK = ".lock"  # held by rank 0 for as long as it trains
 _TEMPORARY = ".*.tmp"  # of common.files.replaced_file
 _NAME = re.compile(r"inceptionv4-\d+_(?P<step>\d+)\.ckpt")

@@ -2,6 +2,7 @@
 or in sink mode through a queue on the device."""
 
 import time
+from pathlib import Path
 from typing import Iterator, NamedTuple, Optional, Union
 
 import mindspore as ms
@@ -11,13 +12,14 @@ from mindspore import amp, nn, ops
 
 from inceptionv4.checkpoint import network_parameters
 from inceptionv4.device import exact_rmsprop
-from inceptionv4.dropout import mix_bits
+from inceptionv4.dropout import mix_bits, mixed_array
 from inceptionv4.network import InceptionV4
 from inceptionv4.precision import DynamicLossScale, cast_cells
 from inceptionv4.preprocess import Preprocess
 from train.feed import next_batch
 from train.recipe import DYNAMIC, Recipe
 
+UNPROFILED_STEPS = 10  # the first ones wait for the feed to fill its queues, for one
 RATE_TABLE = "learning_rate"  # the name that MindSpore's optimisers give their table of rates
 
 
@@ -55,11 +57,11 @@ class RowKeys(nn.Cell):
 
     def __init__(self, seed: int, batch_size: int, rank: int, ranks: int):
         super().__init__()
-        self.seed = ms.Tensor([seed], ms.int32)
+        self.seed = ms.Tensor(mixed_array(np.array([seed])))
         self.rows = ms.Tensor(rank + ranks * np.arange(batch_size), ms.int32)
 
     def construct(self, step: ms.Tensor) -> ms.Tensor:
-        return mix_bits(mix_bits(mix_bits(self.seed) + step) + self.rows)
+        return mix_bits(mix_bits(self.seed + step) + self.rows)
 
 
 class TrainStep(nn.Cell):
@@ -208,3 +210,17 @@ def sink_steps(step: TrainStep, feed: ds.Dataset, steps: int, batch: tuple[ms.Te
     finally:  # as mindspore.train.Model ends: else threads and up to 2 GB of batches stay
         feed.__transfer_dataset__.stop_send()
         feed.__transfer_dataset__.release()
+
+
+def profiled(results: Iterator[StepResult], steps: int, folder: Path) -> Iterator[StepResult]:
+    """Yield the results, with MindSpore's profiler around ``steps`` of them after the first
+    UNPROFILED_STEPS; what it measures goes to a folder of its own for each rank in ``folder``."""
+    profiler = ms.profiler.profile(
+        schedule=ms.profiler.schedule(wait=UNPROFILED_STEPS - 1, warmup=1, active=steps, repeat=1),
+        on_trace_ready=ms.profiler.tensorboard_trace_handler(str(folder)))
+    try:
+        for result in results:
+            yield result
+            profiler.step()
+    finally:
+        profiler.stop()

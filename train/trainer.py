@@ -22,13 +22,14 @@ from inceptionv4.checkpoint import CheckpointMeta
 from inceptionv4.device import Device
 from inceptionv4.precision import MOST_SKIPPED_IN_A_ROW
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
+from train.compile_cache import cache_folder, compile_cache
 from train.feed import TrainingFeed
 from train.plan import Plan
 from train.recipe import Recipe, TrainRequest
-from train.run_folder import (LoadedCheckpoint, add_checkpoint, add_history, add_to_tensorboard,
-                              describe_epoch)
-from train.step import (StepResult, TrainStep, build_network, host_steps, sink_steps,
-                        training_state)
+from train.run_folder import (PROFILE, LoadedCheckpoint, add_checkpoint, add_history,
+                              add_to_tensorboard, describe_epoch)
+from train.step import (UNPROFILED_STEPS, StepResult, TrainStep, build_network, host_steps,
+                        profiled, sink_steps, training_state)
 
 
 class Trainer:
@@ -48,9 +49,15 @@ class Trainer:
                  after_save: Callable[[], None] = lambda: None):
         if request.sink and not device.supports_sink:
             raise RequestError(f"--sink: {device.name} has no sink mode; leave it out")
+        most = plan.steps_per_epoch - UNPROFILED_STEPS
+        if request.profile and request.profile > most:
+            raise RequestError(f"--profile {request.profile}: an epoch has {plan.steps_per_epoch} "
+                               f"steps, of which the first {UNPROFILED_STEPS} are left out; give "
+                               + (f"at most {most}" if most > 0 else "a larger set of images"))
         self.recipe, self.plan, self.feed, self.validation = recipe, plan, feed, validation
         self.device, self.after_save = device, after_save
         self.folder, self.keep = request.run, request.keep
+        self.request = request
         sink = device.supports_sink if request.sink is None else request.sink
         self.sink_size = request.sink_size if sink else 0
         self.skipped_in_a_row = 0
@@ -78,13 +85,11 @@ class Trainer:
             CheckFailed: the loss or a weight is not a number any more, or the last epoch could
                 not be saved; earlier checkpoints stay.
         """
-        if self.device.rank == 0:
-            print("compiling the training step (half a minute on CPU, minutes on Ascend)",
-                  flush=True)
-        self.step.compile(*self.feed.empty_batch())  # or it would slow the first epoch down
+        compile_seconds: Optional[float] = self._compile()
         path = None
         for epoch in range(first_epoch, self.plan.epochs + 1):
-            line = self._train_epoch(epoch)
+            line = replace(self._train_epoch(epoch), compile_seconds=compile_seconds)
+            compile_seconds = None
             self._check_weights(epoch)
             if self.device.rank == 0:
                 path = self._close_epoch(line)
@@ -92,6 +97,23 @@ class Trainer:
             raise CheckFailed(f"the last epoch is not in {self.folder}: make room and "
                               "resume from the last checkpoint that is, with --resume")
         return path
+
+    def _compile(self) -> float:
+        """Compile the step, which would slow the first epoch down; return the seconds it took."""
+        if self.device.rank == 0:
+            print("compiling the training step (half a minute on CPU, minutes on Ascend)",
+                  flush=True)
+        start = time.perf_counter()
+        folder = self.request.compile_cache and cache_folder(
+            self.request.compile_cache, self.recipe, self.device, steps=self.plan.steps,
+            classes=len(self.feed.source.class_names), jit_level=self.request.jit_level,
+            deterministic=self.request.deterministic)
+        with compile_cache(folder):
+            self.step.compile(*self.feed.empty_batch())
+        seconds = time.perf_counter() - start
+        if self.device.rank == 0:
+            print(f"compiled in {seconds:.1f} s", flush=True)
+        return seconds
 
     def _train_epoch(self, epoch: int) -> HistoryLine:
         """Take all steps of the epoch; return its figures, still without scores.
@@ -133,10 +155,12 @@ class Trainer:
 
     def _steps(self, epoch: int) -> Iterator[StepResult]:
         batches = self.feed.epoch(epoch)
-        if self.sink_size:
-            return sink_steps(self.step, batches, self.plan.steps_per_epoch,
-                              self.feed.empty_batch())
-        return host_steps(self.step, batches)
+        results = (host_steps(self.step, batches) if not self.sink_size else
+                   sink_steps(self.step, batches, self.plan.steps_per_epoch,
+                              self.feed.empty_batch()))
+        if self.request.profile and self.steps_ended is None:  # in the first epoch of this process
+            return profiled(results, self.request.profile, self.folder / PROFILE)
+        return results
 
     def _bar(self, epoch: int) -> tqdm:
         bar = progress_bar(self.plan.steps_per_epoch * self.plan.global_batch,

@@ -83,10 +83,15 @@ def switches(monkeypatch) -> dict:
 
 
 @pytest.mark.parametrize("precision, hf32, text", [
-    ("float32", False, "in float32, all"), ("hf32", True, "in hf32, all"),
-    ("float16", False, "in float16, all"), ("bfloat16", False, "in bfloat16, all")])
+    ("float32", False, "float32 throughout (must_keep_origin_dtype, HF32 off)"),
+    ("hf32", True, "convolutions and classifier in hf32, all else in float32 "
+                   "(must_keep_origin_dtype, HF32 on)"),
+    ("mixed", False, "convolutions and classifier in float16, all else in float32 "
+                     "(must_keep_origin_dtype, HF32 off)"),
+    ("bfloat16", False, "convolutions and classifier in bfloat16, all else in float32 "
+                        "(must_keep_origin_dtype, HF32 off)")])
 def test_a_card_is_told_to_keep_types(switches, precision, hf32, text):
-    assert text in set_precision(precision, "Ascend")
+    assert set_precision(precision, "Ascend") == text
     assert switches == {"first": False, "precision_mode": "must_keep_origin_dtype",
                         "conv_allow_hf32": hf32, "matmul_allow_hf32": hf32}
 

@@ -82,10 +82,13 @@ def test_killed_and_resumed_it_ends_alike(records, undisturbed, call, tmp_path, 
 
 @pytest.mark.parametrize("flags", [SEED_RECIPE, FLOAT16], ids=["seed's recipe", "float16"])
 def test_killed_within_an_epoch_it_ends_alike_too(records, call, tmp_path, capfd, flags):
-    """With a dynamic loss scale, too, which counts the steps since it last changed."""
-    assert start("step:9", records, tmp_path / "run", *flags) == -signal.SIGKILL
+    """Also with the compiled step of the killed run, and with a dynamic loss scale, which counts
+    the steps since it last changed."""
+    cache = ("--compile-cache", tmp_path / "cache")
+    assert start("step:9", records, tmp_path / "run", *flags, *cache) == -signal.SIGKILL
     assert call(*words_of(records, tmp_path / "undisturbed", *flags)) == 0
-    assert call(*words_of(records, tmp_path / "run", *flags, "--resume")) == 0
+    assert call(*words_of(records, tmp_path / "run", *flags, *cache, "--resume")) == 0
+    assert len(list((tmp_path / "cache").iterdir())) == 1  # found again
     assert "torn" not in capfd.readouterr().err
     check_ends_alike(tmp_path / "run", tmp_path / "undisturbed")
     assert ("good_steps" in weights_of(tmp_path / "run")) == (flags == FLOAT16)

@@ -2,6 +2,8 @@
 for the device's queue."""
 
 import contextlib
+import json
+from collections import Counter
 from dataclasses import replace
 from unittest.mock import Mock
 
@@ -30,12 +32,12 @@ STEPS = 7  # an epoch of 21 images
 
 
 def trainer_of(folder, records, sink_size=0, after_save=lambda: None, validation=None,
-               keep=1, **plan) -> Trainer:
+               keep=1, profile=None, **plan) -> Trainer:
     """Over ``records``; ``plan`` changes the plan."""
     ms.set_seed(3)
     source = records["train"]
     start_run(folder, {}, make_plan(RECIPE, source, keep))
-    request = TrainRequest(folder, keep=keep, sink_size=sink_size or 100)
+    request = TrainRequest(folder, keep=keep, sink_size=sink_size or 100, profile=profile)
     return Trainer(request, RECIPE, replace(make_plan(RECIPE, source, keep), **plan),
                    TrainingFeed(source, RECIPE, STEPS), validation,
                    Device("CPU", bool(sink_size), 0, 1), after_save)
@@ -166,6 +168,7 @@ def test_a_line_of_history_has_the_epochs_own_figures(records, tmp_path, monkeyp
     first, second = train_in(tmp_path / "run", records, after_save=after_save,
                              learning_rates=rates, global_batch=2 * 3)  # of two ranks
     seconds = 2 * STEPS + 1 + 1  # the clock is read around each batch, then twice at the end
+    assert (first.compile_seconds, second.compile_seconds) == (1, None)
     assert first.seconds_since_last_epoch is None
     assert second.seconds_since_last_epoch == 100 + 1  # until the first step's reading
     assert (first.loss, second.loss) == (1.0, 8.0)
@@ -223,6 +226,21 @@ def test_a_checkpoint_holds_network_and_optimiser_of_this_version(records, tmp_p
     found.state["of_another"] = found.state["global_step"]
     with pytest.raises(RequestError, match="inceptionv4-2_14.ckpt: 'of_another' is unknown"):
         trainer.restore(found)
+
+
+def test_the_profiler_measures_steps_of_the_first_epoch_alone(records, tmp_path, monkeypatch):
+    monkeypatch.setattr("train.step.UNPROFILED_STEPS", 2)
+    monkeypatch.setattr(trainer_module, "UNPROFILED_STEPS", 2)
+    train_in(tmp_path / "run", records, profile=3)
+    trace, = (tmp_path / "run" / "profile").glob("*/*/trace_view.json")
+    operations = Counter(event["name"] for event in json.loads(trace.read_text())
+                         if "cross_entropy" in event["name"])
+    assert operations and set(operations.values()) == {3}
+
+
+def test_more_steps_to_profile_than_an_epoch_has_are_refused(records, tmp_path):
+    with pytest.raises(RequestError, match="--profile 8: an epoch has 7 steps, .* a larger set"):
+        trainer_of(tmp_path / "run", records, profile=8)
 
 
 def full_at(epoch, monkeypatch):
