@@ -3,11 +3,10 @@
 import sys
 from typing import Any, Callable
 
-from benchmarks.conversion.converters import ConversionRequest, benchmark_conversion
+from benchmarks.converters import ConversionRequest, benchmark_conversion
 from benchmarks.crops import CropsRequest, benchmark_crops
 from benchmarks.feed.measure import FeedRequest, benchmark_feeds
-from benchmarks.steps.request import StepsRequest
-from benchmarks.steps.step_table import benchmark_steps
+from benchmarks.steps.step_table import StepsRequest, benchmark_steps
 from benchmarks.table import write_table
 from common.cli import run_command
 from common.forms import SpeedTable

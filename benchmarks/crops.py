@@ -5,6 +5,7 @@ import shutil
 import statistics
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Callable
 
@@ -15,10 +16,10 @@ from benchmarks.synthetic import make_class_folders, make_folders_and_records
 from benchmarks.table import describe_machine
 from benchmarks.timing import time_rows, timed
 from common.forms import SpeedRow, SpeedTable
-from common.options import check_values, device_option, option
+from common.options import CheckedOptions, device_option, option
 from convert.records.reader import open_records
-from evaluate.protocols import (MULTI_SCALE, VIEWS_PER_STEP, Protocol, crop_boxes, protocol_of,
-                                resized_size)
+from evaluate.protocols import (MULTI_SCALE, VIEWS_PER_STEP, Protocol, protocol_of, resized_size,
+                                views_of)
 
 FULL_SIZE = 299  # pixels, of the host's rows
 GOAL = 5  # percent by which a whole run may exceed its network
@@ -32,7 +33,7 @@ BARE, WHOLE = "bare network, crops held in memory", "whole run, from records"
 
 
 @dataclass(frozen=True)
-class CropsRequest:
+class CropsRequest(CheckedOptions):
     """What ``python -m benchmarks crops`` measures."""
 
     out: Path = option(help="result folder; also where the images are made and removed")
@@ -41,9 +42,6 @@ class CropsRequest:
     repeats: int = option(3, "repeats of each row, in turns with the others", low=1)
     image_size: int = option(75, "pixels of a side of the whole run's crops", low=75)
     device: str = device_option()
-
-    def __post_init__(self) -> None:
-        check_values(self)
 
 
 def benchmark_crops(request: CropsRequest) -> SpeedTable:
@@ -92,17 +90,17 @@ def time_cutting(work: Path, request: CropsRequest) -> list[SpeedRow]:
 def naive_views(encoded: bytes, protocol: Protocol) -> np.ndarray:
     """Cut each crop on its own from the bytes of the image: uint8 (crops, S, S, 3)."""
     from evaluate.views import decode_rgb
-    views = []
-    for crop in crop_boxes(protocol, *decode_rgb(encoded).size):
+    crops = []
+    for view, mirrored in product(views_of(protocol, *decode_rgb(encoded).size), (False, True)):
         image = decode_rgb(encoded)
-        view = image.resize(resized_size(*image.size, crop.scale),
-                            Image.Resampling.BICUBIC).crop(crop.box)
-        if view.width != protocol.image_size:
-            view = view.resize((protocol.image_size,) * 2, Image.Resampling.BICUBIC)
-        if crop.mirrored:
-            view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        views.append(np.asarray(view))
-    return np.stack(views)
+        crop = image.resize(resized_size(*image.size, view.scale),
+                            Image.Resampling.BICUBIC).crop(view.box)
+        if view.side != protocol.image_size:
+            crop = crop.resize((protocol.image_size,) * 2, Image.Resampling.BICUBIC)
+        if mirrored:
+            crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        crops.append(np.asarray(crop))
+    return np.stack(crops)
 
 
 def time_running(work: Path, request: CropsRequest) -> list[SpeedRow]:

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from common.cli import RequestError, progress_bar
+from convert.conversion import convert
 from convert.request import Request
 
 DISTINCT = 200  # encoded once each, then written again under other names
@@ -38,7 +39,6 @@ def make_folders_and_records(root: Path, images: int, workers: int) -> None:
     Raises:
         RequestError: ``root`` exists.
     """
-    from convert.conversion import convert  # here: --help would wait for joblib
     make_class_folders(root, images)
     convert(Request(source=root, split="train", out=root / "records", workers=workers))
 

@@ -31,23 +31,20 @@ def write_table(table: SpeedTable, out: Path) -> str:
 
 def render(table: SpeedTable) -> str:
     """Return the table, whose figures are worked out, as Markdown."""
+    time = "ms/step" if table.per_step else "seconds"
+    heads = ["row", f"{time} ({table.average})", "spread", f"{table.unit}/s",
+             f"{table.ratio}, x first row", "note"]
     parts = [f"# {table.title}"]
     for section, rows in itertools.groupby(table.rows, key=lambda row: row.section):
         if section:
             parts.append(f"## {section}")
-        parts.append(_section(table, list(rows)))
+        cells = [_cells(row, table.per_step) for row in rows]
+        parts.append(markdown_table([heads, *cells], left=(0, 5)))
     if table.closing:
         parts.append("\n".join(f"- {line}" for line in table.closing))
     items = f"; {table.items:,} {table.unit}" if table.items else ""
     parts.append(f"Settings: {_pairs(table.settings)}{items}.\nMachine: {_pairs(table.machine)}.")
     return "\n\n".join(parts) + "\n"
-
-
-def _section(table: SpeedTable, rows: List[SpeedRow]) -> str:
-    time = "ms/step" if table.per_step else "seconds"
-    heads = ["row", f"{time} ({table.average})", "spread", f"{table.unit}/s",
-             f"{table.ratio}, x first row", "note"]
-    return markdown_table([heads, *(_cells(row, table.per_step) for row in rows)], left=(0, 5))
 
 
 def _cells(row: SpeedRow, per_step: bool) -> List[str]:

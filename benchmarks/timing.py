@@ -68,12 +68,7 @@ def run_process(*command: object, environment: Mapping[str, str] = {}) -> str:
 
 
 def not_installed(*modules: str, install: str = BENCH_EXTRA) -> str:
-    """Return why a row that needs the modules cannot run here; empty if it can."""
-    for module in modules:
-        try:
-            found = importlib.util.find_spec(module)
-        except ModuleNotFoundError:  # the package that it is in
-            found = None
-        if found is None:
-            return f"not installed: {install}"
-    return ""
+    """Return why a row that needs the modules cannot run here; empty if it can. A package comes
+    before the modules in it: without it there is no looking for them."""
+    installed = all(importlib.util.find_spec(module) for module in modules)
+    return "" if installed else f"not installed: {install}"

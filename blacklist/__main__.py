@@ -6,19 +6,16 @@ from pathlib import Path
 
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES, load_blacklist
 from common.cli import run_command
-from common.options import Subcommand, check_values, option, run_subcommand
+from common.options import CheckedOptions, Subcommand, option, run_subcommand
 
 
 @dataclass(frozen=True)
-class CheckRequest:
+class CheckRequest(CheckedOptions):
     """The arguments of ``python -m blacklist check``."""
 
     file: Path = option(help="one image id or file name per line", positional=True)
     images: int = option(ILSVRC_VALIDATION_IMAGES,
                          "number of validation images; ids run from 1 to this", low=1)
-
-    def __post_init__(self) -> None:
-        check_values(self)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import FrozenSet, Iterator, Tuple
+from typing import Iterator
 
 from common.cli import RequestError
 from common.files import sha256_of_lines
@@ -21,7 +21,7 @@ _ID_OR_FILE_NAME = re.compile(
 class Blacklist:
     """Validation image ids (1-based) to leave out of the filtered set."""
 
-    ids: FrozenSet[int]
+    ids: frozenset[int]
     sha256: str  # of the ids as "%d\n" each, ascending: the same for any way of writing the file
 
     @property
@@ -68,7 +68,7 @@ def load_blacklist(path: Path, images: int = ILSVRC_VALIDATION_IMAGES) -> Blackl
     return Blacklist(frozenset(seen), sha256_of_lines(sorted(seen)))
 
 
-def _meaningful_lines(path: Path) -> Iterator[Tuple[int, str]]:
+def _meaningful_lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:

@@ -5,8 +5,8 @@ A request dataclass says everything about an option once, on its field::
     source: Path = option(help="folder with the images")               # --source, required
     shards: Optional[int] = option(None, "number of files", low=1)     # --shards
 
-``add_options`` makes the flags, ``from_arguments`` the request. ``check_values`` in the dataclass's
-``__post_init__`` checks the ranges, so that a caller from Python gets the same errors.
+``add_options`` makes the flags, ``from_arguments`` the request. With ``CheckedOptions`` as its base
+the dataclass checks the ranges, so that a caller from Python gets the same errors.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def option(default: Any = MISSING, help: str = "", *, low: Optional[float] = Non
     Args:
         default: value without the flag; a field without a default is a required flag.
         low, high: ends of the range, both allowed. Floats must also be finite.
-        choices: the values allowed, checked by ``check_values``, too.
+        choices: the values allowed, checked by ``CheckedOptions``, too.
         parse: from the text to the value; by default what the field's type says: int, float, str,
             Path, bool, Optional of these, or ``tuple[X, ...]`` for a flag with several values.
         flag: the flag's name, by default that of the field; aliases: further names of it.
@@ -150,19 +150,6 @@ def run_subcommand(prog: str, description: str, subcommands: Iterable[Subcommand
     chosen.run(from_arguments(chosen.request, arguments))
 
 
-def check_values(request: Any) -> None:
-    """Compare every value of a dataclass with the range and the choices of its field.
-
-    Raises:
-        RequestError: the first value that is outside, or a float that is not finite.
-    """
-    for item in dataclasses.fields(request):
-        value = getattr(request, item.name)
-        for each in value if isinstance(value, tuple) else (value,):
-            if each is not None and "help" in item.metadata:
-                _check_value(item, each)
-
-
 def _check_value(item: Field, value: Any) -> None:
     low, high, choices = (item.metadata[name] for name in ("low", "high", "choices"))
     if choices and value not in choices:
@@ -176,3 +163,18 @@ def _check_value(item: Field, value: Any) -> None:
         wanted = (f"at most {high}" if low is None else f"at least {low}" if high is None else
                   f"a value from {low} to {high}")
         raise RequestError(f"{flag_of(item)} {value}: give {wanted}")
+
+
+class CheckedOptions:
+    """Base of a dataclass whose values must be in the ranges and choices of their fields.
+
+    Raises:
+        RequestError: the first value that is outside, or a float that is not finite.
+    """
+
+    def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):  # type: ignore[arg-type]  # of a dataclass below
+            value = getattr(self, item.name)
+            for each in value if isinstance(value, tuple) else (value,):
+                if each is not None and "help" in item.metadata:
+                    _check_value(item, each)

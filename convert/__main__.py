@@ -122,16 +122,12 @@ def _print_manifest(out: Path, manifest: Manifest) -> None:
               f"e.g. {manifest.ignored[0]}")
     if manifest.ilsvrc is not None:
         print(f"This is {manifest.ilsvrc.describe()}.")
-    if manifest.split == "val":
-        print(_blacklist_line(manifest))
-
-
-def _blacklist_line(manifest: Manifest) -> str:
     note = manifest.blacklist
-    if note is None:
-        return "no --blacklist: only the full set can be scored"
-    return (f"blacklist: {note.images:,} images marked ({'the' if note.is_ilsvrc else 'not the'} "
-            f"ILSVRC list), {manifest.images - note.images:,} in the filtered set")
+    if note is not None:
+        print(f"blacklist: {note.images:,} images marked ({'the' if note.is_ilsvrc else 'not the'}"
+              f" ILSVRC list), {manifest.images - note.images:,} in the filtered set")
+    elif manifest.split == "val":
+        print("no --blacklist: only the full set can be scored")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, Iterable, List, Optional
+from typing import Any, Dict, FrozenSet, List, Optional
 
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES, Blacklist, load_blacklist
 from common.cli import RequestError
@@ -16,7 +16,7 @@ from common.files import describe_difference
 from convert.images import ImageChecks
 from convert.mindrecord.record_layout import REVISION
 from convert.records.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNote, ClassCount,
-                                      FileNote, Manifest, RowsDigest, read_manifest)
+                                      Manifest, read_manifest, sha256_of_rows)
 from convert.records.reader import open_records
 from convert.request import Request
 from convert.shards import ShardPlan, build_shards
@@ -232,7 +232,7 @@ def _refuse_bad(request: Request, reports: List[ShardReport]) -> None:
 
 def _manifest(plan: ConversionPlan, reports: List[ShardReport]) -> Manifest:
     listing, blacklist, options = plan.listing, plan.blacklist, plan.options
-    rejected = _sorted_notes(note for report in reports for note in report.bad)
+    rejected = sorted(note for report in reports for note in report.bad)
     left_out = {note.file_name for note in rejected}
     stored = [entry for entry in listing.entries if entry.file_name not in left_out]
     in_shards = sum(report.shard.images for report in reports)
@@ -240,25 +240,19 @@ def _manifest(plan: ConversionPlan, reports: List[ShardReport]) -> Manifest:
         raise RuntimeError(f"the shards hold {in_shards} images, the listing {len(stored)}")
     per_class = Counter(entry.label for entry in stored)
     flagged = {e.image_id for e in stored if e.image_id in blacklist.ids} if blacklist else set()
-    rows = RowsDigest()
-    for entry in stored:
-        rows.add(entry.image_id, entry.label, int(entry.image_id in flagged))
+    rows = ((entry.image_id, entry.label, int(entry.image_id in flagged)) for entry in stored)
     return Manifest(
         format_version=FORMAT_VERSION, split=listing.split, layout=listing.layout,
         options=options, seed=options["seed"], images=len(stored),
         image_bytes=sum(report.image_bytes for report in reports),
         shrunk=sum(report.shrunk for report in reports),
         bytes_saved=sum(report.bytes_saved for report in reports),
-        source_sha256=options["source_sha256"], rows_sha256=rows.sha256(),
+        source_sha256=options["source_sha256"], rows_sha256=sha256_of_rows(rows),
         classes=[ClassCount(name, per_class[label])
                  for label, name in enumerate(listing.class_names)],
         shards=[report.shard for report in reports],
         blacklist=BlacklistNote(blacklist.sha256, len(blacklist.ids), len(flagged),
                                 blacklist.is_ilsvrc) if blacklist else None,
         ilsvrc=plan.ilsvrc, rejected=rejected,
-        repaired=_sorted_notes(note for report in reports for note in report.repaired),
+        repaired=sorted(note for report in reports for note in report.repaired),
         ignored=sorted(listing.ignored), mindspore_version=importlib.metadata.version("mindspore"))
-
-
-def _sorted_notes(notes: Iterable[FileNote]) -> List[FileNote]:
-    return sorted(notes, key=lambda note: note.file_name)

@@ -7,7 +7,7 @@ from typing import Optional
 
 from common.cli import RequestError
 from common.host import available_cores
-from common.options import check_values, option
+from common.options import CheckedOptions, option
 from convert.images import SHRUNK_JPEG_QUALITY
 from convert.sample.arrange import SAMPLE_LAYOUTS
 from convert.sources.layouts import LAYOUT_NAMES, SPLITS
@@ -19,7 +19,7 @@ SOURCE_OPTIONS = ("blacklist", "ground_truth", "layout", "extensions")
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(CheckedOptions):
     """What to convert and how. ``on_bad``, ``allow_other_labels`` and the engine's options do not
     change the bytes of a good image's record.
 
@@ -66,7 +66,7 @@ class Request:
         None, "address of the cluster, e.g. tcp://host:8786 for dask", metavar="ADDRESS")
 
     def __post_init__(self) -> None:
-        check_values(self)
+        super().__post_init__()
         if self.blacklist is not None and self.split != "val":
             raise RequestError(f"--blacklist {self.blacklist} belongs to the validation set; leave "
                                f"it out for --split {self.split}")
@@ -108,7 +108,7 @@ class VerifyRequest:
 
 
 @dataclass(frozen=True)
-class SampleRequest:
+class SampleRequest(CheckedOptions):
     """Which sample to draw."""
 
     out: Path = option(help="new folder for the images")
@@ -119,12 +119,9 @@ class SampleRequest:
     layout: str = option("flat", "layout of the sample; flat: the official one, unpacked",
                          choices=SAMPLE_LAYOUTS)
 
-    def __post_init__(self) -> None:
-        check_values(self)
-
 
 @dataclass(frozen=True)
-class ShowRequest:
+class ShowRequest(CheckedOptions):
     """Which record set to show, and where to write the contact sheet."""
 
     records: Path = option(help="folder of the record set", positional=True)
@@ -133,7 +130,7 @@ class ShowRequest:
     seed: int = option(0, "seed of the choice of images")
 
     def __post_init__(self) -> None:
-        check_values(self)
+        super().__post_init__()
         if self.out.suffix.lower() != ".png":
             raise RequestError(f"--out {self.out}: the contact sheet is a PNG; give a name ending "
                                "in .png")

@@ -13,10 +13,10 @@ from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from common.cli import RequestError, progress_bar
-from common.files import make_durable, sha256_of_file
+from common.files import sha256_of_file
 from convert.images import BadImage, ImageChecks, check_image
-from convert.mindrecord.record_layout import RecordFormat, RecordLayout
-from convert.mindrecord.writer import RecordWriter, Written, naming_file
+from convert.mindrecord.record_layout import RecordLayout
+from convert.mindrecord.writer import RecordWriter, index_of
 from convert.records.manifest import FileNote, Shard
 from convert.request import Request
 from convert.sources.listing import Entry, read_entry
@@ -25,20 +25,6 @@ from convert.workspace import ShardReport, Workspace
 PACKAGES = {"dask": "distributed", "ray": "ray"}  # that a backend needs
 SCHEDULER_SECONDS = 20  # to answer
 RAY_ROUNDS = 4  # shards per worker between two reports of progress
-
-SCHEMA = {
-    "image": {"type": "bytes"},
-    "label": {"type": "int32"},
-    "file_name": {"type": "string"},
-    "image_id": {"type": "int32"},
-    "blacklisted": {"type": "int32"},
-}
-
-# In the header of every data file: other words would change the digests of all record sets.
-DESCRIPTION = "ImageNet pictures"
-
-# A MindRecord file is a header, then pages. 1 MB lists the pages of a shard of 20 GB.
-HEADER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -170,13 +156,11 @@ def build_shard(plan: ShardPlan, workspace: Workspace, keep_bad: bool) -> ShardR
 
 
 def _write(plan: ShardPlan, data_file: Path) -> ShardReport:
-    form = RecordFormat(SCHEMA, DESCRIPTION, ("label", "image_id"), "file_name",
-                        HEADER_BYTES, plan.page_bytes)
     image_bytes = shrunk = bytes_saved = 0
     repaired: List[FileNote] = []
     bad: List[FileNote] = []
-    with contextlib.closing(RecordWriter(data_file, form, _header_as_planned(plan, form)
-                                         )) as writer:
+    with contextlib.closing(RecordWriter(data_file, plan.page_bytes, _header_as_planned(plan))
+                            ) as writer:
         for entry in plan.entries:
             data = read_entry(plan.root, entry)
             try:
@@ -191,17 +175,19 @@ def _write(plan: ShardPlan, data_file: Path) -> ShardReport:
             if image.shrunk:
                 shrunk += 1
                 bytes_saved += len(data) - len(image.data)
-        written = writer.finish()
-    if written.rows != len(plan.entries) - len(bad):
-        raise RuntimeError(f"{data_file} holds {written.rows} rows; of {len(plan.entries)} images "
+        rows, sha256 = writer.finish()
+    if rows != len(plan.entries) - len(bad):
+        raise RuntimeError(f"{data_file} holds {rows} rows; of {len(plan.entries)} images "
                            f"{len(bad)} were to be left out")
-    return ShardReport(_close_shard(data_file, written), image_bytes, shrunk, bytes_saved,
-                       repaired, bad)
+    index_file = index_of(data_file)
+    shard = Shard(plan.file, rows, data_file.stat().st_size, sha256,
+                  index_file.stat().st_size, sha256_of_file(index_file))
+    return ShardReport(shard, image_bytes, shrunk, bytes_saved, repaired, bad)
 
 
-def _header_as_planned(plan: ShardPlan, form: RecordFormat) -> bytes:
+def _header_as_planned(plan: ShardPlan) -> bytes:
     """Return the header that the shard has if each image is stored as it is."""
-    layout = RecordLayout(plan.file, form)
+    layout = RecordLayout(plan.file, plan.page_bytes)
     for entry in plan.entries:
         layout.add(entry.size, _fields(plan, entry))
     return layout.header()
@@ -211,13 +197,3 @@ def _fields(plan: ShardPlan, entry: Entry) -> Dict[str, Any]:
     """Return a row without its image."""
     return {"label": entry.label, "file_name": entry.file_name, "image_id": entry.image_id,
             "blacklisted": int(entry.image_id in plan.blacklisted)}
-
-
-def _close_shard(data_file: Path, written: Written) -> Shard:
-    """Make both files durable, with the mode that umask says, which SQLite ignores."""
-    index_file = data_file.with_name(f"{data_file.name}.db")
-    for path in (data_file, index_file):
-        with naming_file(path):
-            make_durable(path)
-    return Shard(data_file.name, written.rows, data_file.stat().st_size, written.sha256,
-                 index_file.stat().st_size, sha256_of_file(index_file))

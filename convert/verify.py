@@ -9,10 +9,10 @@ from typing import Any, Dict, Iterator, List
 from joblib import Parallel, delayed
 
 from common.cli import CheckFailed, RequestError, progress_bar
-from common.files import describe_difference, sha256_of_file
+from common.files import describe_difference
 from convert.conversion import ConversionPlan, plan_conversion
 from convert.images import BadImage, ImageChecks, check_image
-from convert.records.manifest import Manifest, RowsDigest, Shard, read_manifest
+from convert.records.manifest import Manifest, read_manifest, sha256_of_rows
 from convert.request import Request
 from convert.shards import build_shards
 from convert.workspace import BUILDING, locked_workspace
@@ -47,7 +47,7 @@ def _damaged_shards(folder: Path, manifest: Manifest, workers: int) -> dict[int,
     """Return what is wrong with each damaged shard, by its index, in ascending order."""
     # Threads are enough, since hashing releases the GIL.
     checks = Parallel(n_jobs=workers, prefer="threads", return_as="generator")(
-        delayed(_file_faults)(folder, shard) for shard in manifest.shards)
+        delayed(shard.faults)(folder, digests=True) for shard in manifest.shards)
     damaged = {}
     with progress_bar(len(manifest.shards), "verify files", "shards") as bar:
         for index, faults in enumerate(checks):
@@ -57,40 +57,23 @@ def _damaged_shards(folder: Path, manifest: Manifest, workers: int) -> dict[int,
     return damaged
 
 
-def _file_faults(folder: Path, shard: Shard) -> List[str]:
-    faults = []
-    for name, size, sha256 in ((shard.file, shard.bytes, shard.sha256),
-                               (shard.index_file, shard.index_bytes, shard.index_sha256)):
-        path = folder / name
-        if not path.exists():
-            faults.append(f"{name} is missing")
-        elif path.stat().st_size != size:
-            faults.append(f"{name} has {path.stat().st_size} bytes instead of {size}")
-        elif sha256_of_file(path) != sha256:
-            faults.append(f"{name} has changed (its sha256 differs)")
-    return faults
-
-
 def _wrong_rows(folder: Path, manifest: Manifest) -> Iterator[str]:
     columns = ["image_id", "label", "blacklisted"]
-    rows, flagged = RowsDigest(), 0
-    per_class: Counter[int] = Counter()
+    rows: List[tuple] = []
     with progress_bar(manifest.images, "verify rows", "images") as bar:
         for shard in manifest.shards:
-            count = 0
-            for row in _stored(folder / shard.file, columns):
-                image_id, label, blacklisted = (int(row[name]) for name in columns)
-                rows.add(image_id, label, blacklisted)
-                per_class[label] += 1
-                flagged += blacklisted
-                count += 1
-            bar.update(count)
-            if count != shard.images:
-                yield f"{shard.file} holds {count} rows instead of {shard.images}"
+            found = [tuple(int(row[name]) for name in columns)
+                     for row in _stored(folder / shard.file, columns)]
+            if len(found) != shard.images:
+                yield f"{shard.file} holds {len(found)} rows instead of {shard.images}"
+            rows += found
+            bar.update(len(found))
+    per_class = Counter(label for _, label, _ in rows)
+    flagged = sum(blacklisted for _, _, blacklisted in rows)
     for label, item in enumerate(manifest.classes):
         if per_class[label] != item.images:
             yield f"class {item.name} has {per_class[label]} images instead of {item.images}"
-    if rows.sha256() != manifest.rows_sha256:
+    if sha256_of_rows(rows) != manifest.rows_sha256:
         yield "ids, labels or blacklist flags differ from the manifest"
     if flagged != (manifest.blacklist.images if manifest.blacklist else 0):
         yield f"{flagged} images are marked as blacklisted, the manifest says otherwise"

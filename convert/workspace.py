@@ -86,26 +86,18 @@ class Workspace:
         if not folder.exists():
             return None
         report = _read_report(folder / REPORT_NAME)
-        if report is not None and self._is_whole(folder, report.shard):
+        # A kill between the moves to the final places leaves files in either folder.
+        if report is not None and not report.shard.faults(folder, self.out):
             return report
         shutil.rmtree(folder)
         return None
 
-    def _is_whole(self, folder: Path, shard: Shard) -> bool:
-        for name, size in ((shard.file, shard.bytes), (shard.index_file, shard.index_bytes)):
-            # Moved up already, if a kill came between the moves to the final places.
-            path = folder / name if (folder / name).exists() else self.out / name
-            if not path.exists() or path.stat().st_size != size:
-                return False
-        return True
-
     def publish(self, indices: Iterable[int], reports: Iterable[ShardReport]) -> None:
         """Move shards to their final places; what was moved before stays there."""
         for index, report in zip(indices, reports):
-            folder = self._finished(index)
             for name in (report.shard.index_file, report.shard.file):
-                if (folder / name).exists():
-                    os.replace(folder / name, self.out / name)
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(self._finished(index) / name, self.out / name)
         fsync_folder(self.out)
 
     def publish_manifest(self, manifest: Manifest) -> None:

@@ -10,7 +10,7 @@ from mindspore import nn, ops
 
 from common.cli import RequestError, progress_bar
 from common.host import available_cores
-from convert.records.manifest import RowsDigest
+from convert.records.manifest import sha256_of_rows
 from convert.records.reader import RecordSet
 from evaluate.predictions import Part, Predictions, gather_predictions, join_parts, label_ranks
 from evaluate.protocols import VIEWS_PER_STEP, Protocol
@@ -116,7 +116,8 @@ class Evaluator:
 
     def view_probabilities(self, ids: Sequence[object],
                            images: Sequence[np.ndarray]) -> np.ndarray:
-        """Return float32 (images, crops, classes), in the order of ``crop_boxes``.
+        """Return float32 (images, crops, classes), in the order of ``views_of``, mirrored after
+        plain.
 
         Args:
             ids: what errors call the images.
@@ -168,10 +169,9 @@ def mean_of_views(views: np.ndarray, crops: int) -> np.ndarray:
 
 def check_rows(records: RecordSet, predictions: Predictions) -> None:
     """Raise RequestError unless ids, labels and flags are exactly those that were converted."""
-    digest = RowsDigest()
-    for row in zip(predictions.image_id, predictions.label, predictions.blacklisted):
-        digest.add(*map(int, row))
-    if digest.sha256() != records.manifest.rows_sha256:
+    rows = zip(*(column.tolist() for column in (predictions.image_id, predictions.label,
+                                                predictions.blacklisted)))
+    if sha256_of_rows(rows) != records.manifest.rows_sha256:
         raise RequestError(f"the {predictions.images:,} rows read from {records.folder} are not "
                            f"the {records.images:,} of its manifest: ids, labels or blacklist "
                            "flags are missing, repeated or changed; see what is damaged with: "

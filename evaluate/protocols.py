@@ -31,24 +31,21 @@ VIEWS_PER_STEP = 72  # crops on the device at a time, by default
 CENTRE_FRACTION = 0.875
 
 
-class Box(NamedTuple):
-    """Pixels [left, right) x [top, bottom), as Pillow counts them."""
+class View(NamedTuple):
+    """A square of ``side`` pixels of the image resized to the shorter side ``scale``.
 
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-
-class Crop(NamedTuple):
-    """One view: ``box`` of the image resized to the shorter side ``scale``.
-
-    A box larger than the image size stands for a whole square that is resized to it.
+    One that is larger than the image size is a whole square, to be resized to it.
     """
 
     scale: int
-    box: Box
-    mirrored: bool
+    left: int
+    top: int
+    side: int
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Return left, top, right and bottom, as Pillow counts them."""
+        return self.left, self.top, self.left + self.side, self.top + self.side
 
 
 class Pattern(NamedTuple):
@@ -105,7 +102,7 @@ class Protocol:
 
     @property
     def curve(self) -> tuple[int, ...]:
-        """Return the numbers of crops, in the order of ``crop_boxes``, after which a curve has a
+        """Return the numbers of crops, in the order of ``views_of``, after which a curve has a
         point: each square, or each view if there is only one square."""
         several = self.crops > self.crops_per_square
         step = self.crops_per_square if several else self.mirrors
@@ -156,24 +153,18 @@ def resized_size(width: int, height: int, scale: int) -> tuple[int, int]:
     return round(width * scale / height), scale
 
 
-def crop_boxes(protocol: Protocol, width: int, height: int) -> list[Crop]:
-    """Return every crop of an image of that size, in the order of the network's outputs: by scale,
-    square (left to right, or top to bottom in a portrait), view, and mirrored after plain."""
-    size, pattern, crops = protocol.image_size, protocol.pattern, []
+def views_of(protocol: Protocol, width: int, height: int) -> list[View]:
+    """Return the views of an image of that size by scale, square (left to right, or top to bottom
+    in a portrait) and place. Each gives one crop, or two: plain, then mirrored on the device."""
+    size, pattern, views = protocol.image_size, protocol.pattern, []
     for scale in protocol.scales:
         resized_width, resized_height = resized_size(width, height, scale)
         for square in pattern.squares:
             left = (resized_width - scale) * square // 2
             top = (resized_height - scale) * square // 2
-            boxes = [_square(left + (scale - size) * horizontal // 2,
-                             top + (scale - size) * vertical // 2, size)
-                     for vertical, horizontal in pattern.views]
+            views += [View(scale, left + (scale - size) * horizontal // 2,
+                           top + (scale - size) * vertical // 2, size)
+                      for vertical, horizontal in pattern.views]
             if pattern.whole_square:
-                boxes.append(_square(left, top, scale))
-            crops += [Crop(scale, box, mirrored) for box in boxes
-                      for mirrored in (False, True)[:protocol.mirrors]]
-    return crops
-
-
-def _square(left: int, top: int, side: int) -> Box:
-    return Box(left, top, left + side, top + side)
+                views.append(View(scale, left, top, scale))
+    return views

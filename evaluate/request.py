@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from common.cli import RequestError
-from common.options import check_values, device_option, option, precision_option
+from common.options import CheckedOptions, device_option, option, precision_option
 from evaluate.protocols import PAPER, PROTOCOLS, VIEWS_PER_STEP, Scales
 from evaluate.report.translations import LANGUAGES
 
@@ -35,7 +35,7 @@ def scales_option() -> Any:
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(CheckedOptions):
     """The arguments of ``python -m evaluate``."""
 
     records: Path = option(help="folder of the record set")
@@ -53,9 +53,6 @@ class Request:
     workers: Optional[int] = option(
         None, "threads that decode images (default: the cores, shared by ranks)", low=1)
 
-    def __post_init__(self) -> None:
-        check_values(self)
-
 
 @dataclass(frozen=True)
 class CompareRequest:
@@ -66,7 +63,7 @@ class CompareRequest:
 
 
 @dataclass(frozen=True)
-class PredictRequest:
+class PredictRequest(CheckedOptions):
     """The arguments of ``python -m evaluate predict``."""
 
     checkpoint: Path = option(help="a .ckpt file, its .meta next to it", positional=True)
@@ -79,13 +76,13 @@ class PredictRequest:
     precision: str = precision_option()
 
     def __post_init__(self) -> None:
-        check_values(self)
+        super().__post_init__()
         if self.records and self.classes:
             raise RequestError("--classes is not allowed with --records: give one of them")
 
 
 @dataclass(frozen=True)
-class ReportRequest:
+class ReportRequest(CheckedOptions):
     """The arguments of ``python -m evaluate report``."""
 
     results: Path = option(help="folder of result folders and benchmarks' tables, at any depth")
@@ -94,9 +91,6 @@ class ReportRequest:
     records: tuple[Path, ...] = option((), "record sets, for class names and images, if they were "
                                            "moved")
     lang: str = option("en", "language of the page", choices=LANGUAGES)
-
-    def __post_init__(self) -> None:
-        check_values(self)
 
     @property
     def markdown_copy(self) -> Path:

@@ -104,11 +104,9 @@ def published_part(result: Result) -> list[str]:
 
 
 def _curve_part(curve: Curve, crops_per_scale: float) -> list[str]:
-    sets = {"full": curve.full}
-    if curve.filtered is not None:
-        sets["filtered"] = curve.filtered
-    heads = ["crops", "scales", *(f"{name} {top}" for name in sets for top in ("top-1", "top-5"))]
-    columns = [errors for of_set in sets.values()
+    heads = ["crops", "scales",
+             *(f"{name} {top}" for name in curve.sets for top in ("top-1", "top-5"))]
+    columns = [errors for of_set in curve.sets.values()
                for errors in (of_set.top1_error, of_set.top5_error)]
     rows = [[f"{crops}", f"{crops / crops_per_scale:.3g}", *(f"{error:.2f}" for error in errors)]
             for crops, *errors in zip(curve.crops, *columns)]

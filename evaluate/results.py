@@ -42,8 +42,7 @@ class Curve:
     """How the errors change as crops are added: the first ``crops[i]`` crops give point i."""
 
     crops: list[int]
-    full: CurveErrors
-    filtered: Optional[CurveErrors] = None
+    sets: dict[str, CurveErrors]
 
 
 @dataclass(frozen=True)
@@ -115,8 +114,8 @@ class Result:
         values = asdict(self)
         if self.curve is None:
             del values["curve"]
-        elif self.curve.filtered is None:
-            del values["curve"]["filtered"]
+        else:  # the sets stand next to the crops
+            values["curve"].update(values["curve"].pop("sets"))
         return values
 
     @staticmethod
@@ -133,8 +132,8 @@ class Result:
         if known.get("curve"):
             errors = dict(known["curve"])
             crops = errors.pop("crops")
-            known["curve"] = Curve(crops, **{name: CurveErrors(**of_set)
-                                             for name, of_set in errors.items()})
+            known["curve"] = Curve(crops, {name: CurveErrors(**of_set)
+                                           for name, of_set in errors.items()})
         return Result(**known)
 
 
@@ -215,7 +214,7 @@ def score_curve(predictions: Predictions, crops: Sequence[int]) -> Curve:
         wrong1, wrong5 = (ranks != 0).sum(axis=0), (ranks == TOP).sum(axis=0)
         errors[name] = CurveErrors((100.0 * wrong1 / len(ranks)).tolist(),
                                    (100.0 * wrong5 / len(ranks)).tolist())
-    return Curve(list(crops), **errors)
+    return Curve(list(crops), errors)
 
 
 def wilson_interval(events: int, trials: int) -> list[float]:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from common.cli import RequestError
 from convert.records.reader import RecordSet
-from evaluate.protocols import Protocol, crop_boxes, resized_size
+from evaluate.protocols import Protocol, resized_size, views_of
 
 # What Pillow's readers raise for bytes that are no image, end too early or are damaged.
 UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError)
@@ -40,25 +40,23 @@ def decode_rgb(encoded: bytes) -> Image.Image:
 
 
 def cut_views(image: Image.Image, protocol: Protocol) -> np.ndarray:
-    """Return the views that are not mirrored, in the order of ``crop_boxes``: uint8 (views, S, S,
-    3). The image is resized once per scale, bicubic; a small one is enlarged."""
+    """Return the pixels of ``views_of``: uint8 (views, S, S, 3). The image is resized once per
+    scale, bicubic; a small one is enlarged."""
     size = protocol.image_size
-    plain = [crop for crop in crop_boxes(protocol, *image.size) if not crop.mirrored]
-    views = np.empty((len(plain), size, size, 3), np.uint8)
-    places = iter(views)
-    for scale, crops in groupby(plain, key=lambda crop: crop.scale):
+    views = []
+    for scale, of_scale in groupby(views_of(protocol, *image.size), lambda view: view.scale):
         resized = image.resize(resized_size(*image.size, scale), Image.Resampling.BICUBIC)
         pixels = np.asarray(resized)  # (height, width, 3): slices cost less than Pillow's crops
-        for crop in crops:
-            left, top, right, bottom = crop.box
-            if right - left == size:
-                next(places)[:] = pixels[top:bottom, left:right]
+        for view in of_scale:
+            left, top, right, bottom = view.box
+            if view.side == size:
+                views.append(pixels[top:bottom, left:right])
             else:
                 # Not resize(box=...), which would mix pixels from outside the square into its
                 # edges.
-                square = resized.crop(crop.box)
-                next(places)[:] = square.resize((size, size), Image.Resampling.BICUBIC)
-    return views
+                square = resized.crop(view.box)
+                views.append(np.asarray(square.resize((size, size), Image.Resampling.BICUBIC)))
+    return np.stack(views)
 
 
 def read_rows(records: RecordSet, part: Optional[range] = None) -> Iterator[ImageRow]:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from common.cli import run_command
-from common.options import Subcommand, check_values, device_option, option, run_subcommand
+from common.options import CheckedOptions, Subcommand, device_option, option, run_subcommand
 from inceptionv4.exchange.foreign import LIBRARIES
 
 
@@ -28,7 +28,7 @@ class ImportRequest:
 
 
 @dataclass(frozen=True)
-class ExportRequest:
+class ExportRequest(CheckedOptions):
     """The arguments of ``python -m inceptionv4 export``."""
 
     checkpoint: Path = option(help="a .ckpt file with its .meta next to it")
@@ -37,9 +37,6 @@ class ExportRequest:
     out: Path = option(help="file to write, .mindir or .onnx")
     batch_size: int = option(1, "images per call, the N that is fixed in the file", low=1)
     device: str = device_option()
-
-    def __post_init__(self) -> None:
-        check_values(self)
 
 
 def main() -> None:

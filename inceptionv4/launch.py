@@ -24,7 +24,7 @@ import psutil
 
 from common.cli import (TYPED_COMMAND, ArgumentParser, CheckFailed, RequestError, run_command,
                         typed_command)
-from common.options import add_options, check_values, from_arguments, option
+from common.options import CheckedOptions, add_options, from_arguments, option
 
 POLL_SECONDS = 0.2
 LAST_LINES = 20  # of a dead rank's log
@@ -35,7 +35,7 @@ _DEAD_RANK = re.compile(r"Worker process (\d+) exit with exception. Error code: 
 
 
 @dataclass(frozen=True)
-class LaunchRequest:
+class LaunchRequest(CheckedOptions):
     """What to start, on this host and in all."""
 
     arguments: tuple[str, ...]  # of the module
@@ -49,7 +49,7 @@ class LaunchRequest:
     host_rank: int = option(0, "number of this host, from 0", low=0)
 
     def __post_init__(self) -> None:
-        check_values(self)
+        super().__post_init__()
         if self.host_rank >= self.hosts:
             raise RequestError(f"--host-rank {self.host_rank}: with --hosts {self.hosts}, hosts "
                                f"are 0 to {self.hosts - 1}")

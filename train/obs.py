@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Iterator, Optional
+from typing import Any, Iterator
 
 from common.cli import RequestError
 from convert.records.manifest import MANIFEST_NAME, read_manifest
@@ -127,9 +127,8 @@ class RunOnObs:
 
     def __init__(self, folder: Path, url: str):
         self.folder, self.url = folder, url
-        self._failure: Optional[str] = None  # of the last upload; None if all is on OBS
+        self._failure = ""  # of the last upload; empty if all is on OBS
         self._thread = threading.Thread()
-        self._uploaded: dict[str, int] = {}  # as _files, what is on OBS
 
     def check_unused(self) -> None:
         """Raise RequestError if OBS holds a run already; a plan alone is none."""
@@ -146,20 +145,19 @@ class RunOnObs:
             RequestError: the folder holds another run.
         """
         with host_lock(self.folder):
-            theirs = list_names(join(self.url, CHECKPOINTS))
-            if not _last_whole_step(theirs):
+            theirs = _last_whole_step(list_names(join(self.url, CHECKPOINTS)))
+            if not theirs:
                 return
             self._check_same_run()
             ours = [path.name for path in self.folder.glob(f"{CHECKPOINTS}/*")]
-            if _last_whole_step(ours) < _last_whole_step(theirs):
-                print(f"copying the run {self.url} to {self.folder}", flush=True)
-                copying = self.folder.with_name(f".{self.folder.name}.copying")
-                for folder in (copying, self.folder):
-                    shutil.rmtree(folder, ignore_errors=True)
-                call_moxing("copy_parallel", self.url, str(copying))
-                copying.rename(self.folder)
-            self._uploaded = {name: changed for name, changed in self._files().items()
-                              if Path(name).name in theirs}
+            if _last_whole_step(ours) >= theirs:
+                return
+            print(f"copying the run {self.url} to {self.folder}", flush=True)
+            copying = self.folder.with_name(f".{self.folder.name}.copying")
+            for folder in (copying, self.folder):
+                shutil.rmtree(folder, ignore_errors=True)
+            call_moxing("copy_parallel", self.url, str(copying))
+            copying.rename(self.folder)
 
     def _check_same_run(self) -> None:
         """Raise RequestError unless one history is the beginning of the other."""
@@ -185,9 +183,9 @@ class RunOnObs:
             RequestError: it failed again.
         """
         self._wait()
-        if self._failure is not None:
+        if self._failure:
             self._upload(self._files())
-        if self._failure is not None:
+        if self._failure:
             raise RequestError(f"the run is kept in {self.folder} but {self.url} lacks its last "
                                f"files ({self._failure}); copy that folder there")
 
@@ -195,28 +193,27 @@ class RunOnObs:
         if self._thread.is_alive():
             self._thread.join()
 
-    def _files(self) -> dict[str, int]:
-        """Return what belongs on OBS, in the order of uploading, with the times of change in ns;
-        hidden files are unfinished."""
-        files = [path for path in self.folder.rglob("[!.]*") if path.is_file()
-                 and not path.parent.name.startswith(".")]
+    def _files(self) -> list[Path]:
+        """Return what belongs on OBS, relative to the folder, in the order of uploading; hidden
+        files are unfinished."""
+        files = [path.relative_to(self.folder) for path in self.folder.rglob("[!.]*")
+                 if path.is_file() and not path.parent.name.startswith(".")]
         last = {".ckpt": 1, ".meta": 2}
-        files.sort(key=lambda path: (last.get(path.suffix, 0), path))
-        return {path.relative_to(self.folder).as_posix(): path.stat().st_mtime_ns
-                for path in files}
+        return sorted(files, key=lambda path: (last.get(path.suffix, 0), path))
 
-    def _upload(self, files: dict[str, int]) -> None:
-        """Upload what is new of ``files`` and remove from OBS the checkpoints that are no longer
+    def _upload(self, files: list[Path]) -> None:
+        """Upload ``files`` except the checkpoints that OBS has, and remove those there that are not
         among them; a failure is a warning, so that it does not end the training."""
         try:
-            for name, changed in files.items():
-                if self._uploaded.get(name) != changed:
-                    call_moxing("copy", str(self.folder / name), join(self.url, name))
-                    self._uploaded[name] = changed
-            for name in self._uploaded.keys() - files.keys():
-                call_moxing("remove", join(self.url, name))
-                del self._uploaded[name]
-            self._failure = None
+            theirs = list_names(join(self.url, CHECKPOINTS))
+            for path in files:
+                if path.with_suffix(".meta").name not in theirs:
+                    call_moxing("copy", str(self.folder / path), join(self.url, path.as_posix()))
+            ours = {path.name for path in files}
+            for name in theirs:
+                if name.startswith("inceptionv4-") and name not in ours:  # else it is the user's
+                    call_moxing("remove", join(self.url, f"{CHECKPOINTS}/{name}"))
+            self._failure = ""
         except Exception as error:  # whatever it is: the files are safe here, and it is reported
             self._failure = f"{type(error).__name__}: {error}"
             print(f"warning: {self.folder} could not be copied to {self.url}, which is tried again "

@@ -17,7 +17,7 @@ from typing import Optional, Sequence, Union
 import numpy as np
 
 from common.cli import ArgumentParser, RequestError
-from common.options import (add_options, check_values, device_option, from_arguments, option,
+from common.options import (CheckedOptions, add_options, device_option, from_arguments, option,
                             precision_option)
 
 DYNAMIC = "dynamic"  # value of Recipe.loss_scale
@@ -69,7 +69,7 @@ def parse_loss_scale(text: str) -> Union[float, str]:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(CheckedOptions):
     """Every value that decides what weights a run ends with; the defaults are ``adsl-8p``'s."""
 
     preset: str = "adsl-8p"
@@ -126,7 +126,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Raise RequestError for the first value outside its range."""
-        check_values(self)
+        super().__post_init__()
         for phase in self.phases:
             self._check_phase(phase)
         if self.optimizer == "adam":
@@ -201,7 +201,7 @@ def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
 
 
 @dataclass(frozen=True)
-class TrainRequest:
+class TrainRequest(CheckedOptions):
     """What to train on, where and how; of its own values, only the data changes the weights."""
 
     run: Path = option(help="folder for the run, a new one unless with --resume")
@@ -238,9 +238,6 @@ class TrainRequest:
     epochs: Optional[int] = option(
         None, "total number of epochs: ends the schedule early or extends its last phase", low=1,
         metavar="N")
-
-    def __post_init__(self) -> None:
-        check_values(self)
 
 
 def train_parser() -> ArgumentParser:

@@ -5,28 +5,29 @@ and prints the seconds: in a process of its own, so that no framework's threads 
 the next one.
 
 Other tools' rows are written as their own documentation shows, with the crops, mirroring, batch and
-number of workers of ours; their batches are uint8. All but ffcv read the class folders; ffcv reads
-a file of its own, for which it encodes the images again, here at the quality that they had.
+number of workers of ours; their batches are uint8. They read the class folders, but for ffcv: it
+reads a file of its own, of images encoded again at the quality that they had.
 """
 
 import dataclasses
 import io
 import json
 import math
-import os
 import random
 import sys
+import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Mapping, NamedTuple
+from typing import Any, Callable, Iterator, Mapping, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.feed.job import FeedJob, steady_seconds
 from benchmarks.synthetic import QUALITY
-from benchmarks.timing import BENCH_EXTRA, MINDSPORES_DECODER, not_installed, run_process
-from common.cli import run_command
+from benchmarks.timing import BENCH_EXTRA, MINDSPORES_DECODER, run_process
+from common.cli import CheckFailed, run_command
+from convert.records.reader import RecordSet, open_records
 from train.recipe import Recipe
 
 MIN_AREA, MAX_ASPECT = Recipe.min_crop_area, Recipe.max_crop_aspect  # of a crop, by default
@@ -36,23 +37,53 @@ OURS, OURS_BY_SHARD = "ours, global shuffle", "ours, shard order"
 MINDSPORE_ROWS = (SEED, RECORDS, OURS, OURS_BY_SHARD)
 
 
-def _class_folders(job: FeedJob) -> Iterator[Any]:
-    import mindspore.dataset as ds
-    return _float_batches(ds.ImageFolderDataset(str(job.train), num_parallel_workers=job.workers,
-                                                shuffle=True), job)
+@dataclass(frozen=True)
+class FeedJob:
+    """Read one epoch of images in random order, crop and mirror them at random, batch them.
+
+    Attributes:
+        row: name of the feed, a key of ``FEEDS``.
+        data: folder that holds ``train/<class>/<image>`` and the record set ``records/``.
+        image_size: side of the crops in pixels.
+        workers: threads or processes that decode.
+        images: in ``data``.
+        skip: batches at either end of the epoch that are not timed: buffers fill in the first
+            ones and are emptied in the last ones.
+    """
+
+    row: str
+    data: str
+    batch_size: int
+    image_size: int
+    workers: int
+    images: int
+    skip: int
+
+    @property
+    def train(self) -> Path:
+        return Path(self.data) / "train"
+
+    def records(self) -> RecordSet:
+        return open_records(Path(self.data) / "records")
+
+    @property
+    def timed_images(self) -> int:
+        return (self.images // self.batch_size - 2 * self.skip) * self.batch_size
+
+    @property
+    def paths(self) -> list[Path]:
+        return sorted(self.train.glob("*/*"))
 
 
-def _records(job: FeedJob) -> Iterator[Any]:
-    import mindspore.dataset as ds
-    return _float_batches(ds.MindDataset(job.records().files, columns_list=["image", "label"],
-                                         shuffle=True, num_parallel_workers=job.workers), job)
-
-
-def _float_batches(images: Any, job: FeedJob) -> Iterator[Any]:
+def _float_batches(source: str, job: FeedJob) -> Iterator[Any]:
     """float32 (batch_size, 3, S, S), normalised on the host, as the seed fed its network."""
+    import mindspore.dataset as ds
     from mindspore.dataset import vision
 
     from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
+    reading = dict(shuffle=True, num_parallel_workers=job.workers)
+    images = (ds.ImageFolderDataset(str(job.train), **reading) if source == "class folders" else
+              ds.MindDataset(job.records().files, columns_list=["image", "label"], **reading))
     transforms = [
         vision.RandomCropDecodeResize(job.image_size, scale=(MIN_AREA, 1.0),
                                       ratio=(1 / MAX_ASPECT, MAX_ASPECT)),
@@ -60,7 +91,7 @@ def _float_batches(images: Any, job: FeedJob) -> Iterator[Any]:
         vision.Normalize(INCEPTION_MEAN, INCEPTION_STD),
         vision.HWC2CHW(),
     ]
-    images = images.map(transforms, input_columns="image", num_parallel_workers=job.workers)
+    images = images.map(transforms, "image", num_parallel_workers=job.workers)
     return _first_column(images.batch(job.batch_size, drop_remainder=True))
 
 
@@ -104,8 +135,7 @@ def _tensorflow_window(data: Any) -> Any:
     """
     import tensorflow as tf
     size = tf.image.extract_jpeg_shape(data)[:2]
-    area = tf.cast(size[0] * size[1], tf.float32) * tf.random.uniform((CROP_TRIES, 1),
-                                                                      MIN_AREA, 1)
+    area = tf.random.uniform((CROP_TRIES, 1), MIN_AREA, 1) * tf.cast(size[0] * size[1], tf.float32)
     log_aspect = tf.random.uniform((CROP_TRIES, 1), -1, 1) * math.log(MAX_ASPECT)
     sides = tf.sqrt(area * tf.exp(log_aspect * [[-1.0, 1.0]]))  # (tries, 2): height, width
     sides = tf.cast(tf.round(sides), tf.int32)
@@ -115,11 +145,12 @@ def _tensorflow_window(data: Any) -> Any:
     return tf.concat([tf.cast(start, tf.int32), crop], axis=0)
 
 
+@dataclass
 class _Images:
     """A map-style data set: what ``load`` makes of each JPEG."""
 
-    def __init__(self, paths: List[Path], load: Callable[[bytes], Any]):
-        self.paths, self.load = paths, load
+    paths: list[Path]
+    load: Callable[[bytes], Any]
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -184,30 +215,23 @@ def _dali(job: FeedJob) -> Iterator[Any]:
 
 
 def _ffcv(job: FeedJob) -> Iterator[Any]:
+    from ffcv.fields import RGBImageField
     from ffcv.fields.rgb_image import RandomResizedCropRGBImageDecoder
     from ffcv.loader import Loader, OrderOption
     from ffcv.transforms import RandomHorizontalFlip
+    from ffcv.writer import DatasetWriter
+    path = Path(job.data) / "images.beton"
+    if not path.exists():  # the first run writes it, which is not timed
+        field = RGBImageField(write_mode="jpg", jpeg_quality=QUALITY)
+        DatasetWriter(str(path), {"image": field}, num_workers=job.workers).from_indexed_dataset(
+            _Images(job.paths, lambda data: (np.asarray(_decode_with_pillow(data)),)))
     decoder = RandomResizedCropRGBImageDecoder(
         (job.image_size, job.image_size), scale=(MIN_AREA, 1.0),
         ratio=(1 / MAX_ASPECT, MAX_ASPECT))
-    loader = Loader(str(_beton(job)), job.batch_size, num_workers=job.workers, drop_last=True,
+    loader = Loader(str(path), job.batch_size, num_workers=job.workers, drop_last=True,
                     order=OrderOption.RANDOM,
                     pipelines={"image": [decoder, RandomHorizontalFlip()]})
     return (images for images, in loader)
-
-
-def _beton(job: FeedJob) -> Path:
-    """ffcv's file of the images; the first run writes it, which is not timed."""
-    from ffcv.fields import RGBImageField
-    from ffcv.writer import DatasetWriter
-    path = Path(job.data) / "images.beton"
-    if not path.exists():
-        written = path.with_suffix(".tmp")
-        field = RGBImageField(write_mode="jpg", jpeg_quality=QUALITY)
-        DatasetWriter(str(written), {"image": field}, num_workers=job.workers).from_indexed_dataset(
-            _Images(job.paths, lambda data: (np.asarray(_decode_with_pillow(data)),)))
-        os.replace(written, path)
-    return path
 
 
 class Feed(NamedTuple):
@@ -218,21 +242,17 @@ class Feed(NamedTuple):
     install: str = BENCH_EXTRA
     environment: Mapping[str, str] = {}
 
-    def unavailable_reason(self) -> str:
-        """Return why the row cannot run here; empty if it can."""
-        return not_installed(*self.modules, install=self.install)
-
 
 FEEDS: dict[str, Feed] = {
-    SEED: Feed(_class_folders, environment=MINDSPORES_DECODER),
-    RECORDS: Feed(_records, environment=MINDSPORES_DECODER),
+    SEED: Feed(partial(_float_batches, "class folders"), environment=MINDSPORES_DECODER),
+    RECORDS: Feed(partial(_float_batches, "records"), environment=MINDSPORES_DECODER),
     OURS: Feed(partial(_ours, "global")),
     OURS_BY_SHARD: Feed(partial(_ours, "shard")),
     "tf.data": Feed(_tensorflow, ("tensorflow",)),
     "PyTorch DataLoader, Pillow": Feed(partial(_torch, _decode_with_pillow), ("torch",)),
     "PyTorch DataLoader, simplejpeg": Feed(partial(_torch, _decode_with_simplejpeg),
                                            ("torch", "simplejpeg")),
-    "DALI on the CPU": Feed(_dali, ("nvidia.dali",)),
+    "DALI on the CPU": Feed(_dali, ("nvidia", "nvidia.dali")),
     # PyPI has its source only, and pip needs these libraries to compile it.
     "ffcv": Feed(_ffcv, ("ffcv",), "apt-get install g++ pkg-config libopencv-dev "
                                    "libturbojpeg0-dev; pip install ffcv"),
@@ -241,10 +261,31 @@ FEEDS: dict[str, Feed] = {
 
 def run_row(job: FeedJob) -> float:
     """Return the seconds that ``job.timed_images`` took, start and end of the epoch left out."""
-    printed = run_process(sys.executable, "-m", "benchmarks.feed.feeds",
-                          json.dumps(dataclasses.asdict(job)),
+    fields = json.dumps(dataclasses.asdict(job))
+    printed = run_process(sys.executable, "-m", "benchmarks.feed.feeds", fields,
                           environment=FEEDS[job.row].environment)
     return float(printed.splitlines()[-1])
+
+
+def steady_seconds(batches: Iterator[Any], job: FeedJob) -> float:
+    """Return the seconds from the arrival of the last batch skipped to that of the last one timed.
+
+    Args:
+        batches: the images of each batch, anything with a ``shape``.
+
+    Raises:
+        CheckFailed: a batch of another size, or fewer batches than the images make.
+    """
+    last = job.images // job.batch_size - job.skip
+    start = time.perf_counter()
+    for number, images in enumerate(batches, start=1):
+        if math.prod(images.shape) != job.batch_size * job.image_size ** 2 * 3:
+            raise CheckFailed(f"{job.row} gave a batch of shape {tuple(images.shape)}")
+        if number == job.skip:
+            start = time.perf_counter()
+        if number == last:
+            return time.perf_counter() - start
+    raise CheckFailed(f"{job.row} ended before batch {last}")
 
 
 def main() -> None:

@@ -1,4 +1,5 @@
-"""How fast images become training batches: the feed alone, on local files and a slow mount."""
+"""How fast images become training batches: the feed alone, on local files and a slow mount. And how
+well the orders of images mix: the classes of a batch, and who meets whom again."""
 
 import contextlib
 import math
@@ -8,19 +9,22 @@ import statistics
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Callable, ContextManager, Iterable, Iterator, List
+from typing import Callable, ContextManager, Iterable, Iterator, NamedTuple
 
-from benchmarks.feed.feeds import FEEDS, MINDSPORE_ROWS, OURS, OURS_BY_SHARD, SEED, run_row
-from benchmarks.feed.job import FeedJob
-from benchmarks.feed.mixing import describe_mixes
+import numpy as np
+
+from benchmarks.feed.feeds import (FEEDS, MINDSPORE_ROWS, OURS, OURS_BY_SHARD, SEED, FeedJob,
+                                   run_row)
 from benchmarks.feed.slow_mount import NoMount, slow_mount
 from benchmarks.synthetic import make_folders_and_records
 from benchmarks.table import describe_machine
-from benchmarks.timing import time_rows
+from benchmarks.timing import not_installed, time_rows
 from common.cli import RequestError
 from common.forms import SpeedRow, SpeedTable
 from common.host import available_cores
-from common.options import check_values, option
+from common.options import CheckedOptions, option
+from convert.records.reader import RecordSet
+from train.recipe import Recipe
 
 # MindSpore's model zoo, InceptionV4 on 8 x Ascend 910, 128 images per step on each.
 ASCEND_CARDS, ASCEND_IMAGES_PER_SECOND = 8, 4430
@@ -29,7 +33,7 @@ WARM, COLD, SLOW = "Local files, warm cache", "Local files, cold cache", "Slow m
 
 
 @dataclass(frozen=True)
-class FeedRequest:
+class FeedRequest(CheckedOptions):
     """What ``python -m benchmarks feed`` measures."""
 
     out: Path = option(help="result folder; also where the images are made and removed (four "
@@ -44,7 +48,7 @@ class FeedRequest:
     read_ms: float = option(1.0, "slow mount: delay per 128 KB read", low=0)
 
     def __post_init__(self) -> None:
-        check_values(self)
+        super().__post_init__()
         least = self.batch_size * (2 * self.skip + 1)
         if self.images < least:
             raise RequestError(f"--images {self.images}: with --batch-size {self.batch_size} "
@@ -80,21 +84,25 @@ def benchmark_feeds(request: FeedRequest) -> SpeedTable:
 
 def time_section(title: str, names: Iterable[str], job: FeedJob, repeats: int,
                  reading: Callable[[FeedJob], ContextManager[FeedJob]],
-                 unavailable_reason: str = "") -> List[SpeedRow]:
+                 unavailable_reason: str = "") -> list[SpeedRow]:
     """Time rows that read in the same way.
 
     Args:
         reading: prepares each run, and yields the job to run.
         unavailable_reason: why none of them can run; empty if they can.
     """
+    reasons = {name: unavailable_reason or not_installed(*FEEDS[name].modules,
+                                                         install=FEEDS[name].install)
+               for name in names}
+
     def run(name: str) -> float:
         with reading(replace(job, row=name)) as prepared:
             return run_row(prepared)
 
     for path in filter(Path.is_file, Path(job.data).rglob("*")):
         path.read_bytes()  # into the page cache, for the sections that read from it
-    return time_rows({name: partial(run, name) for name in names}, repeats, title, reasons={
-        name: unavailable_reason or FEEDS[name].unavailable_reason() for name in names})
+    return time_rows({name: partial(run, name) for name in names}, repeats, title,
+                     reasons=reasons)
 
 
 @contextlib.contextmanager
@@ -123,7 +131,7 @@ def _why_no_mount(data: Path) -> str:
         return str(reason)
 
 
-def cores_needed(rows: List[SpeedRow], images: int, workers: int) -> List[str]:
+def cores_needed(rows: list[SpeedRow], images: int, workers: int) -> list[str]:
     """Say how many cores would feed eight cards, for the original feed and for this project's, if
     the rate grew in proportion to the ``workers`` that were timed."""
     cores = {row.name: ASCEND_IMAGES_PER_SECOND * workers * statistics.median(row.seconds) / images
@@ -131,3 +139,52 @@ def cores_needed(rows: List[SpeedRow], images: int, workers: int) -> List[str]:
     return [f"{name}: {math.ceil(cores[name])} such cores feed {ASCEND_CARDS} x Ascend 910 at "
             f"{ASCEND_IMAGES_PER_SECOND:,} images/s"
             for name in (SEED, OURS, OURS_BY_SHARD) if name in cores]
+
+
+class Mix(NamedTuple):
+    """Means over an epoch's batches, and over its images."""
+
+    classes: float  # different ones in a batch
+    largest_share: float  # of a batch that its commonest class has
+    met_again: float  # share of an image's batch that is in its next epoch's batch as well
+
+
+def describe_mixes(records: RecordSet, batch_size: int, workers: int) -> list[str]:
+    """Say for each order of the training feed how the first two epochs of one rank mix."""
+    shards = f"{len(records.files)} shards of about {records.images // len(records.files)} images"
+    lines = []
+    for shuffle in ("global", "shard"):
+        recipe = Recipe(ranks=1, batch_size=batch_size, workers=workers, shuffle=shuffle)
+        mix = mix_of(_order(records, recipe, 1), _order(records, recipe, 2), batch_size)
+        lines.append(f"{shuffle} order ({shards}, {len(records.class_names)} classes): "
+                     f"{mix.classes:.1f} classes in a batch, the commonest with "
+                     f"{mix.largest_share:.1%} of it; {mix.met_again:.2%} of an image's batch is "
+                     "with it again in the next epoch")
+    return lines
+
+
+def _order(records: RecordSet, recipe: Recipe, epoch: int) -> np.ndarray:
+    """Return int (images, 2): label and id of each image, in the order of the epoch."""
+    from train.feed import epoch_rows  # loads MindSpore
+    rows = epoch_rows(records, recipe, epoch, columns=("label", "image_id"))
+    return np.array([[int(label), int(image_id)] for label, image_id in
+                     rows.create_tuple_iterator(num_epochs=1, output_numpy=True)])
+
+
+def mix_of(first: np.ndarray, second: np.ndarray, batch_size: int) -> Mix:
+    """Return the mix of two epochs.
+
+    Args:
+        first, second: int (images, 2): label and id of each image, in the order of the epoch.
+    """
+    whole = len(first) // batch_size * batch_size
+    first, second = first[:whole], second[:whole]
+    counts = [np.bincount(labels) for labels in first[:, 0].reshape(-1, batch_size)]
+    batches = np.arange(whole) // batch_size
+    _, at_first, at_second = np.intersect1d(first[:, 1], second[:, 1], return_indices=True)
+    # How many images share one batch of the first epoch and one of the second.
+    together = np.unique(np.stack([batches[at_first], batches[at_second]]), axis=1,
+                         return_counts=True)[1]
+    met_again = np.sum(together * (together - 1)) / (whole * (batch_size - 1))
+    return Mix(float(np.mean([np.count_nonzero(count) for count in counts])),
+               float(np.mean([count.max() / batch_size for count in counts])), float(met_again))

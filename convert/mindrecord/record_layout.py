@@ -9,7 +9,6 @@ length. The index is a SQLite file with the place of each row and its indexed fi
 """
 
 import json
-from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 import msgpack
@@ -19,26 +18,22 @@ from common.cli import RequestError
 VERSION = "3.0"
 REVISION = 1  # of this project's writer; another one may write other bytes for the same images
 LENGTH_BYTES = 8  # before the header, a blob and a raw row; little endian
+HEADER_BYTES = 1 << 20  # lists the pages, about 200 bytes for each: enough for a shard of 20 GB
 
-
-@dataclass(frozen=True)
-class RecordFormat:
-    """The fields of a row, and the sizes of the file's parts."""
-
-    schema: Dict[str, Dict[str, str]]  # field -> {"type": "bytes"|"string"|"int32"}, one is bytes
-    description: str
-    indexed: Tuple[str, ...]  # fields that MindSpore can pick rows by
-    name_field: str  # names the row in errors
-    header_bytes: int  # about 200 bytes a page are needed
-    page_bytes: int  # the largest row must fit in
-
-    @property
-    def blob_field(self) -> str:
-        return next(name for name, field in self.schema.items() if field["type"] == "bytes")
+# The words of the header: others would change the digests of all record sets.
+SCHEMA = {
+    "blacklisted": {"type": "int32"},
+    "file_name": {"type": "string"},
+    "image": {"type": "bytes"},
+    "image_id": {"type": "int32"},
+    "label": {"type": "int32"},
+}
+DESCRIPTION = "ImageNet pictures"
+INDEXED = ("label", "image_id")  # the fields that MindSpore can pick rows by
 
 
 class _Row(NamedTuple):
-    blob_bytes: int  # with its length, as stored
+    blob_bytes: int  # the image with its length, as stored
     raw: bytes  # the other fields with their length
     indexed: Tuple[int, ...]
 
@@ -47,7 +42,6 @@ class RawPage(NamedTuple):
     """The other fields of some row groups."""
 
     page_id: int
-    type_id: int
     groups: Dict[int, int]  # number of the group -> begin of its rows in this page
     content: bytearray
 
@@ -57,11 +51,11 @@ class RecordLayout:
 
     Args:
         file_name: name of the data file, which header and index contain.
+        page_bytes: size of a page, which the largest row must fit in.
     """
 
-    def __init__(self, file_name: str, form: RecordFormat) -> None:
-        self._file_name, self._form = file_name, form
-        self._raw_fields = sorted(form.schema.keys() - {form.blob_field})
+    def __init__(self, file_name: str, page_bytes: int) -> None:
+        self._file_name, self._page_bytes = file_name, page_bytes
         self._groups: List[List[_Row]] = []  # the rows whose blobs share a page
         self._blob_filled = self._raw_filled = 0  # bytes of the last group
 
@@ -70,17 +64,17 @@ class RecordLayout:
         return len(self._groups)
 
     def add(self, blob_bytes: int, fields: Dict[str, Any]) -> bool:
-        """Add a row by its blob's size and its other fields; True if it starts a blob page.
+        """Add a row by its image's size and its other fields; True if it starts a blob page.
 
         Raises:
             RequestError: the row is larger than a page.
         """
-        packed = msgpack.packb({name: fields[name] for name in self._raw_fields})
+        packed = msgpack.packb({name: fields[name] for name in SCHEMA if name != "image"})
         row = _Row(LENGTH_BYTES + blob_bytes, length_of(packed) + packed,
-                   tuple(fields[name] for name in self._form.indexed))
-        room = self._form.page_bytes
+                   tuple(fields[name] for name in INDEXED))
+        room = self._page_bytes
         if max(row.blob_bytes, len(row.raw)) > room:
-            raise RequestError(f"{fields[self._form.name_field]}: image of {blob_bytes} bytes as "
+            raise RequestError(f"{fields['file_name']}: image of {blob_bytes} bytes as "
                                f"it is to be stored, more than a page of {room} bytes takes; "
                                "remove or shrink it")
         self._blob_filled += row.blob_bytes
@@ -97,30 +91,28 @@ class RecordLayout:
         pages: List[RawPage] = []
         for number, group in enumerate(self._groups):
             rows = b"".join(row.raw for row in group)
-            if not pages or len(pages[-1].content) + len(rows) > self._form.page_bytes:
-                page_id = self.blob_pages + len(pages)
-                # FileWriter numbers a raw page among its kind by the id of the one before.
-                pages.append(RawPage(page_id, page_id if pages else 0, {}, bytearray()))
+            if not pages or len(pages[-1].content) + len(rows) > self._page_bytes:
+                pages.append(RawPage(self.blob_pages + len(pages), {}, bytearray()))
             pages[-1].groups[number] = len(pages[-1].content)
             pages[-1].content.extend(rows)
         return pages
 
     def header(self) -> bytes:
         """Return the header with its length, without the zeros up to the first page."""
-        form = self._form
         pages, row = [], 0
         for number, group in enumerate(self._groups):
             pages.append(_page(number, number, "BLOB_DATA", sum(item.blob_bytes for item in group),
                                {0: 0}, row, row + len(group)))
             row += len(group)
-        pages += [_page(page.page_id, page.type_id, "RAW_DATA", len(page.content), page.groups)
-                  for page in self.raw_pages()]
+        # FileWriter numbers the raw pages among their kind 0, then by their ids.
+        pages += [_page(page.page_id, page.page_id if position else 0, "RAW_DATA",
+                        len(page.content), page.groups)
+                  for position, page in enumerate(self.raw_pages())]
         header = json.dumps({
-            "header_size": form.header_bytes,
-            "index_fields": [{"index_field": name, "schema_id": 0} for name in form.indexed],
-            "page": pages, "page_size": form.page_bytes, "compression_size": 0,
-            "schema": [{"blob_fields": [form.blob_field], "desc": form.description,
-                        "schema": dict(sorted(form.schema.items()))}],
+            "header_size": HEADER_BYTES,
+            "index_fields": [{"index_field": name, "schema_id": 0} for name in INDEXED],
+            "page": pages, "page_size": self._page_bytes, "compression_size": 0,
+            "schema": [{"blob_fields": ["image"], "desc": DESCRIPTION, "schema": SCHEMA}],
             "shard_addresses": [self._file_name], "shard_id": 0, "statistics": None,
             "version": VERSION}, separators=(",", ":")).encode()
         return length_of(header) + header

@@ -18,11 +18,11 @@ import os
 import sqlite3
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Dict, Iterator, NamedTuple, Optional
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 from common.cli import RequestError
-from common.files import sha256_of_file
-from convert.mindrecord.record_layout import RecordFormat, RecordLayout, length_of
+from common.files import make_durable, sha256_of_file
+from convert.mindrecord.record_layout import HEADER_BYTES, RecordLayout, length_of
 
 WRITING = "SHARD_WRITING"  # environment: "page-cache" where direct writing is slow
 PAGE_CACHE = "page-cache"
@@ -41,8 +41,9 @@ CREATE TABLE INDEXES(\
  ROW_GROUP_ID         INT  NOT NULL,\
  PAGE_ID_BLOB         INT  NOT NULL,\
  PAGE_OFFSET_BLOB     INT  NOT NULL,\
- PAGE_OFFSET_BLOB_END INT  NOT NULL,{columns}\
- PRIMARY KEY(ROW_ID{keys}))"""
+ PAGE_OFFSET_BLOB_END INT  NOT NULL,\
+INC_0 INT, label_0 INTEGER,INC_1 INT, image_id_0 INTEGER,\
+ PRIMARY KEY(ROW_ID,INC_0,INC_1))"""
 _CREATE_NAME = "CREATE TABLE SHARD_NAME(NAME TEXT NOT NULL)"
 
 # So that the index has the same bytes whichever SQLite Python comes with and however it was
@@ -52,7 +53,7 @@ _CREATE_NAME = "CREATE TABLE SHARD_NAME(NAME TEXT NOT NULL)"
 _SAME_EVERYWHERE = ("page_size = 4096", "encoding = 'UTF-8'", "auto_vacuum = NONE",
                     "secure_delete = ON")
 _SQLITE_VERSION_AT, _SQLITE_VERSION_BYTES = 92, 8
-# A shard is made durable as a whole, later.
+# The finished index is made durable with the data file.
 _UNSAFE_ALONE = ("journal_mode = OFF", "synchronous = OFF")
 
 
@@ -69,30 +70,24 @@ def writes_directly() -> bool:
     return choice != PAGE_CACHE
 
 
-class Written(NamedTuple):
-    """A finished file."""
-
-    rows: int  # counted in the index
-    sha256: str  # of the data file
-
-
 class RecordWriter:
     """Writes ``data_file``, which must not exist, and ``<data_file>.db``.
 
     Args:
+        page_bytes: see ``RecordLayout``.
         expected_header: header of the file if the rows come as planned. It is the beginning of the
             file: known in advance, it allows the digest to be taken from the pages while they are
             in memory. If the rows turn out otherwise, the file is read again from disk.
     """
 
-    def __init__(self, data_file: Path, form: RecordFormat, expected_header: bytes) -> None:
-        self._path, self._form = data_file, form
-        self._layout = RecordLayout(data_file.name, form)
+    def __init__(self, data_file: Path, page_bytes: int, expected_header: bytes) -> None:
+        self._path, self._page_bytes = data_file, page_bytes
+        self._layout = RecordLayout(data_file.name, page_bytes)
         self._expected_header = expected_header
         self._check_room(expected_header)
-        self._digest = hashlib.sha256(expected_header.ljust(form.header_bytes, b"\0"))
-        with naming_file(data_file):
-            self._file = DirectFile(data_file, form.header_bytes, self._digest, writes_directly())
+        self._digest = hashlib.sha256(expected_header.ljust(HEADER_BYTES, b"\0"))
+        with _naming_file(data_file):
+            self._file = DirectFile(data_file, HEADER_BYTES, self._digest, writes_directly())
 
     def append(self, row: Dict[str, Any]) -> None:
         """Add a row with all fields of the schema.
@@ -100,43 +95,51 @@ class RecordWriter:
         Raises:
             RequestError: the row is larger than a page, or the disk refuses it.
         """
-        blob = row[self._form.blob_field]
-        begins_page = self._layout.add(len(blob), row)
-        with naming_file(self._path):
+        image = row["image"]
+        begins_page = self._layout.add(len(image), row)
+        with _naming_file(self._path):
             if begins_page:
                 self._file.skip_to(self._place(self._layout.blob_pages - 1))
-            self._file.write(length_of(blob))
-            self._file.write(blob)
+            self._file.write(length_of(image))
+            self._file.write(image)
 
-    def finish(self) -> Written:
-        """Write what is left, the header and the index.
+    def finish(self) -> Tuple[int, str]:
+        """Write what is left, the header and the index, and make both files durable, with the mode
+        that umask says, which SQLite ignores.
+
+        Returns:
+            The number of rows, counted in the index, and the sha256 of the data file.
 
         Raises:
             RequestError: the disk refuses it, or there are too many pages for the header.
         """
         header = self._layout.header()
         self._check_room(header)
-        with naming_file(self._path):
+        with _naming_file(self._path):
             for page in self._layout.raw_pages():
                 self._file.skip_to(self._place(page.page_id))
                 self._file.write(bytes(page.content))
             self._file.finish(header)
-            rows = _write_index(self._path, self._form, self._layout)
-            return Written(rows, self._digest.hexdigest() if header == self._expected_header
-                           else sha256_of_file(self._path))
+            rows = _write_index(self._path, self._layout)
+            sha256 = (self._digest.hexdigest() if header == self._expected_header
+                      else sha256_of_file(self._path))
+        for path in (self._path, index_of(self._path)):
+            with _naming_file(path):
+                make_durable(path)
+        return rows, sha256
 
     def close(self) -> None:
         """Close the file, finished or not."""
-        with naming_file(self._path):
+        with _naming_file(self._path):
             self._file.close()
 
     def _place(self, page_id: int) -> int:
-        return self._form.header_bytes + self._form.page_bytes * page_id
+        return HEADER_BYTES + self._page_bytes * page_id
 
     def _check_room(self, header: bytes) -> None:
-        if len(header) > self._form.header_bytes:
-            raise RequestError(f"{self._path} has too many pages for a header of "
-                               f"{self._form.header_bytes} bytes; give more --shards")
+        if len(header) > HEADER_BYTES:
+            raise RequestError(f"{self._path} has too many pages for a header of {HEADER_BYTES} "
+                               "bytes; give more --shards")
 
 
 class DirectFile:
@@ -226,19 +229,21 @@ class DirectFile:
                 left, begin = left[written:], begin + written
 
 
-def _write_index(data_file: Path, form: RecordFormat, layout: RecordLayout) -> int:
-    index_file = data_file.with_name(f"{data_file.name}.db")
-    columns = "".join(f"INC_{k} INT, {name}_0 INTEGER," for k, name in enumerate(form.indexed))
-    keys = "".join(f",INC_{k}" for k in range(len(form.indexed)))
-    marks = ",".join("?" * (8 + 2 * len(form.indexed)))
+def index_of(data_file: Path) -> Path:
+    return data_file.with_name(f"{data_file.name}.db")
+
+
+def _write_index(data_file: Path, layout: RecordLayout) -> int:
+    index_file = index_of(data_file)
     with contextlib.closing(sqlite3.connect(index_file, isolation_level=None)) as index:
         for pragma in (*_SAME_EVERYWHERE, *_UNSAFE_ALONE):
             index.execute(f"PRAGMA {pragma}")
         index.execute("BEGIN")
-        index.execute(_CREATE_INDEX.format(columns=columns, keys=keys))
+        index.execute(_CREATE_INDEX)
         index.execute(_CREATE_NAME)
         index.execute("INSERT INTO SHARD_NAME VALUES(?)", (data_file.name,))
-        index.executemany(f"INSERT INTO INDEXES VALUES({marks})", layout.index_rows())
+        index.executemany("INSERT INTO INDEXES VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
+                          layout.index_rows())
         index.execute("COMMIT")
         rows, = index.execute("SELECT COUNT(*) FROM INDEXES").fetchone()
     with open(index_file, "r+b") as file:
@@ -248,7 +253,7 @@ def _write_index(data_file: Path, form: RecordFormat, layout: RecordLayout) -> i
 
 
 @contextlib.contextmanager
-def naming_file(data_file: Path) -> Iterator[None]:
+def _naming_file(data_file: Path) -> Iterator[None]:
     """Name the file in errors: neither a full disk's OSError nor SQLite's error does."""
     try:
         yield

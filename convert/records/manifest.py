@@ -1,13 +1,12 @@
 """The manifest of a record set: what it holds, how it was made, the digest of every file."""
 
 import dataclasses
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from common.cli import RequestError
-from common.files import read_json, write_json
+from common.files import read_json, sha256_of_file, sha256_of_lines, write_json
 from convert.sources.ilsvrc import IlsvrcCheck
 
 FORMAT_VERSION = 1
@@ -29,6 +28,24 @@ class Shard:
     def index_file(self) -> str:
         return f"{self.file}.db"
 
+    def faults(self, *folders: Path, digests: bool = False) -> List[str]:
+        """Return what is wrong with its files, each looked for in the folders in this order.
+
+        Args:
+            digests: compare also the files' digests, not only their sizes.
+        """
+        faults = []
+        for name, size, sha256 in ((self.file, self.bytes, self.sha256),
+                                   (self.index_file, self.index_bytes, self.index_sha256)):
+            path = next((folder / name for folder in folders if (folder / name).exists()), None)
+            if path is None:
+                faults.append(f"{name} is missing")
+            elif path.stat().st_size != size:
+                faults.append(f"{name} has {path.stat().st_size} bytes instead of {size}")
+            elif digests and sha256_of_file(path) != sha256:
+                faults.append(f"{name} has changed (its sha256 differs)")
+        return faults
+
 
 @dataclass(frozen=True)
 class ClassCount:
@@ -46,7 +63,7 @@ class BlacklistNote:
     is_ilsvrc: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class FileNote:
     """An image that was repaired or rejected, and why."""
 
@@ -133,17 +150,6 @@ def _from_fields(fields: Dict[str, Any]) -> Manifest:
         **fields)
 
 
-class RowsDigest:
-    """Digest of (image_id, label, blacklisted) rows, whatever order they are added in."""
-
-    def __init__(self) -> None:
-        self._rows: List[tuple] = []
-
-    def add(self, image_id: int, label: int, blacklisted: int) -> None:
-        self._rows.append((image_id, label, blacklisted))
-
-    def sha256(self) -> str:
-        digest = hashlib.sha256()
-        for row in sorted(self._rows):
-            digest.update(b"%d %d %d\n" % row)
-        return digest.hexdigest()
+def sha256_of_rows(rows: Iterable[Tuple[int, int, int]]) -> str:
+    """Return a digest of (image_id, label, blacklisted) rows, the same in every order."""
+    return sha256_of_lines("%d %d %d" % row for row in sorted(rows))

@@ -94,11 +94,7 @@ def open_records(folder: Path) -> RecordSet:
     folder = Path(folder).absolute()
     manifest = read_manifest(folder)
     for shard in manifest.shards:
-        for name, size in ((shard.file, shard.bytes), (shard.index_file, shard.index_bytes)):
-            path = folder / name
-            found = path.stat().st_size if path.exists() else None
-            if found != size:
-                state = "is missing" if found is None else f"has {found} bytes instead of {size}"
-                raise RequestError(f"{path} {state}; repair it with: python -m convert verify "
-                                   f"{folder} --repair SOURCE")
+        for fault in shard.faults(folder):
+            raise RequestError(f"{folder}/{fault}; repair it with: python -m convert verify "
+                               f"{folder} --repair SOURCE")
     return RecordSet(folder, manifest)

@@ -3,9 +3,9 @@
 import contextlib
 import csv
 import io
-import os
 import shutil
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional
 
@@ -64,19 +64,17 @@ def make_sample(out: Path, classes: int = 10, train: int = 60, val: int = 10,
 
 @contextlib.contextmanager
 def _folder_when_complete(out: Path) -> Iterator[Path]:
-    """Yield a temporary folder next to ``out``, renamed to ``out`` when all is written."""
+    """Yield a temporary folder on the disk of ``out``, renamed to ``out`` when all is written."""
     if out.exists() and not out.is_dir():
         raise RequestError(f"{out} is a file: name a new folder for the sample")
     if out.is_dir() and any(out.iterdir()):
         raise RequestError(f"{out} is not empty: name a new folder for the sample, or empty it")
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    temporary.mkdir()
-    try:
-        yield temporary
-        temporary.rename(out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
+        folder = Path(temporary) / out.name
+        folder.mkdir()
+        yield folder
+        folder.rename(out)
 
 
 def _rng(seed: int, *stream: int) -> np.random.Generator:

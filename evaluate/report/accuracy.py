@@ -4,8 +4,7 @@ import itertools
 from typing import Any, Sequence, Union
 
 from evaluate.predictions import TOP
-from evaluate.report.blocks import (Block, Fact, Facts, Figure, Figures, Missing, Section, Table,
-                                    interval)
+from evaluate.report.blocks import Block, Fact, Facts, Figure, Figures, LeftOut, Table
 from evaluate.report.inputs import Evaluation, Inputs
 from evaluate.report.plots import Line, line_chart
 from evaluate.report.translations import Translate
@@ -26,13 +25,14 @@ def _error_of(scored: Union[Score, CurveErrors], top: str) -> Any:
 
 
 def _interval_of(scored: Score, top: str) -> str:
-    return interval(getattr(scored, f"{top}_ci95"))
+    low, high = getattr(scored, f"{top}_ci95")
+    return f"{low:.2f}–{high:.2f}"
 
 
-def glance_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
+def glance_section(inputs: Inputs, t: Translate) -> list[Block]:
     """Show the errors of the result with the most crops."""
     if not inputs.evaluations:
-        return Missing(t("At a glance"), t("there is no evaluation result."))
+        raise LeftOut(t("there is no evaluation result."))
     best = inputs.main or inputs.evaluations[-1]
     facts = [Fact(t("{top}, {set} set", top=t(ERRORS[top]), set=t(SETS[name])),
                   f"{_error_of(scored, top):.2f} %",
@@ -40,15 +40,13 @@ def glance_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
                     interval=_interval_of(scored, top), images=f"{scored.images:,}",
                     crops=best.result.crops))
              for name, scored in best.result.sets.items() for top in ERRORS]
-    return Section("glance", t("At a glance"), [
-        t("From {name}, the result with the most crops.", name=best.name), Facts(facts)])
+    return [t("From {name}, the result with the most crops.", name=best.name), Facts(facts)]
 
 
-def accuracy_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
+def accuracy_section(inputs: Inputs, t: Translate) -> list[Block]:
     """Show a table for each set; published figures follow the results of the same kind."""
     if not inputs.evaluations:
-        return Missing(t("Accuracy"), t("{folder} has no evaluation result.",
-                                        folder=inputs.results))
+        raise LeftOut(t("{folder} has no evaluation result.", folder=inputs.results))
     tables = [_set_table(name, inputs.evaluations, t) for name in SETS
               if any(name in item.result.sets for item in inputs.evaluations)]
     blocks: list[Block] = [
@@ -62,7 +60,7 @@ def accuracy_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
         blocks.append(t("No published figure is shown: those of the paper, the ADSL lab and "
                         "mindcv are for ILSVRC2012's own validation images and 1, 12 or 144 "
                         "crops, and appear only next to results for the same."))
-    return Section("accuracy", t("Accuracy"), [*blocks, *_notes(inputs.evaluations, t)])
+    return [*blocks, *_notes(inputs.evaluations, t)]
 
 
 def _set_table(name: str, evaluations: Sequence[Evaluation], t: Translate) -> Table:
@@ -110,9 +108,8 @@ def _notes(evaluations: Sequence[Evaluation], t: Translate) -> list[str]:
     return notes
 
 
-def curve_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
+def curve_section(inputs: Inputs, t: Translate) -> list[Block]:
     """Show the errors by number of crops, of results made with ``--curve``."""
-    title = t("Accuracy against the number of crops")
     blocks: list[Block] = []
     for item in inputs.evaluations:
         if item.result.curve is not None:
@@ -121,8 +118,8 @@ def curve_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
                       other.result.records_sha256 == item.result.records_sha256]
             blocks += _curve_blocks(item.name, item.result.curve, others, t)
     if not blocks:
-        return Missing(title, t("no result was made with --curve (python -m evaluate)."))
-    return Section("curve", title, blocks)
+        raise LeftOut(t("no result was made with --curve (python -m evaluate)."))
+    return blocks
 
 
 def _curve_blocks(name: str, curve: Curve, others: Sequence[Evaluation], t: Translate
@@ -138,20 +135,16 @@ def _curve_blocks(name: str, curve: Curve, others: Sequence[Evaluation], t: Tran
     return [lead, Figures(figures), _curve_table(curve, t)]
 
 
-def _errors_by_set(curve: Curve) -> dict[str, CurveErrors]:
-    return {"full": curve.full, **({"filtered": curve.filtered} if curve.filtered else {})}
-
-
 def _curve_lines(curve: Curve, others: Sequence[Evaluation], top: str, t: Translate) -> list[Line]:
     """Return a line for each set, and a dot for each set of other results."""
     lines = [Line(t("{set} set", set=t(SETS[name])), curve.crops, _error_of(errors, top), name)
-             for name, errors in _errors_by_set(curve).items()]
+             for name, errors in curve.sets.items()]
     return lines + [Line("", [item.result.crops], [_error_of(scored, top)], name)
                     for item in others for name, scored in item.result.sets.items()]
 
 
 def _curve_table(curve: Curve, t: Translate) -> Table:
-    columns = [(name, errors, top) for name, errors in _errors_by_set(curve).items()
+    columns = [(name, errors, top) for name, errors in curve.sets.items()
                for top in PERCENT]
     heads = [t("crops")] + [t("{set}, {top}", set=t(SETS[name]), top=t(PERCENT[top]))
                             for name, _, top in columns]

@@ -74,46 +74,40 @@ def escape_markdown(text: str) -> str:
 
 
 class Figure(NamedTuple):
+    """A chart."""
+
     svg: str
     caption: str
 
-
-@dataclass(frozen=True)
-class Figures:
-    """Charts, side by side where there is room."""
-
-    figures: Sequence[Figure]
-
     def html(self) -> str:
-        figures = []
-        for figure in self.figures:
-            caption = escape(figure.caption)
-            svg = figure.svg.replace("<svg", f'<svg role="img" aria-label="{caption}"', 1)
-            figures.append(f"<figure><figcaption>{caption}</figcaption>{svg}</figure>")
-        return f'<div class="figures">{"".join(figures)}</div>'
-
-    def markdown(self) -> str:
-        return ""
+        caption = escape(self.caption)
+        svg = self.svg.replace("<svg", f'<svg role="img" aria-label="{caption}"', 1)
+        return f"<figure><figcaption>{caption}</figcaption>{svg}</figure>"
 
 
 class Thumbnail(NamedTuple):
+    """An image and what is written below it."""
+
     jpeg: bytes
     title: str
     lines: Sequence[str]
 
+    def html(self) -> str:
+        title, data = escape(self.title), base64.b64encode(self.jpeg).decode("ascii")
+        lines = "".join(f"<span>{escape(line)}</span>" for line in self.lines)
+        return (f'<figure><img alt="{title}" src="data:image/jpeg;base64,{data}"/>'
+                f"<figcaption><b>{title}</b>{lines}</figcaption></figure>")
+
 
 @dataclass(frozen=True)
-class Gallery:
-    thumbnails: Sequence[Thumbnail]
+class Figures:
+    """Charts or images, side by side where there is room."""
+
+    figures: Sequence[Union[Figure, Thumbnail]]
+    style: str = "figures"  # or "gallery": the class in the style sheet
 
     def html(self) -> str:
-        figures = []
-        for image in self.thumbnails:
-            title, data = escape(image.title), base64.b64encode(image.jpeg).decode("ascii")
-            lines = "".join(f"<span>{escape(line)}</span>" for line in image.lines)
-            figures.append(f'<figure><img alt="{title}" src="data:image/jpeg;base64,{data}"/>'
-                           f"<figcaption><b>{title}</b>{lines}</figcaption></figure>")
-        return f'<div class="gallery">{"".join(figures)}</div>'
+        return f'<div class="{self.style}">{"".join(item.html() for item in self.figures)}</div>'
 
     def markdown(self) -> str:
         return ""
@@ -158,7 +152,7 @@ class Commands:
         return f"```sh\n{self.text}\n```"
 
 
-Block = Union[str, Table, Figures, Gallery, Facts, Commands]  # str: a paragraph
+Block = Union[str, Table, Figures, Facts, Commands]  # str: a paragraph
 
 
 @dataclass(frozen=True)
@@ -178,17 +172,10 @@ class Section:
         return "\n\n".join([f"## {escape_markdown(self.title)}", *filter(None, blocks)])
 
 
-class Missing(NamedTuple):
-    """A section that is left out, and why."""
-
-    title: str
-    reason: str
+class LeftOut(Exception):
+    """Why a section cannot be made."""
 
 
 def number(value: float) -> str:
     """Three significant digits, or all digits before the point."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def interval(ends: Sequence[float]) -> str:
-    return f"{ends[0]:.2f}–{ends[1]:.2f}"

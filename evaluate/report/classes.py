@@ -1,12 +1,12 @@
 """The error of each class and the most confused pairs, from predictions alone, as a section."""
 
 from dataclasses import dataclass
-from typing import Callable, Sequence, Union
+from typing import Callable, Sequence
 
 import numpy as np
 
 from evaluate.predictions import Predictions
-from evaluate.report.blocks import Block, Figure, Figures, Missing, Section, Table, number
+from evaluate.report.blocks import Block, Figure, Figures, LeftOut, Table, number
 from evaluate.report.inputs import Evaluation, Inputs
 from evaluate.report.plots import Bar, Line, bar_chart, line_chart
 from evaluate.report.translations import Translate
@@ -36,11 +36,10 @@ def class_names(inputs: Inputs, evaluation: Evaluation, t: Translate) -> Names:
     return records.class_names.__getitem__
 
 
-def classes_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
-    title = t("Error per class and the most confused pairs")
+def classes_section(inputs: Inputs, t: Translate) -> list[Block]:
     main = inputs.main
     if main is None or main.predictions is None:
-        return Missing(title, t("no result has its predictions.npz."))
+        raise LeftOut(t("no result has its predictions.npz."))
     errors, names = class_errors(main.predictions), class_names(inputs, main, t)
     blocks: list[Block] = [
         t("{name} ({crops} crops), full set: {wrong} of {images} images are wrong; {clean} of "
@@ -53,7 +52,7 @@ def classes_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
                         "(--records)."))
     blocks += [Figures([_figure(errors, names, t)]), *_tables(errors, names, t),
                _pairs(main.predictions, names, t)]
-    return Section("classes", title, blocks)
+    return blocks
 
 
 def class_errors(predictions: Predictions) -> list[ClassError]:

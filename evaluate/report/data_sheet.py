@@ -1,26 +1,24 @@
 """The data sheet of the record sets: counts, repaired and rejected files, digests."""
 
 import statistics
-from typing import Union
 
 from convert.records.manifest import MANIFEST_NAME
 from convert.records.reader import RecordSet
-from evaluate.report.blocks import Block, Missing, Section, Table
+from evaluate.report.blocks import Block, LeftOut, Table
 from evaluate.report.inputs import Inputs
 from evaluate.report.translations import Translate
 
 FILES_SHOWN = 50
 
 
-def data_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
+def data_section(inputs: Inputs, t: Translate) -> list[Block]:
     if not inputs.record_sets:
-        return Missing(t("Data sheet of the record sets"),
-                       t("no record set was found; give them with --records."))
-    blocks = []
+        raise LeftOut(t("no record set was found; give them with --records."))
+    blocks: list[Block] = []
     for records in inputs.record_sets.values():
         blocks += [_counts(records, t), _digests(records, t), *_files(records, t),
                    _shards(records, t)]
-    return Section("data", t("Data sheet of the record sets"), blocks)
+    return blocks
 
 
 def _counts(records: RecordSet, t: Translate) -> Table:

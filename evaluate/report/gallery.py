@@ -1,14 +1,14 @@
 """The most confident mistakes, with their images from the records."""
 
 import io
-from typing import Sequence, Union
+from typing import Sequence
 
 import numpy as np
 
 from common.cli import CheckFailed
 from convert.records.reader import RecordSet
 from evaluate.predictions import Predictions
-from evaluate.report.blocks import Block, Gallery, Missing, Section, Table, Thumbnail
+from evaluate.report.blocks import Block, Figures, LeftOut, Table, Thumbnail
 from evaluate.report.classes import Names, class_names
 from evaluate.report.inputs import Inputs
 from evaluate.report.translations import Translate
@@ -19,13 +19,13 @@ SIDE = 192  # pixels of a thumbnail's longer side
 QUALITY = 85
 
 
-def gallery_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
+def gallery_section(inputs: Inputs, t: Translate) -> list[Block]:
     main = inputs.main
     if main is None or main.predictions is None:
-        return Missing(t("Confident mistakes"), t("no result has its predictions.npz."))
+        raise LeftOut(t("no result has its predictions.npz."))
     chosen = confident_mistakes(main.predictions, SHOWN)
     if not chosen:
-        return Missing(t("Confident mistakes"), t("{name} has no wrong image.", name=main.name))
+        raise LeftOut(t("{name} has no wrong image.", name=main.name))
     names, records = class_names(inputs, main, t), inputs.records_of(main)
     blocks: list[Block] = [
         t("{name}: the {count} wrong images with the highest predicted probability.",
@@ -34,9 +34,9 @@ def gallery_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
         blocks.append(t("Images are left out: the record set of {name} was not found; give it "
                         "with --records.", name=main.name))
     else:
-        blocks.append(Gallery(_thumbnails(main.predictions, chosen, records, names, t)))
+        blocks.append(Figures(_thumbnails(main.predictions, chosen, records, names, t), "gallery"))
     table = _table(main.predictions, chosen, names, t, folded=records is not None)
-    return Section("gallery", t("Confident mistakes"), [*blocks, table])
+    return [*blocks, table]
 
 
 def confident_mistakes(predictions: Predictions, most: int) -> list[int]:

@@ -1,6 +1,6 @@
 """What the report is made from: the files under --results, of --run, and of record sets."""
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
@@ -15,10 +15,6 @@ from evaluate.results import JSON_NAME, PREDICTIONS_NAME, Result, read_result, s
 
 SPEED_NAME = "speed.json"  # of a benchmark; older ones are called result.json, too
 HISTORY, PLAN, CONFIG = "history.jsonl", "plan.json", "config.json"
-
-# What distinguishes the result of an evaluation from any other JSON.
-_RESULT_KEYS = {item.name for item in fields(Result)
-                if item.default is MISSING and item.default_factory is MISSING}
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ def read_inputs(run: Optional[Path], results: Path, records: Sequence[Path], t: 
                            + (f"no {HISTORY} in {run}" if run else "no --run was given")
                            + "; train or evaluate first")
     record_sets = {records.sha256: records for records in map(open_records, records)}
-    notes += _open_named(_named_records(evaluations, found), record_sets, t)
+    notes += _open_named(evaluations, found, record_sets, t)
     return Inputs(results, evaluations, tables, found, record_sets, notes)
 
 
@@ -91,8 +87,8 @@ def _read_results(results: Path, t: Translate
     for path in sorted(found, key=lambda path: (path.parent, path.name)):
         about = read_json(path, "remove it")
         name = (results.name / path.parent.relative_to(results)).as_posix()
-        if _RESULT_KEYS <= set(about):
-            evaluations.append(Evaluation(name, *_read_evaluation(path)))
+        if "checkpoint_sha256" in about:  # no other JSON of this program has it
+            evaluations.append(_read_evaluation(path, name))
             continue
         try:
             tables.append((name, SpeedTable.from_json(about)))
@@ -102,16 +98,16 @@ def _read_results(results: Path, t: Translate
     return sorted(evaluations, key=lambda item: item.result.crops), tables, notes
 
 
-def _read_evaluation(path: Path) -> tuple[Result, Optional[Predictions]]:
+def _read_evaluation(path: Path, name: str) -> Evaluation:
     result, predictions_path = read_result(path), path.with_name(PREDICTIONS_NAME)
     if not predictions_path.exists():
-        return result, None
+        return Evaluation(name, result, None)
     predictions = load_predictions(predictions_path)
     correct = {name: found.top1_correct for name, found in score(predictions).items()}
     if correct != {name: found.top1_correct for name, found in result.sets.items()}:
         raise RequestError(f"{predictions_path} and {path} do not belong together: their numbers "
                            "of correct images differ; remove the folder and evaluate again")
-    return result, predictions
+    return Evaluation(name, result, predictions)
 
 
 def _read_run(folder: Path) -> RunFiles:
@@ -127,23 +123,18 @@ def _read_run(folder: Path) -> RunFiles:
                     read_json(config, "remove it") if config.exists() else {})
 
 
-def _named_records(evaluations: Sequence[Evaluation], run: Optional[RunFiles]
-                   ) -> list[tuple[str, str]]:
-    """Return the folders of the records that results and run name, with their digests."""
-    named = [(item.result.records, item.result.records_sha256) for item in evaluations]
+def _open_named(evaluations: Sequence[Evaluation], run: Optional[RunFiles],
+                record_sets: dict[str, RecordSet], t: Translate) -> list[str]:
+    """Add the record sets that results and run name, if they still exist unchanged; return a note
+    for each other one."""
+    named: list[tuple[Any, Any]] = [
+        (item.result.records, item.result.records_sha256) for item in evaluations]
     if run:
-        named += [(run.config[name], run.config[f"{name}_sha256"])
-                  for name in ("data", "val_records")
-                  if run.config.get(name) and run.config.get(f"{name}_sha256")]
-    return named
-
-
-def _open_named(named: Sequence[tuple[str, str]], record_sets: dict[str, RecordSet],
-                t: Translate) -> list[str]:
-    """Add the record sets that still exist unchanged; return a note for each other one."""
+        named += [(run.config.get(name), run.config.get(f"{name}_sha256"))
+                  for name in ("data", "val_records")]
     notes = {}
     for folder, sha256 in named:
-        if sha256 in record_sets:
+        if not folder or not sha256 or sha256 in record_sets:
             continue
         try:
             records = (open_records(Path(folder)) if (Path(folder) / MANIFEST_NAME).exists()

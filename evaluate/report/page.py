@@ -8,7 +8,7 @@ from typing import Sequence
 from common.cli import RequestError
 from common.files import write_text
 from evaluate.report.accuracy import accuracy_section, curve_section, glance_section, summary
-from evaluate.report.blocks import Section, escape_markdown
+from evaluate.report.blocks import LeftOut, Section, escape_markdown
 from evaluate.report.classes import classes_section
 from evaluate.report.data_sheet import data_section
 from evaluate.report.gallery import gallery_section
@@ -19,8 +19,17 @@ from evaluate.report.training import training_section
 from evaluate.report.translations import LANGUAGES, Translate, translator
 from evaluate.request import ReportRequest
 
-SECTIONS = (glance_section, accuracy_section, training_section, curve_section, speed_section,
-            classes_section, gallery_section, data_section, reproduction_section)
+# By their anchors: the title, and what makes the blocks or raises LeftOut.
+SECTIONS = {
+    "glance": ("At a glance", glance_section),
+    "accuracy": ("Accuracy", accuracy_section),
+    "training": ("Training", training_section),
+    "curve": ("Accuracy against the number of crops", curve_section),
+    "speed": ("Speed", speed_section),
+    "classes": ("Error per class and the most confused pairs", classes_section),
+    "gallery": ("Confident mistakes", gallery_section),
+    "data": ("Data sheet of the record sets", data_section),
+    "reproduce": ("How to reproduce this page", reproduction_section)}
 STYLE_SHEET = Path(__file__).with_name("page.css")
 
 
@@ -50,12 +59,16 @@ def write_report(request: ReportRequest) -> str:
 
 def _sections(inputs: Inputs, t: Translate) -> list[Section]:
     """Return the sections that can be made, and one that says why the others are missing."""
-    built = [build(inputs, t) for build in SECTIONS]
-    sections = [part for part in built if isinstance(part, Section)]
-    reasons = [t("{title}: {reason}", title=part.title, reason=part.reason)
-               for part in built if not isinstance(part, Section)]
-    if reasons or inputs.notes:
-        sections.append(Section("left-out", t("Left out"), [*reasons, *inputs.notes]))
+    sections: list[Section] = []
+    left_out: list[str] = []
+    for name, (title, build) in SECTIONS.items():
+        try:
+            sections.append(Section(name, t(title), build(inputs, t)))
+        except LeftOut as reason:
+            left_out.append(t("{title}: {reason}", title=t(title), reason=reason))
+    left_out += inputs.notes
+    if left_out:
+        sections.append(Section("left-out", t("Left out"), left_out))
     return sections
 
 

@@ -5,7 +5,7 @@ import shlex
 from typing import Iterable, Optional
 
 from convert.records.reader import RecordSet
-from evaluate.report.blocks import Block, Commands, Section, Table
+from evaluate.report.blocks import Block, Commands, Table
 from evaluate.report.inputs import Evaluation, Inputs, RunFiles
 from evaluate.report.translations import Translate
 
@@ -13,7 +13,7 @@ DIGESTS = {"checkpoint_sha256": "checkpoint sha256", "records_sha256": "records 
            "blacklist_sha256": "blacklist sha256"}
 
 
-def reproduction_section(inputs: Inputs, t: Translate) -> Section:
+def reproduction_section(inputs: Inputs, t: Translate) -> list[Block]:
     blocks: list[Block] = []
     if inputs.record_sets:
         blocks += [
@@ -27,7 +27,7 @@ def reproduction_section(inputs: Inputs, t: Translate) -> Section:
     if inputs.evaluations:
         blocks.append(_digests(inputs.evaluations, t))
     blocks += [_versions(inputs, t), *_recipe(inputs.run, t)]
-    return Section("reproduce", t("How to reproduce this page"), blocks)
+    return blocks
 
 
 def _typed(inputs: Inputs, t: Translate) -> list[Block]:

@@ -1,26 +1,25 @@
 """Speed: the benchmarks' tables with bars, and the evaluations of this page."""
 
 import itertools
-from typing import Any, Mapping, Sequence, Union
+from typing import Any, Mapping, Sequence
 
 from common.forms import SpeedRow, SpeedTable
-from evaluate.report.blocks import Block, Figure, Figures, Missing, Section, Table, number
+from evaluate.report.blocks import Block, Figure, Figures, LeftOut, Table, number
 from evaluate.report.inputs import Evaluation, Inputs
 from evaluate.report.plots import Bar, bar_chart
 from evaluate.report.translations import Translate
 
-AVERAGES = {"median": "median", "mean": "mean"}
 RATIOS = {"time": "time, × first row", "rate": "rate, × first row"}
 
 
-def speed_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
+def speed_section(inputs: Inputs, t: Translate) -> list[Block]:
     timed = [item for item in inputs.evaluations if item.result.speed is not None]
     if not timed and not inputs.speed_tables:
-        return Missing(t("Speed"), t("there is neither a benchmark table nor a timed evaluation."))
+        raise LeftOut(t("there is neither a benchmark table nor a timed evaluation."))
     blocks: list[Block] = [_evaluations(timed, t)] if timed else []
     for name, table in inputs.speed_tables:
         blocks += _benchmark(name, table, t)
-    return Section("speed", t("Speed"), blocks)
+    return blocks
 
 
 def _evaluations(timed: Sequence[Evaluation], t: Translate) -> Table:
@@ -56,7 +55,7 @@ def _benchmark(name: str, table: SpeedTable, t: Translate) -> list[Block]:
 
 
 def _rows(table: SpeedTable, rows: Sequence[SpeedRow], title: str, t: Translate) -> Table:
-    average = t(AVERAGES[table.average])
+    average = t("mean") if table.average == "mean" else t("median")
     time = (t("ms/step ({average})", average=average) if table.per_step else
             t("seconds ({average})", average=average))
     heads = [t("variant"), time, t("min–max"), t("{unit}/s", unit=table.unit),

@@ -2,11 +2,11 @@
 
 import itertools
 import statistics
-from typing import Any, Mapping, Optional, Sequence, Union
+from typing import Any, Mapping, Optional, Sequence
 
 from common.forms import HistoryLine
 from evaluate.report.accuracy import ERRORS, PERCENT, SETS
-from evaluate.report.blocks import Fact, Facts, Figure, Figures, Missing, Section, Table, number
+from evaluate.report.blocks import Block, Fact, Facts, Figure, Figures, LeftOut, Table, number
 from evaluate.report.inputs import PLAN, Inputs, RunFiles
 from evaluate.report.plots import Line, line_chart
 from evaluate.report.translations import Translate
@@ -15,20 +15,19 @@ FOLDED_FROM = 20  # rows
 SETS_AND_ERRORS = tuple(itertools.product(SETS, ERRORS))
 
 
-def training_section(inputs: Inputs, t: Translate) -> Union[Section, Missing]:
+def training_section(inputs: Inputs, t: Translate) -> list[Block]:
     run = inputs.run
     if run is None:
-        return Missing(t("Training"), t("no run folder was given, or it does not exist."))
+        raise LeftOut(t("no run folder was given, or it does not exist."))
     if not run.history:
-        return Missing(t("Training"), t("{folder} has no finished epoch yet.", folder=run.folder))
+        raise LeftOut(t("{folder} has no finished epoch yet.", folder=run.folder))
     notes = []
     if not any(_errors(run.history, name, "top1") for name in SETS):
         notes.append(t("The run was not scored on a validation set."))
     if "learning_rates" not in run.plan:
         notes.append(t("{file} is missing: the learning rate is the one at the end of each epoch.",
                        file=run.folder / PLAN))
-    return Section("training", t("Training"), [
-        Facts(_facts(run, t)), Figures(_figures(run, t)), *notes, _table(run.history, t)])
+    return [Facts(_facts(run, t)), Figures(_figures(run, t)), *notes, _table(run.history, t)]
 
 
 def _error(line: HistoryLine, name: str, top: str) -> Optional[float]:

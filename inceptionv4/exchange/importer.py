@@ -26,8 +26,7 @@ COUNTER = ".num_batches_tracked"
 PICKLE_PROTOCOLS = (b"\x02", b"\x03", b"\x04", b"\x05")
 
 
-def import_checkpoint(source: PathLike, library_name: str, out: PathLike
-                      ) -> tuple[int, int]:
+def import_checkpoint(source: PathLike, library_name: str, out: PathLike) -> tuple[int, int]:
     """Write ``out`` (``.ckpt``) and its meta from the weights ``source`` of another library.
 
     Every parameter and moving average of the network has to be in the file with its shape, as
@@ -50,8 +49,7 @@ def import_checkpoint(source: PathLike, library_name: str, out: PathLike
     if os.path.realpath(source) == os.path.realpath(out):
         raise RequestError(f"--out '{out}' is the file to import: give another name")
     _refuse_pickle(source)
-    read = {"timm": _read_safetensors, "mindcv": _read_mindspore}[library_name]
-    arrays, library = read(source), LIBRARIES[library_name]
+    arrays, library = _read(source, library_name), LIBRARIES[library_name]
     own = network_parameters(InceptionV4(1))  # the names and, classes aside, the shapes
     foreign = {name: foreign_name(name, library) for name in own}
     counters = _check_names(source, arrays, library_name, list(foreign.values()))
@@ -82,24 +80,20 @@ def _refuse_pickle(path: PathLike) -> None:
             f"s.save_file(torch.load('{path}', weights_only=True), 'weights.safetensors')\"")
 
 
-def _read_safetensors(path: PathLike) -> dict[str, np.ndarray]:
+def _read(path: PathLike, library_name: str) -> dict[str, np.ndarray]:
+    """Return the arrays of the file by their names."""
     try:
+        if library_name == "mindcv":
+            return parse_checkpoint(Path(path).read_bytes())
         with safe_open(path, framework="numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}
-    except SafetensorError as error:
-        raise RequestError(f"'{path}' is not a whole safetensors file ({error}): "
-                           "fetch or save it again") from error
+    except (SafetensorError, ValueError) as error:
+        kind = "MindSpore checkpoint" if library_name == "mindcv" else "safetensors file"
+        raise RequestError(f"'{path}' is not a whole {kind} ({error}): fetch or save it "
+                           "again") from error
     except (TypeError, AttributeError) as error:  # NumPy has no such type: the message names it
         raise RequestError(f"'{path}' has a type that cannot be read ({error}): "
                            "save it as float32") from error
-
-
-def _read_mindspore(path: PathLike) -> dict[str, np.ndarray]:
-    try:
-        return parse_checkpoint(Path(path).read_bytes())
-    except ValueError as error:
-        raise RequestError(f"'{path}' is not a whole MindSpore checkpoint ({error}): "
-                           "fetch or save it again") from error
 
 
 def _check_names(source: PathLike, arrays: Mapping[str, np.ndarray], library_name: str,

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks.conversion.converters import ConversionRequest
+from benchmarks.converters import ConversionRequest
 from benchmarks.crops import CropsRequest
 from benchmarks.feed.measure import FeedRequest
-from benchmarks.steps.request import StepsRequest
+from benchmarks.steps.step_table import StepsRequest
 from common.cli import RequestError
 from common.forms import SpeedRow, SpeedTable
 

@@ -42,14 +42,11 @@ def test_all_rows_are_timed_and_the_work_is_removed(tmp_path, monkeypatch):
     assert len(table.closing) == 3 and os.listdir(tmp_path) == []
 
 
-def test_the_table_says_by_how_much_the_run_exceeds_its_network():
+def test_the_table_says_by_how_much_the_run_exceeds_its_network_and_projects_it():
     rows = [SpeedRow(OURS, [2.0, 4.0, 3.0]), SpeedRow(BARE, [100.0, 200.0, 90.0]),
             SpeedRow(WHOLE, [104.5, 50.0, 300.0])]
     assert conclusions(rows, 30) == [
         "The whole run takes +4.5 % against the bare network (goal: within 5 %).",
         project(10.0, 1), project(10.0, 8)]
-
-
-def test_the_projection_is_arithmetic():
     assert "take 2.00 h on 1 card; cutting keeps 0.07 host cores" in project(100.0, 1)
     assert "take 0.25 h on 8 cards; cutting keeps 0.56 host cores" in project(100.0, 8)

@@ -6,22 +6,17 @@ import sys
 
 import pytest
 
-from benchmarks import timing
-from benchmarks.conversion import peers
+from benchmarks import converters, timing
 from benchmarks.timing import in_turns, run_process, timed
 from common import cli
 from common.cli import CheckFailed
 
 
-def test_rows_run_in_turns():
-    order = []
+def test_rows_run_in_turns_and_a_time_is_that_of_the_action(monkeypatch):
+    order, now = [], [5.0]
     results = in_turns({name: lambda name=name: order.append(name) or len(order)
                         for name in ("a", "b")}, 3, "test")
     assert order == ["a", "b"] * 3 and results == {"a": [1, 3, 5], "b": [2, 4, 6]}
-
-
-def test_a_time_is_that_of_the_action(monkeypatch):
-    now = [5.0]
     monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
     assert timed(lambda: now.append(now.pop() + 2.5)) == 2.5
 
@@ -36,7 +31,7 @@ def test_a_process_has_its_environment_and_its_failure_is_quoted(monkeypatch):
         run_process(sys.executable, "-c", fail, environment={})
 
 
-@pytest.mark.parametrize("module", ["benchmarks.__main__", "benchmarks.conversion.peers",
+@pytest.mark.parametrize("module", ["benchmarks.__main__", "benchmarks.converters",
                                     "benchmarks.feed.feeds", "benchmarks.steps.training_runs"])
 def test_programs_load_the_decoder_first(module, monkeypatch):
     def stop():
@@ -50,7 +45,7 @@ def test_programs_load_the_decoder_first(module, monkeypatch):
 def test_a_worker_loads_the_decoder_before_it_decodes(monkeypatch, tmp_path):
     order = []
     (tmp_path / "1.JPEG").write_bytes(b"one")
-    monkeypatch.setattr(peers, "prefer_pillows_libjpeg", lambda: order.append("decoder"))
-    monkeypatch.setitem(peers.DECODERS, "any", order.append)
-    peers._decode_files("any", [tmp_path / "1.JPEG"] * 2)
+    monkeypatch.setattr(converters, "prefer_pillows_libjpeg", lambda: order.append("decoder"))
+    monkeypatch.setitem(converters.DECODERS, "any", order.append)
+    converters._decode_files("any", [tmp_path / "1.JPEG"] * 2)
     assert order == ["decoder", b"one", b"one"]

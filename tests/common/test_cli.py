@@ -16,6 +16,12 @@ def raising(error):
     return main
 
 
+def test_success_and_defects_pass_through():
+    assert run_command(lambda: None) == 0
+    with pytest.raises(ZeroDivisionError):
+        run_command(raising(ZeroDivisionError()))
+
+
 @pytest.mark.parametrize("error, code, line", [
     (RequestError("seed 'x'\nis no number"), 2, "error: seed 'x' is no number\n"),
     (CheckFailed("shard 3"), 1, "failed: shard 3\n"),
@@ -27,15 +33,6 @@ def test_failures_end_as_one_line_and_exit_code(error, code, line, capsys):
     assert run_command(raising(error)) == code
     printed = capsys.readouterr()
     assert printed.out == "" and printed.err.startswith(line) and printed.err.count("\n") == 1
-
-
-def test_defects_keep_their_traceback():
-    with pytest.raises(ZeroDivisionError):
-        run_command(raising(ZeroDivisionError()))
-
-
-def test_success_is_zero():
-    assert run_command(lambda: None) == 0
 
 
 def test_progress_is_lines_in_a_log_file_and_a_bar_on_a_terminal(capsys, monkeypatch):
@@ -52,18 +49,13 @@ def test_progress_is_lines_in_a_log_file_and_a_bar_on_a_terminal(capsys, monkeyp
     assert "\r" in capsys.readouterr().err
 
 
-def test_a_wrong_argument_is_a_request_error():
-    parser = ArgumentParser(prog="python -m convert")
-    parser.add_argument("--seed", type=int)
-    with pytest.raises(RequestError, match=r"--seed: invalid int value: 'x' .*convert --help"):
-        parser.parse_args(["--seed", "x"])
-
-
-def test_help_shows_the_defaults_that_say_something():
+def test_a_wrong_argument_is_a_request_error_and_help_shows_the_defaults_that_say_something():
     parser = ArgumentParser(prog="python -m convert")
     parser.add_argument("--seed", type=int, default=0, help="a number")
     parser.add_argument("--out", required=True, help="a folder")
     parser.add_argument("--list", action="store_true", help="a switch")
+    with pytest.raises(RequestError, match=r"--seed: invalid int value: 'x' .*convert --help"):
+        parser.parse_args(["--seed", "x"])
     shown = parser.format_help()
     assert "a number (default: 0)" in shown and shown.count("default") == 1
 

@@ -8,11 +8,11 @@ from typing import Optional
 import pytest
 
 from common.cli import ArgumentParser, RequestError
-from common.options import add_options, check_values, from_arguments, option
+from common.options import CheckedOptions, add_options, from_arguments, option
 
 
 @dataclass(frozen=True)
-class Sample:
+class Sample(CheckedOptions):
     """One field of each kind."""
 
     folder: Path = option(help="a folder", positional=True)
@@ -26,14 +26,15 @@ class Sample:
     images: int = option(1, "how many", flag="--number", aliases=("--pictures",))
     hidden: int = 3
 
-    def __post_init__(self) -> None:
-        check_values(self)
+
+def parser(**how) -> ArgumentParser:
+    made = ArgumentParser(prog="test")
+    add_options(made, Sample, **how)
+    return made
 
 
-def parse(*words: str, **how) -> Sample:
-    parser = ArgumentParser(prog="test")
-    add_options(parser, Sample, **how)
-    return from_arguments(Sample, parser.parse_args(["folder", "--source", "s", *words]))
+def parse(*words: str) -> Sample:
+    return from_arguments(Sample, parser().parse_args(["folder", "--source", "s", *words]))
 
 
 def test_every_kind_of_value_is_parsed_or_has_its_default():
@@ -63,22 +64,15 @@ def test_python_callers_get_the_same_errors():
         Sample(Path("f"), Path("s"), kind="c")
 
 
-def test_a_field_without_default_is_required():
-    parser = ArgumentParser(prog="test")
-    add_options(parser, Sample)
+def test_flags_that_were_not_given_are_refused_or_left_open():
     with pytest.raises(RequestError, match="--source"):
-        parser.parse_args(["folder"])
-
-
-def test_flags_that_were_not_given_can_be_left_open():
-    parser = ArgumentParser(prog="test")
-    add_options(parser, Sample, only=("batch_size", "kind"), suppress_defaults=True)
-    assert parser.parse_args(["--kind", "b"]) == argparse.Namespace(kind="b")
+        parser().parse_args(["folder"])
+    some = parser(only=("batch_size", "kind"), suppress_defaults=True)
+    assert some.parse_args(["--kind", "b"]) == argparse.Namespace(kind="b")
 
 
 def test_help_shows_what_the_field_says():
-    parser = ArgumentParser(prog="test")
-    add_options(parser, Sample, leave_out=("rate",), describe=lambda item: item.metadata["help"])
-    text = " ".join(parser.format_help().split())
+    shown = parser(leave_out=("rate",), describe=lambda item: item.metadata["help"]).format_help()
+    text = " ".join(shown.split())
     assert "images per step, 100 % of them (default: 8)" in text and "--no-sink" in text
     assert "{a,b}" in text and "--rate" not in text and "hidden" not in text

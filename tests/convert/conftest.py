@@ -6,6 +6,7 @@ import sys
 import pytest
 from reading import blacklist_of
 
+from common.cli import run_command
 from convert.__main__ import main
 from convert.conversion import convert
 from convert.request import Request
@@ -63,4 +64,14 @@ def say(monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["convert", *map(str, words)])
         main()
         return capsys.readouterr()
+    return run
+
+
+@pytest.fixture
+def fail(monkeypatch, capsys):
+    """Run the command with these words, which must end with this code; what it says on stderr."""
+    def run(code, *words):
+        monkeypatch.setattr(sys, "argv", ["convert", *map(str, words)])
+        assert run_command(main) == code
+        return capsys.readouterr().err
     return run

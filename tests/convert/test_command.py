@@ -1,11 +1,6 @@
 """What ``python -m convert`` prints of a source and of a record set, and how it refuses."""
 
-import sys
-
 import pytest
-
-from common.cli import run_command
-from convert.__main__ import main
 
 
 def test_a_source_is_listed_and_nothing_written(sample, tmp_path, say):
@@ -36,9 +31,6 @@ def test_parts_are_finished_verified_and_shown(sample, tmp_path, say):
     (["--source", "none"], "error: source none is not a folder"),
     (["--workers", "0"], "error: --workers 0: give at least 1\n"),
     (["--shard-range", "3"], "error: argument --shard-range: '3' is not a range like 0-7")])
-def test_a_wrong_request_ends_with_one_line(sample, tmp_path, monkeypatch, capsys, words, message):
-    monkeypatch.setattr(sys, "argv", ["convert", "run", "--source", str(sample), "--split", "train",
-                                      "--out", str(tmp_path / "b"), *words])
-    assert run_command(main) == 2
-    errors = capsys.readouterr().err
+def test_a_wrong_request_ends_with_one_line(sample, tmp_path, fail, words, message):
+    errors = fail(2, "run", "--source", sample, "--split", "train", "--out", tmp_path / "b", *words)
     assert errors.startswith(message) and errors.count("\n") == 1

@@ -68,10 +68,6 @@ def test_sigkill_at_random_moments(sample, tmp_path):
     assert len(resumed) > 2, f"all kills came when {resumed} steps were done"
 
 
-class Stopped(BaseException):
-    """As if the process ended there."""
-
-
 def test_stopped_before_each_move_to_a_final_name(sample, tmp_path, monkeypatch):
     """The moves take less than a millisecond together, so that kills seldom come between them."""
     request = Request(sample, "train", tmp_path / "b", shards=2)
@@ -82,7 +78,7 @@ def test_stopped_before_each_move_to_a_final_name(sample, tmp_path, monkeypatch)
     def replace(source, target):
         nonlocal moves_left
         if moves_left == 0:
-            raise Stopped
+            raise KeyboardInterrupt  # as if the process ended there
         moves_left -= 1
         move(source, target)
     for number in range(100):
@@ -92,7 +88,7 @@ def test_stopped_before_each_move_to_a_final_name(sample, tmp_path, monkeypatch)
             try:
                 convert(request)
                 break
-            except Stopped:
+            except KeyboardInterrupt:
                 check_final_names(request.out, whole)
                 seen.add(final_files(request.out))
         convert(request)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import mindspore as ms
 import pytest
-from small import (CLASSES, HUGE, IMAGES, MEAN, STD, SmallNetwork, converted, draw_image,
-                   encode_image, words_of, write_source)
+from small import (CLASSES, HUGE, IMAGES, MEAN, RESULT, STD, SmallNetwork, converted, words_of,
+                   write_source)
 
 import evaluate.command
 import evaluate.predict
@@ -16,16 +16,6 @@ from evaluate.evaluator import Evaluator
 from evaluate.predictions import saved_rows
 from evaluate.results import EvaluationSpeed, Result
 from inceptionv4.checkpoint import CheckpointMeta, network_parameters, save_checkpoint
-
-
-@pytest.fixture(scope="session")
-def draw():
-    return draw_image
-
-
-@pytest.fixture(scope="session")
-def encode():
-    return encode_image
 
 
 @pytest.fixture(scope="session")
@@ -59,11 +49,10 @@ def network():
 @pytest.fixture(scope="session")
 def planned():
     """A result before anything was scored: 144 crops, two ranks."""
-    return Result(crops=144, image_size=75, scales=[80, 88, 96, 112], curve_crops=[1, 2],
-                  checkpoint="a.ckpt", checkpoint_sha256="c" * 64, mean=[127.5] * 3,
-                  std=[127.5] * 3, records="records/val", records_sha256="d" * 64, split="val",
-                  classes=6, has_blacklist=True, blacklist_sha256="b" * 64, sets={},
-                  argv=["python", "-m", "evaluate"], speed=EvaluationSpeed(2, 4.0, 0.25, 0.5))
+    return Result(**{**RESULT, "crops": 144, "scales": [80, 88, 96, 112], "classes": 6},
+                  curve_crops=[1, 2], mean=[127.5] * 3, std=[127.5] * 3, split="val",
+                  blacklist_sha256="b" * 64, argv=["python", "-m", "evaluate"],
+                  speed=EvaluationSpeed(2, 4.0, 0.25, 0.5))
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from convert.records.reader import open_records
 from convert.request import Request
 from evaluate import predictions
 from evaluate.__main__ import main
-from evaluate.protocols import Protocol, crop_boxes
+from evaluate.protocols import Protocol, views_of
 
 # (width, height, mode): landscape, portrait, square, odd sizes, grayscale, CMYK, tiny, long.
 IMAGES = [(120, 90, "RGB"), (91, 133, "RGB"), (77, 77, "RGB"), (131, 97, "L"),
@@ -32,6 +32,10 @@ IMAGES = [(120, 90, "RGB"), (91, 133, "RGB"), (77, 77, "RGB"), (131, 97, "L"),
 HUGE = [(2000, 1500, "RGB"), (900, 1400, "L")]
 CLASSES = 3
 BLACKLISTED_IDS = (2, 5)
+# The keys without which a file is no result.
+RESULT = {"crops": 1, "image_size": 75, "scales": [86], "checkpoint": "a.ckpt",
+          "checkpoint_sha256": "c" * 64, "records": "records/val", "records_sha256": "d" * 64,
+          "classes": 10, "has_blacklist": True, "sets": {}}
 MEAN, STD = (120.0, 110.0, 100.0), (60.0, 50.0, 70.0)  # of the checkpoints
 
 
@@ -51,17 +55,33 @@ def encode_image(image: Image.Image, image_format: str = "JPEG", **options) -> b
 
 def cut_one_by_one(image: Image.Image, protocol: Protocol) -> np.ndarray:
     """The obvious way, each crop on its own: uint8 (crops, S, S, 3)."""
-    views = []
+    crops = []
     resized = {scale: image.resize([round(side * scale / min(image.size)) for side in image.size],
                                    Image.Resampling.BICUBIC) for scale in protocol.scales}
-    for scale, box, mirrored in crop_boxes(protocol, *image.size):
-        view = resized[scale].crop(box)
-        if view.width != protocol.image_size:
-            view = view.resize((protocol.image_size,) * 2, Image.Resampling.BICUBIC)
-        if mirrored:
-            view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        views.append(np.asarray(view))
-    return np.stack(views)
+    for scale, left, top, side in views_of(protocol, *image.size):
+        crop = resized[scale].crop((left, top, left + side, top + side))
+        if side != protocol.image_size:
+            crop = crop.resize((protocol.image_size,) * 2, Image.Resampling.BICUBIC)
+        crops.append(np.asarray(crop))
+        if protocol.mirrors == 2:
+            crops.append(np.asarray(crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)))
+    return np.stack(crops)
+
+
+def predictions_of(labels, top5, blacklisted=None, ids=None, shares=None, label_rank=None):
+    """Predictions with these best classes, rows (N, 5 or fewer), of the images 1 to N."""
+    top5 = np.asarray(top5, np.int32)
+    return predictions.Predictions(
+        np.asarray(ids or range(1, len(labels) + 1), np.int32), np.asarray(labels, np.int32),
+        np.asarray(blacklisted or [False] * len(labels)), top5,
+        np.full(top5.shape, .5, np.float32) if shares is None else shares, label_rank)
+
+
+def four_images(third_is_listed=True, label_rank=None):
+    """Predictions of images of the classes 5, 4, 0, 0; class 5 is always the best, then 4."""
+    shares = np.tile(np.float32([.0, .1, .1, .1, .2, .5]), (4, 1))
+    return predictions.gather_predictions(
+        [1, 2, 3, 4], [5, 4, 0, 0], [False, False, third_is_listed, False], shares, label_rank)
 
 
 def write_source(folder: Path, images=IMAGES) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small import converted
+from small import converted, draw_image, encode_image
 
 from common.cli import RequestError
 from convert.records.manifest import FileNote
@@ -24,19 +24,14 @@ def listed(tmp_path, *ids):
     return path
 
 
-def test_without_a_list_nothing_changes(plain):
-    predictions = gather_predictions([1], [0], [True], np.ones((1, 3), np.float32))
-    assert blacklist_for(plain, None) is None and mark(predictions, None) is predictions
-
-
 def test_ids_decide_whatever_the_order_of_the_rows(plain, source, tmp_path):
     blacklist = blacklist_for(plain, source / "blacklist.txt")
     predictions = gather_predictions([7, 5, 2, 3], [0] * 4, [False] * 4, np.ones((4, 3), "f4"))
     assert mark(predictions, blacklist).blacklisted.tolist() == [True, False, True, False]
+    assert blacklist_for(plain, None) is None and mark(predictions, None) is predictions
 
 
-def test_the_result_is_that_of_records_converted_with_the_list(
-        run, plain, source, tmp_path):
+def test_the_result_is_that_of_records_converted_with_the_list(run, plain, source, tmp_path):
     assert run("a")[0] == 0
     assert run("b", records=plain, blacklist=source / "blacklist.txt")[0] == 0
     with np.load(tmp_path / "a" / "predictions.npz") as a, \
@@ -70,11 +65,11 @@ def test_another_list_than_the_records_own_is_refused(records, source, tmp_path)
         blacklist_for(records, listed(tmp_path, 2))
 
 
-def test_positions_are_no_validation_ids(source, tmp_path, encode, draw):
+def test_positions_are_no_validation_ids(source, tmp_path):
     for name in ("n1/a.JPEG", "n2/b.JPEG"):
         path = tmp_path / "imagenet" / "train" / name
         path.parent.mkdir(parents=True)
-        path.write_bytes(encode(draw(20, 20)))
+        path.write_bytes(encode_image(draw_image(20, 20)))
     train = converted(tmp_path / "imagenet", tmp_path / "train", split="train", shards=1)
     with pytest.raises(RequestError, match=r"\(train\) are positions .'n./..JPEG' has . *"):
         blacklist_for(train, listed(tmp_path, 1))

@@ -2,22 +2,15 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
+from small import four_images
 
-from evaluate.predictions import gather_predictions
 from evaluate.result_page import FILTERED, FULL, notes, published_part, result_page
 from evaluate.results import Score, score
 
 
-def scores_of(blacklisted):
-    """Class 5 is always the best; images 1 to 4 are of the classes 5, 4, 0, 0."""
-    probabilities = np.tile(np.float32([.0, .1, .1, .1, .2, .5]), (4, 1))
-    return score(gather_predictions([1, 2, 3, 4], [5, 4, 0, 0], blacklisted, probabilities))
-
-
 def test_the_page_shows_the_table_lined_up_the_digests_the_scales_and_the_speed(planned):
-    page = result_page(replace(planned, sets=scores_of([False, False, True, False])))
+    page = result_page(replace(planned, sets=score(four_images())))
     assert "# Accuracy, 144 crops of 75 pixels" in page
     for text in ("c" * 64, "d" * 64, "80, 88, 96, 112", "| full ", "| filtered |", "a.ckpt",
                  "4 images/s on each of 2 ranks, 25.0 % of the time waiting for data"):
@@ -35,7 +28,7 @@ def test_the_page_shows_the_table_lined_up_the_digests_the_scales_and_the_speed(
     ({}, False, "marks none of these images: only the full set"),
     ({"classes": 5}, True, "With 5 classes the five best are all of them")])
 def test_what_a_reader_has_to_know_is_said(planned, change, marked, said):
-    found = notes(replace(planned, sets=scores_of([False, False, marked, False]), **change))
+    found = notes(replace(planned, sets=score(four_images(marked)), **change))
     assert len(found) == (2 if said else 1)
     assert said is None or said.split(" .*")[0] in found[1]
 

@@ -6,20 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from small import four_images, predictions_of
 
 from common.cli import RequestError
 from evaluate.command import write_results
-from evaluate.predictions import Predictions, gather_predictions, load_predictions
+from evaluate.predictions import load_predictions
 from evaluate.results import (Curve, CurveErrors, Result, claim_result_folder, read_result, score,
                               wilson_interval)
-
-
-def predictions_of(labels, top5, blacklisted=None):
-    images = len(labels)
-    top5 = np.asarray(top5, np.int32)
-    return Predictions(np.arange(1, images + 1, dtype=np.int32), np.asarray(labels, np.int32),
-                       np.asarray(blacklisted or [False] * images), top5,
-                       np.full(top5.shape, 0.1, np.float32))
 
 
 def test_top1_and_top5_on_both_sets():
@@ -64,13 +57,9 @@ def test_a_score_has_the_intervals_of_its_own_errors():
     assert scores["filtered"].top1_ci95 == wilson_interval(1, 26)
 
 
-SHARES = np.tile(np.float32([.0, .1, .1, .1, .2, .5]), (4, 1))  # class 5 is always the best
-
-
 @pytest.fixture
 def predictions():
-    """The images 1 to 4, of the classes 5, 4, 0, 0; the third is blacklisted."""
-    return gather_predictions([1, 2, 3, 4], [5, 4, 0, 0], [False, False, True, False], SHARES)
+    return four_images()
 
 
 def test_the_files_hold_the_scores_of_both_sets_and_what_they_are_of(tmp_path, planned,
@@ -119,12 +108,11 @@ def test_the_result_of_another_evaluation_is_kept(tmp_path, planned, predictions
 
 def test_a_curve_is_scored_from_the_places_of_the_labels(tmp_path, planned):
     ranks = np.uint8([[5, 0], [0, 0], [4, 5], [1, 0]])  # 4 images after 1 and 2 crops
-    predictions = gather_predictions([1, 2, 3, 4], [5, 4, 0, 0], [False, False, True, False],
-                                     SHARES, ranks)
-    result = write_results(tmp_path, planned, predictions)
+    result = write_results(tmp_path, planned, four_images(label_rank=ranks))
     third = pytest.approx(100 / 3)
-    assert result.curve == Curve([1, 2], CurveErrors([75.0, 25.0], [25.0, 25.0]),
-                                 CurveErrors([2 * third.expected, 0.0], [third, 0.0]))
+    assert result.curve == Curve([1, 2], {
+        "full": CurveErrors([75.0, 25.0], [25.0, 25.0]),
+        "filtered": CurveErrors([2 * third.expected, 0.0], [third, 0.0])})
     assert read_result(tmp_path / "result.json") == result
     lines = (tmp_path / "result.md").read_text().splitlines()
     start = lines.index("## Error as crops are added")
@@ -134,8 +122,9 @@ def test_a_curve_is_scored_from_the_places_of_the_labels(tmp_path, planned):
 
 
 def test_a_curve_without_a_filtered_set_survives_the_file(planned):
-    result = replace(planned, curve=Curve([1], CurveErrors([1.0], [0.0])))
-    assert "filtered" not in result.to_json()["curve"]
+    result = replace(planned, curve=Curve([1], {"full": CurveErrors([1.0], [0.0])}))
+    assert result.to_json()["curve"] == {
+        "crops": [1], "full": {"top1_error": [1.0], "top5_error": [0.0]}}
     assert Result.from_json(result.to_json()) == result
 
 

@@ -3,6 +3,7 @@ the last test and the dry run, where the network is one."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -125,8 +126,10 @@ def test_local_paths_are_used_in_place(monkeypatch, trained, records, tmp_path, 
 
 
 def test_validation_records_may_be_missing(trained, obs, job, tmp_path, capsys):
-    """Also where those of an earlier job lie on the host."""
-    assert job(f"--train_url={tmp_path / 'a'}") == 0
+    """Also where those of an earlier job lie on the host. A plan alone is no run."""
+    (obs.bucket / "run").mkdir()
+    (obs.bucket / "run" / "plan.json").write_text("{}")
+    assert job() == 0
     (obs.bucket / "data" / "val").rename(obs.bucket / "elsewhere")
     assert job(f"--train_url={tmp_path / 'b'}") == 0
     first, second = trained
@@ -134,11 +137,11 @@ def test_validation_records_may_be_missing(trained, obs, job, tmp_path, capsys):
     assert "obs://bucket/data has no val/" in capsys.readouterr().out
 
 
-def test_a_run_in_use_is_refused_before_anything_is_copied(trained, obs, job, capsys):
-    (obs.bucket / "run").mkdir()
-    (obs.bucket / "run" / "history.jsonl").write_text("{}\n")
+@pytest.mark.parametrize("name", ["config.json", "history.jsonl", "checkpoints"])
+def test_a_run_in_use_is_refused_before_anything_is_copied(trained, obs, job, capsys, name):
+    (obs.bucket / "run" / name).mkdir(parents=True)
     assert job() == 2
-    assert "obs://bucket/run is in use" in capsys.readouterr().err
+    assert re.search(f"obs://bucket/run is in use .*{name}.*--resume", capsys.readouterr().err)
     assert not trained and not obs.calls("copy_parallel")
 
 

@@ -28,9 +28,6 @@ def test_plan_of_the_seed_run():
     assert ("learning rate, epochs 41 to 75: from 2e-05, 0.05 after 2 epochs of warm-up, to "
             f"{0.05 * 0.95 ** 32:.3g}") in text
     assert "float32 precision" in text and "147,000,000,000 bytes" in text
-
-
-def test_plan_json_has_these_keys():
     assert sorted(plan_fields(PLAN)) == [
         "checkpoint_bytes", "data_bytes", "epochs", "global_batch", "images",
         "images_left_out_per_epoch", "learning_rates", "steps", "steps_per_epoch"]

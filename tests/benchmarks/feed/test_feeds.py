@@ -10,9 +10,9 @@ import pytest
 
 from benchmarks.feed import feeds
 from benchmarks.feed.feeds import (FEEDS, MINDSPORE_ROWS, OURS, OURS_BY_SHARD, RECORDS, SEED,
-                                   _crop_box, run_row)
-from benchmarks.feed.job import FeedJob, steady_seconds
+                                   FeedJob, _crop_box, run_row, steady_seconds)
 from benchmarks.synthetic import make_class_folders
+from benchmarks.timing import not_installed
 from common.cli import CheckFailed
 
 JOB = FeedJob("a feed", "data", batch_size=2, image_size=75, workers=1, images=10, skip=1)
@@ -28,7 +28,7 @@ def data(tmp_path_factory):
 
 @pytest.mark.parametrize("row", [name for name in FEEDS if name not in MINDSPORE_ROWS])
 def test_a_peer_gives_the_batches_that_are_timed(row, data):
-    if reason := FEEDS[row].unavailable_reason():
+    if reason := not_installed(*FEEDS[row].modules):
         pytest.skip(reason)
     job = replace(JOB, row=row, data=str(data), batch_size=4, image_size=32, images=12)
     assert run_row(job) > 0  # checks the shape of each batch
@@ -46,7 +46,7 @@ def test_crops_lie_in_the_image_and_vary():
 
 def test_the_ends_of_the_epoch_are_not_timed(monkeypatch):
     now = 0
-    monkeypatch.setattr("benchmarks.feed.job.time.perf_counter", lambda: now)
+    monkeypatch.setattr("benchmarks.feed.feeds.time.perf_counter", lambda: now)
 
     def batches():
         nonlocal now

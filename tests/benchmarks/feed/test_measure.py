@@ -5,12 +5,14 @@ import math
 import os
 from dataclasses import replace
 
+import numpy as np
+import pytest
+
 from benchmarks.feed import measure as feeds
-from benchmarks.feed import mixing
-from benchmarks.feed.feeds import FEEDS, MINDSPORE_ROWS, OURS, SEED, Feed
-from benchmarks.feed.job import FeedJob, steady_seconds
+from benchmarks.feed.feeds import (FEEDS, MINDSPORE_ROWS, OURS, SEED, Feed, FeedJob,
+                                   steady_seconds)
 from benchmarks.feed.measure import (COLD, SLOW, WARM, FeedRequest, benchmark_feeds, cores_needed,
-                                     time_section)
+                                     mix_of, time_section)
 from benchmarks.feed.slow_mount import NoMount
 from common.forms import SpeedRow
 
@@ -18,7 +20,7 @@ JOB = FeedJob("a feed", "data", batch_size=2, image_size=4, workers=1, images=10
 
 
 def test_every_mindspore_row_is_timed_and_nothing_is_left(tmp_path, monkeypatch):
-    jobs, recipes, run_row, order = [], [], feeds.run_row, mixing._order
+    jobs, recipes, run_row, order = [], [], feeds.run_row, feeds._order
 
     def run(job):
         """Only one row in a process of its own, since each loads MindSpore."""
@@ -28,7 +30,7 @@ def test_every_mindspore_row_is_timed_and_nothing_is_left(tmp_path, monkeypatch)
     monkeypatch.setattr(feeds, "FEEDS", {name: FEEDS[name] for name in MINDSPORE_ROWS})
     monkeypatch.setattr(feeds, "_why_no_cold_cache", lambda: "not asked for")
     monkeypatch.setattr(feeds, "run_row", run)
-    monkeypatch.setattr(mixing, "_order", lambda records, recipe, epoch: (
+    monkeypatch.setattr(feeds, "_order", lambda records, recipe, epoch: (
         recipes.append((recipe.shuffle, recipe.batch_size, epoch))
         or order(records, recipe, epoch)))
     table = benchmark_feeds(FeedRequest(tmp_path, images=64, repeats=1, workers=1, batch_size=16,
@@ -49,7 +51,7 @@ def test_every_mindspore_row_is_timed_and_nothing_is_left(tmp_path, monkeypatch)
 
 
 def test_a_missing_peer_says_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(FEEDS, "other", Feed(None, ("no_such_package.module",)))
+    monkeypatch.setitem(FEEDS, "other", Feed(None, ("no_such_package", "no_such_package.module")))
     monkeypatch.setitem(FEEDS, "compiled", Feed(None, ("os", "no_such_package"), "make it"))
     other, compiled = time_section("any", ["other", "compiled"], JOB, 1, contextlib.nullcontext)
     assert other.seconds == [] and other.note == "not installed: pip install '.[bench]'"
@@ -90,3 +92,22 @@ def test_the_cores_that_feed_eight_cards():
             SpeedRow(SEED, [], "why", WARM), SpeedRow("tf.data", [1.0], section=WARM)]
     line, = cores_needed(rows, images=1000, workers=4)  # 500 images/s, 125 a core
     assert line.startswith(f"{OURS}: {math.ceil(4430 / 125)} such cores")
+
+
+def epoch(labels, ids):
+    return np.stack([labels, ids], axis=1)
+
+
+def test_classes_and_largest_share_of_batches():
+    order = epoch([0, 0, 0, 1, 2, 3, 2, 3, 9], range(9))  # the ninth is in no whole batch
+    mix = mix_of(order, order, batch_size=4)
+    assert mix.classes == 2 and mix.largest_share == (3 / 4 + 2 / 4) / 2
+
+
+@pytest.mark.parametrize("second, batch_size, met_again", [
+    ([0, 1, 2, 3], 2, 1), ([2, 3, 1, 0], 2, 1), ([0, 2, 1, 3], 2, 0), ([0, 2, 3, 1], 2, 0),
+    ([0, 1, 3, 4, 5, 2], 3, (2 + 2) / (6 * 2))])
+def test_batch_fellows_of_the_next_epoch(second, batch_size, met_again):
+    labels = [0] * len(second)
+    mix = mix_of(epoch(labels, range(len(second))), epoch(labels, second), batch_size)
+    assert mix.met_again == pytest.approx(met_again)

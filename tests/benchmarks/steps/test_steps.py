@@ -11,12 +11,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks import synthetic
-from benchmarks.steps import request
 from benchmarks.steps import step_table as steps
 from benchmarks.steps import training_runs
-from benchmarks.steps.request import (TRAINER, StepsPlan, StepsRequest, Target, _target,
-                                      find_device, plan_steps)
-from benchmarks.steps.step_table import VARIANTS, benchmark_steps
+from benchmarks.steps.step_table import (TRAINER, VARIANTS, StepsPlan, StepsRequest, Target,
+                                         _target, benchmark_steps, find_device, plan_steps)
 from benchmarks.steps.training_runs import Epoch, Workload, run_training, train_flags
 from benchmarks.table import render
 from benchmarks.timing import run_process
@@ -214,7 +212,7 @@ def test_from_the_request_to_the_figures(tmp_path, monkeypatch):
         return run_process(python, "-c", WITH_TINY_NETWORK, program, *words, **options)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
     monkeypatch.setattr(synthetic, "IMAGES_PER_CLASS", 6)
-    monkeypatch.setattr(request, "IMAGES_PER_CLASS", 6)
+    monkeypatch.setattr(steps, "IMAGES_PER_CLASS", 6)
     monkeypatch.setattr(steps, "find_device", {"CPU": CPU}.get)
     monkeypatch.setattr(training_runs, "run_process", with_tiny_network)
     table = benchmark_steps(StepsRequest(tmp_path, TRAINER, "CPU", batch_size=(4,), epochs=2,

@@ -32,10 +32,6 @@ def check_writing(path):
     assert digest.hexdigest() == hashlib.sha256(written).hexdigest()
 
 
-def test_parts_gap_and_head_are_where_they_belong(tmp_path):
-    check_writing(tmp_path / "a")
-
-
 def test_where_a_file_cannot_be_made_direct(tmp_path, monkeypatch):
     call, refused = fcntl.fcntl, []
 
@@ -74,10 +70,12 @@ def test_an_error_of_the_thread_reaches_the_caller(tmp_path, monkeypatch, size):
             file.finish(b"head")
 
 
-def test_writing_in_parts_goes_on_where_it_stopped(tmp_path, monkeypatch):
+@pytest.mark.parametrize("at_once", [50 * ALIGNMENT, PIECE_BYTES])
+def test_parts_gap_and_head_are_where_they_belong(tmp_path, monkeypatch, at_once):
+    """Also where the system writes less at once than it is given."""
     pwrite = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda descriptor, data, place: pwrite(
-        descriptor, data[:50 * ALIGNMENT], place))
+        descriptor, data[:at_once], place))
     check_writing(tmp_path / "a")
 
 

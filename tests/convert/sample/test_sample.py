@@ -61,34 +61,22 @@ def labels_of(sample):
     return [wnids.index(wnid_of_id[devkit_id]) for devkit_id in truth_of(sample)]
 
 
-def test_training_images_lie_in_wnid_folders_under_irregular_numbers(ten_classes):
-    wnids = wnids_of(ten_classes)
-    assert len(wnids) == CLASSES
-    assert all(re.fullmatch(r"n\d{8}", wnid) for wnid in wnids)
+def test_files_lie_as_in_the_official_layout(ten_classes):
+    """Training images in wnid folders under irregular numbers, validation images flat, numbered
+    from one, their classes shuffled."""
     widths = set()
-    for wnid in wnids:
+    for wnid in wnids_of(ten_classes):
         names = [path.name for path in (ten_classes / "train" / wnid).iterdir()]
         numbers = sorted(int(re.fullmatch(rf"{wnid}_(\d+)\.JPEG", name)[1]) for name in names)
         assert len(numbers) == TRAIN
         assert np.diff(numbers).min() > 1
         widths |= {len(str(number)) for number in numbers}
     assert len(widths) > 1
-
-
-def test_validation_images_are_flat_and_numbered_from_one_classes_shuffled(ten_classes):
     assert sorted(path.name for path in (ten_classes / "val").iterdir()) == [
         f"ILSVRC2012_val_{number:08d}.JPEG" for number in range(1, CLASSES * VAL + 1)]
     labels = labels_of(ten_classes)
     assert np.bincount(labels).tolist() == [VAL] * CLASSES
     assert labels != sorted(labels)
-
-
-def test_map_is_written_in_devkit_order_with_names_like_the_real_file(ten_classes):
-    lines = lines_of(ten_classes, "map_clsloc.txt")
-    fields = [re.fullmatch(r"(n\d{8}) (\d+) ([a-z_]+)", line).groups() for line in lines]
-    assert [int(devkit_id) for _, devkit_id, _ in fields] == list(range(1, CLASSES + 1))
-    assert sorted(wnid for wnid, _, _ in fields) == wnids_of(ten_classes)
-    assert len({name for _, _, name in fields}) == CLASSES
 
 
 @pytest.mark.parametrize("classes, val, listed", [(2, 1, 1), (3, 2, 1), (10, 10, 4), (10, 30, 12)])
@@ -153,8 +141,12 @@ def test_every_image_is_drawn_from_random_numbers_of_its_own(tmp_path, drawn):
 def test_thousand_classes_have_thousand_wnids_and_names(tmp_path, monkeypatch):
     monkeypatch.setattr(arrange, "_draw_file", lambda *_: None)
     make_sample(tmp_path / "sample", classes=1000, train=1, val=1)
-    fields = [line.split() for line in lines_of(tmp_path / "sample", "map_clsloc.txt")]
-    assert [len(set(column)) for column in zip(*fields)] == [1000, 1000, 1000]
+    wnids, devkit_ids, names = zip(*(
+        re.fullmatch(r"(n\d{8}) (\d+) ([a-z_]+)", line).groups()
+        for line in lines_of(tmp_path / "sample", "map_clsloc.txt")))
+    assert sorted(wnids) == wnids_of(tmp_path / "sample")
+    assert list(map(int, devkit_ids)) == list(range(1, 1001))
+    assert len(set(wnids)) == len(set(names)) == 1000
     styles = [style_of(label) for label in range(1000)]
     assert len({part for style in styles[:10] for part in (style.texture, style.colour)}) == 20
     assert {style.texture for style in styles} == set(TEXTURES)
@@ -195,20 +187,17 @@ def test_same_arguments_same_bytes_whatever_numpy_drew_before(tmp_path):
     assert labels_of(tmp_path / "a") != labels_of(tmp_path / "c")
 
 
-def test_an_empty_folder_is_taken_and_parents_are_made(tmp_path, drawn):
+def test_a_new_or_empty_folder_is_taken_and_one_in_use_left_alone(tmp_path, drawn):
     (tmp_path / "empty").mkdir()
-    make_sample(tmp_path / "empty", classes=2, train=1, val=1)
-    make_sample(tmp_path / "new" / "deeper", classes=2, train=1, val=1)
-    assert digests(tmp_path / "empty") == digests(tmp_path / "new" / "deeper")
-
-
-def test_a_folder_or_file_in_use_is_refused_and_left_alone(tmp_path):
-    (tmp_path / "used").mkdir()
-    (tmp_path / "used" / "mine.txt").write_text("mine")
-    for out in (tmp_path / "used", tmp_path / "used" / "mine.txt"):
+    folders = [tmp_path / "empty", tmp_path / "new" / "deeper"]
+    for folder in folders:
+        make_sample(folder, classes=2, train=1, val=1)
+    first, second = map(digests, folders)
+    assert first == second
+    for out in (folders[0], folders[0] / "devkit" / "data" / "map_clsloc.txt"):
         with pytest.raises(RequestError, match=rf"{out} is (not empty|a file)"):
             make_sample(out)
-    assert [path.name for path in tmp_path.rglob("*")] == ["used", "mine.txt"]
+    assert digests(folders[0]) == first and len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize("arguments, named", [

@@ -17,7 +17,6 @@ from convert.sample.arrange import SAMPLE_LAYOUTS, arrange_sample
 from convert.sources import layouts
 from convert.sources.scanning import Scan
 from convert.sources.layouts import list_source
-from convert.sources.listing import read_entry
 
 
 @pytest.fixture(scope="module")
@@ -176,21 +175,14 @@ def test_reading_a_class_tar_stops_at_its_end(tmp_path):
 
 
 @pytest.mark.parametrize("size", [512, 512 + 999])
-def test_an_image_that_the_archive_cuts_short_is_named(tmp_path, size):
+@pytest.mark.parametrize("split, member", [("train", "n1.tar"), ("val", VAL_NAME)])
+def test_a_member_that_the_archive_cuts_short_is_named(tmp_path, split, member, size):
     """The header is whole, the data is not: tarfile alone would not notice while listing."""
-    archive = tmp_path / "ILSVRC2012_img_val.tar"
-    archive.write_bytes(special(VAL_NAME, size=1000).tobuf().ljust(size, b"x"))
-    with pytest.raises(RequestError, match=f"whole tar archive .'{VAL_NAME}' continues past"):
-        list_source(tmp_path, "val")
-
-
-@pytest.mark.parametrize("split", ["train", "val"])
-def test_a_truncated_archive_is_refused(copy_of, split):
-    source = copy_of("archives")
-    archive = source / f"ILSVRC2012_img_{split}.tar"
-    os.truncate(archive, int(archive.stat().st_size * 0.6))
-    with pytest.raises(RequestError, match=f"{archive} is not a whole tar archive"):
-        list_source(source, split)
+    archive = tmp_path / f"ILSVRC2012_img_{split}.tar"
+    archive.write_bytes(special(member, size=1000).tobuf().ljust(size, b"x"))
+    with pytest.raises(RequestError, match=f"{archive} is not a whole tar archive .'{member}' "
+                                           "continues past"):
+        list_source(tmp_path, split)
 
 
 def test_an_archive_is_listed_by_sorted_class_with_its_own_extensions(tmp_path):
@@ -222,14 +214,6 @@ def test_the_first_devkit_archive_counts_or_an_unpacked_one(sample, copy_of):
         list_source(source, "val")
     shutil.copytree(sample / "devkit", source / "devkit", dirs_exist_ok=True)
     assert list_source(source, "val").sha256() == sha256
-
-
-def test_an_archive_that_shrinks_is_noticed(copy_of):
-    source = copy_of("archives")
-    last = list_source(source, "val").entries[-1]
-    os.truncate(source / "ILSVRC2012_img_val.tar", last.offset + 10)
-    with pytest.raises(RequestError, match="changed while it was converted"):
-        read_entry(source, last)
 
 
 @pytest.mark.parametrize("change, words", [

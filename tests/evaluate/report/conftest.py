@@ -5,9 +5,9 @@ import json
 
 import numpy as np
 import pytest
+from small import BLACKLISTED_IDS, RESULT, predictions_of
 
 from evaluate.command import write_results
-from evaluate.predictions import Predictions
 from evaluate.report.page import write_report
 from evaluate.request import ReportRequest
 from evaluate.results import Result
@@ -16,10 +16,8 @@ LABELS = [0, 1, 2, 0, 1, 2, 0]  # of the seven images of ``records``
 FIRST = [0, 2, 2, 2, 1, 0, 0]  # images 2, 4 and 6 are wrong
 SURE = [.9, .6, .9, .8, .9, .7, .9]
 
-ABOUT = {"image_size": 75, "scales": [86], "checkpoint": "run/a.ckpt",
-         "checkpoint_sha256": "c" * 64, "split": "val", "classes": 3, "has_blacklist": True,
-         "is_ilsvrc": False, "blacklist_is_ilsvrc": False, "blacklist_sha256": "b" * 64,
-         "device": "CPU", "versions": {"mindspore": "2.10.0"},
+ABOUT = {**RESULT, "split": "val", "classes": 3, "is_ilsvrc": False, "blacklist_is_ilsvrc": False,
+         "blacklist_sha256": "b" * 64, "device": "CPU", "versions": {"mindspore": "2.10.0"},
          "speed": {"ranks": 2, "images_per_second_per_rank": 4.0, "waiting_for_data": 0.25}}
 
 HISTORY = [{"epoch": epoch, "step": 10 * epoch, "loss": 2.154 / epoch, "learning_rate": rate,
@@ -41,21 +39,21 @@ SPEED = {"title": "Feeding", "items": 100, "unit": "images", "ratio": "rate",
                   {"name": "none", "seconds": [], "note": "not installed", "section": "cold"}]}
 
 
-def predictions(label_rank=None) -> Predictions:
+def predictions(label_rank=None):
     first, labels = np.array(FIRST), np.array(LABELS)
     second = np.where(first == labels, (labels + 1) % 3, labels)
-    top5 = np.stack([first, second, 3 - first - second], axis=1).astype(np.int32)
+    top5 = np.stack([first, second, 3 - first - second], axis=1)
     sure = np.float32(SURE)
     shares = np.stack([sure, (1 - sure) * .75, (1 - sure) * .25], axis=1)
-    return Predictions(np.arange(1, 8, dtype=np.int32), labels.astype(np.int32),
-                       np.isin(np.arange(1, 8), (2, 5)), top5, shares, label_rank)
+    marked = [image_id in BLACKLISTED_IDS for image_id in range(1, 8)]
+    return predictions_of(LABELS, top5, marked, shares=shares, label_rank=label_rank)
 
 
 def write_result(folder, records, label_rank=None, **changes):
     """Write a result folder of the made-up predictions."""
     folder.mkdir(parents=True)
     about = {**ABOUT, "records": str(records.folder), "records_sha256": records.sha256,
-             "curve_crops": [6, 12], "sets": {}, **changes}
+             "curve_crops": [6, 12], **changes}
     write_results(folder, Result.from_json(about), predictions(label_rank))
 
 

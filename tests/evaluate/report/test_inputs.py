@@ -14,6 +14,11 @@ def read(trial, records=()):
     return read_inputs(trial / "run", trial / "results", records, translator("en"))
 
 
+def change_results(trial, **changes):
+    for path in (trial / "results").glob("**/result.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
 def test_results_and_tables_at_any_depth_are_named_by_their_folders(trial, records):
     (trial / "results" / "bench" / "old").mkdir()
     shutil.copy(trial / "results" / "bench" / "speed.json",
@@ -23,13 +28,6 @@ def test_results_and_tables_at_any_depth_are_named_by_their_folders(trial, recor
     assert [name for name, _ in inputs.speed_tables] == ["results/bench", "results/bench/old"]
     assert inputs.main.name == "results/deep/a-12" and not inputs.notes
     assert inputs.records_of(inputs.main).folder == records.folder
-
-
-def test_a_file_of_another_kind_is_named(trial):
-    (trial / "results" / "other").mkdir()
-    (trial / "results" / "other" / "result.json").write_text('{"a": 1}')
-    note, = read(trial).notes
-    assert "other/result.json is neither an evaluation result nor" in note
 
 
 def test_a_damaged_file_is_refused(trial):
@@ -54,8 +52,7 @@ def test_the_result_with_the_most_crops_that_has_predictions_is_the_main_one(tri
 
 @pytest.mark.parametrize("change", [{"records": "/nowhere"}, {"records_sha256": "0" * 64}])
 def test_records_that_moved_or_changed_are_not_used(trial, change, records):
-    for path in (trial / "results").glob("**/result.json"):
-        path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    change_results(trial, **change)
     inputs = read(trial)
     note, = inputs.notes
     assert "no longer exists" in note
@@ -63,8 +60,7 @@ def test_records_that_moved_or_changed_are_not_used(trial, change, records):
 
 
 def test_records_that_moved_are_found_where_they_are_given(trial, records):
-    for path in (trial / "results").glob("**/result.json"):
-        path.write_text(json.dumps({**json.loads(path.read_text()), "records": "/nowhere"}))
+    change_results(trial, records="/nowhere")
     inputs = read(trial, [records.folder])
     assert not inputs.notes and inputs.records_of(inputs.main).folder == records.folder
 
@@ -81,18 +77,11 @@ def test_records_with_a_missing_shard_are_noted_but_refused_where_they_are_given
         trial, records, tmp_path):
     copy = shutil.copytree(records.folder, tmp_path / "copy")
     next(copy.glob("*.mindrecord")).unlink()
-    for path in (trial / "results").glob("**/result.json"):
-        path.write_text(json.dumps({**json.loads(path.read_text()), "records": str(copy)}))
+    change_results(trial, records=str(copy))
     note, = read(trial).notes
     assert "cannot be used" in note and "is missing" in note
     with pytest.raises(RequestError, match="is missing"):
         read(trial, [copy])
-
-
-def test_a_history_line_that_a_kill_cut_short_is_left_out(trial):
-    with open(trial / "run" / "history.jsonl", "a", encoding="utf-8") as file:
-        file.write('{"epoch": 4, "lo')
-    assert [line.epoch for line in read(trial).run.history] == [1, 2, 3]
 
 
 def test_nothing_to_report_is_refused(tmp_path):

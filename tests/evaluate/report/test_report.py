@@ -6,12 +6,7 @@ import shutil
 from dataclasses import replace
 from xml.etree import ElementTree
 
-import pytest
-
-from common.cli import RequestError
 from evaluate.report.blocks import Table
-from evaluate.report.page import write_report
-from evaluate.request import ReportRequest
 
 
 def test_figures_of_all_files_stand_in_both(pages):
@@ -99,13 +94,10 @@ def test_a_table_in_both_forms():
     assert replace(table, folded=True).html().startswith("<details><summary>T*</summary><div ")
 
 
-def test_a_page_that_is_no_html_is_refused(trial):
-    with pytest.raises(RequestError, match="ends in .html"):
-        write_report(ReportRequest(None, trial / "results", trial / "report.md"))
-
-
 def test_the_command_prints_the_table_and_where_the_page_is(trial, call):
     code, out, errors = call("report", "--results", trial / "results", "--out",
                              trial / "report.html", "--lang", "zh")
     assert (code, errors) == (0, []) and "top-1 错误率" in out
     assert out.endswith(f"report: {trial / 'report.html'}   {trial / 'report.md'}\n")
+    code, _, errors = call("report", "--results", trial / "results", "--out", trial / "report.md")
+    assert code == 2 and "give a name that ends in .html" in errors[0]

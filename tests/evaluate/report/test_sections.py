@@ -3,15 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
+from small import RESULT, predictions_of
 
 from common.forms import SpeedRow
 from convert.records.reader import RecordSet
 from convert.sources.ilsvrc import IlsvrcCheck
-from evaluate.predictions import Predictions
 from evaluate.report.accuracy import accuracy_section, curve_section, glance_section
-from evaluate.report.blocks import Commands, Missing, Table
+from evaluate.report.blocks import Commands, LeftOut, Table
 from evaluate.report.classes import BARS, class_errors, classes_section, confusions
 from evaluate.report.data_sheet import FILES_SHOWN, data_section
 from evaluate.report.gallery import confident_mistakes, gallery_section
@@ -33,7 +32,7 @@ def inputs(trial):
 
 
 def tables(section):
-    return [block for block in section.blocks if isinstance(block, Table)]
+    return [block for block in section if isinstance(block, Table)]
 
 
 def test_accuracy_stands_by_set_and_folder(inputs):
@@ -50,14 +49,14 @@ def test_notes_name_the_results_of_few_classes_and_those_without_a_blacklist(inp
     sets = {"full": many.result.sets["full"]}
     without = replace(many, name="other", result=replace(many.result, sets=sets))
     section = accuracy_section(replace(inputs, evaluations=[*inputs.evaluations, many, without]), T)
-    assert [block.split(":")[0] for block in section.blocks[-2:]] == [
+    assert [block.split(":")[0] for block in section[-2:]] == [
         "other", "results/a-1, results/deep/a-12"]
-    assert "no image is on a blacklist" in section.blocks[-2]
-    assert "with five classes or fewer" in section.blocks[-1]
+    assert "no image is on a blacklist" in section[-2]
+    assert "with five classes or fewer" in section[-1]
 
 
 def test_the_errors_of_the_most_crops_are_seen_first(inputs):
-    lead, facts = glance_section(inputs, T).blocks
+    lead, facts = glance_section(inputs, T)
     assert lead == "From results/deep/a-12, the result with the most crops."
     assert [(fact.label, fact.value) for fact in facts.facts] == [
         ("top-1 error, full set", "42.86 %"), ("top-5 error, full set", "0.00 %"),
@@ -69,10 +68,8 @@ def test_the_errors_of_the_most_crops_are_seen_first(inputs):
 def ilsvrc(crops, **changes):
     scored = {"top1_correct": 0, "top5_correct": 0, "top1_error": 18.0, "top5_error": 4.0,
               "top1_ci95": (17, 19), "top5_ci95": (3, 5)}
-    about = {"crops": crops, "image_size": 299, "classes": 1000, "checkpoint_sha256": "c" * 64,
-             "scales": [342], "checkpoint": "", "records": "", "records_sha256": "",
-             "has_blacklist": True,
-             "is_ilsvrc": True, "blacklist_is_ilsvrc": True,
+    about = {**RESULT, "crops": crops, "image_size": 299, "classes": 1000, "is_ilsvrc": True,
+             "blacklist_is_ilsvrc": True,
              "sets": {"full": {**scored, "images": FULL},
                       "filtered": {**scored, "images": FILTERED}}, **changes}
     return Evaluation(f"crops-{crops}", Result.from_json(about), None)
@@ -94,14 +91,14 @@ def test_published_figures_follow_results_of_the_same_set_and_crops(crops, full,
 def test_no_published_figure_stands_next_to_other_images(change):
     section = accuracy_section(Inputs(None, [ilsvrc(144, **change)], [], None, {}, []), T)
     assert not any(table.set_apart for table in tables(section))
-    assert any("No published figure" in block for block in section.blocks if type(block) is str)
+    assert any("No published figure" in block for block in section if type(block) is str)
 
 
 def test_training_shows_every_epoch_and_where_phases_begin(inputs, monkeypatch):
     charts = {}
     monkeypatch.setattr("evaluate.report.training.line_chart",
                         lambda name, *drawn: charts.update({name: drawn}) or "<svg>")
-    facts, _, table = training_section(inputs, T).blocks
+    facts, _, table = training_section(inputs, T)
     assert [(fact.label, fact.value, fact.detail) for fact in facts.facts] == [
         ("epochs", "3", "of 3 planned"), ("images per step", "128", "8 × 16"),
         ("optimizer", "adam", "preset smoke, CPU"),
@@ -130,7 +127,8 @@ def test_the_curve_is_that_of_the_result(inputs):
     table, = tables(curve_section(inputs, T))
     assert table.rows == [["6", "28.57", "14.29", "40.00", "20.00"],
                           ["12", "0.00", "0.00", "0.00", "0.00"]]
-    assert isinstance(curve_section(Inputs(None, [], [], None, {}, []), T), Missing)
+    with pytest.raises(LeftOut, match="no result was made with --curve"):
+        curve_section(Inputs(None, [], [], None, {}, []), T)
 
 
 @pytest.mark.parametrize("change, dots", [
@@ -143,7 +141,7 @@ def test_dots_of_the_curve_are_results_of_the_same_checkpoint_and_records(
                         lambda name, lines, x_label: charts.append(lines) or "<svg>")
     one, twelve = inputs.evaluations
     changed = replace(one, result=replace(one.result, **change))
-    lead = curve_section(replace(inputs, evaluations=[changed, twelve]), T).blocks[0]
+    lead = curve_section(replace(inputs, evaluations=[changed, twelve]), T)[0]
     assert ("Single dots" in lead) == bool(dots)
     top1, top5 = charts
     assert [(line.label, line.of_set, line.xs) for line in top1[:2]] == [
@@ -166,8 +164,8 @@ def test_speed_tables_have_medians_rates_and_ratios(inputs, monkeypatch):
     assert cold.rows == [["none", "–", "–", "–", "–", "not installed"]]
     # Each bar from the slowest to the fastest repeat; none for what was not run.
     assert charts == [[Bar("theirs", 50.0, (25.0, 50.0)), Bar("ours", 100.0, (100.0, 100.0))]]
-    assert section.blocks[-2:] == ["It is so.", "Machine: cores 2. Settings: repeats 2. "
-                                   "From results/bench."]
+    assert section[-2:] == [
+        "It is so.", "Machine: cores 2. Settings: repeats 2. From results/bench."]
 
 
 def test_a_table_of_steps_shows_the_mean_in_ms_and_the_items_of_each_row(inputs):
@@ -190,27 +188,23 @@ def test_classes_and_pairs_are_counted(inputs):
 
 
 def test_the_most_frequent_confusion_comes_first():
-    labels = np.int32([0, 1, 1, 2, 2, 2])
-    top5 = np.stack([(labels + 1) % 3, labels], axis=1).astype(np.int32)
-    found = confusions(Predictions(np.arange(1, 7, dtype=np.int32), labels, np.zeros(6, bool),
-                                   top5, np.float32([[.6, .4]] * 6)), 2)
-    assert found == [(2, 0, 3), (1, 2, 2)]
+    labels = [0, 1, 1, 2, 2, 2]
+    found = predictions_of(labels, [((label + 1) % 3, label) for label in labels])
+    assert confusions(found, 2) == [(2, 0, 3), (1, 2, 2)]
 
 
 def test_of_many_classes_the_worst_are_shown_and_the_rest_folded():
-    labels = np.arange(BARS + 10, dtype=np.int32)
-    top5 = np.stack([labels, labels + 1], axis=1)
+    labels = range(BARS + 10)
+    top5 = [(label, label + 1) for label in labels]
     top5[7] = 8, 9
-    found = Predictions(labels + 1, labels, np.zeros(len(labels), bool), top5.astype(np.int32),
-                        np.float32([[.6, .4]] * len(labels)))
-    evaluation = replace(ilsvrc(1), predictions=found)
+    evaluation = replace(ilsvrc(1), predictions=predictions_of(labels, top5))
     inputs = Inputs(None, [evaluation], [], None, {}, [])
     worst, whole, pairs = tables(classes_section(inputs, T))
     assert worst.rows[0] == ["label 7", "1", "1", "100.00", "100.00"] and not worst.folded
     assert len(whole.rows) == BARS + 10 and whole.folded
     assert pairs.rows == [["label 7", "label 8", "1", "100.0"]]
     mistakes, = tables(gallery_section(inputs, T))  # without images, and the label is not in top5
-    assert mistakes.rows == [["8", "label 7", "label 8", "60.0", "–", "no"]] and not mistakes.folded
+    assert mistakes.rows == [["8", "label 7", "label 8", "50.0", "–", "no"]] and not mistakes.folded
 
 
 def test_the_data_sheet_has_counts_digests_and_notes(inputs, records):
@@ -239,11 +233,11 @@ def test_the_data_sheet_lists_the_first_files_and_counts_the_others(inputs, reco
     assert ["files repaired, rejected, ignored", "1 / 2 / 50"] in counts.rows
     assert ["ILSVRC2012's validation set", "yes"] in counts.rows
     assert [row[1] for row in notes.rows] == ["rejected"] * 2 + ["repaired"] + ["ignored"] * 47
-    assert "3 more files are listed in moved/manifest.json." in section.blocks
+    assert "3 more files are listed in moved/manifest.json." in section
 
 
 def commands_of(section):
-    texts = [block.text for block in section.blocks if isinstance(block, Commands)]
+    texts = [block.text for block in section if isinstance(block, Commands)]
     return [command.replace("\\\n    ", "") for text in texts for command in text.split("\n\n")]
 
 
@@ -283,4 +277,4 @@ def test_a_command_that_was_not_kept_is_not_made_up(inputs):
     section = reproduction_section(replace(inputs, evaluations=old), T)
     assert len(commands_of(section)) == 1  # the record set's
     assert any("The command was not kept" in block and "results/a-1" in block and "run" in block
-               for block in section.blocks if isinstance(block, str))
+               for block in section if isinstance(block, str))

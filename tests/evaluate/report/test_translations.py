@@ -16,15 +16,22 @@ def constants(tree: ast.AST) -> set[str]:
             if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
+def names(tree: ast.AST) -> set[str]:
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
 def shown(argument: ast.expr, tree: ast.Module, tables: dict[str, ast.Dict]) -> set[str]:
     """The sentences that the first argument of ``t`` may be: literals, the values of a table that
-    is named in capitals, or the variable of a comprehension over literals."""
+    is named in capitals, or the variable of a loop over literals or over such a table."""
     if isinstance(argument, ast.Subscript):
         return set().union(*map(constants, tables[argument.value.id].values))
     if isinstance(argument, ast.Name):
-        return set().union(*(constants(loop.iter) for loop in ast.walk(tree)
-                             if isinstance(loop, ast.comprehension)
-                             and ast.unparse(loop.target) == argument.id))
+        loops = [loop.iter for loop in ast.walk(tree)
+                 if isinstance(loop, (ast.comprehension, ast.For))
+                 and argument.id in names(loop.target)]
+        named = [value for loop in loops for name in names(loop) & tables.keys()
+                 for value in tables[name].values]
+        return set().union(*map(constants, loops + named))
     return constants(argument)
 
 

@@ -1,1 +1,0 @@
-"""Converting JPEGs: this project against copying, MindSpore's own converter and other packers."""
