@@ -23,7 +23,7 @@ class Workload:
     """What a run computes.
 
     Attributes:
-        device: "CPU" or "Ascend".
+        device: "CPU" or "Ascend"; precision: as ``common.options.precision_option``.
         cards: ranks; more than one start through ``inceptionv4.launch``.
         batch_size: images per step on each of them.
         image_size: side in pixels of the network's input.
@@ -32,6 +32,7 @@ class Workload:
     """
 
     device: str
+    precision: str
     cards: int
     batch_size: int
     image_size: int
@@ -88,9 +89,11 @@ def run_bare_loop(workload: Workload, data: List[object], work: Path) -> List[Ep
 def train_flags(workload: Workload, run: Path) -> List[object]:
     """Return the flags of ``python -m train`` for the seed's recipe at the size of the workload."""
     return ["--run", run, "--preset", "adsl-1p" if workload.cards == 1 else "adsl-8p",
-            "--device", workload.device, "--batch-size", workload.batch_size,
-            "--image-size", workload.image_size, "--steps-per-epoch", workload.steps_per_epoch,
-            "--epochs", workload.warmup_epochs + workload.epochs, "--keep", 1]
+            "--device", workload.device, "--precision", workload.precision,
+            "--batch-size", workload.batch_size, "--image-size", workload.image_size,
+            "--steps-per-epoch", workload.steps_per_epoch,
+            "--epochs", workload.warmup_epochs + workload.epochs, "--keep", 1,
+            "--compile-cache", run.with_name("compiled")]  # for the repeats
 
 
 def main() -> None:
