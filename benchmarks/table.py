@@ -43,7 +43,8 @@ def render(table: SpeedTable) -> str:
     if table.closing:
         parts.append("\n".join(f"- {line}" for line in table.closing))
     items = f"; {table.items:,} {table.unit}" if table.items else ""
-    parts.append(f"Settings: {_pairs(table.settings)}{items}.\nMachine: {_pairs(table.machine)}.")
+    parts.append(f"Settings: {describe_pairs(table.settings)}{items}.\n"
+                 f"Machine: {describe_pairs(table.machine)}.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -58,7 +59,7 @@ def _cells(row: SpeedRow, per_step: bool) -> List[str]:
             "–" if row.ratio_to_first is None else f"{row.ratio_to_first:.2f}", row.note]
 
 
-def _pairs(values: Dict[str, Any]) -> str:
+def describe_pairs(values: Dict[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items())
 
 

@@ -27,13 +27,14 @@ def dry_run(request: TrainRequest, recipe: Recipe) -> None:
     """
     source, validation = open_data(request)
     recipe = replace(recipe, ranks=request.dry_run or recipe.ranks)
+    recipe = replace(recipe, workers=workers_for(recipe, recipe.ranks))
     plan = make_plan(recipe, source, request.keep)
     check_disk(request.run, plan)
     device = _setup(request, recipe)
     resuming = _is_resuming(request)
     if resuming:
         check_same_run(request.run, config_of(recipe, source, validation, device))
-    alone = replace(recipe, ranks=1, workers=workers_for(recipe))
+    alone = replace(recipe, ranks=1)
     feed = TrainingFeed(source, alone, steps=1)
     trainer = Trainer(request, alone, plan, feed, validation, device)
     print(_describe(trainer, recipe))
