@@ -43,7 +43,10 @@ class ConvBlock(nn.Cell):
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
         x = self.conv(x)
-        return ops.relu(self.bn(x).astype(x.dtype))  # batch norm may be in float32 alone
+        normalised = self.bn(x)
+        if x.dtype == ms.float16:  # half the memory; MindSpore's pooling has no bfloat16
+            normalised = normalised.astype(ms.float16)
+        return ops.relu(normalised)
 
 
 class Branches(nn.Cell):

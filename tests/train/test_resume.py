@@ -178,7 +178,7 @@ def test_a_resumed_run_keeps_its_workers_unless_it_is_given_others(records, call
     words = [word for word in words_of(records, run, "--resume")]
     without = [word for place, word in enumerate(words)
                if "--workers" not in (word, words[place - 1])]
-    monkeypatch.setattr("train.feed.available_cores", lambda: 2)
+    monkeypatch.setattr("common.host.available_cores", lambda: 2)
     assert call(*without) == 0
     assert json.loads((run / "config.json").read_text())["workers"] == 1
     assert "workers decoded" not in capfd.readouterr().err
