@@ -23,6 +23,9 @@ class HistoryLine:
         skipped_steps, loss_scale: steps whose gradients overflowed, and the scale after the last
             step; None without a dynamic loss scale.
         seconds_since_last_epoch: between the last epoch's steps and these; None after a start.
+        seconds_validating: after this epoch's steps, with compiling in a run's first validation;
+            None where there was none.
+        seconds_saving: writing this epoch's checkpoint; None where that failed.
         full_top1_error, …: percent, single crop; None where nothing was scored.
     """
 
@@ -37,6 +40,8 @@ class HistoryLine:
     compile_seconds: Optional[float] = None
     skipped_steps: Optional[int] = None
     loss_scale: Optional[float] = None
+    seconds_validating: Optional[float] = None
+    seconds_saving: Optional[float] = None
     full_top1_error: Optional[float] = None
     full_top5_error: Optional[float] = None
     filtered_top1_error: Optional[float] = None

@@ -213,17 +213,6 @@ class TrainRequest(CheckedOptions):
               "(default: no scores)")
     resume: bool = option(False, "resume from the newest complete checkpoint of --run")
     device: str = device_option()
-    jit_level: Optional[str] = option(
-        None, "MindSpore's level of compilation; O0: kernel by kernel, O1: fused, O2: the whole "
-        "graph (default: the device's own; on CPU all are the same)", choices=("O0", "O1", "O2"))
-    deterministic: bool = option(
-        False, "let equal runs end alike on Ascend, too, at the cost of speed")
-    profile: Optional[int] = option(
-        None, "let MindSpore's profiler measure so many steps of the first epoch, into the folder "
-        "'profile' of the run; the epoch's own times mean little then", low=1, metavar="STEPS")
-    compile_cache: Optional[Path] = option(
-        None, "folder that keeps the compiled step, for runs of the same recipe, such as the "
-        "resumed one; several may share it")
     sink: Optional[bool] = option(
         None, "let the device take its batches itself (default: where it can)", negatable=True)
     sink_size: int = option(100, "in sink mode, steps between two checks of the loss", low=1,
@@ -238,6 +227,20 @@ class TrainRequest(CheckedOptions):
     epochs: Optional[int] = option(
         None, "total number of epochs: ends the schedule early or extends its last phase", low=1,
         metavar="N")
+    validate_every: int = option(
+        1, "score the validation images only after every so many epochs, and after the last one",
+        low=1, metavar="EPOCHS")
+    jit_level: Optional[str] = option(
+        None, "MindSpore's level of compilation; O0: kernel by kernel, O1: fused, O2: the whole "
+        "graph (default: the device's own; on CPU all are the same)", choices=("O0", "O1", "O2"))
+    deterministic: bool = option(
+        False, "let equal runs end alike on Ascend, too, at the cost of speed")
+    profile: Optional[int] = option(
+        None, "let MindSpore's profiler measure so many steps of the first epoch, into the folder "
+        "'profile' of the run; the epoch's own times mean little then", low=1, metavar="STEPS")
+    compile_cache: Optional[Path] = option(
+        None, "folder that keeps the compiled step, for runs of the same recipe, such as the "
+        "resumed one; several may share it")
 
 
 def train_parser() -> ArgumentParser:
