@@ -63,7 +63,6 @@ class StepsRequest(CheckedOptions):
     rows: str = option(TABLE, "the original report's speed table, or the trainer against a bare "
                        "loop over its step", choices=(TABLE, TRAINER))
     device: str = device_option()
-    precision: str = precision_option()
     images: Optional[Path] = option(None, "class folders to train on; without --records too, "
                                           "images are made")
     records: Optional[Path] = option(None, "training record set of the same images")
@@ -77,6 +76,7 @@ class StepsRequest(CheckedOptions):
     warmup_epochs: Optional[int] = _size("warmup_epochs", "first epochs of a run, not measured")
     epochs: Optional[int] = _size("epochs", "epochs of a run that are measured")
     repeats: Optional[int] = _size("repeats", "repeats of each row, in turns with the others")
+    precision: str = precision_option()
 
 
 class Target(NamedTuple):
