@@ -28,6 +28,7 @@ from evaluate.results import (JSON_NAME, PAGE_NAME, PREDICTIONS_NAME, Evaluation
 from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta
 from inceptionv4.device import Device, barrier, setup_device
 from inceptionv4.network import InceptionV4
+from inceptionv4.precision import cast_cells
 
 COMPUTED_BY = ("mindspore", "numpy", "pillow")  # the network, means, decoding and resizing
 
@@ -53,9 +54,9 @@ def evaluate_checkpoint(request: Request) -> bool:
     blacklist = blacklist_for(records, request.blacklist)
     planned = _plan_result(request, records, meta, protocol, blacklist)
     claim_result_folder(request.out, planned)
-    device = setup_device(request.device)
+    device = setup_device(request.device, precision=request.precision)
     print(device.describe(), flush=True)
-    network = InceptionV4(meta.num_classes, meta.batch_norm_decay)
+    network = cast_cells(InceptionV4(meta.num_classes, meta.batch_norm_decay), request.precision)
     if load_checkpoint(request.checkpoint, network) != meta:
         raise RequestError(f"checkpoint '{request.checkpoint}' was replaced while the evaluation "
                            "started; start it again")
@@ -84,7 +85,8 @@ def _plan_result(request: Request, records: RecordSet, meta: CheckpointMeta, pro
         classes=len(records.class_names), has_blacklist=listed is not None,
         blacklist_sha256=listed.sha256 if listed else None,
         is_ilsvrc=bool(check and check.labels and check.class_names),
-        blacklist_is_ilsvrc=bool(listed and listed.is_ilsvrc), sets={}, argv=typed_command())
+        blacklist_is_ilsvrc=bool(listed and listed.is_ilsvrc), sets={},
+        precision=request.precision, argv=typed_command())
 
 
 def check_same_classes(records: RecordSet, meta: CheckpointMeta, checkpoint: Path) -> None:
@@ -185,8 +187,9 @@ def _merge(planned: Result, records: RecordSet, folder: Path,
     speed = EvaluationSpeed(device.ranks, len(whole.rows) / whole.seconds,
                             whole.waiting / whole.seconds, whole.seconds)
     versions = {"python": platform.python_version(), **_versions()}
-    return (replace(planned, device=device.name, speed=speed, versions=versions),
-            whole.predictions)
+    result = replace(planned, device=device.name, arithmetic=device.arithmetic, speed=speed,
+                     versions=versions)
+    return result, whole.predictions
 
 
 def mark(predictions: Predictions, blacklist: Optional[Blacklist]) -> Predictions:

@@ -16,6 +16,7 @@ from evaluate.views import UNDECODABLE, cut_views, decode_rgb
 from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta
 from inceptionv4.device import setup_device
 from inceptionv4.network import InceptionV4
+from inceptionv4.precision import cast_cells
 
 
 def predict_images(request: PredictRequest) -> str:
@@ -30,8 +31,8 @@ def predict_images(request: PredictRequest) -> str:
     names = class_names(meta, request)
     protocol = protocol_of(request.crops, meta.image_size, request.scales)
     cut = [cut_views(_decode(path), protocol) for path in request.images]
-    setup_device(request.device)
-    network = InceptionV4(meta.num_classes, meta.batch_norm_decay)
+    setup_device(request.device, precision=request.precision)
+    network = cast_cells(InceptionV4(meta.num_classes, meta.batch_norm_decay), request.precision)
     load_checkpoint(request.checkpoint, network)
     evaluator = Evaluator(network, protocol, meta.mean, meta.std,
                           views_per_step=min(VIEWS_PER_STEP, len(cut[0])))
