@@ -7,7 +7,7 @@ import itertools
 import os
 import platform
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import psutil
 
@@ -47,7 +47,7 @@ def render(table: SpeedTable) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _cells(row: SpeedRow, per_step: bool) -> List[str]:
+def _cells(row: SpeedRow, per_step: bool) -> list[str]:
     if row.average_seconds is None or row.items_per_second is None:
         return [row.name, "–", "–", "–", "–", row.note]
     scale = 1000 if per_step else 1
@@ -58,11 +58,11 @@ def _cells(row: SpeedRow, per_step: bool) -> List[str]:
             "–" if row.ratio_to_first is None else f"{row.ratio_to_first:.2f}", row.note]
 
 
-def _pairs(values: Dict[str, Any]) -> str:
+def _pairs(values: dict[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items())
 
 
-def describe_machine(folder: Path, device: str = "none, the host only") -> Dict[str, Any]:
+def describe_machine(folder: Path, device: str = "none, the host only") -> dict[str, Any]:
     """Return processor, usable cores, memory, disk and file system of ``folder``, device, versions.
 
     Args:
