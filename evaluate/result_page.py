@@ -5,8 +5,8 @@ from typing import Container, NamedTuple, Sequence
 
 from evaluate.predictions import TOP
 from evaluate.results import Curve, Result, Score
+from inceptionv4 import IMAGE_SIZE
 
-IMAGE_SIZE = 299  # pixels, of the crops of all published figures
 FULL, FILTERED = 50_000, 48_238  # ILSVRC2012 validation images
 
 

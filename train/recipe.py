@@ -18,6 +18,7 @@ import numpy as np
 
 from common.cli import ArgumentParser, RequestError
 from common.options import CheckedOptions, add_options, device_option, from_arguments, option
+from inceptionv4 import BATCH_NORM_DECAY, DROPOUT_KEEP, IMAGE_SIZE, SMALLEST_IMAGE
 
 SEED_GLOBAL_BATCH = 1024  # images per step, 8 x 128: the seed's rates belong to this batch
 
@@ -85,13 +86,12 @@ class Recipe(CheckedOptions):
                             choices=("float32", "mixed"))
     label_smoothing: float = option(0.1, "probability moved from the label to the other classes",
                                     low=0, high=1)  # seed report, 5
-    # The paper authors' training code.
-    batch_norm_decay: float = option(0.9997, "decay of batch norm's moving averages",
+    batch_norm_decay: float = option(BATCH_NORM_DECAY, "decay of batch norm's moving averages",
                                      low=0, high=1)
-    dropout_keep: float = option(0.8, "share of features that dropout keeps",
-                                 low=1e-3, high=1)  # figure 9
-    image_size: int = option(299, "side in pixels of the images that the network gets",
-                             low=75)  # figure 9
+    dropout_keep: float = option(DROPOUT_KEEP, "share of features that dropout keeps",
+                                 low=1e-3, high=1)
+    image_size: int = option(IMAGE_SIZE, "side in pixels of the images that the network gets",
+                             low=SMALLEST_IMAGE)
     # Random crops as in arXiv 1409.4842, section 6: 8 to 100 % of the area, aspect 3/4 to 4/3.
     min_crop_area: float = option(0.08, "smallest share of an image's area in a crop",
                                   low=1e-3, high=1)
@@ -149,13 +149,13 @@ class Recipe(CheckedOptions):
 PRESETS = {
     "adsl-8p": Recipe(),
     "adsl-1p": Recipe(preset="adsl-1p", ranks=1, batch_size=32),  # seed report, note 1
-    # Ours. RMSProp with epsilon 1 and averages of 0.9997 need thousands of steps to show
+    # Ours. RMSProp with epsilon 1 and averages as slow as the authors' need thousands of steps to show
     # anything; this learns ten easy classes from 600 images within minutes on two cores.
     "smoke": Recipe(
         preset="smoke", phases=(Phase(5, 0, 1e-3, 1, 1), Phase(2, 0, 2e-4, 0.4, 1)), ranks=1,
         batch_size=16, scale_lr=False, optimizer="adam", decay=0.999, epsilon=1e-8, momentum=0.9,
-        label_smoothing=0.0, dropout_keep=1.0, batch_norm_decay=0.9, image_size=75,
-        min_crop_area=0.35),
+        label_smoothing=0.0, dropout_keep=1.0, batch_norm_decay=0.9,
+        image_size=SMALLEST_IMAGE, min_crop_area=0.35),
 }
 
 

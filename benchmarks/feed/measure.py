@@ -24,6 +24,7 @@ from common.forms import SpeedRow, SpeedTable
 from common.host import available_cores
 from common.options import CheckedOptions, option
 from convert.records.reader import RecordSet
+from inceptionv4 import IMAGE_SIZE, SMALLEST_IMAGE
 from train.recipe import Recipe
 
 # MindSpore's model zoo, InceptionV4 on 8 x Ascend 910, 128 images per step on each.
@@ -42,7 +43,7 @@ class FeedRequest(CheckedOptions):
     repeats: int = option(3, "repeats of each row, in turns with the others", low=1)
     workers: int = option(0, "threads or processes that decode; 0: all cores", low=0)
     batch_size: int = option(128, "images per batch", low=2)
-    image_size: int = option(299, "side of the crops in pixels", low=75)
+    image_size: int = option(IMAGE_SIZE, "side of the crops in pixels", low=SMALLEST_IMAGE)
     skip: int = option(20, "batches at either end that are not timed", low=1)
     open_ms: float = option(20.0, "slow mount: delay of each open", low=0)
     read_ms: float = option(1.0, "slow mount: delay per 128 KB read", low=0)

@@ -23,6 +23,7 @@ from common.forms import SpeedRow, SpeedTable
 from common.host import available_cores
 from common.options import CheckedOptions, device_option, option
 from convert.records.reader import open_records
+from inceptionv4 import IMAGE_SIZE, SMALLEST_IMAGE
 from train.source import open_class_folders
 
 TABLE, TRAINER = "table", "trainer"
@@ -33,14 +34,14 @@ LEAST_CLASSES = 2  # the recipe's loss needs them
 # On Ascend the seed report's: cards and batches of its note 1, repeats and epochs of its note 2.
 # On CPU what two cores do in ten minutes, with the smallest images that the network takes.
 DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
-    (TABLE, "Ascend"): dict(cards=(1, 8), batch_size=(32, 128), image_size=299,
+    (TABLE, "Ascend"): dict(cards=(1, 8), batch_size=(32, 128), image_size=IMAGE_SIZE,
                             steps_per_epoch=100, warmup_epochs=3, epochs=10, repeats=3),
-    (TABLE, "CPU"): dict(cards=(1, 2), batch_size=(8, 4), image_size=75, steps_per_epoch=10,
-                         warmup_epochs=1, epochs=2, repeats=2),
-    (TRAINER, "Ascend"): dict(cards=(1,), batch_size=(32,), image_size=299, steps_per_epoch=100,
-                              warmup_epochs=1, epochs=3, repeats=3),
-    (TRAINER, "CPU"): dict(cards=(1,), batch_size=(16,), image_size=75, steps_per_epoch=20,
-                           warmup_epochs=1, epochs=3, repeats=3),
+    (TABLE, "CPU"): dict(cards=(1, 2), batch_size=(8, 4), image_size=SMALLEST_IMAGE,
+                         steps_per_epoch=10, warmup_epochs=1, epochs=2, repeats=2),
+    (TRAINER, "Ascend"): dict(cards=(1,), batch_size=(32,), image_size=IMAGE_SIZE,
+                              steps_per_epoch=100, warmup_epochs=1, epochs=3, repeats=3),
+    (TRAINER, "CPU"): dict(cards=(1,), batch_size=(16,), image_size=SMALLEST_IMAGE,
+                           steps_per_epoch=20, warmup_epochs=1, epochs=3, repeats=3),
 }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from common.cli import RequestError
+from inceptionv4 import SMALLEST_IMAGE
 from train.recipe import (PRESETS, Phase, Recipe, TrainRequest, learning_rates, parse, train_parser,
                           with_epochs)
 
@@ -83,13 +84,10 @@ def test_values_of_the_seed_report():
     assert (SEED.image_size, SEED.epochs) == (299, 95)
 
 
-def test_the_defaults_are_those_of_the_network():
-    from inceptionv4 import network  # the recipe repeats them: --help needs no MindSpore
-    assert SEED.batch_norm_decay == network.BATCH_NORM_DECAY
-    assert SEED.dropout_keep == network.DROPOUT_KEEP
-    replace(SEED, image_size=network.SMALLEST_IMAGE)
+def test_the_network_takes_no_smaller_images():
+    replace(SEED, image_size=SMALLEST_IMAGE)
     with pytest.raises(RequestError, match="--image-size"):
-        replace(SEED, image_size=network.SMALLEST_IMAGE - 1)
+        replace(SEED, image_size=SMALLEST_IMAGE - 1)
 
 
 @pytest.mark.parametrize("name, value", [
