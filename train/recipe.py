@@ -149,7 +149,7 @@ class Recipe(CheckedOptions):
 PRESETS = {
     "adsl-8p": Recipe(),
     "adsl-1p": Recipe(preset="adsl-1p", ranks=1, batch_size=32),  # seed report, note 1
-    # Ours. RMSProp with epsilon 1 and averages as slow as the authors' need thousands of steps to show
+    # Ours. RMSProp with epsilon 1 and the authors' slow averages need thousands of steps to show
     # anything; this learns ten easy classes from 600 images within minutes on two cores.
     "smoke": Recipe(
         preset="smoke", phases=(Phase(5, 0, 1e-3, 1, 1), Phase(2, 0, 2e-4, 0.4, 1)), ranks=1,
