@@ -245,7 +245,7 @@ def test_commands_are_printed_as_they_were_typed(inputs, records):
     convert, train, one, twelve = commands_of(reproduction_section(inputs, T))
     assert convert == (
         f"python -m convert run --source SOURCE --split val --out {records.folder} --layout flat "
-        f"--shards 2 --seed 0 --ground-truth GROUND_TRUTH --blacklist BLACKLIST --check decode")
+        f"--shards 2 --seed 0 --blacklist BLACKLIST --check decode")
     assert train == "python -m inceptionv4.launch --ranks 8 train --label-smoothing 0.2"
     assert one == "python -m evaluate --crops 1 --out 'my results'"
     assert twelve == "python -m evaluate --crops 12 --curve"
