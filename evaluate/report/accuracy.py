@@ -58,7 +58,7 @@ def accuracy_section(inputs: Inputs, t: Translate) -> list[Block]:
         blocks.append(t("Grey rows are published figures for the same images and the same number "
                         "of crops ({size} pixels).", size=IMAGE_SIZE))
     else:
-        blocks.append(t("No published figure is shown: those of the paper, the ADSL lab and "
+        blocks.append(t("No published figure is shown: those of the paper, the ADSL report and "
                         "mindcv are for ILSVRC2012's own validation images and 1, 12 or 144 "
                         "crops, and appear only next to results for the same."))
     return [*blocks, *_notes(inputs.evaluations, t)]
