@@ -47,7 +47,7 @@ class Inputs:
 
     @property
     def main(self) -> Optional[Evaluation]:
-        """The evaluation whose mistakes are shown: that of the most crops, the first of several."""
+        """Return the evaluation whose mistakes are shown: the first one with the most crops."""
         scored = [item for item in self.evaluations if item.predictions is not None]
         return max(scored, key=lambda item: item.result.crops, default=None)
 
