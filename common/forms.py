@@ -5,7 +5,13 @@ import dataclasses
 import itertools
 import statistics
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, Mapping, Optional
+
+from common.cli import RequestError
+from common.files import read_json_lines
+
+CONFIG, PLAN, HISTORY = "config.json", "plan.json", "history.jsonl"  # of a run folder
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,21 @@ class HistoryLine:
             TypeError: a key is missing.
         """
         return HistoryLine(**_known(HistoryLine, values))
+
+
+def read_history(folder: Path) -> list[HistoryLine]:
+    """Return the finished epochs of a run folder; none where it has no history.
+
+    Raises:
+        RequestError: a line is not one of a history.
+    """
+    path = folder / HISTORY
+    try:
+        return [HistoryLine.from_json(line) for line in
+                (read_json_lines(path) if path.exists() else [])]
+    except TypeError as error:
+        raise RequestError(f"{path} is not the history of a run ({error}); give another --run"
+                           ) from None
 
 
 @dataclass(frozen=True)
