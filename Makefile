@@ -24,7 +24,7 @@ PY   := $(VENV)/bin/python
 DONE := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint convert verify train-1p train-8p eval-1 eval-144 bench report clean
+.PHONY: help setup demo test lint convert verify doctor train-1p train-8p eval-1 eval-144 bench report clean
 
 # Goals run one after the other: `make convert verify` verifies what was converted.
 .NOTPARALLEL:
@@ -44,7 +44,7 @@ help: ## list the targets and variables
 	@echo "  RUN         run folder of the training                         [$(RUN)]"
 	@echo "  CKPT        checkpoint to evaluate                             (eval-1, eval-144)"
 	@echo "  BLACKLIST   the devkit's validation blacklist                  (convert, optional)"
-	@echo "  CARDS       cards of this host               (train-8p [$(CARDS)], eval-1, eval-144 [1])"
+	@echo "  CARDS       cards of this host       (doctor, train-8p [$(CARDS)], eval-1, eval-144 [1])"
 	@echo "  NODES       hosts with as many cards, all seeing RECORDS       [$(NODES)]"
 	@echo "  MASTER      address of host 0                                  [$(MASTER)]"
 	@echo "  NODE_RANK   number of this host, from 0                        [$(NODE_RANK)]"
@@ -95,6 +95,10 @@ convert: need-IMAGENET $(DONE) ## JPEGs of IMAGENET into RECORDS/train and RECOR
 verify: $(DONE) ## compare RECORDS with their manifests
 	$(PY) -m convert verify $(RECORDS)/train $(ARGS)
 	$(PY) -m convert verify $(RECORDS)/val $(ARGS)
+
+doctor: $(DONE) ## check this host before training on CARDS cards: versions, speed, numbers, ranks
+	$(PY) -m benchmarks doctor --records $(RECORDS)/train --run $(RUN) --ranks $(CARDS) \
+		--device $(DEVICE) $(ARGS)
 
 TRAIN = --records $(RECORDS)/train --val-records $(RECORDS)/val --run $(RUN) --device $(DEVICE)
 

@@ -1,11 +1,13 @@
-"""Command line: ``python -m benchmarks convert|feed|crops|steps --out DIR``."""
+"""Command line: ``python -m benchmarks convert|feed|crops|steps|scale|doctor …``."""
 
 import sys
 from typing import Any, Callable
 
 from benchmarks.converters import ConversionRequest, benchmark_conversion
 from benchmarks.crops import CropsRequest, benchmark_crops
+from benchmarks.doctor.doctor import DoctorRequest, examine
 from benchmarks.feed.measure import FeedRequest, benchmark_feeds
+from benchmarks.scale.rehearsal import ScaleRequest, rehearse, render_scale
 from benchmarks.steps.step_table import StepsRequest, benchmark_steps
 from benchmarks.table import write_table
 from common.cli import run_command
@@ -24,7 +26,15 @@ def main() -> None:
                    "evaluation against its network alone"),
         Subcommand("steps", StepsRequest, _writing(benchmark_steps),
                    "time training steps: the ADSL report's speed table, or the trainer "
-                   "against a bare loop")))
+                   "against a bare loop"),
+        Subcommand("scale", ScaleRequest, lambda request: print(render_scale(rehearse(request))),
+                   "rehearse ImageNet's full count with tiny images, from the archives to "
+                   "evaluation and plan: seconds, memory and open files of each stage"),
+        Subcommand("doctor", DoctorRequest, examine,
+                   "check this host before a run: versions, cores, files, reading and decoding, "
+                   "what the device computes, ranks, compiling and steps",
+                   "Check this host before a run, in about two minutes (longer where compiling "
+                   "takes minutes). Exits with 1 if a check fails.")))
 
 
 def _writing(benchmark: Callable[[Any], SpeedTable]) -> Callable[[Any], None]:

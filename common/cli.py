@@ -1,6 +1,7 @@
 """How a command parses its arguments, shows progress and ends.
 
-Exit codes: 0 done; 1 a check failed; 2 the request was wrong; 130 interrupted, state kept.
+Exit codes: 0 done; 1 a check failed; 2 the request was wrong; 130, 143 or 129 interrupted by
+Ctrl-C, SIGTERM or a closed terminal, finished work kept.
 """
 
 import argparse
@@ -11,9 +12,11 @@ from typing import Callable, NoReturn, Optional
 
 from tqdm import tqdm
 
+from common.host import raise_open_file_limit
 from common.jpeg import prefer_pillows_libjpeg
+from common.signals import Interrupted, interruption_line, raise_on_ending_signals
 
-EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_REQUEST, EXIT_INTERRUPTED = 0, 1, 2, 130
+EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_REQUEST = 0, 1, 2
 SECONDS_BETWEEN_LOG_LINES = 30
 TYPED_COMMAND = "TYPED_COMMAND"  # environment: what a launcher passes on to its ranks, as JSON
 
@@ -52,10 +55,14 @@ class ArgumentParser(argparse.ArgumentParser):
 def run_command(main: Callable[[], Optional[int]]) -> int:
     """Call ``main`` and return its exit code; failures a user can cause end as one line.
 
-    Pillow's JPEG decoder is loaded first, before anything imports MindSpore (see ``common.jpeg``).
-    An exception of any other kind is a defect of the program and keeps its traceback.
+    What has to be set before MindSpore is imported is set here: its log level and the JPEG decoder
+    (see ``common.jpeg``). An exception of any other kind is a defect of the program and keeps its
+    traceback.
     """
+    os.environ.setdefault("GLOG_v", "3")  # MindSpore's errors, not its pages of harmless warnings
     prefer_pillows_libjpeg()
+    raise_open_file_limit()
+    raise_on_ending_signals()
     try:
         return main() or EXIT_DONE
     except CheckFailed as failure:
@@ -66,8 +73,9 @@ def run_command(main: Callable[[], Optional[int]]) -> int:
         place = f" '{error.filename}'" if error.filename else ""
         return _end("error", f"{error.strerror or error}:{place} (check that the path exists, may "
                              "be read or written, and that the disk has room)", EXIT_BAD_REQUEST)
-    except KeyboardInterrupt:
-        return _end("interrupted", "completed work is kept", EXIT_INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+        print(interruption_line(), file=sys.stderr, flush=True)
+        return (interrupt if isinstance(interrupt, Interrupted) else Interrupted()).exit_code
 
 
 def typed_command() -> list[str]:

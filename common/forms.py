@@ -25,6 +25,9 @@ class HistoryLine:
         images_per_second: of all ranks together, the steps alone.
         waiting_for_data: share of the steps' time, 0 to 1; None where the device waits.
         seconds_since_last_epoch: between the last epoch's steps and these; None after a start.
+        seconds_validating: after this epoch's steps, with compiling in a run's first validation;
+            None where there was none.
+        seconds_saving: writing this epoch's checkpoint; None where that failed.
         full_top1_error, …: percent, single crop; None where nothing was scored.
     """
 
@@ -36,15 +39,17 @@ class HistoryLine:
     images_per_second: float
     waiting_for_data: Optional[float] = None
     seconds_since_last_epoch: Optional[float] = None
+    seconds_validating: Optional[float] = None
+    seconds_saving: Optional[float] = None
     full_top1_error: Optional[float] = None
     full_top5_error: Optional[float] = None
     filtered_top1_error: Optional[float] = None
     filtered_top5_error: Optional[float] = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the line's fields; errors that were not measured are left out."""
+        """Return the line's fields; errors and seconds that were not measured are left out."""
         return {name: value for name, value in dataclasses.asdict(self).items()
-                if value is not None or not name.endswith("_error")}
+                if value is not None or name in ("waiting_for_data", "seconds_since_last_epoch")}
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> "HistoryLine":

@@ -1,4 +1,11 @@
-"""What this host lets a process use."""
+"""What this host lets a process use: cores and open files."""
+
+import os
+import resource
+from pathlib import Path
+from typing import Optional
+
+_CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_cores() -> int:
@@ -8,3 +15,45 @@ def available_cores() -> int:
     """
     from joblib import cpu_count  # not above: --help would wait for joblib
     return cpu_count()
+
+
+def cores_per_rank(local_ranks: int) -> int:
+    """Return the number of cores, at least 1, of one of ``local_ranks`` processes on this host.
+
+    A launcher may have bound each rank to cores of its own (msrun with ``--bind_core``, taskset):
+    those are not divided again, only the quota of the container is, which all ranks share.
+    """
+    own = os.sched_getaffinity(0)
+    if local_ranks > 1 and own < os.sched_getaffinity(os.getppid()):
+        return max(1, min(len(own), (_quota() or local_ranks * len(own)) // local_ranks))
+    return max(1, available_cores() // local_ranks)
+
+
+def _quota() -> Optional[int]:
+    """Return the whole cores that the container's quota allows; None without one."""
+    try:  # cgroup v2: "max 100000" or "1600000 100000"
+        quota, period = (_CGROUP / "cpu.max").read_text(encoding="ascii").split()
+    except FileNotFoundError:
+        try:
+            quota, period = ((_CGROUP / "cpu" / name).read_text(encoding="ascii").strip()
+                             for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us"))
+        except FileNotFoundError:
+            return None
+    return None if quota in ("max", "-1") else max(1, int(quota) // int(period))
+
+
+def open_file_limit() -> int:
+    """Return the number of files that this process may have open."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def open_files() -> int:
+    """Return the number of files, pipes and sockets that this process has open."""
+    return len(os.listdir("/proc/self/fd"))
+
+
+def raise_open_file_limit() -> None:
+    """Raise the soft limit on open files to the hard one: reading a record set of 144 shards takes
+    more than the usual 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -12,7 +12,7 @@ import numpy as np
 from blacklist.ids import Blacklist, load_blacklist
 from common.cli import RequestError, typed_command
 from common.files import write_json, write_text
-from common.host import available_cores
+from common.host import cores_per_rank
 from convert.records.reader import RecordSet, open_records
 from convert.sources.listing import validation_id
 from evaluate.evaluator import Evaluator, check_rows
@@ -43,6 +43,7 @@ def evaluate_checkpoint(request: Request) -> bool:
         RequestError: records, checkpoint or folder cannot be used, or do not fit together.
     """
     records, meta = open_records(request.records), read_meta(request.checkpoint)
+    records.readers(threads=1)  # refuses a limit on open files that is too low
     check_same_classes(records, meta, request.checkpoint)
     protocol = protocol_of(request.crops, meta.image_size, request.scales)
     blacklist = blacklist_for(records, request.blacklist)
@@ -54,7 +55,7 @@ def evaluate_checkpoint(request: Request) -> bool:
     if load_checkpoint(request.checkpoint, network) != meta:
         raise RequestError(f"checkpoint '{request.checkpoint}' was replaced while the evaluation "
                            "started; start it again")
-    workers = request.workers or max(1, available_cores() // device.local_ranks)
+    workers = request.workers or cores_per_rank(device.local_ranks)
     evaluator = Evaluator(network, protocol, meta.mean, meta.std, request.views_per_step, workers,
                           request.curve)
     with opened_parts(request.out, _identity(planned, evaluator, device),

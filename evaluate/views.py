@@ -62,7 +62,8 @@ def read_rows(records: RecordSet, part: Optional[range] = None) -> Iterator[Imag
     """Yield the rows of a record set, or those at the positions ``part``, in file order.
 
     Raises:
-        RequestError: the files cannot be read or do not hold as many rows as the manifest says.
+        RequestError: the files cannot be read, do not hold as many rows as the manifest says, or
+            give fewer than they hold: other ranks would wait for the rest for ever.
     """
     part = range(records.images) if part is None else part
     stored = records.stored_rows()
@@ -70,9 +71,15 @@ def read_rows(records: RecordSet, part: Optional[range] = None) -> Iterator[Imag
         raise RequestError(f"{records.folder} holds {stored:,} rows, its manifest says "
                            f"{records.images:,}; see what is damaged with: "
                            f"python -m convert verify {records.folder}")
-    for row in records.rows(COLUMNS, ds.SequentialSampler(part.start, len(part))):
+    read = 0
+    for read, row in enumerate(records.rows(COLUMNS, ds.SequentialSampler(part.start, len(part))),
+                               start=1):
         yield ImageRow(row["image"].tobytes(), int(row["label"]), int(row["image_id"]),
                        bool(row["blacklisted"]))
+    if read != len(part):
+        raise RequestError(f"{records.folder} gave {read:,} of the {len(part):,} rows from row "
+                           f"{part.start:,} on; see what is damaged with: python -m convert verify "
+                           f"{records.folder}")
 
 
 def prepared_rows(records: RecordSet, part: range, protocol: Protocol, workers: int,

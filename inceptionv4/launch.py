@@ -29,6 +29,7 @@ from common.options import CheckedOptions, add_options, from_arguments, option
 POLL_SECONDS = 0.2
 LAST_LINES = 20  # of a dead rank's log
 SECONDS_TO_END = 10  # for processes that were asked to stop
+ASCEND_DRIVER = Path("/dev/davinci_manager")  # the device file of the driver on a host with cards
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What msrun logs when a rank ended with an error (process_entity/_api.py, join_processes).
 _DEAD_RANK = re.compile(r"Worker process (\d+) exit with exception. Error code: (-?\d+)")
@@ -114,12 +115,14 @@ def _check_port(request: LaunchRequest) -> None:
 
 
 def _msrun_command(request: LaunchRequest) -> list[str]:
+    # Cards have cores near them; on CPU all ranks compute on all cores.
+    binding = ["--bind_core=True"] if ASCEND_DRIVER.exists() else []
     return [sys.executable, "-m", "mindspore.parallel.cluster.run",
             f"--worker_num={request.ranks * request.hosts}", f"--local_worker_num={request.ranks}",
             f"--master_addr={request.master}", f"--master_port={request.port}",
             f"--node_rank={request.host_rank}", f"--log_dir={request.log_dir}", "--join=True",
             f"--tail_worker_log={request.ranks * request.hosts}",  # no such rank: no tail processes
-            "python", "-m", request.module, *request.arguments]
+            *binding, "python", "-m", request.module, *request.arguments]
 
 
 def _environment() -> dict[str, str]:

@@ -14,7 +14,7 @@ import numpy as np
 from mindspore.dataset import vision
 
 from common.cli import RequestError
-from common.host import available_cores
+from common.host import cores_per_rank
 from convert.sources.listing import IMAGE_EXTENSIONS
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train.recipe import Recipe
@@ -32,9 +32,8 @@ BRIGHTNESS, CONTRAST, SATURATION, HUE = 32 / 255, 0.5, 0.5, 0.2
 
 
 def workers_for(recipe: Recipe, local_ranks: int = 1) -> int:
-    """Return the number of threads that decode for one rank: those asked for, or this host's
-    cores divided by its ranks."""
-    return recipe.workers or max(1, available_cores() // local_ranks)
+    """Return the number of threads that decode for one rank: those asked for, or its cores."""
+    return recipe.workers or cores_per_rank(local_ranks)
 
 
 @dataclass(frozen=True)
@@ -103,9 +102,12 @@ def epoch_rows(source: Source, recipe: Recipe, epoch: int, rank: int = 0,
     share = dict(num_shards=recipe.ranks, shard_id=rank, num_parallel_workers=workers_for(recipe))
     if isinstance(source, ClassFolders):
         return _folder_rows(source, share)
+    share["num_parallel_workers"] = source.readers(workers_for(recipe))
     if recipe.shuffle == "shard":
         rows = ds.MindDataset(source.files, list(columns), shuffle=ds.Shuffle.FILES, **share)
-        return rows.shuffle(SHUFFLE_BUFFER)
+        # MindDataset repeats rows at the end so that all ranks have equally many. Mixed in by the
+        # buffer, they would be in the batches, and others left out.
+        return rows.take(source.images // recipe.ranks).shuffle(SHUFFLE_BUFFER)
     return ds.MindDataset(source.files, list(columns), shuffle=ds.Shuffle.GLOBAL, **share)
 
 

@@ -5,7 +5,8 @@
 Both may be local as well. All arguments of ``python -m train`` are valid here too, as
 ``--name=value`` and with ``_`` for ``-``, which is how the platform passes them:
 ``--preset=adsl-8p --batch_size=64 --resume=true``. Start it once per card: by the platform's own
-launcher, or as ``msrun --worker_num=8 --local_worker_num=8 --join=True train/modelarts.py ...``.
+launcher (rank tables, or msrun with ``MA_RUN_METHOD=msrun``), or as
+``msrun --worker_num=8 --local_worker_num=8 --join=True train/modelarts.py ...``.
 """
 
 import contextlib
@@ -55,6 +56,10 @@ class ModelArtsRequest:
 
 def main() -> None:
     job, request, recipe, ignored = parse_job(sys.argv[1:])
+    if os.environ.get("MS_ROLE") == "MS_SCHED":  # of msrun, with RANK_ID 0; it trains nothing
+        from inceptionv4.device import setup_device
+        setup_device(request.device)  # returns when the ranks have ended
+        return
     if ignored and is_first_rank():
         print(f"note: ignored, since the training knows no such argument: {' '.join(ignored)}",
               file=sys.stderr, flush=True)

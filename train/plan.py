@@ -94,7 +94,8 @@ def describe_plan(plan: Plan, recipe: Recipe) -> str:
         f"recipe: {recipe.preset}, {recipe.ranks} ranks x {recipe.batch_size} = "
         f"{plan.global_batch} images per step, {recipe.image_size} px, "
         f"{recipe.precision} precision",
-        f"data: {plan.images:,} images, {plan.data_bytes:,} bytes, {recipe.shuffle} shuffle",
+        f"data: {plan.images:,} images, {plan.data_bytes:,} bytes, {recipe.shuffle} shuffle, "
+        f"{recipe.workers} decoding threads per rank",
         f"epochs: {plan.epochs} of {plan.steps_per_epoch:,} steps, {plan.steps:,} steps in all; "
         f"{plan.images_left_out_per_epoch:,} images left out of each epoch",
         *_describe_phases(plan, recipe),

@@ -215,6 +215,9 @@ class TrainRequest(CheckedOptions):
     epochs: Optional[int] = option(
         None, "total number of epochs: ends the schedule early or extends its last phase", low=1,
         metavar="N")
+    validate_every: int = option(
+        1, "score the validation images only after every so many epochs, and after the last one",
+        low=1, metavar="EPOCHS")
 
 
 def train_parser() -> ArgumentParser:

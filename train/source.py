@@ -71,6 +71,7 @@ def _open_split(folder: Path, split: str, flag: str) -> RecordSet:
     if records.split != split:
         raise RequestError(f"{flag} {records.folder} holds the {records.split} set; give the "
                            f"record set of the {split} split")
+    records.readers(threads=1)  # refuses a limit on open files that is too low
     return records
 
 

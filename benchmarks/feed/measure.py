@@ -149,6 +149,11 @@ class Mix(NamedTuple):
     largest_share: float  # of a batch that its commonest class has
     repeated: float  # share of an image's batch that is in its next epoch's batch as well
 
+    def describe(self) -> str:
+        return (f"{self.classes:.1f} classes in a batch, the commonest with "
+                f"{self.largest_share:.1%} of it; {self.repeated:.2%} of an image's batch is "
+                "with it again in the next epoch")
+
 
 def describe_mixes(records: RecordSet, batch_size: int, workers: int) -> list[str]:
     """Say for each order of the training feed how the first two epochs of one rank mix."""
@@ -158,9 +163,7 @@ def describe_mixes(records: RecordSet, batch_size: int, workers: int) -> list[st
         recipe = Recipe(ranks=1, batch_size=batch_size, workers=workers, shuffle=shuffle)
         mix = mix_of(_order(records, recipe, 1), _order(records, recipe, 2), batch_size)
         lines.append(f"{shuffle} order ({shards}, {len(records.class_names)} classes): "
-                     f"{mix.classes:.1f} classes in a batch, the commonest with "
-                     f"{mix.largest_share:.1%} of it; {mix.repeated:.2%} of an image's batch is "
-                     "with it again in the next epoch")
+                     f"{mix.describe()}")
     return lines
 
 

@@ -1,13 +1,18 @@
 """Opening a record set: the packages that use records read them through this."""
 
 import contextlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence
 
 from common.cli import RequestError
 from common.files import sha256_of_lines
+from common.host import open_file_limit, open_files
 from convert.records.manifest import Manifest, read_manifest
+
+READERS = 8  # at most: they only fetch encoded images
+SPARE_FILES = 64  # that a process may open meanwhile: logs, libraries, sockets
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,30 @@ class RecordSet:
         """Identify the records by the digests of their shards, wherever they lie."""
         return sha256_of_lines(shard.sha256 for shard in self.manifest.shards)
 
+    def readers(self, threads: int) -> int:
+        """Return the number of threads, 1 to READERS and at most ``threads``, for ``MindDataset``.
+
+        Each opens every data file, and the data set opens each once more. Their number changes
+        neither the order of rows nor the crops, so that it can follow the limit on open files.
+
+        Raises:
+            RequestError: the limit does not allow even one.
+        """
+        shards, limit = len(self.manifest.shards), open_file_limit()
+        others = open_files() + SPARE_FILES
+        if 2 * shards + others > limit:
+            raise RequestError(
+                f"reading {self.folder} takes at least {2 * shards + others:,} open files (2 for "
+                f"each of {shards:,} shards, {others} others), this process may have {limit:,}: "
+                f"raise the limit with: ulimit -n {(READERS + 1) * shards + others}")
+        return min(READERS, threads, (limit - others) // shards - 1)
+
     def stored_rows(self) -> int:
         """Return the number of rows in the data files; raise RequestError if they are damaged."""
         import mindspore.dataset as ds  # takes seconds and 400 MB: not for the other commands
-        with _naming_damage(self.folder):
-            return ds.MindDataset(self.files, columns_list=["label"],
-                                  shuffle=False).get_dataset_size()
+        with self.naming_damage():
+            return ds.MindDataset(self.files, columns_list=["label"], shuffle=False,
+                                  num_parallel_workers=1).get_dataset_size()
 
     def rows(self, columns: Sequence[str], sampler: Any = None) -> Iterator[Dict[str, Any]]:
         """Yield rows as NumPy values by column, in file order or as a MindSpore ``sampler`` picks.
@@ -69,20 +92,24 @@ class RecordSet:
         """
         import mindspore.dataset as ds
         picking: Dict[str, Any] = {"sampler": sampler} if sampler else {"shuffle": False}
-        with _naming_damage(self.folder):
-            rows = ds.MindDataset(self.files, columns_list=list(columns), **picking)
+        readers = self.readers(os.cpu_count() or 1)
+        with self.naming_damage():
+            rows = ds.MindDataset(self.files, columns_list=list(columns),
+                                  num_parallel_workers=readers, **picking)
             yield from rows.create_dict_iterator(num_epochs=1, output_numpy=True)
 
-
-@contextlib.contextmanager
-def _naming_damage(folder: Path) -> Iterator[None]:
-    """MindSpore reports a damaged file as RuntimeError and a missing one as ValueError."""
-    try:
-        yield
-    except (RuntimeError, ValueError) as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip(" -")]
-        raise RequestError(f"{folder} cannot be read ({' '.join(lines)[:200]}); see what is "
-                           f"damaged with: python -m convert verify {folder}") from error
+    @contextlib.contextmanager
+    def naming_damage(self) -> Iterator[None]:
+        """Raise RequestError where MindSpore raises RuntimeError (a damaged file) or ValueError (a
+        missing one). What the limit on open files stopped looks like damage to MindSpore."""
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:
+            self.readers(1)
+            lines = [line.strip() for line in str(error).splitlines() if line.strip(" -")]
+            raise RequestError(
+                f"{self.folder} cannot be read ({' '.join(lines)[:200]}); see what is damaged "
+                f"with: python -m convert verify {self.folder}") from error
 
 
 def open_records(folder: Path) -> RecordSet:

@@ -56,7 +56,7 @@ def make_sample(out: Path, classes: int = 10, train: int = 60, val: int = 10,
         listed = max(1, round(BLACKLISTED_SHARE * len(labels)))
         blacklist = 1 + np.sort(_rng(seed, BLACKLIST_STREAM).choice(len(labels), listed,
                                                                     replace=False))
-        _write_devkit(folder / "devkit" / "data", wnids, labels, blacklist, seed)
+        write_devkit(folder / "devkit" / "data", wnids, labels, blacklist, seed)
         _draw_train(folder / "train", wnids, train, seed, bar)
         _draw_val(folder / "val", labels, int(_rng(seed, CMYK_STREAM).choice(blacklist)), seed,
                   bar)
@@ -81,8 +81,15 @@ def _rng(seed: int, *stream: int) -> np.random.Generator:
     return np.random.default_rng([seed, *stream])
 
 
-def _write_devkit(data: Path, wnids: list[str], labels: np.ndarray, blacklist: np.ndarray,
-                  seed: int) -> None:
+def write_devkit(data: Path, wnids: list[str], labels: np.ndarray, blacklist: np.ndarray,
+                 seed: int) -> None:
+    """Write ground truth, class map and blacklist as in ``make_sample`` into the new folder
+    ``data``.
+
+    Args:
+        labels: int (validation images,), the 0-based class of each, in image-id order.
+        blacklist: image ids, 1-based.
+    """
     data.mkdir(parents=True)
     ids = _devkit_ids(len(wnids), seed)
     for name, lines in {
@@ -168,21 +175,26 @@ def _into_archives(sample: Path, truth: GroundTruth) -> None:
             inner = io.BytesIO()
             with tarfile.open(fileobj=inner, mode="w") as tar:
                 for image in sorted(folder.iterdir()):
-                    _add(tar, image.name, image.read_bytes())
-            _add(outer, f"{folder.name}.tar", inner.getvalue())
+                    add_member(tar, image.name, image.read_bytes())
+            add_member(outer, f"{folder.name}.tar", inner.getvalue())
     with tarfile.open(sample / "ILSVRC2012_img_val.tar", "w") as tar:
         for image in sorted((sample / "val").iterdir()):
-            _add(tar, image.name, image.read_bytes())
-    data = sample / "devkit" / "data"
-    with tarfile.open(sample / "ILSVRC2012_devkit_t12.tar.gz", "w:gz") as tar:
-        name = "ILSVRC2012_validation_ground_truth.txt"
-        _add(tar, f"ILSVRC2012_devkit_t12/data/{name}", (data / name).read_bytes())
-        _add(tar, "ILSVRC2012_devkit_t12/data/meta.mat", _meta(data / "map_clsloc.txt"))
+            add_member(tar, image.name, image.read_bytes())
+    pack_devkit(sample)
     shutil.rmtree(sample / "train")
     shutil.rmtree(sample / "val")
 
 
-def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+def pack_devkit(sample: Path) -> None:
+    """Pack ground truth and classes of ``sample/devkit/data`` as the official archive has them."""
+    data = sample / "devkit" / "data"
+    with tarfile.open(sample / "ILSVRC2012_devkit_t12.tar.gz", "w:gz") as tar:
+        name = "ILSVRC2012_validation_ground_truth.txt"
+        add_member(tar, f"ILSVRC2012_devkit_t12/data/{name}", (data / name).read_bytes())
+        add_member(tar, "ILSVRC2012_devkit_t12/data/meta.mat", _meta(data / "map_clsloc.txt"))
+
+
+def add_member(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     member = tarfile.TarInfo(name)
     member.size = len(data)
     tar.addfile(member, io.BytesIO(data))

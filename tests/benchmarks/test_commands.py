@@ -66,7 +66,9 @@ def test_a_table_is_written_where_the_request_says(name, function, flags, expect
     ("crops", "--run-images", 0), ("crops", "--images", 0), ("crops", "--repeats", 0),
     ("feed", "--open-ms", "nan"), ("feed", "--batch-size", 1), ("feed", "--image-size", 74),
     ("feed", "--images", 128 * (2 * 20 + 1) - 1), ("feed", "--workers", 1000),
-    ("feed", "--repeats", 0), ("feed", "--read-ms", -1.0), ("feed", "--skip", 0)])
+    ("feed", "--repeats", 0), ("feed", "--read-ms", -1.0), ("feed", "--skip", 0),
+    ("scale", "--images", 1_999), ("scale", "--images", 1_281_168), ("scale", "--ranks", 0),
+    ("scale", "--shards", 2_001)])
 def test_a_value_out_of_range_is_refused(name, flag, value, monkeypatch, tmp_path):
     with pytest.raises(RequestError, match=f"{flag} {value}: .*give "):
         run(monkeypatch, name, "--out", tmp_path, flag, value)

@@ -5,8 +5,10 @@ import pytest
 from PIL import Image
 from small import cut_one_by_one, draw_image, encode_image
 
+from common.cli import RequestError
+from convert.records.reader import RecordSet
 from evaluate.protocols import protocol_of
-from evaluate.views import cut_views, decode_rgb, prepared_rows
+from evaluate.views import cut_views, decode_rgb, prepared_rows, read_rows
 
 ORIENTATION = 0x0112  # the EXIF tag
 
@@ -46,6 +48,13 @@ def test_views_are_the_crops_cut_one_by_one_without_their_mirrors(size, crops):
     views = cut_views(image, protocol)
     assert views.dtype == np.uint8
     assert np.array_equal(views, cut_one_by_one(image, protocol)[::protocol.mirrors])
+
+
+def test_a_row_that_is_not_read_is_noticed(records, monkeypatch):
+    rows = RecordSet.rows
+    monkeypatch.setattr(RecordSet, "rows", lambda self, *asked: list(rows(self, *asked))[:-1])
+    with pytest.raises(RequestError, match="gave 3 of the 4 rows from row 2 on"):
+        list(read_rows(records, range(2, 6)))
 
 
 def test_rows_keep_their_order_and_few_are_in_memory(records, monkeypatch):

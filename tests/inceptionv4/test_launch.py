@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from common.cli import RequestError
+from inceptionv4 import launch
 from inceptionv4.launch import LaunchRequest
 
 ROOT = Path(__file__).parents[2]
@@ -96,3 +97,11 @@ def test_a_port_in_use_is_refused(tmp_path):
 def test_a_host_rank_without_its_host_is_refused(tmp_path):
     with pytest.raises(RequestError, match="--host-rank 1: with --hosts 1"):
         LaunchRequest((), "job", ranks=2, log_dir=tmp_path, host_rank=1)
+
+
+def test_ranks_are_bound_to_cores_on_a_host_with_cards(tmp_path, monkeypatch):
+    request = LaunchRequest(module="train", arguments=[], ranks=8, log_dir=tmp_path)
+    for driver, bound in ((tmp_path, True), (tmp_path / "none", False)):
+        monkeypatch.setattr(launch, "ASCEND_DRIVER", driver)
+        words = launch._msrun_command(request)
+        assert ("--bind_core=True" in words[:words.index("train")]) == bound

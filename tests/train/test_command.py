@@ -43,8 +43,9 @@ def test_a_run_has_plan_config_history_and_tensorboards_events(records, call, tm
     assert [(line["epoch"], line["step"]) for line in history] == [(1, 2), (2, 4)]
     assert list(history[0]) == [
         "epoch", "step", "loss", "learning_rate", "ms_per_step", "images_per_second",
-        "waiting_for_data", "seconds_since_last_epoch", "full_top1_error", "full_top5_error",
-        "filtered_top1_error", "filtered_top5_error"][:len(history[0])]
+        "waiting_for_data", "seconds_since_last_epoch", "seconds_validating", "seconds_saving",
+        "full_top1_error", "full_top5_error", "filtered_top1_error", "filtered_top5_error"
+        ][:len(history[0])]
     out = capfd.readouterr().out
     assert out.splitlines()[0].startswith("device: CPU") and "recipe: smoke" in out
     assert out.splitlines()[-1] == f"checkpoint: {tmp_path}/checkpoints/inceptionv4-2_4.ckpt"
@@ -54,15 +55,19 @@ def test_a_run_has_plan_config_history_and_tensorboards_events(records, call, tm
     assert all(event.read_bytes().count(b"full_top1_error") == 1 for event in events)
 
 
-def test_a_dry_run_writes_the_plan_alone_and_the_run_may_follow(records, call, tmp_path, capfd):
-    words = ("--records", records["train"].folder, "--run", tmp_path, *FLAGS)
-    for ranks, shown in ((("--dry-run", "2"), "2 ranks x 4 = 8 images per step"),
-                         (("--dry-run",), "1 ranks x 4 = 4 images per step"),
-                         (("--dry-run", "--preset", "adsl-8p", "--batch-size", "1"),
-                          "8 ranks x 1 = 8 images per step")):
+def test_a_dry_run_writes_the_plan_alone_and_the_run_may_follow(records, call, tmp_path, capfd,
+                                                                monkeypatch):
+    """Each of its ranks has its share of the cores, as it will have under a launcher."""
+    monkeypatch.setattr("common.host.available_cores", lambda: 2)
+    words = ("--records", records["train"].folder, "--run", tmp_path, *FLAGS, "--workers", "0")
+    for ranks, shown, threads in (
+            (("--dry-run", "2"), "2 ranks x 4 = 8 images per step", 1),
+            (("--dry-run",), "1 ranks x 4 = 4 images per step", 2),
+            (("--dry-run", "--preset", "adsl-8p", "--batch-size", "1"),
+             "8 ranks x 1 = 8 images per step", 1)):
         assert call(*words, *ranks) == 0
         out = capfd.readouterr().out
-        assert shown in out and "2 steps" in out
+        assert shown in out and "2 steps" in out and f"{threads} decoding threads per rank" in out
         assert f"= {read(tmp_path / 'plan.json')['global_batch']} images" in shown
     assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
     check_unused(tmp_path)
@@ -110,7 +115,7 @@ def test_ranks_are_the_launchers_and_share_the_cores(records, tmp_path, monkeypa
     """And the folder is there when ``after_save`` is first called."""
     monkeypatch.setattr(command, "setup_device", lambda *_: Device("CPU", False, 0, 3, 2))
     monkeypatch.setattr(command, "ranks_agree", lambda *_: True)
-    monkeypatch.setattr("train.feed.available_cores", lambda: 5)
+    monkeypatch.setattr("common.host.available_cores", lambda: 5)
     trainer, saved = Mock(), []
     monkeypatch.setattr(command, "Trainer", trainer)
     monkeypatch.setattr(command, "_describe", lambda *_: "")

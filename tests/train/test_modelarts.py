@@ -209,6 +209,17 @@ def test_the_platforms_launcher_starts_it_once_per_card(obs, data, tmp_path, mon
     assert (obs.bucket / "run" / "config.json").exists()
 
 
+def test_msruns_scheduler_only_lets_the_ranks_join(obs, job, trained, monkeypatch, capsys):
+    """It is started with rank 0's number, and would copy, note and write what rank 0 does."""
+    joined = []
+    monkeypatch.setattr("inceptionv4.device.setup_device", joined.append)
+    monkeypatch.setenv("MS_ROLE", "MS_SCHED")
+    monkeypatch.setenv("RANK_ID", "0")
+    assert job("--num_gpus=2", "--device_target=CPU") == 0
+    assert joined == ["CPU"] and not trained and not obs.calls("copy_parallel")
+    assert capsys.readouterr() == ("", "")
+
+
 def test_a_job_trains_from_obs_to_obs(obs, job, tmp_path, tiny_network):
     assert job("--epochs=1", "--batch_size=2", "--steps_per_epoch=1", "--workers=1", "--keep=1",
                "--device_target=CPU") == 0

@@ -2,11 +2,13 @@
 
 import json
 import re
+import resource
 import shutil
 
 import pytest
 
 from common.cli import RequestError
+from common.host import open_file_limit, open_files
 from convert.records.manifest import MANIFEST_NAME, read_manifest
 from convert.records.reader import open_records
 
@@ -30,6 +32,48 @@ def test_damage_that_opening_does_not_notice_is_named(records, damage):
     for read in (opened.stored_rows, lambda: list(opened.rows(["image_id"]))):
         with pytest.raises(RequestError, match=f"{records} cannot be read .*convert verify"):
             read()
+
+
+@pytest.fixture
+def set_limit():
+    """Set how many files this process may open beyond those that it has open now."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield lambda more: resource.setrlimit(resource.RLIMIT_NOFILE,
+                                          (open_files() + more, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_readers_are_as_many_as_the_limit_on_open_files_allows(val, set_limit):
+    """Three shards: a file each for the data set, and for each reader; 64 files are spare."""
+    records = open_records(val)
+    assert (records.readers(100), records.readers(3)) == (8, 3)
+    set_limit(64 + 3 * 5)
+    assert records.readers(100) == 4
+    set_limit(64 + 3 * 2)
+    assert records.readers(100) == 1
+    assert len(list(records.rows(["image_id"]))) == records.stored_rows() == 12
+    set_limit(64 + 3 * 2 - 1)
+    with pytest.raises(RequestError, match=rf"reading {val} takes at least \d+ open files .*3 "
+                                           rf"shards.* may have {open_file_limit()}: .*ulimit -n"):
+        list(records.rows(["image_id"]))
+
+
+def test_mindspore_opens_as_many_files_as_are_counted(val):
+    import mindspore.dataset as ds
+    for readers in (1, 2):
+        rows = ds.MindDataset(open_records(val).files, num_parallel_workers=readers)
+        before = open_files()
+        iterator = rows.create_tuple_iterator(num_epochs=1)
+        next(iterator)
+        assert open_files() - before == 3 * (readers + 1)
+        del iterator
+
+
+def test_a_limit_that_stops_a_reading_is_named_not_damage(val, set_limit):
+    records = open_records(val)
+    with pytest.raises(RequestError, match="open files.*ulimit -n"), records.naming_damage():
+        set_limit(5)
+        raise RuntimeError("[Internal ERROR] Error raised in GetHeadersOneTask function.")
 
 
 @pytest.mark.parametrize("change, words", [

@@ -1,0 +1,138 @@
+"""What a check is, and how checks run in a process of their own.
+
+What needs MindSpore runs in such a process: a crash of MindSpore or a rank that hangs becomes a row
+of the table, and the card is free again for the next process.
+"""
+
+import functools
+import json
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Callable, Iterator, NamedTuple, ParamSpec, Sequence
+
+from common.cli import CheckFailed, RequestError
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+POLL_SECONDS = 0.2
+SECONDS_TO_END = 30  # for a process that was asked to
+LONGEST_REASON = 300  # characters of an exception
+
+Arguments = ParamSpec("Arguments")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One row of the table.
+
+    Attributes:
+        state: "ok", "warn" or "fail".
+        finding: what was found, with its figures.
+        advice: what to do; empty where nothing is to be done.
+    """
+
+    name: str
+    state: str
+    finding: str
+    advice: str = ""
+
+
+class Verdict(NamedTuple):
+    """What a check says; its name is the decorator's."""
+
+    state: str
+    finding: str
+    advice: str = ""
+
+
+def ok(finding: str) -> Verdict:
+    return Verdict(OK, finding)
+
+
+def warn(finding: str, advice: str) -> Verdict:
+    return Verdict(WARN, finding, advice)
+
+
+def fail(finding: str, advice: str) -> Verdict:
+    return Verdict(FAIL, finding, advice)
+
+
+def check(name: str) -> Callable[[Callable[Arguments, Verdict]], Callable[Arguments, Check]]:
+    """Make a function that returns a verdict one that returns the ``Check`` of this name, and
+    fails with the reason instead of raising an exception."""
+    def decorate(function: Callable[Arguments, Verdict]) -> Callable[Arguments, Check]:
+        @functools.wraps(function)
+        def checked(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Check:
+            try:
+                return Check(name, *function(*args, **kwargs))
+            except (RequestError, CheckFailed) as error:  # the message says what to do
+                return Check(name, FAIL, _one_line(error))
+            except Exception as error:
+                return Check(name, FAIL, f"{type(error).__name__}: {_one_line(error)}",
+                             "report this with doctor.json and the logs next to it")
+        return checked
+    return decorate
+
+
+def _one_line(error: Exception) -> str:
+    lines = (line.strip() for line in str(error).splitlines())
+    return " ".join(line for line in lines if line.strip("- "))[:LONGEST_REASON]
+
+
+def add_result(results: Path, found: Check) -> None:
+    """Append the check to the file from which ``checks_of_process`` reads it."""
+    with open(results, "a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(found)) + "\n")
+
+
+def checks_of_process(name: str, command: Sequence[object], results: Path, log: Path,
+                      seconds: float) -> Iterator[Check]:
+    """Run the command, which adds its checks to ``results``; yield each when it is there, and one
+    more, a fail, if the command did not end well without one.
+
+    Args:
+        name: of that one more check.
+        log: file for what the process prints.
+        seconds: after which it is ended.
+    """
+    results.write_bytes(b"")
+    found: list[Check] = []
+    end = time.monotonic() + seconds
+    with open(log, "wb") as output:
+        process = subprocess.Popen([str(word) for word in command], stdout=output,
+                                   stderr=subprocess.STDOUT)
+    try:
+        running = True
+        while running:
+            # Before reading: nothing that was written until then is missed.
+            running = process.poll() is None and time.monotonic() < end
+            for line in results.read_bytes().split(b"\n")[len(found):-1]:
+                found.append(Check(**json.loads(line)))
+                yield found[-1]
+            if running:
+                time.sleep(POLL_SECONDS)
+        code = process.poll()
+    finally:
+        _end(process)
+        results.unlink()
+    if code != 0 and not any(each.state == FAIL for each in found):
+        ending = f"did not end within {seconds:g} s" if code is None else f"ended with {code}"
+        after = f" after the check '{found[-1].name}'" if found else ""
+        yield Check(name, FAIL, f"the process {ending}{after}: {_last_line(log)}",
+                    f"see {log}; later checks of this process did not run")
+
+
+def _end(process: subprocess.Popen) -> None:
+    if process.poll() is None:
+        process.terminate()  # a launcher ends its ranks
+        try:
+            process.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1].strip()[:LONGEST_REASON] if lines else "it printed nothing"

@@ -1,0 +1,191 @@
+"""Whether the device computes what NumPy computes: ``python -m benchmarks.doctor.device_checks
+DEVICE RANKS RESULTS``.
+
+Each check runs a part of the trainer's own network or step as a graph, and compares its result with
+the formula in float64.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Callable, Iterator
+
+import mindspore as ms
+import numpy as np
+from mindspore import nn, ops
+
+from benchmarks.doctor.checks import (FAIL, Check, Verdict, add_result, check, fail, ok, warn)
+from benchmarks.doctor.number_formats import (FLOAT32, HF32, convolution, format_of,
+                                              relative_error)
+from benchmarks.doctor.step_checks import training_steps
+from common.cli import run_command
+from inceptionv4.device import Device, setup_device
+from inceptionv4.dropout import mix_bits
+from inceptionv4.network import ConvBlock
+from inceptionv4.preprocess import Preprocess
+from train.recipe import PRESETS
+from train.step import SmoothedCrossEntropy, TrainStep
+
+# Largest difference from float64, relative to the largest value: some tens of float32's 6e-8, far
+# below float16's 5e-4.
+TOLERANCE = 1e-5
+WRONG = "do not train here: report this with doctor.json; CANN's version may not be MindSpore's"
+
+
+class Applied(nn.Cell):
+    """Runs a function of tensors as one graph."""
+
+    def __init__(self, function: Callable):
+        super().__init__()
+        self.function = function
+
+    def construct(self, *values: ms.Tensor) -> ms.Tensor:
+        return self.function(*values)
+
+
+class Update(nn.Cell):
+    """Gives the optimiser the gradient of its only weight."""
+
+    def __init__(self, optimizer: nn.Optimizer):
+        super().__init__()
+        self.optimizer = optimizer
+
+    def construct(self, gradient: ms.Tensor) -> tuple[ms.Tensor, ...]:
+        return self.optimizer((gradient,))
+
+
+def device_checks(choice: str, ranks: int) -> Iterator[Check]:
+    first = devices(choice, ranks)
+    yield first
+    if first.state != FAIL:
+        yield dropout_hash(Applied(mix_bits))
+        yield rmsprop()
+        yield batch_norm()
+        yield normalisation(Applied(Preprocess()))
+        yield convolution_format(nn.Conv2d)
+        yield loss(Applied(SmoothedCrossEntropy(PRESETS["adsl-8p"].label_smoothing)))
+        if ms.get_context("device_target") == "CPU":  # else by the ranks, each on its card
+            yield training_steps(Device("CPU", supports_sink=False, rank=0, ranks=1))
+
+
+@check("devices")
+def devices(choice: str, ranks: int) -> Verdict:
+    """Choose the device as every command does; this also sets it up for the other checks."""
+    device = setup_device(choice, seed=0)
+    if device.name == "Ascend":
+        cards = ms.device_context.ascend.device_count()
+        if cards < ranks:
+            return fail(f"MindSpore sees {cards} Ascend cards, for {ranks} ranks",
+                        "see 'cards of the driver' and ASCEND_RT_VISIBLE_DEVICES, or start fewer "
+                        "ranks")
+        return ok(f"MindSpore sees {cards} Ascend cards")
+    if choice == "CPU":
+        return ok(f"CPU, as asked for, {os.cpu_count()} cores")
+    return warn("MindSpore finds no Ascend card and computes on the CPU",
+                "with a card in this host: install driver and CANN, source CANN's set_env.sh")
+
+
+def _agreement(what: str, found: np.ndarray, exact: np.ndarray) -> Verdict:
+    """Compare with float64."""
+    error = float(np.max(np.abs(found.astype(np.float64) - exact)) / np.max(np.abs(exact)))
+    text = f"{what}: largest difference from NumPy {error:.1e} of the largest value"
+    return ok(text) if error <= TOLERANCE else fail(f"{text}, above {TOLERANCE:g}", WRONG)
+
+
+def _numbers(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+@check("dropout's hash")
+def dropout_hash(mix: Callable) -> Verdict:
+    numbers = np.random.default_rng(0).integers(-2 ** 31, 2 ** 31, 10_000).astype(np.int32)
+    expected = numbers.view(np.uint32)
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1)):
+        expected = (expected ^ (expected >> np.uint32(shift))) * np.uint32(factor)
+    differing = int((mix(ms.Tensor(numbers)).asnumpy() != expected.view(np.int32)).sum())
+    text = f"{len(numbers):,} int32 mixed, {differing:,} differ from NumPy's"
+    return fail(text, WRONG) if differing else ok(text)
+
+
+@check("RMSProp")
+def rmsprop() -> Verdict:
+    """One update by the trainer's optimiser, of a weight that is no multiple of 8 long."""
+    recipe, rate = PRESETS["adsl-8p"], 0.2
+    layer = nn.Dense(33, 21, has_bias=False)
+    before = layer.weight.asnumpy().astype(np.float64)
+    gradient = 3 * _numbers(21, 33)
+    optimizer = TrainStep(recipe, layer, np.full(1, rate, np.float32), 0).optimizer
+    Update(optimizer)(ms.Tensor(gradient))
+    squares = recipe.decay + (1 - recipe.decay) * gradient.astype(np.float64) ** 2  # from 1
+    exact = before - rate * gradient / np.sqrt(squares + recipe.epsilon)
+    return _agreement(f"one update, decay {recipe.decay}, epsilon {recipe.epsilon}",
+                      layer.weight.asnumpy(), exact)
+
+
+@check("batch norm")
+def batch_norm() -> Verdict:
+    """The moving averages after one step in training. The decay is the smoke preset's: with 0.9997
+    one step would change them by little more than float32 resolves."""
+    decay = PRESETS["smoke"].batch_norm_decay
+    norm = ConvBlock(decay, 1, 6, 1).bn
+    images = 3 * _numbers(4, 6, 9, 9) + 2
+    Applied(norm).set_train()(ms.Tensor(images))
+    channels = images.astype(np.float64).transpose(1, 0, 2, 3).reshape(6, -1)
+    exact = np.stack([(1 - decay) * channels.mean(1),
+                      decay + (1 - decay) * channels.var(1, ddof=1)])
+    found = np.stack([norm.moving_mean.asnumpy(), norm.moving_variance.asnumpy()])
+    return _agreement(f"moving mean and variance, decay {decay}", found, exact)
+
+
+@check("normalisation")
+def normalisation(preprocess: Callable) -> Verdict:
+    levels = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
+    exact = levels.transpose(0, 3, 1, 2) / 127.5 - 1
+    return _agreement("all 256 levels, x / 127.5 - 1", preprocess(ms.Tensor(levels)).asnumpy(),
+                      exact)
+
+
+@check("3x3 convolution")
+def convolution_format(make: Callable) -> Verdict:
+    """Say in which format the device multiplies float32."""
+    images, weight = _numbers(2, 32, 16, 16), _numbers(32, 32, 3, 3, seed=1)
+    layer = make(32, 32, 3, pad_mode="valid", has_bias=False)
+    layer.weight.set_data(ms.Tensor(weight))
+    found = Applied(layer)(ms.Tensor(images)).asnumpy()
+    form = format_of(found, images, weight)
+    text = f"computes in {form.name}: relative error " \
+           f"{relative_error(found, convolution(images, weight)):.1e}"
+    if form == FLOAT32:
+        return ok(text)
+    if form == HF32:
+        return warn(f"{text}, although float32 is asked for",
+                    "results differ from float32's; see --precision of python -m train")
+    return fail(f"{text}, although float32 is asked for",
+                "small gradients become 0: give a --loss-scale; see --precision of python -m train")
+
+
+@check("softmax and loss")
+def loss(cross_entropy: Callable) -> Verdict:
+    logits = 4 * _numbers(16, 1000)
+    labels = np.arange(16, dtype=np.int32) * 61
+    smoothing = PRESETS["adsl-8p"].label_smoothing
+    exponents = np.exp(logits.astype(np.float64))
+    softmax = exponents / exponents.sum(1, keepdims=True)
+    targets = np.full(logits.shape, smoothing / 999)
+    targets[np.arange(16), labels] = 1 - smoothing
+    exact_loss = -(targets * np.log(softmax)).sum(1).mean()
+    found = Applied(ops.softmax)(ms.Tensor(logits)).asnumpy()
+    found_loss = cross_entropy(ms.Tensor(logits), ms.Tensor(labels)).asnumpy()
+    return _agreement(f"softmax of 1,000 classes; loss {float(found_loss):.6f}",
+                      np.append(found / softmax.max(), found_loss / exact_loss),
+                      np.append(softmax / softmax.max(), 1))
+
+
+def main() -> None:
+    choice, ranks, results = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+    for found in device_checks(choice, ranks):
+        add_result(results, found)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,114 @@
+"""``python -m benchmarks scale``: ImageNet's full count with tiny images, through every stage on
+the host, with what each one takes."""
+
+import dataclasses
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.scale.resources import Resources, run_measured
+from benchmarks.scale.stages import (PRESET, STAGES, ScaleJob, StageReport, report_of,
+                                     stage_command)
+from benchmarks.scale.tiny_imagenet import TRAIN_IMAGES
+from benchmarks.table import GIB, describe_machine
+from common.cli import RequestError
+from common.files import write_json, write_text
+from common.options import CheckedOptions, option
+from evaluate.report.speed import describe_pairs
+from evaluate.result_page import markdown_table
+from train.recipe import PRESETS
+
+
+@dataclass(frozen=True)
+class ScaleRequest(CheckedOptions):
+    """What ``python -m benchmarks scale`` rehearses."""
+
+    out: Path = option(help="result folder; also where the images are made and removed (3 GB for "
+                            "the full count)")
+    images: int = option(TRAIN_IMAGES, "how many training images, of about 300 bytes each; the "
+                                       "validation images are in proportion",
+                         low=2_000, high=TRAIN_IMAGES)
+    shards: int = option(144, "record files of the training set", low=1, high=2_000)
+    ranks: int = option(8, "ranks that share a training step and an evaluation", low=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        batch = self.ranks * PRESETS[PRESET].batch_size
+        if batch > self.images:
+            raise RequestError(f"--ranks {self.ranks}: a step takes {batch:,} images; give at "
+                               f"least as many --images, not {self.images:,}")
+
+
+@dataclass(frozen=True)
+class MeasuredStage:
+    name: str
+    report: StageReport
+    resources: Resources
+
+
+@dataclass(frozen=True)
+class ScaleTable:
+    """The content of ``scale.json``."""
+
+    stages: list[MeasuredStage]
+    settings: dict[str, int]
+    machine: dict[str, Any]
+
+
+def rehearse(request: ScaleRequest) -> ScaleTable:
+    """Run all stages, write ``scale.json`` and ``scale.md`` into ``request.out``; what is made
+    there besides is removed.
+
+    Raises:
+        RequestError: the working folder is left from an interrupted run.
+        CheckFailed: a stage failed: an image was lost, repeated or changed.
+    """
+    work = request.out / "work"
+    if work.exists():
+        raise RequestError(f"{work} is left from an interrupted run: remove it")
+    work.mkdir(parents=True)
+    job = ScaleJob(str(work), request.images, request.shards, request.ranks)
+    stages = []
+    try:
+        for number, name in enumerate(STAGES, start=1):
+            print(f"{number} of {len(STAGES)}: {name}", flush=True)
+            stages.append(run_measured_stage(name, job))
+    finally:
+        shutil.rmtree(work)
+    settings = {"images": request.images, "shards": request.shards, "ranks": request.ranks}
+    table = ScaleTable(stages, settings, describe_machine(request.out))
+    write_json(request.out / "scale.json", dataclasses.asdict(table))
+    write_text(request.out / "scale.md", render_scale(table))
+    return table
+
+
+def run_measured_stage(name: str, job: ScaleJob) -> MeasuredStage:
+    printed, resources = run_measured(*stage_command(name, job))
+    return MeasuredStage(name, report_of(printed), resources)
+
+
+def render_scale(table: ScaleTable) -> str:
+    """Return the table as Markdown."""
+    heads = ["stage", "seconds", "CPU seconds", "items/s", "GiB, all processes",
+             "GiB, largest process", "processes", "open files of one", "found"]
+    minutes, cpu_minutes = (sum(getattr(stage.resources, name) for stage in table.stages) / 60
+                            for name in ("seconds", "cpu_seconds"))
+    closing = [f"All stages together: {minutes:.1f} minutes, {cpu_minutes:.1f} minutes of CPU.",
+               "The rows of an epoch were read rank after rank in one process; the ranks of the "
+               "evaluation ran at once, each in its own, with a network that knows the colours.",
+               *(line for stage in table.stages for line in stage.report.findings)]
+    return "\n\n".join([
+        f"# {table.settings['images']:,} training images, rehearsed",
+        markdown_table([heads, *map(_cells, table.stages)], left=(0, len(heads) - 1)),
+        "\n".join(f"- {line}" for line in closing),
+        f"Settings: {describe_pairs(table.settings)}.\n"
+        f"Machine: {describe_pairs(table.machine)}."]) + "\n"
+
+
+def _cells(stage: MeasuredStage) -> list[str]:
+    report, used = stage.report, stage.resources
+    return [stage.name, f"{used.seconds:.1f}", f"{used.cpu_seconds:.1f}",
+            f"{report.items / used.seconds:,.0f}", f"{used.peak_bytes / GIB:.2f}",
+            f"{used.largest_bytes / GIB:.2f}", f"{used.processes}", f"{used.open_files:,}",
+            report.note]

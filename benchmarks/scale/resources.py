@@ -1,0 +1,106 @@
+"""What a command takes while it runs: time, memory and open files of all its processes."""
+
+import contextlib
+import resource
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from typing import Iterator
+
+import psutil
+
+from common.cli import CheckFailed
+
+POLL_SECONDS = 0.2
+
+
+@dataclass
+class Resources:
+    """What a command and all processes that it started took.
+
+    Attributes:
+        cpu_seconds: of all cores together, which other programs on the machine change little.
+        peak_bytes: largest sum of their resident memory at one time; pages that processes share
+            count in each.
+        largest_bytes: largest resident memory of one process.
+        processes: most at one time.
+        open_files: most that one process had open, which is what ``ulimit -n`` limits.
+    """
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_bytes: int = 0
+    largest_bytes: int = 0
+    processes: int = 0
+    open_files: int = 0
+
+
+def run_measured(*command: object) -> tuple[str, Resources]:
+    """Run the command to its end; return what it printed, and what it took.
+
+    What it writes to stderr, such as progress, appears as it is written.
+
+    Raises:
+        CheckFailed: it ended with an error, which it has printed.
+    """
+    words = [str(word) for word in command]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            with _measuring(running.pid) as resources:
+                printed, _ = running.communicate()
+        except BaseException:  # Ctrl-C: leave no process behind
+            for process in _family(running.pid):
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+            raise
+    if running.returncode != 0:
+        raise CheckFailed(f"{' '.join(words[1:4])} ended with {running.returncode}; its error is "
+                          "above")
+    return printed, resources
+
+
+@contextlib.contextmanager
+def _measuring(pid: int) -> Iterator[Resources]:
+    """Fill in the resources of process ``pid`` until the block is left."""
+    resources, ended = Resources(), threading.Event()
+
+    def poll() -> None:
+        while not ended.wait(POLL_SECONDS):
+            _add_sample(resources, pid)
+
+    thread = threading.Thread(target=poll)
+    start, cpu_start = time.perf_counter(), _cpu_seconds_of_children()
+    thread.start()
+    try:
+        yield resources
+    finally:
+        resources.seconds = time.perf_counter() - start
+        resources.cpu_seconds = _cpu_seconds_of_children() - cpu_start
+        ended.set()
+        thread.join()
+
+
+def _cpu_seconds_of_children() -> float:
+    """Return those of all processes that have ended and been waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _add_sample(resources: Resources, pid: int) -> None:
+    memory = []
+    for process in _family(pid):
+        with contextlib.suppress(psutil.Error):  # it ends while it is examined
+            memory.append(process.memory_info().rss)
+            resources.open_files = max(resources.open_files, process.num_fds())
+    resources.peak_bytes = max(resources.peak_bytes, sum(memory))
+    resources.largest_bytes = max(resources.largest_bytes, *memory, 0)
+    resources.processes = max(resources.processes, len(memory))
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    """Return the process and all that descend from it; none if it has ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    return []

@@ -1,0 +1,70 @@
+"""A check never raises, and a process of checks that crashes or hangs becomes a row."""
+
+import sys
+import time
+
+import pytest
+
+from benchmarks.doctor.checks import Check, check, checks_of_process, fail, ok, warn
+from common.cli import RequestError
+
+
+@pytest.mark.parametrize("verdict, expected", [
+    (ok("as it should be"), Check("cores", "ok", "as it should be")),
+    (warn("few", "take more"), Check("cores", "warn", "few", "take more")),
+    (fail("none", "take some"), Check("cores", "fail", "none", "take some"))])
+def test_a_check_says_its_verdict_under_its_name(verdict, expected):
+    assert check("cores")(lambda: verdict)() == expected
+
+
+def test_an_exception_is_a_fail_with_its_reason_on_one_line():
+    def refuse():
+        raise RequestError("x is missing;\n give x")
+
+    def crash():
+        raise ValueError("bad\n----------\n value")
+    assert check("x")(refuse)() == Check("x", "fail", "x is missing; give x")
+    crashed = check("x")(crash)()
+    assert (crashed.state, crashed.finding) == ("fail", "ValueError: bad value")
+    assert "doctor.json" in crashed.advice
+
+
+def checks_of(code: str, tmp_path, seconds: float = 60) -> list[Check]:
+    results = tmp_path / "found.jsonl"
+    program = ("import os, sys, time; from pathlib import Path\n"
+               "from benchmarks.doctor.checks import Check, add_result\n"
+               "def add(*values): add_result(Path(sys.argv[1]), Check(*values))\n" + code)
+    return list(checks_of_process("device", [sys.executable, "-c", program, results], results,
+                                  tmp_path / "log", seconds))
+
+
+HASH = Check("hash", "ok", "equal")
+
+
+def test_checks_of_a_process_that_ends_well(tmp_path):
+    assert checks_of("add('hash', 'ok', 'equal')\nadd('loss', 'warn', 'a', 'b')", tmp_path) == [
+        HASH, Check("loss", "warn", "a", "b")]
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+
+def test_a_process_that_dies_is_a_row(tmp_path):
+    found, died = checks_of("add('hash', 'ok', 'equal')\nprint('oh no', flush=True)\nos.abort()",
+                            tmp_path)
+    assert found == HASH and (died.name, died.state) == ("device", "fail")
+    assert died.finding == "the process ended with -6 after the check 'hash': oh no"
+    assert str(tmp_path / "log") in died.advice
+
+
+def test_a_fail_that_ends_the_process_is_the_only_row(tmp_path):
+    only, = checks_of("add('hash', 'fail', 'differs')\nsys.exit(1)", tmp_path)
+    assert only.finding == "differs"
+
+
+def test_a_process_that_hangs_is_ended(tmp_path):
+    code = "add('hash', 'ok', 'equal')\nPath(sys.argv[1] + '.pid').write_text(str(os.getpid()))\n" \
+        "time.sleep(600)"
+    start = time.monotonic()
+    *_, hung = checks_of(code, tmp_path, seconds=2)
+    assert "did not end within 2 s" in hung.finding and time.monotonic() - start < 300
+    pid = int((tmp_path / "found.jsonl.pid").read_text())
+    assert not (tmp_path / f"/proc/{pid}").exists()

@@ -1,0 +1,77 @@
+"""The checks of the device hold on this CPU, and each finds what is wrong."""
+
+import mindspore as ms
+import pytest
+from mindspore import nn, ops
+
+from benchmarks.doctor import device_checks as checks
+from benchmarks.doctor.checks import Check
+from inceptionv4.device import Device
+from inceptionv4.preprocess import Preprocess
+from train import step
+from train.step import SmoothedCrossEntropy
+
+
+def test_this_cpu_computes_what_numpy_computes(monkeypatch):
+    monkeypatch.setattr(checks, "training_steps", lambda device: Check("steps", "ok", device.name))
+    found = list(checks.device_checks("CPU", 1))
+    assert [each.name for each in found] == [
+        "devices", "dropout's hash", "RMSProp", "batch norm", "normalisation", "3x3 convolution",
+        "softmax and loss", "steps"]
+    assert {each.state for each in found} == {"ok"}, found
+    assert "float32" in found[5].finding
+
+
+def test_devices(monkeypatch):
+    assert checks.devices("auto", 1).state == "warn"
+    found, = checks.device_checks("Ascend", 1)
+    assert found.state == "fail" and "cannot be used here" in found.finding
+    monkeypatch.setattr(checks, "setup_device", lambda *_, **__: Device("Ascend", True, 0, 1))
+    monkeypatch.setattr(ms.device_context.ascend, "device_count", lambda: 4)
+    assert checks.devices("auto", 4).state == "ok"
+    assert checks.devices("auto", 8).state == "fail"
+
+
+def test_another_hash_is_found():
+    found = checks.dropout_hash(checks.Applied(ops.neg))
+    assert found.state == "fail" and "10,000 differ" in found.finding
+
+
+def test_mindspores_own_rmsprop_on_cpu_is_found(monkeypatch):
+    """Its epsilon stands outside the root."""
+    monkeypatch.setattr(step, "exact_rmsprop", lambda optimizer: optimizer)
+    found = checks.rmsprop()
+    assert found.state == "fail" and "above 1e-05" in found.finding
+
+
+def test_another_decay_of_batch_norm_is_found(monkeypatch):
+    block = checks.ConvBlock
+    monkeypatch.setattr(checks, "ConvBlock", lambda decay, *shape: block(0.8999, *shape))
+    assert checks.batch_norm().state == "fail"
+
+
+def test_another_normalisation_is_found():
+    assert checks.normalisation(checks.Applied(Preprocess(std=(127,) * 3))).state == "fail"
+
+
+def test_a_convolution_in_float16_is_found():
+    found = checks.convolution_format(
+        lambda *shape, **options: nn.Conv2d(*shape, **options).to_float(ms.float16))
+    assert found.state == "fail" and "computes in float16" in found.finding
+
+
+def test_a_convolution_in_hf32_is_a_warning(monkeypatch):
+    monkeypatch.setattr(checks, "format_of", lambda *_: checks.HF32)
+    assert checks.convolution_format(nn.Conv2d).state == "warn"
+
+
+class SharedSmoothing(nn.Cell):
+    """The loss whose smoothing goes to the label, too."""
+
+    def construct(self, logits, labels):
+        return ops.cross_entropy(logits, labels, label_smoothing=0.1)
+
+
+@pytest.mark.parametrize("wrong", [SharedSmoothing(), SmoothedCrossEntropy(0.0)])
+def test_another_loss_is_found(wrong):
+    assert checks.loss(checks.Applied(wrong)).state == "fail"

@@ -1,0 +1,71 @@
+"""The whole command: every row in order, ``doctor.json``, and an exit code that follows."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks.doctor import doctor
+from benchmarks.doctor.checks import Check, checks_of_process
+from benchmarks.doctor.doctor import DoctorRequest, row
+from common.cli import run_command
+
+NAMES = ["Python and packages", "driver and CANN", "cards of the driver", "cores", "memory",
+         "record set", "open files", "room for checkpoints", "JPEG decoder", "reading", "decoding",
+         "feed", "devices", "dropout's hash", "RMSProp", "batch norm", "normalisation",
+         "3x3 convolution", "softmax and loss", "training steps", "ranks join"]
+
+
+def run(monkeypatch, *words) -> int:
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "doctor", *map(str, words)])
+    return run_command(command.main)
+
+
+def test_every_check_is_a_row_on_one_rank(small_records, monkeypatch, tmp_path, capfd):
+    def quickly(name, words, *rest):
+        words = [each for word in words for each in (
+            ("tests.benchmarks.doctor.quick", word) if str(word).startswith("benchmarks.")
+            else (word,))]
+        return checks_of_process(name, words, *rest)
+    monkeypatch.setattr(doctor, "checks_of_process", quickly)
+    code = run(monkeypatch, "--records", small_records.folder, "--run", tmp_path / "run",
+               "--device", "CPU")
+    printed, said = capfd.readouterr()
+    found = json.loads((tmp_path / "run-doctor" / "doctor.json").read_text())
+    assert [each["name"] for each in found["checks"]] == NAMES, (printed, said)
+    assert all(each["state"] != "fail" for each in found["checks"]) and code == 0, printed
+    assert found["argv"] and found["machine"]["mindspore"]
+    assert [name for name in NAMES if f"  {name}  " not in printed] == []
+    assert sorted(os.listdir(tmp_path)) == ["run-doctor"]
+    assert sorted(os.listdir(tmp_path / "run-doctor")) == [
+        "data.log", "device.log", "doctor.json", "ranks", "ranks.log"]
+
+
+def test_a_fail_is_exit_code_1_and_named(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(doctor, "_device_checks", lambda _: iter([Check("hash", "fail", "differs",
+                                                                        "report it")]))
+    monkeypatch.setattr(doctor, "_rank_checks", lambda _: iter([Check("ranks", "ok", "joined")]))
+    code = run(monkeypatch, "--records", tmp_path / "nowhere", "--run", "run", "--out",
+               tmp_path / "found")
+    shown = capsys.readouterr()
+    assert code == 1 and "failed: 2 of 8 checks: record set, hash" in shown.err
+    assert "fail  record set" in shown.out and "-> without it, open files" in shown.out
+    checks = json.loads((tmp_path / "found" / "doctor.json").read_text())["checks"]
+    assert checks[-1] == {"name": "ranks", "state": "ok", "finding": "joined", "advice": ""}
+
+
+def test_a_row_fits_on_a_terminal():
+    shown = row(Check("cores", "warn", "few " * 40, "take more " * 20)).splitlines()
+    assert shown[0].startswith("warn  cores  ") and max(map(len, shown)) <= 100
+    assert sum("-> take more" in line for line in shown) == 1
+    assert all(line.startswith(" " * 28) for line in shown[1:])
+
+
+@pytest.mark.parametrize("run_folder, out, folder", [
+    ("runs/adsl", None, "runs/adsl-doctor"), ("runs/adsl/", None, "runs/adsl-doctor"),
+    ("runs/adsl", Path("x"), "x")])
+def test_where_the_report_goes(run_folder, out, folder):
+    assert DoctorRequest(Path("r"), Path(run_folder), out=out).folder == Path(folder)

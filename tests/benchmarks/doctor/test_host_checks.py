@@ -1,0 +1,58 @@
+"""Too few cores, too little memory, too few files and a full disk are found before a run is."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmarks.doctor import host_checks
+from benchmarks.doctor.host_checks import GIB, cores, file_limit, memory, room
+from convert.records import reader
+
+
+def test_cores_for_the_ranks(monkeypatch):
+    monkeypatch.setattr(host_checks, "available_cores", lambda: 4)
+    monkeypatch.setattr(host_checks, "cores_per_rank", lambda ranks: 4 // ranks)
+    monkeypatch.setattr(host_checks.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(host_checks.os, "getloadavg", lambda: (3.9, 0, 0))
+    assert cores(4).state == "ok" and "with --ranks 2, 2 each" in cores(2).finding
+    assert cores(5).state == "warn"
+    monkeypatch.setattr(host_checks.os, "getloadavg", lambda: (4.1, 0, 0))
+    assert cores(4).state == "warn" and "load 4.1: other jobs" in cores(4).finding
+
+
+def test_memory_is_that_of_the_container(monkeypatch, tmp_path):
+    monkeypatch.setattr(host_checks, "MEMORY_LIMITS", (tmp_path / "v2", tmp_path / "v1"))
+    assert memory(1000).state == "warn" and "limit" not in memory(1).finding
+    (tmp_path / "v1").write_text(f"{GIB}\n")
+    found = memory(1)
+    assert found.state == "warn" and "container's limit 1.0 GiB" in found.finding
+    for unlimited in ("max\n", f"{2 ** 63 - 4096}\n"):
+        (tmp_path / "v2").write_text(unlimited)
+        assert "limit" not in memory(1).finding
+
+
+@pytest.mark.parametrize("limit, state, words", [
+    (2 * 9 + 70, "ok", "2 shards take 88 on each rank"),
+    (2 * 9 + 69, "warn", "so that 7 will read"),
+    (2 * 2 + 69, "fail", "takes at least 74 open files")])
+def test_open_files_are_shards_times_readers_and_one(limit, state, words, small_records,
+                                                     monkeypatch):
+    for module in (host_checks, reader):
+        monkeypatch.setattr(module, "open_file_limit", lambda: limit)
+        monkeypatch.setattr(module, "open_files", lambda: 6)
+    found = file_limit(small_records)
+    assert found.state == state and words in found.finding
+    assert ("nofile=88" in found.advice) == (state == "warn")
+
+
+def test_room_for_checkpoints(small_records, monkeypatch, tmp_path):
+    run = tmp_path / "runs" / "new"
+    found = room(small_records, run)
+    assert found.state == "ok" and "2.5 GB" in found.finding and not run.parent.exists()
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10 ** 9))
+    full = room(small_records, run)
+    assert full.state == "fail" and "make room" in full.finding
+    monkeypatch.setattr(host_checks.os, "access", lambda path, mode: Path(path) != tmp_path)
+    assert "may not be written" in room(small_records, run).finding

@@ -1,0 +1,87 @@
+"""Ending signals, in real processes; C code takes over their handlers as MindSpore does."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+# What MindSpore does with each run of a graph: a handler of its own, set behind Python's back.
+TAKE_OVER = "import ctypes; ctypes.CDLL(None).signal(2, 0); ctypes.CDLL(None).signal(15, 0)"
+
+
+def start(body, **options):
+    """Start a command whose main function has that body, and wait until it prints a line."""
+    script = f"""
+import hashlib, sys, time
+from common.cli import run_command
+from common.signals import *
+def main():
+{textwrap.indent(textwrap.dedent(body), "    ")}
+sys.exit(run_command(main))
+"""
+    process = subprocess.Popen([sys.executable, "-c", script], text=True, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, **options)
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def end(process, number):
+    process.send_signal(number)
+    _, errors = process.communicate()
+    return process.returncode, errors
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143),
+                                          (signal.SIGHUP, 129)])
+@pytest.mark.parametrize("setup", ["pass", f"take_signals_from_mindspore(); {TAKE_OVER}"])
+def test_an_ending_signal_ends_a_waiting_command_with_its_note_and_code(number, code, setup):
+    process = start(f"""
+        {setup}
+        note_kept_work("epoch 3 is kept")
+        print("ready", flush=True)
+        time.sleep(1000)
+    """)
+    assert end(process, number) == (code, "interrupted: epoch 3 is kept\n")
+
+
+def test_the_main_thread_saves_its_work_unless_nothing_can_be_lost():
+    body = """
+        take_signals_from_mindspore()
+        try:
+            %s
+                print("ready", flush=True)
+                hashlib.pbkdf2_hmac("sha256", b"", b"", %d)  # a long call into a library
+                time.sleep(1000)
+        finally:
+            print("saved", file=sys.stderr)
+    """
+    saving = end(start(body % ("if True:", 1_000_000)), signal.SIGTERM)
+    assert saving == (143, "saved\ninterrupted: completed work is kept\n")
+    at_once = end(start(body % ("with ending_at_once():", 2_000_000_000)), signal.SIGTERM)
+    assert at_once == (143, "interrupted: completed work is kept\n")
+
+
+def test_a_second_signal_does_not_wait_for_the_main_thread():
+    process = start("""
+        take_signals_from_mindspore()
+        print("ready", flush=True)
+        try:
+            time.sleep(1000)
+        finally:
+            print("saving", flush=True)
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)
+    """)
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "saving\n"
+    assert end(process, signal.SIGINT) == (130, "interrupted: completed work is kept\n")
+
+
+def test_under_nohup_a_closed_terminal_ends_nothing():
+    process = start("""
+        take_signals_from_mindspore()
+        print("ready", flush=True)
+        time.sleep(1)
+    """, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    assert end(process, signal.SIGHUP) == (0, "")
