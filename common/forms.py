@@ -1,11 +1,17 @@
-"""Data forms that one package writes and the report, further to the left, reads: a line of a run's
-``history.jsonl`` and a benchmark's ``speed.json``."""
+"""Files of runs and benchmarks that the report also reads, though its package may not import the
+packages that write them: a line of ``history.jsonl`` and the content of ``speed.json``."""
 
 import dataclasses
 import itertools
 import statistics
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, Mapping, Optional
+
+from common.cli import RequestError
+from common.files import read_json_lines
+
+CONFIG, PLAN, HISTORY = "config.json", "plan.json", "history.jsonl"  # of a run folder
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,21 @@ class HistoryLine:
         return HistoryLine(**_known(HistoryLine, values))
 
 
+def read_history(folder: Path) -> list[HistoryLine]:
+    """Return the finished epochs of a run folder; none where it has no history.
+
+    Raises:
+        RequestError: a line is not one of a history.
+    """
+    path = folder / HISTORY
+    try:
+        return [HistoryLine.from_json(line) for line in
+                (read_json_lines(path) if path.exists() else [])]
+    except TypeError as error:
+        raise RequestError(f"{path} is not the history of a run ({error}); give another --run"
+                           ) from None
+
+
 @dataclass(frozen=True)
 class SpeedRow:
     """One way of doing the work: its times, or why there are none.
@@ -85,7 +106,7 @@ class SpeedRow:
 
     @property
     def slowest_and_fastest(self) -> Optional[tuple[float, float]]:
-        """Items per second of the slowest and of the fastest repeat; None without times."""
+        """Return the items per second of the slowest and the fastest repeat; None without times."""
         if self.average_seconds is None or self.items_per_second is None:
             return None
         items = self.items_per_second * self.average_seconds
@@ -140,15 +161,13 @@ class SpeedTable:
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> "SpeedTable":
-        """Return the table; the figures that files of older versions lack are worked out.
+        """Return the table, its figures computed from the seconds.
 
         Raises:
             TypeError, KeyError: the values are not those of a speed table.
         """
         rows = [SpeedRow(**_known(SpeedRow, row)) for row in values["rows"]]
-        table = SpeedTable(**{**_known(SpeedTable, values), "rows": rows})
-        lacking = any(row.seconds and row.average_seconds is None for row in rows)
-        return table.with_figures() if lacking else table
+        return SpeedTable(**{**_known(SpeedTable, values), "rows": rows}).with_figures()
 
 
 def _known(form: type, values: Mapping[str, Any]) -> dict[str, Any]:
