@@ -16,12 +16,12 @@ from benchmarks.synthetic import make_class_folders, make_folders_and_records
 from benchmarks.table import describe_machine
 from benchmarks.timing import time_rows, timed
 from common.forms import SpeedRow, SpeedTable
-from common.options import CheckedOptions, device_option, option
+from common.options import CheckedOptions, device_option, option, precision_option
 from convert.records.reader import open_records
 from evaluate.protocols import (MULTI_SCALE, VIEWS_PER_STEP, Protocol, protocol_of, resized_size,
                                 views_of)
+from inceptionv4 import IMAGE_SIZE, SMALLEST_IMAGE
 
-FULL_SIZE = 299  # pixels, of the host's rows
 GOAL = 5  # percent by which a whole run may exceed its network
 VALIDATION_IMAGES = 50_000
 FORWARDS_PER_SECOND = 1_000  # of Inception-v4 on one card, assumed for the projection
@@ -40,14 +40,16 @@ class CropsRequest(CheckedOptions):
     images: int = option(40, "number of images that the host cuts", low=1)
     run_images: int = option(6, "number of images that the whole run evaluates", low=1)
     repeats: int = option(3, "repeats of each row, in turns with the others", low=1)
-    image_size: int = option(75, "pixels of a side of the whole run's crops", low=75)
+    image_size: int = option(SMALLEST_IMAGE, "pixels of a side of the whole run's crops",
+                             low=SMALLEST_IMAGE)
     device: str = device_option()
+    precision: str = precision_option()
 
 
 def benchmark_crops(request: CropsRequest) -> SpeedTable:
     """Time the rows of both sections; what is made in ``request.out`` is removed."""
     from inceptionv4.device import setup_device
-    device = setup_device(request.device)
+    device = setup_device(request.device, precision=request.precision)
     print(device.describe(), flush=True)
     work = request.out / "work"
     try:
@@ -55,7 +57,8 @@ def benchmark_crops(request: CropsRequest) -> SpeedTable:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return SpeedTable("144 crops", None, "images", rows, describe_machine(request.out, device.name),
-                      {"repeats": request.repeats, "views per step": VIEWS_PER_STEP},
+                      {"repeats": request.repeats, "views per step": VIEWS_PER_STEP,
+                       "arithmetic": device.arithmetic},
                       closing=conclusions(rows, request.images))
 
 
@@ -73,7 +76,7 @@ def time_cutting(work: Path, request: CropsRequest) -> list[SpeedRow]:
     from evaluate.views import cut_views, decode_rgb
     make_class_folders(work, request.images)
     encoded = [path.read_bytes() for path in sorted(work.glob("train/*/*"))]
-    protocol = protocol_of(MULTI_SCALE, FULL_SIZE)
+    protocol = protocol_of(MULTI_SCALE, IMAGE_SIZE)
     ways: dict[str, Callable[[bytes], object]] = {
         NAIVE: lambda data: naive_views(data, protocol),
         OURS: lambda data: cut_views(decode_rgb(data), protocol),
@@ -84,7 +87,7 @@ def time_cutting(work: Path, request: CropsRequest) -> list[SpeedRow]:
             way(image)
 
     return time_rows({name: partial(timed, partial(cut_all, way)) for name, way in ways.items()},
-                     request.repeats, f"Cutting on one core, {FULL_SIZE} pixels", request.images)
+                     request.repeats, f"Cutting on one core, {IMAGE_SIZE} pixels", request.images)
 
 
 def naive_views(encoded: bytes, protocol: Protocol) -> np.ndarray:
@@ -109,11 +112,13 @@ def time_running(work: Path, request: CropsRequest) -> list[SpeedRow]:
 
     from evaluate.evaluator import Evaluator
     from inceptionv4.network import InceptionV4
+    from inceptionv4.precision import cast_cells
     from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
     size = request.image_size
     make_folders_and_records(work, request.run_images, workers=1)
     records = open_records(work / "records")
-    evaluator = Evaluator(InceptionV4(CLASSES), protocol_of(MULTI_SCALE, size), INCEPTION_MEAN,
+    network = cast_cells(InceptionV4(CLASSES), request.precision)
+    evaluator = Evaluator(network, protocol_of(MULTI_SCALE, size), INCEPTION_MEAN,
                           INCEPTION_STD)
     _, views = evaluator.step
     step = ms.Tensor(np.zeros((views, size, size, 3), np.uint8))
@@ -140,4 +145,4 @@ def project(images_per_second_per_core: float, cards: int) -> str:
     on = "1 card" if cards == 1 else f"{cards} cards"
     return (f"Projection, not measured: {VALIDATION_IMAGES:,} images x {MULTI_SCALE} crops at "
             f"{FORWARDS_PER_SECOND:,} forwards/s per card take {seconds / 3600:.2f} h on {on}; "
-            f"cutting keeps {cores:.2f} host cores busy.")
+            f"cutting takes {cores:.2f} cores of the host.")

@@ -5,7 +5,7 @@ import importlib.util
 import os
 import subprocess
 import time
-from typing import Callable, Hashable, List, Mapping, Optional, TypeVar
+from typing import Callable, Hashable, Mapping, Optional, TypeVar
 
 from common import jpeg
 from common.cli import CheckFailed, progress_bar
@@ -30,7 +30,7 @@ def in_turns(actions: Mapping[Name, Callable[[], T]], repeats: int, description:
 
 
 def time_rows(actions: Mapping[str, Callable[[], float]], repeats: int, section: str = "",
-              items: Optional[int] = None, reasons: Mapping[str, str] = {}) -> List[SpeedRow]:
+              items: Optional[int] = None, reasons: Mapping[str, str] = {}) -> list[SpeedRow]:
     """Return the rows of a section, their actions run in turns.
 
     Args:
@@ -76,6 +76,6 @@ def run_process(*command: object, environment: Mapping[str, str] = {}) -> str:
 
 def not_installed(*modules: str, install: str = BENCH_EXTRA) -> str:
     """Return why a row that needs the modules cannot run here; empty if it can. A package comes
-    before the modules in it: without it there is no looking for them."""
+    before the modules in it, which cannot be searched for without it."""
     installed = all(importlib.util.find_spec(module) for module in modules)
     return "" if installed else f"not installed: {install}"

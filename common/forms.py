@@ -1,11 +1,17 @@
-"""Data forms that one package writes and the report, further to the left, reads: a line of a run's
-``history.jsonl`` and a benchmark's ``speed.json``."""
+"""Files of runs and benchmarks that the report also reads, though its package may not import the
+packages that write them: a line of ``history.jsonl`` and the content of ``speed.json``."""
 
 import dataclasses
 import itertools
 import statistics
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, Mapping, Optional
+
+from common.cli import RequestError
+from common.files import read_json_lines
+
+CONFIG, PLAN, HISTORY = "config.json", "plan.json", "history.jsonl"  # of a run folder
 
 
 @dataclass(frozen=True)
@@ -14,10 +20,14 @@ class HistoryLine:
 
     Attributes:
         step: steps finished since the beginning of the run.
-        loss: mean over the epoch's steps.
+        loss: mean over the epoch's steps, without those that were skipped for a loss that is no
+            number.
         learning_rate: of its last step.
         images_per_second: of all ranks together, the steps alone.
         waiting_for_data: share of the steps' time, 0 to 1; None where the device waits.
+        compile_seconds: what compiling the step took before this epoch; None after the first one.
+        skipped_steps, loss_scale: steps whose gradients overflowed, and the scale after the last
+            step; None without a dynamic loss scale.
         seconds_since_last_epoch: between the last epoch's steps and these; None after a start.
         seconds_validating: after this epoch's steps, with compiling in a run's first validation;
             None where there was none.
@@ -33,6 +43,9 @@ class HistoryLine:
     images_per_second: float
     waiting_for_data: Optional[float] = None
     seconds_since_last_epoch: Optional[float] = None
+    compile_seconds: Optional[float] = None
+    skipped_steps: Optional[int] = None
+    loss_scale: Optional[float] = None
     seconds_validating: Optional[float] = None
     seconds_saving: Optional[float] = None
     full_top1_error: Optional[float] = None
@@ -41,9 +54,10 @@ class HistoryLine:
     filtered_top5_error: Optional[float] = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the line's fields; errors and seconds that were not measured are left out."""
+        """Return the line's fields without those of a kind that was not measured."""
+        always = ("waiting_for_data", "seconds_since_last_epoch")
         return {name: value for name, value in dataclasses.asdict(self).items()
-                if value is not None or name in ("waiting_for_data", "seconds_since_last_epoch")}
+                if value is not None or name in always}
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> "HistoryLine":
@@ -53,6 +67,21 @@ class HistoryLine:
             TypeError: a key is missing.
         """
         return HistoryLine(**_known(HistoryLine, values))
+
+
+def read_history(folder: Path) -> list[HistoryLine]:
+    """Return the finished epochs of a run folder; none where it has no history.
+
+    Raises:
+        RequestError: a line is not one of a history.
+    """
+    path = folder / HISTORY
+    try:
+        return [HistoryLine.from_json(line) for line in
+                (read_json_lines(path) if path.exists() else [])]
+    except TypeError as error:
+        raise RequestError(f"{path} is not the history of a run ({error}); give another --run"
+                           ) from None
 
 
 @dataclass(frozen=True)
@@ -77,7 +106,7 @@ class SpeedRow:
 
     @property
     def slowest_and_fastest(self) -> Optional[tuple[float, float]]:
-        """Items per second of the slowest and of the fastest repeat; None without times."""
+        """Return the items per second of the slowest and the fastest repeat; None without times."""
         if self.average_seconds is None or self.items_per_second is None:
             return None
         items = self.items_per_second * self.average_seconds
@@ -132,15 +161,13 @@ class SpeedTable:
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> "SpeedTable":
-        """Return the table; the figures that files of older versions lack are worked out.
+        """Return the table, its figures computed from the seconds.
 
         Raises:
             TypeError, KeyError: the values are not those of a speed table.
         """
         rows = [SpeedRow(**_known(SpeedRow, row)) for row in values["rows"]]
-        table = SpeedTable(**{**_known(SpeedTable, values), "rows": rows})
-        lacking = any(row.seconds and row.average_seconds is None for row in rows)
-        return table.with_figures() if lacking else table
+        return SpeedTable(**{**_known(SpeedTable, values), "rows": rows}).with_figures()
 
 
 def _known(form: type, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,12 +13,13 @@ from mindspore import nn
 
 from blacklist.ids import Blacklist, load_blacklist
 from common.cli import RequestError, shown_command, typed_command
-from common.files import write_json, write_text
+from common.files import sha256_of_lines, write_json, write_text
 from common.host import cores_per_rank
 from common.signals import note_kept_work, saving_work
 from convert.records.reader import RecordSet, open_records
 from convert.sources.listing import validation_id
 from evaluate.evaluator import Evaluator, check_rows
+from evaluate.labels import NetworkClasses, network_classes
 from evaluate.predictions import (Predictions, missing_rows, opened_parts, read_parts, remove_parts,
                                   rows_of_rank, save_predictions, saved_rows, write_parts)
 from evaluate.protocols import Protocol, protocol_of
@@ -31,6 +32,7 @@ from evaluate.tables import append_result, check_results_file, write_classes
 from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta
 from inceptionv4.device import Device, barrier, setup_device
 from inceptionv4.network import InceptionV4
+from inceptionv4.precision import cast_cells
 
 COMPUTED_BY = ("mindspore", "numpy", "pillow")  # the network, means, decoding and resizing
 
@@ -52,23 +54,23 @@ def evaluate_checkpoint(request: Request) -> bool:
                    f"resumes: {shown_command()}")
     records, meta = open_records(request.records), read_meta(request.checkpoint)
     records.readers(threads=1)  # refuses a limit on open files that is too low
-    check_same_classes(records, meta, request.checkpoint)
+    classes = network_classes(records, meta, request.checkpoint, request.class_names)
     protocol = protocol_of(request.crops, meta.image_size, request.scales, request.interpolation,
                            request.single_crop)
     blacklist = blacklist_for(records, request.blacklist)
-    planned = _plan_result(request, records, meta, protocol, blacklist)
+    planned = _plan_result(request, records, meta, protocol, blacklist, classes)
     if request.results_file:
         check_results_file(request.results_file)
     claim_result_folder(request.out, planned)
     finished = finished_result(request.out, request.again, request.curve,
                                request.keep_probabilities)
-    device = setup_device(request.device)
+    device = setup_device(request.device, precision=request.precision)
     print(device.describe(), flush=True)
     if finished:
         print(f"{request.out} has this result already: it is shown (--again computes it anew)")
         _append_row(request, finished, device)
         return device.rank == 0
-    network = InceptionV4(meta.num_classes, meta.batch_norm_decay)
+    network = cast_cells(InceptionV4(meta.num_classes, meta.batch_norm_decay), request.precision)
     if load_checkpoint(request.checkpoint, network) != meta:
         raise RequestError(f"checkpoint '{request.checkpoint}' was replaced while the evaluation "
                            "started; start it again")
@@ -81,6 +83,7 @@ def evaluate_checkpoint(request: Request) -> bool:
         if device.rank == 0:
             result, predictions = _merge(planned, records, folder, device)
             result = replace(result, param_count=_trained_parameters(network))
+            predictions = replace(predictions, label=classes.labels[predictions.label])
             result = write_results(request.out, result, mark(predictions, blacklist))
             remove_parts(folder)
             _append_row(request, result, device)
@@ -97,7 +100,7 @@ def _trained_parameters(network: nn.Cell) -> int:
 
 
 def _plan_result(request: Request, records: RecordSet, meta: CheckpointMeta, protocol: Protocol,
-                 blacklist: Optional[Blacklist]) -> Result:
+                 blacklist: Optional[Blacklist], classes: NetworkClasses) -> Result:
     """Return the result as far as it is known before the network has run."""
     listed, check = blacklist or records.manifest.blacklist, records.manifest.ilsvrc
     return Result(
@@ -105,30 +108,14 @@ def _plan_result(request: Request, records: RecordSet, meta: CheckpointMeta, pro
         curve_crops=list(protocol.curve), checkpoint=str(request.checkpoint),
         checkpoint_sha256=meta.ckpt_sha256, mean=list(meta.mean), std=list(meta.std),
         records=str(records.folder), records_sha256=records.sha256, split=records.split,
-        classes=len(records.class_names), has_blacklist=listed is not None,
+        classes=len(classes.names), has_blacklist=listed is not None,
         blacklist_sha256=listed.sha256 if listed else None,
-        class_names=records.class_names, interpolation=protocol.interpolation,
+        class_names=classes.names, class_names_sha256=sha256_of_lines(classes.names)
+        if request.class_names else None, interpolation=protocol.interpolation,
         single_crop=protocol.single_crop,
         is_ilsvrc=bool(check and check.labels and check.class_names),
-        blacklist_is_ilsvrc=bool(listed and listed.is_ilsvrc), sets={}, argv=typed_command())
-
-
-def check_same_classes(records: RecordSet, meta: CheckpointMeta, checkpoint: Path) -> None:
-    """Check that a label means the same to the checkpoint and to the records.
-
-    A checkpoint whose class names are unknown (an imported one) is compared by count alone.
-
-    Raises:
-        RequestError: the classes differ.
-    """
-    classes = len(records.class_names)
-    if classes != meta.num_classes:
-        raise RequestError(f"{checkpoint} has {meta.num_classes} classes but {records.folder} has "
-                           f"{classes}: evaluate it on records of the classes it was trained on")
-    if meta.class_names_sha256 not in ("", records.class_names_sha256):
-        raise RequestError(f"{checkpoint} and {records.folder} both have {classes} classes, but "
-                           "with other names: evaluate it on records of the classes it was "
-                           "trained on")
+        blacklist_is_ilsvrc=bool(listed and listed.is_ilsvrc), sets={},
+        precision=request.precision, argv=typed_command())
 
 
 def blacklist_for(records: RecordSet, path: Optional[Path]) -> Optional[Blacklist]:
@@ -213,8 +200,9 @@ def _merge(planned: Result, records: RecordSet, folder: Path,
     speed = EvaluationSpeed(device.ranks, len(whole.rows) / whole.seconds,
                             whole.waiting / whole.seconds, whole.seconds)
     versions = {"python": platform.python_version(), **_versions()}
-    return (replace(planned, device=device.name, speed=speed, versions=versions),
-            whole.predictions)
+    result = replace(planned, device=device.name, arithmetic=device.arithmetic, speed=speed,
+                     versions=versions)
+    return result, whole.predictions
 
 
 def mark(predictions: Predictions, blacklist: Optional[Blacklist]) -> Predictions:

@@ -6,16 +6,19 @@ from PIL import Image
 
 from common.cli import RequestError
 from common.files import sha256_of_lines
+from common.jpeg import UNDECODABLE
 from common.signals import note_kept_work
 from convert.records.reader import open_records
 from evaluate.evaluator import Evaluator, mean_of_views
+from evaluate.labels import read_class_names
 from evaluate.predictions import best_classes
 from evaluate.protocols import protocol_of
 from evaluate.request import PredictRequest
-from evaluate.views import UNDECODABLE, cut_views, decode_rgb
+from evaluate.views import cut_views, decode_rgb
 from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta
 from inceptionv4.device import setup_device
 from inceptionv4.network import InceptionV4
+from inceptionv4.precision import cast_cells
 
 VIEWS_PER_STEP = 8  # crops that pass through the network at a time: 72 take 3 GB on a CPU
 
@@ -34,8 +37,8 @@ def predict_images(request: PredictRequest) -> str:
                            request.single_crop)
     for path in request.images:
         _decode(path)  # an image that cannot be read is reported before the network runs
-    setup_device(request.device)
-    network = InceptionV4(meta.num_classes, meta.batch_norm_decay)
+    setup_device(request.device, precision=request.precision)
+    network = cast_cells(InceptionV4(meta.num_classes, meta.batch_norm_decay), request.precision)
     load_checkpoint(request.checkpoint, network)
     evaluator = Evaluator(network, protocol, meta.mean, meta.std,
                           views_per_step=min(VIEWS_PER_STEP, protocol.crops // protocol.mirrors))
@@ -58,11 +61,7 @@ def class_names(meta: CheckpointMeta, request: PredictRequest) -> list[str]:
     if request.records:
         names = open_records(request.records).class_names
     elif request.classes:
-        try:
-            names = request.classes.read_text(encoding="utf-8").splitlines()
-        except UnicodeDecodeError:
-            raise RequestError(f"{request.classes} is not a text file; put one class name per "
-                               "line") from None
+        names = read_class_names(request.classes)
     else:
         return [f"label {label}" for label in range(meta.num_classes)]
     known = meta.class_names_sha256 in ("", sha256_of_lines(names))

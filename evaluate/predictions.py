@@ -51,7 +51,7 @@ _PART_NAME = re.compile(r"rows-(\d{8})-(\d{8})\.npz")
 
 @dataclass(frozen=True)
 class Predictions:
-    """The arrays described above; RequestError where they do not fit together."""
+    """The arrays described above; those that do not fit together raise RequestError."""
 
     image_id: np.ndarray
     label: np.ndarray
@@ -157,7 +157,7 @@ def save_predictions(path: PathLike, predictions: Predictions) -> None:
 
 
 def load_predictions(path: PathLike) -> Predictions:
-    """Read ``predictions.npz``; RequestError for any other file or for arrays that do not fit."""
+    """Read ``predictions.npz``; any other file, or arrays that do not fit, raise RequestError."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return Predictions(**{name: arrays[name] for name in DTYPES if name in arrays})

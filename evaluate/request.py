@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Optional
 
 from common.cli import RequestError
-from common.options import CheckedOptions, device_option, option
-from evaluate.protocols import (INTERPOLATIONS, KEEP, PAPER, PROTOCOLS, SQUASH, VIEWS_PER_STEP,
-                                Scales)
+from common.options import CheckedOptions, device_option, option, precision_option
+from evaluate.protocols import (INTERPOLATIONS, KEEP, MULTI_SCALE, PAPER, PAPER_SCALES, PAPER_SIZE,
+                                PROTOCOLS, REFERENCE_SCALES, SQUASH, VIEWS_PER_STEP, Scales)
 from evaluate.report.translations import LANGUAGES
+from inceptionv4 import IMAGE_SIZE
 
 
 def parse_scales(text: str) -> Scales:
@@ -24,15 +25,16 @@ def parse_scales(text: str) -> Scales:
 
 
 def crops_option() -> Any:
-    return option(1, "crops of an image whose probabilities are averaged. 1: its centre; 10: "
-                  "centre and corners, also mirrored; 12: the whole square as well; 144: these "
-                  "12 of 3 squares at 4 scales", choices=PROTOCOLS)
+    return option(1, "crops per image, whose probabilities are averaged. 1: the centre; 10: the "
+                  "centre and the corners, plain and mirrored; 12: these and the whole square; "
+                  "144: the 12 crops of each of 3 squares at 4 sizes", choices=PROTOCOLS)
 
 
 def scales_option() -> Any:
-    return option(None, "shorter sides in pixels of the resized images for 144 crops, e.g. "
-                  f"320,352,384,448, or '{PAPER}': 256,288,320,352 in their ratio to 224 (default: "
-                  "320,352,384,448 in their ratio to 299)", parse=parse_scales)
+    ours, papers = (",".join(map(str, sides)) for sides in (REFERENCE_SCALES, PAPER_SCALES))
+    return option(None, f"shorter sides in pixels of the resized images for {MULTI_SCALE} crops, "
+                  f"e.g. {ours}, or '{PAPER}': {papers} in their ratio to {PAPER_SIZE} (default: "
+                  f"{ours} in their ratio to {IMAGE_SIZE})", parse=parse_scales)
 
 
 def interpolation_option() -> Any:
@@ -59,20 +61,29 @@ class Request(CheckedOptions):
     interpolation: str = interpolation_option()
     single_crop: str = single_crop_option()
     blacklist: Optional[Path] = option(
-        None, "validation ids that make the filtered set of records that were converted without a "
-        "list")
+        None, "list of validation images that the filtered set leaves out, for records that were "
+        "converted without --blacklist")
     curve: bool = option(False, "also score the first crops alone, square by square")
     keep_probabilities: bool = option(
         False, "also store the probabilities of all classes, 2 bytes each, in predictions.npz: "
         "rescore --classes needs them")
+    class_names: Optional[Path] = option(
+        None, "text file, one class name of the checkpoint per line in label order, for records "
+        "whose classes are some of these (ImageNet-A, -R) or numbered (ImageNet-V2)")
     again: bool = option(False, "compute a finished result anew instead of showing it")
     results_file: Optional[Path] = option(
         None, "CSV file to which a row per set is appended, with the columns of timm's validate.py "
         "and more")
     views_per_step: int = option(VIEWS_PER_STEP, "maximum number of crops per forward pass", low=1)
     device: str = device_option()
+    precision: str = precision_option()
     workers: Optional[int] = option(
         None, "threads that decode images (default: the cores, shared by ranks)", low=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.class_names and self.curve:
+            raise RequestError("--curve is not allowed with --class-names: leave one of them out")
 
 
 @dataclass(frozen=True)
@@ -125,9 +136,10 @@ class PredictRequest(CheckedOptions):
     scales: Optional[Scales] = scales_option()
     interpolation: str = interpolation_option()
     single_crop: str = single_crop_option()
-    records: Optional[Path] = option(None, "a record set whose classes have the names")
+    records: Optional[Path] = option(None, "record set to take the class names from")
     classes: Optional[Path] = option(None, "text file, one class name per line")
     device: str = device_option()
+    precision: str = precision_option()
 
     def __post_init__(self) -> None:
         super().__post_init__()

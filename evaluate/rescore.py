@@ -11,6 +11,7 @@ import numpy as np
 from blacklist.ids import read_image_ids
 from common.cli import RequestError, typed_command
 from common.files import describe_difference, read_json, sha256_of_file, write_json
+from evaluate.labels import read_class_names
 from evaluate.predictions import TOP, Predictions
 from evaluate.request import RescoreRequest
 from evaluate.result_page import accuracy_table
@@ -147,23 +148,16 @@ def _hits_among_classes(path: Path, predictions: Predictions, result: Result, fo
 
 def _labels_of_names(path: Path, class_names: list[str]) -> np.ndarray:
     """Return the labels of the classes that the file lists, ascending."""
-    try:
-        names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    except UnicodeDecodeError:
-        raise RequestError(f"{path} is not a text file; put one class name on each line"
-                           ) from None
     positions = {name: label for label, name in enumerate(class_names)}
-    labels = set()
-    for number, name in enumerate(names, start=1):
-        if name and name not in positions:
-            raise RequestError(f"{path}, line {number}: '{name[:80]}' is not one of the "
-                               f"{len(class_names):,} classes of the result (the first is "
-                               f"'{class_names[0]}'); give names of its classes")
-        if name:
-            labels.add(positions[name])
-    if not labels:
+    names = read_class_names(path)
+    for name in names:
+        if name not in positions:
+            raise RequestError(f"{path}: '{name[:80]}' is not one of the {len(class_names):,} "
+                               f"classes of the result (the first is '{class_names[0]}'); give "
+                               "names of its classes")
+    if not names:
         raise RequestError(f"{path} lists no class; put one class name on each line")
-    return np.array(sorted(labels))
+    return np.array(sorted({positions[name] for name in names}))
 
 
 def _named_files(request: RescoreRequest) -> dict[str, dict[str, str]]:

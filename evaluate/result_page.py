@@ -6,8 +6,8 @@ from typing import Container, Mapping, NamedTuple, Sequence
 from evaluate.predictions import TOP
 from evaluate.protocols import CENTRE_FRACTION, KEEP, SQUASH
 from evaluate.results import Curve, Result, Score
+from inceptionv4 import IMAGE_SIZE
 
-IMAGE_SIZE = 299  # pixels, of the crops of all published figures
 FULL, FILTERED = 50_000, 48_238  # ILSVRC2012 validation images
 
 
@@ -25,13 +25,13 @@ class Published(NamedTuple):
 # The MindSpore model zoo's 20.2 and 5.4 are missing: it drops the last batch and scores 49,920
 # images, so nothing here compares with it.
 PAPER = "Inception-v4 paper, arXiv 1602.07261"
-SEED_REPORT = "ADSL lab's report"
+ADSL_REPORT = "ADSL report"
 PUBLISHED = (
     Published(PAPER, "table 2: without the blacklisted images", FILTERED, 1, 20.0, 5.0),
     Published(PAPER, "table 3", FULL, 12, 18.7, 4.2),
     Published(PAPER, "table 4", FULL, 144, 17.7, 3.8),
-    Published(SEED_REPORT, "all validation images", FULL, 144, 17.22, 3.79),
-    Published(SEED_REPORT, "without the blacklisted images", FILTERED, 144, 16.59, 3.45),
+    Published(ADSL_REPORT, "all validation images", FULL, 144, 17.22, 3.79),
+    Published(ADSL_REPORT, "without the blacklisted images", FILTERED, 144, 16.59, 3.45),
     Published("mindcv", "inception_v4 recipe", FULL, 1, 19.0, 4.8),
 )
 
@@ -129,6 +129,8 @@ def _facts(result: Result) -> list[str]:
         f"- checkpoint: `{result.checkpoint}`, sha256 `{result.checkpoint_sha256}`",
         f"- records: `{result.records}` ({result.split}, {result.classes} classes), "
         f"sha256 of the shards `{result.records_sha256}`"]
+    if result.arithmetic:
+        lines.append(f"- arithmetic on {result.device}: {result.arithmetic}")
     if result.speed:
         ranks = f"{result.speed.ranks} ranks" if result.speed.ranks > 1 else "1 rank"
         lines.append(f"- speed: {result.speed.images_per_second_per_rank:.3g} images/s on each of "

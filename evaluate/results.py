@@ -49,7 +49,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class EvaluationSpeed:
-    """What the images took, without compiling and starting.
+    """How fast the images were classified, without compiling and starting.
 
     Attributes:
         seconds_of_all_ranks: the sum over the ranks; None in old files.
@@ -74,8 +74,9 @@ class Result:
         is_ilsvrc: whether the images are the ILSVRC2012 validation set, by their digests.
         blacklist_is_ilsvrc: whether the list is the one of ILSVRC2012, by its digest.
         sets: the scores of "full" and, where images are blacklisted, "filtered".
+        precision: as it was asked for; arithmetic: what the device was made to do for it.
         versions: of Python and the libraries that computed the result, by name.
-        class_names: of the records, in label order.
+        class_names: of the network, in label order; their digest where --class-names gave them.
         param_count: trainable parameters of the network.
         interpolation, single_crop: see ``Protocol``.
         argv: the command as it was typed.
@@ -99,11 +100,14 @@ class Result:
     is_ilsvrc: bool = False
     blacklist_is_ilsvrc: bool = False
     device: str = ""
+    precision: str = "float32"
+    arithmetic: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     argv: Optional[list[str]] = None
     speed: Optional[EvaluationSpeed] = None
     curve: Optional[Curve] = None
     class_names: Optional[list[str]] = None
+    class_names_sha256: Optional[str] = None
     param_count: Optional[int] = None
     interpolation: str = "bicubic"
     single_crop: str = KEEP
@@ -113,15 +117,15 @@ class Result:
         """Return what two results must have in common to be the same evaluation."""
         return {name: getattr(self, name) for name in (
             "crops", "image_size", "scales", "checkpoint_sha256", "mean", "std", "records_sha256",
-            "blacklist_sha256",
-            "interpolation", "single_crop")}
+            "blacklist_sha256", "precision", "interpolation", "single_crop",
+            "class_names_sha256")}
 
     def to_json(self) -> dict[str, Any]:
         """Return the values by key; there is no key for a curve that was not asked for."""
         values = asdict(self)
         if self.curve is None:
             del values["curve"]
-        else:  # the sets stand next to the crops
+        else:  # in the file, the sets are keys next to "crops"
             values["curve"].update(values["curve"].pop("sets"))
         return values
 

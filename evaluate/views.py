@@ -15,13 +15,12 @@ import numpy as np
 from PIL import Image
 
 from common.cli import RequestError
+from common.jpeg import UNDECODABLE
 from convert.images import MAX_PIXELS
 from convert.records.reader import RecordSet
 from evaluate.protocols import (CENTRE_FRACTION, SQUASH, Protocol, View, resized_size,
                                 views_of)
 
-# What Pillow's readers raise for bytes that are no image, end too early or are damaged.
-UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError)
 # An image that would have more pixels than this when resized is resized view by view: a line of
 # 1500 x 1 pixels would take half a gigabyte. At the largest scale, 448, sides differ 80-fold.
 MAX_RESIZED_PIXELS = 16_000_000

@@ -14,14 +14,10 @@ import mindspore as ms
 from mindspore import nn, ops
 from mindspore.common.initializer import HeNormal, XavierUniform
 
+from inceptionv4 import BATCH_NORM_DECAY, DROPOUT_KEEP, FEATURES
 from inceptionv4.dropout import KeyedDropout
 
-SMALLEST_IMAGE = 75  # pixels: below it reduction_b has no 3x3 window left
-FEATURES = 1536  # channels that leave the last Inception-C block, figure 9
-
-BATCH_NORM_DECAY = 0.9997  # of the moving averages, the authors' training code
 BATCH_NORM_EPSILON = 0.001  # the authors' training code
-DROPOUT_KEEP = 0.8  # share of the features kept, figure 9
 
 Kernel = Union[int, tuple[int, int]]  # (height, width)
 
@@ -42,7 +38,11 @@ class ConvBlock(nn.Cell):
         self.bn = nn.BatchNorm2d(out_channels, eps=BATCH_NORM_EPSILON, momentum=batch_norm_decay)
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
-        return ops.relu(self.bn(self.conv(x)))
+        x = self.conv(x)
+        normalised = self.bn(x)
+        if x.dtype == ms.float16:  # half the memory; MindSpore's pooling has no bfloat16
+            normalised = normalised.astype(ms.float16)
+        return ops.relu(normalised)
 
 
 class Branches(nn.Cell):
@@ -67,12 +67,12 @@ def _max_pool() -> nn.Cell:
 
 
 def _average_pool() -> nn.Cell:
-    """3x3 mean of the same size; windows at the edge leave the padding out of the mean."""
+    """Return a 3x3 mean of the same size; windows at the edge leave the padding out of it."""
     return nn.AvgPool2d(kernel_size=3, stride=1, pad_mode="same")
 
 
 def _stem(conv: ConvMaker) -> nn.Cell:
-    """Figure 3: (N, 3, 299, 299) -> (N, 384, 35, 35)."""
+    """Return figure 3: (N, 3, 299, 299) -> (N, 384, 35, 35)."""
     return nn.SequentialCell(
         conv(3, 32, 3, stride=2, pad_mode="valid"),
         conv(32, 32, 3, pad_mode="valid"),
@@ -86,7 +86,7 @@ def _stem(conv: ConvMaker) -> nn.Cell:
 
 
 def _inception_a(conv: ConvMaker) -> nn.Cell:
-    """Figure 4: (N, 384, 35, 35) -> the same shape."""
+    """Return figure 4: (N, 384, 35, 35) -> the same shape."""
     return Branches(
         conv(384, 96, 1),
         nn.SequentialCell(conv(384, 64, 1), conv(64, 96, 3)),
@@ -95,7 +95,7 @@ def _inception_a(conv: ConvMaker) -> nn.Cell:
 
 
 def _reduction_a(conv: ConvMaker) -> nn.Cell:
-    """Figure 7 with k, l, m, n = 192, 224, 256, 384 (table 1):
+    """Return figure 7 with k, l, m, n = 192, 224, 256, 384 (table 1):
     (N, 384, 35, 35) -> (N, 1024, 17, 17)."""
     return Branches(
         conv(384, 384, 3, stride=2, pad_mode="valid"),
@@ -105,7 +105,7 @@ def _reduction_a(conv: ConvMaker) -> nn.Cell:
 
 
 def _inception_b(conv: ConvMaker) -> nn.Cell:
-    """Figure 5: (N, 1024, 17, 17) -> the same shape."""
+    """Return figure 5: (N, 1024, 17, 17) -> the same shape."""
     return Branches(
         conv(1024, 384, 1),
         nn.SequentialCell(conv(1024, 192, 1), conv(192, 224, (1, 7)), conv(224, 256, (7, 1))),
@@ -115,7 +115,7 @@ def _inception_b(conv: ConvMaker) -> nn.Cell:
 
 
 def _reduction_b(conv: ConvMaker) -> nn.Cell:
-    """Figure 8: (N, 1024, 17, 17) -> (N, 1536, 8, 8)."""
+    """Return figure 8: (N, 1024, 17, 17) -> (N, 1536, 8, 8)."""
     return Branches(
         nn.SequentialCell(conv(1024, 192, 1), conv(192, 192, 3, stride=2, pad_mode="valid")),
         nn.SequentialCell(conv(1024, 256, 1), conv(256, 256, (1, 7)), conv(256, 320, (7, 1)),
@@ -124,7 +124,7 @@ def _reduction_b(conv: ConvMaker) -> nn.Cell:
 
 
 def _inception_c(conv: ConvMaker) -> nn.Cell:
-    """Figure 6: (N, 1536, 8, 8) -> the same shape."""
+    """Return figure 6: (N, 1536, 8, 8) -> the same shape."""
     return Branches(
         conv(1536, 256, 1),
         nn.SequentialCell(conv(1536, 384, 1),
@@ -135,15 +135,15 @@ def _inception_c(conv: ConvMaker) -> nn.Cell:
 
 
 class InceptionV4(nn.Cell):
-    """Figure 9: (N, 3, H, W) float32, H and W >= 75 -> logits (N, num_classes) float32.
+    """Figure 9: (N, 3, H, W) float32, H and W >= SMALLEST_IMAGE -> logits (N, num_classes) float32.
 
     Images come in as x / 127.5 - 1 (see ``Preprocess``). 42,679,816 trainable parameters at
     1,000 classes. The softmax of the figure is left to the loss or to the evaluation.
 
     Args:
         num_classes: length of a row of logits.
-        batch_norm_decay: share of the old moving average that a step keeps, 0 to 1. With 0.9997
-            the averages need thousands of steps; a short run wants about 0.9.
+        batch_norm_decay: share of the old moving average that a step keeps, 0 to 1. With the
+            default the averages need thousands of steps; a short run wants about 0.9.
         dropout_keep: share of the features that dropout keeps in training, above 0 up to 1.
 
     construct also takes ``keys``, int32 (N,): in training an image's dropout mask follows from
@@ -165,12 +165,12 @@ class InceptionV4(nn.Cell):
                                    weight_init=XavierUniform(), bias_init="zeros")
 
     def features(self, x: ms.Tensor) -> ms.Tensor:
-        """(N, 3, H, W) -> the last feature map, (N, 1536, 8, 8) for 299 pixels."""
+        """Return the last feature map of (N, 3, H, W): (N, 1536, 8, 8) for 299 pixels."""
         x = self.stem(x)                         # (N, 384, 35, 35)
         x = self.reduction_a(self.inception_a(x))  # (N, 1024, 17, 17)
         x = self.reduction_b(self.inception_b(x))  # (N, 1536, 8, 8)
         return self.inception_c(x)
 
     def construct(self, x: ms.Tensor, keys: Optional[ms.Tensor] = None) -> ms.Tensor:
-        pooled = self.features(x).mean((2, 3))   # (N, 1536)
+        pooled = self.features(x).astype(ms.float32).mean((2, 3))  # (N, 1536)
         return self.classifier(self.dropout(pooled, keys))

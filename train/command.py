@@ -32,10 +32,10 @@ def dry_run(request: TrainRequest, recipe: Recipe) -> None:
     recipe = replace(recipe, workers=workers_for(recipe, recipe.ranks))
     plan = make_plan(recipe, source, request.keep)
     check_disk(request.run, plan)
-    device = setup_device(request.device, recipe.seed)
+    device = _setup(request, recipe)
     resuming = _is_resuming(request)
     if resuming:
-        check_same_run(request.run, config_of(recipe, source, validation, device.name))
+        check_same_run(request.run, config_of(recipe, source, validation, device))
     alone = replace(recipe, ranks=1)
     feed = TrainingFeed(source, alone, steps=1)
     trainer = Trainer(request, alone, plan, feed, validation, device)
@@ -61,13 +61,13 @@ def train(request: TrainRequest, recipe: Recipe,
     note_saved_epochs(request.run)
     source, validation = open_data(request)
     resuming = _is_resuming(request)  # on every rank, before one of them writes
-    device = setup_device(request.device, recipe.seed)
+    device = _setup(request, recipe)
     preset_ranks = recipe.ranks
     recipe = replace(recipe, ranks=device.ranks)
     recipe = replace(recipe, workers=_workers(recipe, request.run, device, resuming))
     plan = make_plan(recipe, source, request.keep)
     check_disk(request.run, plan)
-    config = config_of(recipe, source, validation, device.name)
+    config = config_of(recipe, source, validation, device)
     _check_same_request(device, config, request)
     feed = TrainingFeed(source, recipe, plan.steps_per_epoch, device.rank)
     trainer = Trainer(request, recipe, plan, feed, validation, device, saved)
@@ -87,6 +87,11 @@ def train(request: TrainRequest, recipe: Recipe,
         last = trainer.run(done.epoch + 1 if done else 1)
     if last is not None:
         print(f"checkpoint: {last}", flush=True)
+
+
+def _setup(request: TrainRequest, recipe: Recipe) -> Device:
+    return setup_device(request.device, recipe.seed, recipe.precision, request.jit_level,
+                        request.deterministic)
 
 
 def _is_resuming(request: TrainRequest) -> bool:

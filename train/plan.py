@@ -1,4 +1,4 @@
-"""What a run will do, worked out and checked before anything heavy starts."""
+"""What a run will do, computed and checked before anything heavy starts."""
 
 import shutil
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from common.cli import RequestError
+from inceptionv4 import FEATURES
 from train.recipe import Recipe, learning_rates
 from train.source import Source
 
 # Weights, and two more values per weight for Adam (one and a momentum for RMSProp), in float32.
 PARAMETERS_WITHOUT_CLASSIFIER = 41_142_816  # Inception-v4 (arXiv 1602.07261) up to the pooling
-FEATURES = 1536
 CHECKPOINT_COPIES = 3
 FLOAT32_BYTES = 4
 
@@ -37,7 +37,7 @@ class Plan:
 
 
 def make_plan(recipe: Recipe, source: Source, kept_checkpoints: int) -> Plan:
-    """Work out the run.
+    """Return what the run will do, in numbers.
 
     Args:
         kept_checkpoints: number of last ones that stay, next to the best.
@@ -93,7 +93,7 @@ def describe_plan(plan: Plan, recipe: Recipe) -> str:
     return "\n".join([
         f"recipe: {recipe.preset}, {recipe.ranks} ranks x {recipe.batch_size} = "
         f"{plan.global_batch} images per step, {recipe.image_size} px, "
-        f"{recipe.precision} precision",
+        f"{recipe.precision} precision, loss scale {recipe.loss_scale}",
         f"data: {plan.images:,} images, {plan.data_bytes:,} bytes, {recipe.shuffle} shuffle, "
         f"{recipe.workers} decoding threads per rank",
         f"epochs: {plan.epochs} of {plan.steps_per_epoch:,} steps, {plan.steps:,} steps in all; "

@@ -18,19 +18,21 @@ from common.forms import HistoryLine
 from common.signals import note_kept_work
 from convert.records.reader import RecordSet
 from inceptionv4.checkpoint import CheckpointMeta, read_checkpoint, read_meta, save_checkpoint
+from inceptionv4.device import Device
 from train.plan import Plan, plan_fields
 from train.recipe import Recipe
 from train.source import Source
 
 CONFIG, PLAN, HISTORY, CHECKPOINTS = "config.json", "plan.json", "history.jsonl", "checkpoints"
 TENSORBOARD = "tensorboard"
+PROFILE = "profile"  # of MindSpore's profiler, with --profile
 LOCK = ".lock"  # held by rank 0 for as long as it trains
 _TEMPORARY = ".*.tmp"  # of common.files.replaced_file
 _NAME = re.compile(r"inceptionv4-\d+_(?P<step>\d+)\.ckpt")
 
 # What may differ when a run is resumed: records may lie elsewhere, another device computes the
 # same, the command to resume has --resume, and where workers differ, a warning says so.
-MAY_DIFFER = ("data", "val_records", "device", "argv", "workers")
+MAY_DIFFER = ("data", "val_records", "device", "arithmetic", "argv", "workers")
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
@@ -55,14 +57,14 @@ def _is_leftover(path: Path) -> bool:
     return path.name in (PLAN, LOCK) or empty or path.match(_TEMPORARY)
 
 
-def config_of(recipe: Recipe, source: Source, validation: Optional[RecordSet], device: str
+def config_of(recipe: Recipe, source: Source, validation: Optional[RecordSet], device: Device
               ) -> dict[str, Any]:
     """Return what ``config.json`` holds: the recipe, the data, the device and the command."""
     config = {
         **dataclasses.asdict(recipe), "data": str(source.folder), "data_sha256": source.sha256,
         "val_records": str(validation.folder) if validation else None,
         "val_records_sha256": validation.sha256 if validation else None,
-        "device": device, "argv": typed_command()}
+        "device": device.name, "arithmetic": device.arithmetic, "argv": typed_command()}
     return json.loads(json.dumps(config))  # tuples as lists, to be compared with what is read
 
 
@@ -161,6 +163,8 @@ def describe_epoch(line: HistoryLine) -> str:
             f"{line.ms_per_step:.0f} ms/step, {line.images_per_second:.1f} images/s")
     if line.waiting_for_data is not None:
         text += f", {100 * line.waiting_for_data:.0f} % waiting for data"
+    if line.loss_scale is not None:
+        text += f", loss scale {line.loss_scale:g}, {line.skipped_steps} steps skipped"
     for name, top1, top5 in (("full", line.full_top1_error, line.full_top5_error),
                              ("filtered", line.filtered_top1_error, line.filtered_top5_error)):
         if top1 is not None:

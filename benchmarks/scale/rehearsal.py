@@ -11,10 +11,11 @@ from benchmarks.scale.resources import Resources, run_measured
 from benchmarks.scale.stages import (PRESET, STAGES, ScaleJob, StageReport, report_of,
                                      stage_command)
 from benchmarks.scale.tiny_imagenet import TRAIN_IMAGES
-from benchmarks.table import GIB, describe_machine, describe_pairs
+from benchmarks.table import GIB, describe_machine
 from common.cli import RequestError
 from common.files import write_json, write_text
 from common.options import CheckedOptions, option
+from evaluate.report.speed import describe_pairs
 from evaluate.result_page import markdown_table
 from train.recipe import PRESETS
 

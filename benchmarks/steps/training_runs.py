@@ -11,7 +11,7 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, List, Mapping, NamedTuple, Optional
+from typing import Any, Mapping, NamedTuple, Optional
 
 from common.signals import take_signals_from_mindspore
 
@@ -28,7 +28,7 @@ class Workload:
     """What a run computes.
 
     Attributes:
-        device: "CPU" or "Ascend".
+        device: "CPU" or "Ascend"; precision: as ``common.options.precision_option``.
         cards: ranks; more than one start through ``inceptionv4.launch``.
         batch_size: images per step on each of them.
         image_size: side in pixels of the network's input.
@@ -37,6 +37,7 @@ class Workload:
     """
 
     device: str
+    precision: str
     cards: int
     batch_size: int
     image_size: int
@@ -57,8 +58,8 @@ class Epoch(NamedTuple):
     waiting: Optional[float] = None  # share of ``steps`` spent waiting for data; None: not known
 
 
-def run_training(workload: Workload, data: List[object], work: Path,
-                 environment: Mapping[str, str] = {}) -> List[Epoch]:
+def run_training(workload: Workload, data: list[object], work: Path,
+                 environment: Mapping[str, str] = {}) -> list[Epoch]:
     """Train in ``work``, remove what was written there, and return the epochs after the warm-up.
 
     Args:
@@ -82,7 +83,7 @@ def run_training(workload: Workload, data: List[object], work: Path,
                   line.waiting_for_data) for line in history[workload.warmup_epochs:]]
 
 
-def run_bare_loop(workload: Workload, data: List[object], work: Path) -> List[Epoch]:
+def run_bare_loop(workload: Workload, data: list[object], work: Path) -> list[Epoch]:
     """Return the epochs of the bare loop, for as many steps as ``run_training`` would train."""
     printed = run_process(sys.executable, "-m", "benchmarks.steps.training_runs",
                           *train_flags(workload, work / "run"), *data)
@@ -90,12 +91,14 @@ def run_bare_loop(workload: Workload, data: List[object], work: Path) -> List[Ep
     return [Epoch(each, each) for each in seconds[workload.warmup_epochs:]]
 
 
-def train_flags(workload: Workload, run: Path) -> List[object]:
-    """Return the flags of ``python -m train`` for the seed's recipe at the size of the workload."""
+def train_flags(workload: Workload, run: Path) -> list[object]:
+    """Return the flags of ``python -m train``: the ADSL report's recipe at the workload's size."""
     return ["--run", run, "--preset", "adsl-1p" if workload.cards == 1 else "adsl-8p",
-            "--device", workload.device, "--batch-size", workload.batch_size,
-            "--image-size", workload.image_size, "--steps-per-epoch", workload.steps_per_epoch,
-            "--epochs", workload.warmup_epochs + workload.epochs, "--keep", 1]
+            "--device", workload.device, "--precision", workload.precision,
+            "--batch-size", workload.batch_size, "--image-size", workload.image_size,
+            "--steps-per-epoch", workload.steps_per_epoch,
+            "--epochs", workload.warmup_epochs + workload.epochs, "--keep", 1,
+            "--compile-cache", run.with_name("compiled")]  # for the repeats
 
 
 def main() -> None:
@@ -105,7 +108,7 @@ def main() -> None:
     from train.plan import make_plan
     from train.source import open_data
     from train.trainer import Trainer
-    device = setup_device(request.device, recipe.seed)
+    device = setup_device(request.device, recipe.seed, recipe.precision, request.jit_level)
     source, _ = open_data(request)
     recipe = replace(recipe, workers=workers_for(recipe))
     plan = make_plan(recipe, source, request.keep)
@@ -120,9 +123,9 @@ def main() -> None:
 def _seconds_per_step(step: Any, batch: Any, steps: int) -> float:
     """Fetch each loss when the next step has been started, as the trainer does."""
     start = time.perf_counter()
-    loss = step(*batch)
+    loss, _ = step(*batch)
     for _ in range(steps - 1):
-        next_loss = step(*batch)
+        next_loss, _ = step(*batch)
         float(loss)
         loss = next_loss
     float(loss)

@@ -1,12 +1,12 @@
 """What the report consists of: each block writes itself as HTML and as Markdown.
 
-Markdown leaves images out: what the charts show also stands in tables.
+Markdown leaves images out: what the charts show is in tables, too.
 """
 
 import base64
 from dataclasses import dataclass
 from html import escape
-from typing import NamedTuple, Sequence, Union
+from typing import NamedTuple, Optional, Sequence, Union
 
 from evaluate.result_page import markdown_table
 
@@ -16,7 +16,7 @@ class Table:
     """Rows of text under heads.
 
     Attributes:
-        left: columns of words; the others hold numbers and stand to the right.
+        left: columns of words; the others hold numbers and are aligned to the right.
         code: columns of digests and paths.
         set_apart: rows that are not results of ours.
         folded: long, so it is opened by a click.
@@ -176,6 +176,8 @@ class LeftOut(Exception):
     """Why a section cannot be made."""
 
 
-def number(value: float) -> str:
-    """Three significant digits, or all digits before the point."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+def number(value: Optional[float], scale: float = 1) -> str:
+    """Return ``scale * value`` with three significant digits, or all digits before the point."""
+    if value is None:
+        return "–"
+    return f"{scale * value:,.0f}" if abs(scale * value) >= 100 else f"{scale * value:.3g}"

@@ -18,7 +18,10 @@ Names = Callable[[int], str]  # of a label
 
 
 def class_names(inputs: Inputs, evaluation: Evaluation, t: Translate) -> Names:
-    """Return the names in the record set, or numbers if it was not found."""
+    """Return the names in the result or, for older ones, in the record set; numbers if it was not
+    found."""
+    if evaluation.result.class_names is not None:
+        return evaluation.result.class_names.__getitem__
     records = inputs.records_of(evaluation)
     if records is None:
         return lambda label: t("label {label}", label=label)

@@ -4,10 +4,10 @@ import itertools
 import statistics
 from typing import Any, Mapping, Optional, Sequence
 
-from common.forms import HistoryLine
+from common.forms import PLAN, HistoryLine
 from evaluate.report.accuracy import ERRORS, PERCENT, SETS
 from evaluate.report.blocks import Block, Fact, Facts, Figure, Figures, LeftOut, Table, number
-from evaluate.report.inputs import PLAN, Inputs, RunFiles
+from evaluate.report.inputs import Inputs, RunFiles
 from evaluate.report.plots import Line, line_chart
 from evaluate.report.translations import Translate
 

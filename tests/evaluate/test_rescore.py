@@ -118,7 +118,7 @@ def test_ids_and_classes_that_are_not_in_the_predictions_are_named(call, folder,
     write(folder, replace(stored, image_id=np.int32(ids),
                           probabilities=np.zeros((6, 8), np.float16)))
     for option, line, said in (("ids", 6, "lists image id 6, which is not in the predictions"),
-                               ("classes", "n8", "line 1: 'n8' is not one of the 8 classes")):
+                               ("classes", "n8", "'n8' is not one of the 8 classes")):
         path = listed(tmp_path / f"{option}.txt", line)
         code, _, errors = call("rescore", folder, f"--{option}", path)
         assert code == 2 and str(path) in errors[0] and said in errors[0]

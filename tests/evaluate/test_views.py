@@ -8,9 +8,10 @@ from PIL import Image
 from small import cut_one_by_one, draw_image, encode_image
 
 from common.cli import RequestError
+from common.jpeg import UNDECODABLE
 from convert.records.reader import RecordSet
 from evaluate.protocols import protocol_of
-from evaluate.views import UNDECODABLE, cut_views, decode_rgb, prepared_rows, read_rows
+from evaluate.views import cut_views, decode_rgb, prepared_rows, read_rows
 
 ORIENTATION = 0x0112  # the EXIF tag
 

@@ -22,6 +22,7 @@ STEPS = 4  # an epoch
 # first, plan and config.
 FLAGS = ("--epochs", EPOCHS, "--batch-size", 5, "--workers", 1, "--dropout-keep", 0.5, "--device",
          "CPU", "--keep", 1)
+FLOAT16 = ("--precision", "float16")
 SEED_RECIPE = ("--preset", "adsl-1p", "--image-size", 75)  # another optimiser than smoke's
 
 
@@ -88,13 +89,18 @@ def test_killed_at_any_moment_of_saving_it_ends_alike(records, undisturbed, call
     check_ends_alike(tmp_path / "run", undisturbed)
 
 
-def test_killed_within_an_epoch_and_with_the_seeds_recipe_it_ends_alike_too(records, call,
-                                                                            tmp_path, capfd):
-    assert start("step:9", records, tmp_path / "run", *SEED_RECIPE) == -signal.SIGKILL
-    assert call(*words_of(records, tmp_path / "undisturbed", *SEED_RECIPE)) == 0
-    assert call(*words_of(records, tmp_path / "run", *SEED_RECIPE, "--resume")) == 0
+@pytest.mark.parametrize("flags", [SEED_RECIPE, FLOAT16], ids=["seed's recipe", "float16"])
+def test_killed_within_an_epoch_it_ends_alike_too(records, call, tmp_path, capfd, flags):
+    """Also with the compiled step of the killed run, and with a dynamic loss scale, which counts
+    the steps since it last changed."""
+    cache = ("--compile-cache", tmp_path / "cache")
+    assert start("step:9", records, tmp_path / "run", *flags, *cache) == -signal.SIGKILL
+    assert call(*words_of(records, tmp_path / "undisturbed", *flags)) == 0
+    assert call(*words_of(records, tmp_path / "run", *flags, *cache, "--resume")) == 0
+    assert len(list((tmp_path / "cache").iterdir())) == 1  # found again
     assert "torn" not in capfd.readouterr().err
     check_ends_alike(tmp_path / "run", tmp_path / "undisturbed")
+    assert ("good_steps" in weights_of(tmp_path / "run")) == (flags == FLOAT16)
 
 
 def test_a_first_epoch_without_its_checkpoint_is_repeated(records, undisturbed, call, run):

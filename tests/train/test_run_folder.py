@@ -9,6 +9,7 @@ import pytest
 from common.cli import RequestError
 from common.forms import HistoryLine
 from inceptionv4.checkpoint import CheckpointMeta
+from inceptionv4.device import Device
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train.plan import make_plan
 from train.recipe import PRESETS
@@ -23,7 +24,7 @@ OLD = {"epoch": 2, "step": 8, "loss": 1.0, "learning_rate": 0.1, "ms_per_step": 
 
 @pytest.fixture
 def config(records) -> dict:
-    return config_of(PRESETS["smoke"], records["train"], None, "CPU")
+    return config_of(PRESETS["smoke"], records["train"], None, Device("CPU", False, 0, 1))
 
 
 @pytest.mark.parametrize("text, words", [

@@ -2,7 +2,9 @@
 for the device's queue."""
 
 import contextlib
+import json
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,12 +34,12 @@ STEPS = 7  # an epoch of 21 images
 
 
 def trainer_of(folder, records, sink_size=0, after_save=lambda: None, validation=None,
-               keep=1, validate_every=1, **plan) -> Trainer:
+               keep=1, profile=None, validate_every=1, **plan) -> Trainer:
     """Over ``records``; ``plan`` changes the plan."""
     ms.set_seed(3)
     source = records["train"]
     start_run(folder, {}, make_plan(RECIPE, source, keep))
-    request = TrainRequest(folder, keep=keep, sink_size=sink_size or 100,
+    request = TrainRequest(folder, keep=keep, sink_size=sink_size or 100, profile=profile,
                            validate_every=validate_every)
     return Trainer(request, RECIPE, replace(make_plan(RECIPE, source, keep), **plan),
                    TrainingFeed(source, RECIPE, STEPS), validation,
@@ -130,12 +132,14 @@ def test_a_feed_that_hangs_or_fails_in_sink_mode_ends_the_run(records, tmp_path,
     assert [queue.events for queue in queues] == [["step", "step", "wait", "stop", "release"]] * 2
 
 
-def steps_of(monkeypatch, losses):
-    """Both ways to drive the step give these losses, and nothing is compiled."""
+def steps_of(monkeypatch, losses, skipped=()):
+    """Both ways to drive the step give these losses, and nothing is compiled; steps of the numbers
+    ``skipped`` report that they were."""
     monkeypatch.setattr(trainer_module.TrainStep, "compile", lambda *_: None)
     for name in ("host_steps", "sink_steps"):
         monkeypatch.setattr(trainer_module, name, lambda step, *_: (
-            StepResult(ms.Tensor(np.float32(loss)), 0.5) for loss in losses))
+            StepResult(ms.Tensor(np.float32(loss)), ms.Tensor(number in skipped), 0.5)
+            for number, loss in enumerate(losses, start=1)))
 
 
 @pytest.mark.parametrize("sink_size", [0, 3, 100])
@@ -147,10 +151,40 @@ def test_a_loss_that_is_no_number_names_its_step(records, tmp_path, monkeypatch,
     assert not (tmp_path / "run" / "history.jsonl").exists()
 
 
+def test_skipped_steps_are_counted_and_may_have_any_loss(records, tmp_path, monkeypatch, capsys):
+    steps_of(monkeypatch, [1, float("nan"), 3, 4, float("inf"), 6, 7], skipped=(2, 4, 5))
+    monkeypatch.setattr(trainer_module.TrainStep, "current_loss_scale", lambda _: 8192.0)
+    line = train_in(tmp_path / "run", records)[0]
+    assert (line.skipped_steps, line.loss_scale, line.loss) == (3, 8192.0, 21 / 5)
+    assert "waiting for data, loss scale 8192, 3 steps skipped\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("skipped, message", [
+    ((1, 2, 3), r"3 steps in a row, up to step 3, .* loss scale has fallen to 1: .* are kept"),
+    ((1, 2, 4, 6, 7), r"3 steps in a row, up to step 8, ")])
+def test_too_many_skipped_steps_in_a_row_end_the_run(records, tmp_path, monkeypatch, skipped,
+                                                     message):
+    """Those at the end of an epoch and at the beginning of the next one are in a row, too."""
+    monkeypatch.setattr(trainer_module, "MOST_SKIPPED_IN_A_ROW", 3)
+    steps_of(monkeypatch, [1] * STEPS, skipped)
+    monkeypatch.setattr(trainer_module.TrainStep, "current_loss_scale", lambda _: 1.0)
+    with pytest.raises(CheckFailed, match=message):
+        train_in(tmp_path / "run", records)
+
+
 def test_a_loss_of_a_later_epoch_names_its_step_of_the_run(records, tmp_path, monkeypatch):
     steps_of(monkeypatch, [1, 2, 3, float("inf"), 4, 5, 6])
     with pytest.raises(CheckFailed, match=f"inf at step {STEPS + 4}:"):
         trainer_of(tmp_path / "run", records).run(first_epoch=2)
+
+
+def test_averages_of_batch_norm_that_are_no_numbers_are_not_saved(records, tmp_path, monkeypatch):
+    """A skipped step moves them all the same."""
+    steps_of(monkeypatch, [1] * STEPS, skipped=(1,))
+    trainer = trainer_of(tmp_path / "run", records)
+    trainer.network.bn.moving_mean.set_data(ms.Tensor(np.full(8, np.nan, np.float32)))
+    with pytest.raises(CheckFailed, match="bn.moving_mean is not finite after epoch 1"):
+        trainer.run()
 
 
 def test_weights_that_are_no_numbers_are_not_saved(records, tmp_path):
@@ -172,12 +206,13 @@ def test_a_line_of_history_has_the_epochs_own_figures(records, tmp_path, monkeyp
             next(now)
     losses = iter([1.0] * STEPS + [2, 4, 6, 8, 10, 12, 14])
     monkeypatch.setattr(trainer_module.TrainStep, "__call__",
-                        lambda *_: ms.Tensor(np.float32(next(losses))))
+                        lambda *_: (ms.Tensor(np.float32(next(losses))), ms.Tensor(False)))
     monkeypatch.setattr(trainer_module.time, "perf_counter", lambda: next(now))
     rates = np.arange(1, 2 * STEPS + 1, dtype=np.float32)
     first, second = train_in(tmp_path / "run", records, after_save=after_save,
                              learning_rates=rates, global_batch=2 * 3)  # of two ranks
     seconds = 2 * STEPS + 1 + 1  # the clock is read around each batch, then twice at the end
+    assert (first.compile_seconds, second.compile_seconds) == (1, None)
     assert first.seconds_since_last_epoch is None
     assert second.seconds_since_last_epoch == 2 + 100 + 1  # until the first step's reading
     assert [line.seconds_saving for line in (first, second)] == [1, 1]
@@ -237,6 +272,21 @@ def test_a_checkpoint_holds_network_and_optimiser_of_this_version(records, tmp_p
     found.state["of_another"] = found.state["global_step"]
     with pytest.raises(RequestError, match="inceptionv4-2_14.ckpt: 'of_another' is unknown"):
         trainer.restore(found)
+
+
+def test_the_profiler_measures_steps_of_the_first_epoch_alone(records, tmp_path, monkeypatch):
+    monkeypatch.setattr("train.step.UNPROFILED_STEPS", 2)
+    monkeypatch.setattr(trainer_module, "UNPROFILED_STEPS", 2)
+    train_in(tmp_path / "run", records, profile=3)
+    trace, = (tmp_path / "run" / "profile").glob("*/*/trace_view.json")
+    operations = Counter(event["name"] for event in json.loads(trace.read_text())
+                         if "cross_entropy" in event["name"] and "-op" in event["name"])
+    assert operations and set(operations.values()) == {3}
+
+
+def test_more_steps_to_profile_than_an_epoch_has_are_refused(records, tmp_path):
+    with pytest.raises(RequestError, match="--profile 8: an epoch has 7 steps, .* a larger set"):
+        trainer_of(tmp_path / "run", records, profile=8)
 
 
 def full_at(epoch, monkeypatch):

@@ -1,0 +1,74 @@
+"""What a label of the records means to the checkpoint."""
+
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+from common.cli import RequestError
+from common.files import sha256_of_lines
+from convert.records.reader import RecordSet
+from inceptionv4.checkpoint import CheckpointMeta
+
+
+class NetworkClasses(NamedTuple):
+    """The network's class names in label order, and the network's label of each label of the
+    records: int32 (classes of the records,)."""
+
+    names: list[str]
+    labels: np.ndarray
+
+
+def network_classes(records: RecordSet, meta: CheckpointMeta, checkpoint: Path,
+                    class_names: Optional[Path]) -> NetworkClasses:
+    """Return what the labels of the records mean to the checkpoint.
+
+    Without ``class_names`` both must have the same classes; a checkpoint whose class names are
+    unknown (an imported one) is compared by count alone. ``class_names`` is a file of the
+    checkpoint's: the records' are some of these (ImageNet-A, -R), or numbers from 0, which are
+    labels (ImageNet-V2).
+
+    Raises:
+        RequestError: the classes differ, or the file's are not the checkpoint's.
+    """
+    if class_names is None:
+        _check_same_classes(records, meta, checkpoint)
+        return NetworkClasses(records.class_names, np.arange(meta.num_classes, dtype=np.int32))
+    names = read_class_names(class_names)
+    known = meta.class_names_sha256 in ("", sha256_of_lines(names))
+    if len(names) != meta.num_classes or not known:
+        raise RequestError(f"the {len(names)} class names of {class_names} are not those that "
+                           f"{checkpoint} was trained on ({meta.num_classes} classes): give the "
+                           "right ones in label order")
+    # All numbers from 0 are labels. Numbers from 1 would be the devkit's, in another order.
+    numbered = records.class_names == [str(label) for label in range(len(names))]
+    positions = {name: label for label, name in enumerate(records.class_names if numbered else
+                                                          names)}
+    unknown = [name for name in records.class_names if name not in positions]
+    if unknown:
+        raise RequestError(f"class '{unknown[0]}' of {records.folder} is not one of the "
+                           f"{len(names)} in {class_names}, nor are its classes numbered 0 to "
+                           f"{len(names) - 1}")
+    labels = [positions[name] for name in records.class_names]
+    return NetworkClasses(names, np.array(labels, np.int32))
+
+
+def _check_same_classes(records: RecordSet, meta: CheckpointMeta, checkpoint: Path) -> None:
+    classes = len(records.class_names)
+    if classes != meta.num_classes:
+        raise RequestError(f"{checkpoint} has {meta.num_classes} classes but {records.folder} has "
+                           f"{classes}: evaluate it on records of the classes it was trained on, "
+                           "or give those with --class-names")
+    if meta.class_names_sha256 not in ("", records.class_names_sha256):
+        raise RequestError(f"{checkpoint} and {records.folder} both have {classes} classes, but "
+                           "with other names: evaluate it on records of the classes it was "
+                           "trained on, or give those with --class-names")
+
+
+def read_class_names(path: Path) -> list[str]:
+    """Return the names in a text file, one per line; RequestError if it is no text."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise RequestError(f"{path} is not a text file; put one class name on each line") from None
+    return [line.strip() for line in lines if line.strip()]
