@@ -125,7 +125,7 @@ eval-1: need-CKPT $(DONE) ## single-crop accuracy of CKPT on both validation set
 eval-144: need-CKPT $(DONE) ## 144-crop accuracy of CKPT on both validation sets
 	$(EVALUATE) --crops 144 --out results/crops-144 $(ARGS)
 
-bench: $(DONE) ## the original report's speed table on this machine, into results/bench
+bench: $(DONE) ## the ADSL report's speed table on this machine, into results/bench
 	$(PY) -m benchmarks steps --rows table --device $(DEVICE) --out results/bench $(ARGS)
 
 report: $(DONE) ## one HTML page, report.html, from RUN and results/ (ARGS='--lang zh': Chinese)

@@ -30,12 +30,12 @@ from common.forms import SpeedTable
 from common.host import available_cores
 from common.jpeg import prefer_pillows_libjpeg
 from common.options import CheckedOptions, option
+from convert.conversion import SHARD_BYTES
 from convert.images import ImageChecks, check_image
 
 HEADER, DECODE = "convert --check header", "convert --check decode"
 PAGE_CACHE = f"{HEADER}, through the page cache"
 OURS = "decoder alone: Pillow at 1/8, ours"
-SHARD_BYTES = 1 << 30  # as in this project
 
 # What ImageNetToMR wants: a map of labels, class folders under "train".
 _IMAGENET_TO_MR = """

@@ -20,8 +20,8 @@ from common.options import CheckedOptions, device_option, option
 from convert.records.reader import open_records
 from evaluate.protocols import (MULTI_SCALE, VIEWS_PER_STEP, Protocol, protocol_of, resized_size,
                                 views_of)
+from inceptionv4 import IMAGE_SIZE, SMALLEST_IMAGE
 
-FULL_SIZE = 299  # pixels, of the host's rows
 GOAL = 5  # percent by which a whole run may exceed its network
 VALIDATION_IMAGES = 50_000
 FORWARDS_PER_SECOND = 1_000  # of Inception-v4 on one card, assumed for the projection
@@ -40,7 +40,8 @@ class CropsRequest(CheckedOptions):
     images: int = option(40, "number of images that the host cuts", low=1)
     run_images: int = option(6, "number of images that the whole run evaluates", low=1)
     repeats: int = option(3, "repeats of each row, in turns with the others", low=1)
-    image_size: int = option(75, "pixels of a side of the whole run's crops", low=75)
+    image_size: int = option(SMALLEST_IMAGE, "pixels of a side of the whole run's crops",
+                             low=SMALLEST_IMAGE)
     device: str = device_option()
 
 
@@ -73,7 +74,7 @@ def time_cutting(work: Path, request: CropsRequest) -> list[SpeedRow]:
     from evaluate.views import cut_views, decode_rgb
     make_class_folders(work, request.images)
     encoded = [path.read_bytes() for path in sorted(work.glob("train/*/*"))]
-    protocol = protocol_of(MULTI_SCALE, FULL_SIZE)
+    protocol = protocol_of(MULTI_SCALE, IMAGE_SIZE)
     ways: dict[str, Callable[[bytes], object]] = {
         NAIVE: lambda data: naive_views(data, protocol),
         OURS: lambda data: cut_views(decode_rgb(data), protocol),
@@ -84,7 +85,7 @@ def time_cutting(work: Path, request: CropsRequest) -> list[SpeedRow]:
             way(image)
 
     return time_rows({name: partial(timed, partial(cut_all, way)) for name, way in ways.items()},
-                     request.repeats, f"Cutting on one core, {FULL_SIZE} pixels", request.images)
+                     request.repeats, f"Cutting on one core, {IMAGE_SIZE} pixels", request.images)
 
 
 def naive_views(encoded: bytes, protocol: Protocol) -> np.ndarray:
@@ -140,4 +141,4 @@ def project(images_per_second_per_core: float, cards: int) -> str:
     on = "1 card" if cards == 1 else f"{cards} cards"
     return (f"Projection, not measured: {VALIDATION_IMAGES:,} images x {MULTI_SCALE} crops at "
             f"{FORWARDS_PER_SECOND:,} forwards/s per card take {seconds / 3600:.2f} h on {on}; "
-            f"cutting keeps {cores:.2f} host cores busy.")
+            f"cutting takes {cores:.2f} cores of the host.")

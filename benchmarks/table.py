@@ -7,14 +7,15 @@ import itertools
 import os
 import platform
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import psutil
 
 from common.files import write_json, write_text
-from common.forms import SpeedRow, SpeedTable
+from common.forms import SpeedTable
 from common.host import available_cores
-from evaluate.result_page import markdown_table
+from evaluate.report.speed import pairs, rows_table
+from evaluate.report.translations import translator
 
 GIB = 1 << 30
 
@@ -30,40 +31,20 @@ def write_table(table: SpeedTable, out: Path) -> str:
 
 
 def render(table: SpeedTable) -> str:
-    """Return the table, whose figures are worked out, as Markdown."""
-    time = "ms/step" if table.per_step else "seconds"
-    heads = ["row", f"{time} ({table.average})", "spread", f"{table.unit}/s",
-             f"{table.ratio}, x first row", "note"]
+    """Return the table, whose figures are computed, as Markdown."""
     parts = [f"# {table.title}"]
     for section, rows in itertools.groupby(table.rows, key=lambda row: row.section):
         if section:
             parts.append(f"## {section}")
-        cells = [_cells(row, table.per_step) for row in rows]
-        parts.append(markdown_table([heads, *cells], left=(0, 5)))
+        parts.append(rows_table(table, list(rows), "", translator("en")).markdown())
     if table.closing:
         parts.append("\n".join(f"- {line}" for line in table.closing))
     items = f"; {table.items:,} {table.unit}" if table.items else ""
-    parts.append(f"Settings: {describe_pairs(table.settings)}{items}.\n"
-                 f"Machine: {describe_pairs(table.machine)}.")
+    parts.append(f"Settings: {pairs(table.settings)}{items}.\nMachine: {pairs(table.machine)}.")
     return "\n\n".join(parts) + "\n"
 
 
-def _cells(row: SpeedRow, per_step: bool) -> List[str]:
-    if row.average_seconds is None or row.items_per_second is None:
-        return [row.name, "–", "–", "–", "–", row.note]
-    scale = 1000 if per_step else 1
-    digits = 0 if row.items_per_second >= 100 else 1
-    return [row.name, f"{scale * row.average_seconds:.1f}",
-            f"{scale * min(row.seconds):.1f}–{scale * max(row.seconds):.1f}",
-            f"{row.items_per_second:,.{digits}f}",
-            "–" if row.ratio_to_first is None else f"{row.ratio_to_first:.2f}", row.note]
-
-
-def describe_pairs(values: Dict[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in values.items())
-
-
-def describe_machine(folder: Path, device: str = "none, the host only") -> Dict[str, Any]:
+def describe_machine(folder: Path, device: str = "none, the host only") -> dict[str, Any]:
     """Return processor, usable cores, memory, disk and file system of ``folder``, device, versions.
 
     Args:

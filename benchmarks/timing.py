@@ -5,7 +5,7 @@ import importlib.util
 import os
 import subprocess
 import time
-from typing import Callable, Hashable, List, Mapping, Optional, TypeVar
+from typing import Callable, Hashable, Mapping, Optional, TypeVar
 
 from common import jpeg
 from common.cli import CheckFailed, progress_bar
@@ -30,7 +30,7 @@ def in_turns(actions: Mapping[Name, Callable[[], T]], repeats: int, description:
 
 
 def time_rows(actions: Mapping[str, Callable[[], float]], repeats: int, section: str = "",
-              items: Optional[int] = None, reasons: Mapping[str, str] = {}) -> List[SpeedRow]:
+              items: Optional[int] = None, reasons: Mapping[str, str] = {}) -> list[SpeedRow]:
     """Return the rows of a section, their actions run in turns.
 
     Args:

@@ -1,5 +1,5 @@
-"""Data forms that one package writes and the report, further to the left, reads: a line of a run's
-``history.jsonl`` and a benchmark's ``speed.json``."""
+"""Files of runs and benchmarks that the report also reads, though its package may not import the
+packages that write them: a line of ``history.jsonl`` and the content of ``speed.json``."""
 
 import dataclasses
 import itertools
@@ -72,7 +72,7 @@ class SpeedRow:
 
     @property
     def slowest_and_fastest(self) -> Optional[tuple[float, float]]:
-        """Items per second of the slowest and of the fastest repeat; None without times."""
+        """Return the items per second of the slowest and the fastest repeat; None without times."""
         if self.average_seconds is None or self.items_per_second is None:
             return None
         items = self.items_per_second * self.average_seconds
@@ -127,15 +127,13 @@ class SpeedTable:
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> "SpeedTable":
-        """Return the table; the figures that files of older versions lack are worked out.
+        """Return the table, its figures computed from the seconds.
 
         Raises:
             TypeError, KeyError: the values are not those of a speed table.
         """
         rows = [SpeedRow(**_known(SpeedRow, row)) for row in values["rows"]]
-        table = SpeedTable(**{**_known(SpeedTable, values), "rows": rows})
-        lacking = any(row.seconds and row.average_seconds is None for row in rows)
-        return table.with_figures() if lacking else table
+        return SpeedTable(**{**_known(SpeedTable, values), "rows": rows}).with_figures()
 
 
 def _known(form: type, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, files
 from typing import Optional
 
 CHOICE = "JPEG_DECODER"  # environment: "mindspore" leaves MindSpore its own
+# What Pillow's readers raise for bytes that are no image, end too early or are damaged.
+UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError)
 INTERFACE = ".so.62."  # in the file's name; MindSpore was built for this one
 
 

@@ -10,7 +10,7 @@ from typing import Callable
 
 from common.cli import ArgumentParser, run_command
 from common.options import add_options, from_arguments
-from convert.records.manifest import Manifest, read_manifest
+from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest
 from convert.request import (ENGINE_OPTIONS, SOURCE_OPTIONS, Request, RunMode, SampleRequest,
                              ShowRequest, VerifyRequest)
 from convert.sources.listing import Listing
@@ -116,7 +116,7 @@ def _print_manifest(out: Path, manifest: Manifest) -> None:
         print(f"shrunk: {manifest.shrunk:,} images, {manifest.bytes_saved:,} bytes saved")
     for kind, notes in (("repaired", manifest.repaired), ("rejected", manifest.rejected)):
         if notes:
-            print(f"{kind}: {len(notes)}, listed in {out / 'manifest.json'}")
+            print(f"{kind}: {len(notes)}, listed in {out / MANIFEST_NAME}")
     if manifest.ignored:
         print(f"ignored {len(manifest.ignored)} files that are not images by their name, "
               f"e.g. {manifest.ignored[0]}")

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, List, Optional
+from typing import Any, Optional
 
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES, Blacklist, load_blacklist
 from common.cli import RequestError
@@ -45,8 +45,8 @@ class ConversionPlan:
     listing: Listing
     blacklist: Optional[Blacklist]
     ilsvrc: Optional[IlsvrcCheck]  # None unless the numbers of images and classes are ILSVRC's
-    shards: List[ShardPlan]
-    options: Dict[str, Any]  # everything that decides the bytes of the record set
+    shards: list[ShardPlan]
+    options: dict[str, Any]  # everything that decides the bytes of the record set
 
 
 def convert(request: Request) -> Manifest:
@@ -68,7 +68,7 @@ def convert(request: Request) -> Manifest:
         return _conclude(plan, workspace, build_shards(request, plan.shards, workspace))
 
 
-def convert_range(request: Request, first: int, last: int) -> List[ShardReport]:
+def convert_range(request: Request, first: int, last: int) -> list[ShardReport]:
     """Build only the shards ``first`` to ``last``, 0-based and both included.
 
     Several hosts that share ``request.out`` may do so at the same time, each its own range;
@@ -147,8 +147,8 @@ def _load_blacklist(request: Request, listing: Listing) -> Optional[Blacklist]:
     return blacklist
 
 
-def _plan_shards(request: Request, listing: Listing, blacklist_ids: FrozenSet[int]
-                 ) -> List[ShardPlan]:
+def _plan_shards(request: Request, listing: Listing, blacklist_ids: frozenset[int]
+                 ) -> list[ShardPlan]:
     """Cut the ordered entries into consecutive runs whose lengths differ by one at the most."""
     total = len(listing.entries)
     count = request.shards or _default_shard_count(listing)
@@ -175,7 +175,7 @@ def _default_shard_count(listing: Listing) -> int:
     return min(steps * SHARD_COUNT_STEP, len(listing.entries))
 
 
-def ordered_entries(listing: Listing, seed: int) -> List[Entry]:
+def ordered_entries(listing: Listing, seed: int) -> list[Entry]:
     """Return validation images in their order, training images in one seeded permutation.
 
     ``random.Random`` keeps its sequence between Python versions for ``random()``, which is all
@@ -199,7 +199,7 @@ def _page_bytes(listing: Listing) -> int:
     return page
 
 
-def _existing(out: Path, options: Dict[str, Any]) -> Manifest:
+def _existing(out: Path, options: dict[str, Any]) -> Manifest:
     manifest = read_manifest(out)
     if manifest.options != options:
         raise RequestError(f"{out} holds another record set "
@@ -210,7 +210,7 @@ def _existing(out: Path, options: Dict[str, Any]) -> Manifest:
     return manifest
 
 
-def _conclude(plan: ConversionPlan, workspace: Workspace, reports: List[ShardReport]) -> Manifest:
+def _conclude(plan: ConversionPlan, workspace: Workspace, reports: list[ShardReport]) -> Manifest:
     """Move the finished shards to their places, then write the manifest."""
     _refuse_bad(plan.request, reports)
     manifest = _manifest(plan, reports)
@@ -219,7 +219,7 @@ def _conclude(plan: ConversionPlan, workspace: Workspace, reports: List[ShardRep
     return manifest
 
 
-def _refuse_bad(request: Request, reports: List[ShardReport]) -> None:
+def _refuse_bad(request: Request, reports: list[ShardReport]) -> None:
     bad = [note for report in reports for note in report.bad]
     if not bad or request.on_bad == "skip":
         return
@@ -230,7 +230,7 @@ def _refuse_bad(request: Request, reports: List[ShardReport]) -> None:
                        "them out with --on-bad skip")
 
 
-def _manifest(plan: ConversionPlan, reports: List[ShardReport]) -> Manifest:
+def _manifest(plan: ConversionPlan, reports: list[ShardReport]) -> Manifest:
     listing, blacklist, options = plan.listing, plan.blacklist, plan.options
     rejected = sorted(note for report in reports for note in report.bad)
     left_out = {note.file_name for note in rejected}

@@ -1,10 +1,12 @@
-"""Checking one encoded image, and repairing the kinds that readers trip over."""
+"""Checking one encoded image, and repairing the kinds that many readers cannot read."""
 
 import io
 from dataclasses import dataclass
 from typing import NamedTuple, Optional
 
 from PIL import Image
+
+from common.jpeg import UNDECODABLE
 
 # A 179-megapixel image takes half a gigabyte decoded; ImageNet's largest has 51 megapixels.
 MAX_PIXELS = 178_956_970
@@ -60,8 +62,7 @@ def check_image(data: bytes, checks: ImageChecks) -> CheckedImage:
         raise
     except Image.UnidentifiedImageError:
         raise BadImage("neither JPEG nor PNG") from None
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
-        # What Pillow's JPEG and PNG readers raise on damaged bytes.
+    except UNDECODABLE as error:
         raise BadImage(f"undecodable: {error}") from None
 
 

@@ -7,7 +7,7 @@ import contextlib
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, Iterator, List, Optional
+from typing import Any, Iterator, Optional
 
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -34,14 +34,14 @@ class ShardPlan:
     index: int
     file: str
     root: Path
-    entries: List[Entry]
-    blacklisted: FrozenSet[int]  # those of its entries' ids
+    entries: list[Entry]
+    blacklisted: frozenset[int]  # those of its entries' ids
     page_bytes: int
     checks: ImageChecks
 
 
-def build_shards(request: Request, plans: List[ShardPlan], workspace: Workspace
-                 ) -> List[ShardReport]:
+def build_shards(request: Request, plans: list[ShardPlan], workspace: Workspace
+                 ) -> list[ShardReport]:
     """Return the reports of the shards, in order; those finished earlier are not built again.
 
     Where bad images are to stop a conversion, it ends with the first shard that has some, and the
@@ -157,8 +157,8 @@ def build_shard(plan: ShardPlan, workspace: Workspace, keep_bad: bool) -> ShardR
 
 def _write(plan: ShardPlan, data_file: Path) -> ShardReport:
     image_bytes = shrunk = bytes_saved = 0
-    repaired: List[FileNote] = []
-    bad: List[FileNote] = []
+    repaired: list[FileNote] = []
+    bad: list[FileNote] = []
     with contextlib.closing(RecordWriter(data_file, plan.page_bytes, _header_as_planned(plan))
                             ) as writer:
         for entry in plan.entries:
@@ -193,7 +193,7 @@ def _header_as_planned(plan: ShardPlan) -> bytes:
     return layout.header()
 
 
-def _fields(plan: ShardPlan, entry: Entry) -> Dict[str, Any]:
+def _fields(plan: ShardPlan, entry: Entry) -> dict[str, Any]:
     """Return a row without its image."""
     return {"label": entry.label, "file_name": entry.file_name, "image_id": entry.image_id,
             "blacklisted": int(entry.image_id in plan.blacklisted)}

@@ -4,7 +4,7 @@ import io
 import random
 import statistics
 from pathlib import Path
-from typing import Dict, List
+
 
 from PIL import Image, ImageDraw
 
@@ -31,7 +31,7 @@ def contact_sheet(records: RecordSet, out: Path, images: int, seed: int) -> None
         sheet.save(file, "PNG")
 
 
-def sample_rows(records: RecordSet, count: int, seed: int) -> List[Dict]:
+def sample_rows(records: RecordSet, count: int, seed: int) -> list[dict]:
     """Return ``count`` random rows (all, when there are fewer) in record order."""
     chosen = sorted(random.Random(seed).sample(range(records.images), min(count, records.images)))
     import mindspore.dataset as ds  # takes seconds and 400 MB: not for the other commands
@@ -39,7 +39,7 @@ def sample_rows(records: RecordSet, count: int, seed: int) -> List[Dict]:
                              ds.SubsetSampler(chosen)))
 
 
-def _draw(sheet: Image.Image, corner: tuple, row: Dict, class_names: List[str]) -> None:
+def _draw(sheet: Image.Image, corner: tuple, row: dict, class_names: list[str]) -> None:
     left, top = corner
     with Image.open(io.BytesIO(row["image"].tobytes())) as image:
         small = image.convert("RGB")

@@ -4,7 +4,7 @@ shards are built again, from the images."""
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Iterator
 
 from joblib import Parallel, delayed
 
@@ -59,7 +59,7 @@ def _damaged_shards(folder: Path, manifest: Manifest, workers: int) -> dict[int,
 
 def _wrong_rows(folder: Path, manifest: Manifest) -> Iterator[str]:
     columns = ["image_id", "label", "blacklisted"]
-    rows: List[tuple] = []
+    rows: list[tuple] = []
     with progress_bar(manifest.images, "verify rows", "images") as bar:
         for shard in manifest.shards:
             found = [tuple(int(row[name]) for name in columns)
@@ -79,7 +79,7 @@ def _wrong_rows(folder: Path, manifest: Manifest) -> Iterator[str]:
         yield f"{flagged} images are marked as blacklisted, the manifest says otherwise"
 
 
-def _stored(data_file: Path, columns: List[str]) -> Iterator[Dict[str, Any]]:
+def _stored(data_file: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
     from mindspore.mindrecord import FileReader  # takes seconds: not for --help
     reader = FileReader(str(data_file), columns=columns)
     try:
@@ -88,7 +88,7 @@ def _stored(data_file: Path, columns: List[str]) -> Iterator[Dict[str, Any]]:
         reader.close()
 
 
-def _undecodable(folder: Path, manifest: Manifest, workers: int) -> List[str]:
+def _undecodable(folder: Path, manifest: Manifest, workers: int) -> list[str]:
     checks = Parallel(n_jobs=workers, return_as="generator")(
         delayed(_undecodable_in)(folder / shard.file) for shard in manifest.shards)
     faults = []
@@ -99,7 +99,7 @@ def _undecodable(folder: Path, manifest: Manifest, workers: int) -> List[str]:
     return faults
 
 
-def _undecodable_in(data_file: Path) -> List[str]:
+def _undecodable_in(data_file: Path) -> list[str]:
     faults = []
     for row in _stored(data_file, ["image", "file_name"]):
         try:

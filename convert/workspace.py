@@ -17,7 +17,7 @@ import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional
+from typing import Any, Iterable, Iterator, Optional
 
 from common.cli import RequestError
 from common.files import claim_folder, fsync_folder, locked_file, read_json, write_json
@@ -37,8 +37,8 @@ class ShardReport:
     image_bytes: int
     shrunk: int  # images
     bytes_saved: int  # by shrinking them
-    repaired: List[FileNote]
-    bad: List[FileNote]
+    repaired: list[FileNote]
+    bad: list[FileNote]
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _read_report(path: Path) -> Optional[ShardReport]:
 
 
 @contextlib.contextmanager
-def locked_workspace(out: Path, request: Dict[str, Any], shared: bool = False
+def locked_workspace(out: Path, request: dict[str, Any], shared: bool = False
                      ) -> Iterator[Workspace]:
     """Open ``out`` for the conversion described by ``request``; once it has its manifest, the
     building folder is removed.

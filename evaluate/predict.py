@@ -6,12 +6,13 @@ from PIL import Image
 
 from common.cli import RequestError
 from common.files import sha256_of_lines
+from common.jpeg import UNDECODABLE
 from convert.records.reader import open_records
 from evaluate.evaluator import Evaluator, mean_of_views
 from evaluate.predictions import best_classes
 from evaluate.protocols import VIEWS_PER_STEP, protocol_of
 from evaluate.request import PredictRequest
-from evaluate.views import UNDECODABLE, cut_views, decode_rgb
+from evaluate.views import cut_views, decode_rgb
 from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta
 from inceptionv4.device import setup_device
 from inceptionv4.network import InceptionV4

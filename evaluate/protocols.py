@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Optional, Sequence, Union
 
 from common.cli import RequestError
+from inceptionv4 import IMAGE_SIZE
 
 # Where a square or a view lies: offset = free pixels * position // 2.
 START, CENTRE, END = 0, 1, 2
 CORNERS_AND_CENTRE = ((START, START), (START, END), (END, START), (END, END), (CENTRE, CENTRE))
 
 # C. Szegedy et al., "Going deeper with convolutions", arXiv 1409.4842, section 7, takes shorter
-# sides of 256, 288, 320 and 352 pixels for crops of 224; these are the ones in use for 299.
-REFERENCE_SIZE = 299
+# sides of 256, 288, 320 and 352 pixels for crops of 224; these are the ones in use for IMAGE_SIZE.
 REFERENCE_SCALES = (320, 352, 384, 448)
 PAPER_SIZE = 224
 PAPER_SCALES = (256, 288, 320, 352)
@@ -89,7 +89,7 @@ class Protocol:
 
     @property
     def mirrors(self) -> int:
-        """2 if each view is classified plain and mirrored, else 1."""
+        """Return 2 if each view is classified plain and mirrored, else 1."""
         return 2 if self.pattern.mirrored else 1
 
     @property
@@ -134,7 +134,7 @@ def protocol_of(crops: int, image_size: int, scales: Optional[Scales] = None) ->
 
 def _multiple_scales(scales: Optional[Scales], image_size: int) -> tuple[int, ...]:
     if scales is None:
-        return tuple(round(scale * image_size / REFERENCE_SIZE) for scale in REFERENCE_SCALES)
+        return tuple(round(scale * image_size / IMAGE_SIZE) for scale in REFERENCE_SCALES)
     if scales == PAPER:
         return tuple(round(scale * image_size / PAPER_SIZE) for scale in PAPER_SCALES)
     if len(scales) != len(REFERENCE_SCALES) or len(set(scales)) != len(scales):

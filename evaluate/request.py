@@ -8,8 +8,10 @@ from typing import Any, Optional
 
 from common.cli import RequestError
 from common.options import CheckedOptions, device_option, option
-from evaluate.protocols import PAPER, PROTOCOLS, VIEWS_PER_STEP, Scales
+from evaluate.protocols import (MULTI_SCALE, PAPER, PAPER_SCALES, PAPER_SIZE, PROTOCOLS,
+                                REFERENCE_SCALES, VIEWS_PER_STEP, Scales)
 from evaluate.report.translations import LANGUAGES
+from inceptionv4 import IMAGE_SIZE
 
 
 def parse_scales(text: str) -> Scales:
@@ -29,9 +31,10 @@ def crops_option() -> Any:
 
 
 def scales_option() -> Any:
-    return option(None, "shorter sides in pixels of the resized images for 144 crops, e.g. "
-                  f"320,352,384,448, or '{PAPER}': 256,288,320,352 in their ratio to 224 (default: "
-                  "320,352,384,448 in their ratio to 299)", parse=parse_scales)
+    ours, papers = (",".join(map(str, sides)) for sides in (REFERENCE_SCALES, PAPER_SCALES))
+    return option(None, f"shorter sides in pixels of the resized images for {MULTI_SCALE} crops, "
+                  f"e.g. {ours}, or '{PAPER}': {papers} in their ratio to {PAPER_SIZE} (default: "
+                  f"{ours} in their ratio to {IMAGE_SIZE})", parse=parse_scales)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from typing import Container, NamedTuple, Sequence
 
 from evaluate.predictions import TOP
 from evaluate.results import Curve, Result, Score
+from inceptionv4 import IMAGE_SIZE
 
-IMAGE_SIZE = 299  # pixels, of the crops of all published figures
 FULL, FILTERED = 50_000, 48_238  # ILSVRC2012 validation images
 
 
@@ -24,13 +24,13 @@ class Published(NamedTuple):
 # The MindSpore model zoo's 20.2 and 5.4 are missing: it drops the last batch and scores 49,920
 # images, so nothing here compares with it.
 PAPER = "Inception-v4 paper, arXiv 1602.07261"
-SEED_REPORT = "ADSL lab's report"
+ADSL_REPORT = "ADSL report"
 PUBLISHED = (
     Published(PAPER, "table 2: without the blacklisted images", FILTERED, 1, 20.0, 5.0),
     Published(PAPER, "table 3", FULL, 12, 18.7, 4.2),
     Published(PAPER, "table 4", FULL, 144, 17.7, 3.8),
-    Published(SEED_REPORT, "all validation images", FULL, 144, 17.22, 3.79),
-    Published(SEED_REPORT, "without the blacklisted images", FILTERED, 144, 16.59, 3.45),
+    Published(ADSL_REPORT, "all validation images", FULL, 144, 17.22, 3.79),
+    Published(ADSL_REPORT, "without the blacklisted images", FILTERED, 144, 16.59, 3.45),
     Published("mindcv", "inception_v4 recipe", FULL, 1, 19.0, 4.8),
 )
 

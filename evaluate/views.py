@@ -15,11 +15,10 @@ import numpy as np
 from PIL import Image
 
 from common.cli import RequestError
+from common.jpeg import UNDECODABLE
 from convert.records.reader import RecordSet
 from evaluate.protocols import Protocol, resized_size, views_of
 
-# What Pillow's readers raise for bytes that are no image, end too early or are damaged.
-UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError)
 COLUMNS = ["image", "label", "image_id", "blacklisted"]
 
 

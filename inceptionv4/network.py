@@ -14,14 +14,10 @@ import mindspore as ms
 from mindspore import nn, ops
 from mindspore.common.initializer import HeNormal, XavierUniform
 
+from inceptionv4 import BATCH_NORM_DECAY, DROPOUT_KEEP, FEATURES
 from inceptionv4.dropout import KeyedDropout
 
-SMALLEST_IMAGE = 75  # pixels: below it reduction_b has no 3x3 window left
-FEATURES = 1536  # channels that leave the last Inception-C block, figure 9
-
-BATCH_NORM_DECAY = 0.9997  # of the moving averages, the authors' training code
 BATCH_NORM_EPSILON = 0.001  # the authors' training code
-DROPOUT_KEEP = 0.8  # share of the features kept, figure 9
 
 Kernel = Union[int, tuple[int, int]]  # (height, width)
 
@@ -67,7 +63,7 @@ def _max_pool() -> nn.Cell:
 
 
 def _average_pool() -> nn.Cell:
-    """3x3 mean of the same size; windows at the edge leave the padding out of the mean."""
+    """Return a 3x3 mean of the same size; windows at the edge leave the padding out of it."""
     return nn.AvgPool2d(kernel_size=3, stride=1, pad_mode="same")
 
 
@@ -135,15 +131,15 @@ def _inception_c(conv: ConvMaker) -> nn.Cell:
 
 
 class InceptionV4(nn.Cell):
-    """Figure 9: (N, 3, H, W) float32, H and W >= 75 -> logits (N, num_classes) float32.
+    """Figure 9: (N, 3, H, W) float32, H and W >= SMALLEST_IMAGE -> logits (N, num_classes) float32.
 
     Images come in as x / 127.5 - 1 (see ``Preprocess``). 42,679,816 trainable parameters at
     1,000 classes. The softmax of the figure is left to the loss or to the evaluation.
 
     Args:
         num_classes: length of a row of logits.
-        batch_norm_decay: share of the old moving average that a step keeps, 0 to 1. With 0.9997
-            the averages need thousands of steps; a short run wants about 0.9.
+        batch_norm_decay: share of the old moving average that a step keeps, 0 to 1. With the
+            default the averages need thousands of steps; a short run wants about 0.9.
         dropout_keep: share of the features that dropout keeps in training, above 0 up to 1.
 
     construct also takes ``keys``, int32 (N,): in training an image's dropout mask follows from
@@ -165,7 +161,7 @@ class InceptionV4(nn.Cell):
                                    weight_init=XavierUniform(), bias_init="zeros")
 
     def features(self, x: ms.Tensor) -> ms.Tensor:
-        """(N, 3, H, W) -> the last feature map, (N, 1536, 8, 8) for 299 pixels."""
+        """Return the last feature map of (N, 3, H, W): (N, 1536, 8, 8) for 299 pixels."""
         x = self.stem(x)                         # (N, 384, 35, 35)
         x = self.reduction_a(self.inception_a(x))  # (N, 1024, 17, 17)
         x = self.reduction_b(self.inception_b(x))  # (N, 1536, 8, 8)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from common.cli import RequestError
+from inceptionv4 import FEATURES
 from train.recipe import Recipe, learning_rates
 from train.source import Source
 
 # Weights, and two more values per weight for Adam (one and a momentum for RMSProp), in float32.
 PARAMETERS_WITHOUT_CLASSIFIER = 41_142_816  # Inception-v4 (arXiv 1602.07261) up to the pooling
-FEATURES = 1536
 CHECKPOINT_COPIES = 3
 FLOAT32_BYTES = 4
 
@@ -37,7 +37,7 @@ class Plan:
 
 
 def make_plan(recipe: Recipe, source: Source, kept_checkpoints: int) -> Plan:
-    """Work out the run.
+    """Return what the run will do, in numbers.
 
     Args:
         kept_checkpoints: number of last ones that stay, next to the best.

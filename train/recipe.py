@@ -1,8 +1,8 @@
-"""What a training run does, in numbers: the seed's recipe, one for a CPU, and the command line that
-asks for one of them or another.
+"""What a training run does, in numbers: the ADSL report's recipe, one for a CPU, and the command
+line that asks for one of them or another.
 
-"Seed report" is the ADSL lab's accuracy report on InceptionV4 with MindSpore; its 8-card run
-(``adsl-8p``) gave 17.22 / 3.79 % top-1 / top-5 error on 50,000 images with 144 crops. What the
+"The ADSL report" is the accuracy report of the ADSL lab on Inception-v4 with MindSpore; its 8-card
+run (``adsl-8p``) gave 17.22 / 3.79 % top-1 / top-5 error on 50,000 images with 144 crops. What the
 report leaves out is at the default of MindSpore: ``nn.RMSProp``'s (momentum 0, weight decay 0,
 loss scale 1), since its line "RMSProp, decay=0.9, epsilon=1.0" names nothing else, and ``Model``'s
 precision (amp_level "O0", float32); or in the Inception-v4 paper, arXiv 1602.07261.
@@ -18,8 +18,9 @@ import numpy as np
 
 from common.cli import ArgumentParser, RequestError
 from common.options import CheckedOptions, add_options, device_option, from_arguments, option
+from inceptionv4 import BATCH_NORM_DECAY, DROPOUT_KEEP, IMAGE_SIZE, SMALLEST_IMAGE
 
-SEED_GLOBAL_BATCH = 1024  # images per step, 8 x 128: the seed's rates belong to this batch
+ADSL_GLOBAL_BATCH = 1024  # images per step, 8 x 128: the report's rates belong to this batch
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Phase:
     epochs_per_decay: int
 
 
-# Seed report, hyper-parameters 2 to 4: epochs 1-40, 41-75 and 76-95.
-SEED_PHASES = (
+# ADSL report, hyper-parameters 2 to 4: epochs 1-40, 41-75 and 76-95.
+ADSL_PHASES = (
     Phase(epochs=40, warmup_epochs=5, peak=0.2, decay=0.94, epochs_per_decay=2),
     Phase(epochs=35, warmup_epochs=2, peak=0.05, decay=0.95, epochs_per_decay=1),
     Phase(epochs=20, warmup_epochs=2, peak=0.002, decay=0.95, epochs_per_decay=1),
@@ -62,17 +63,17 @@ class Recipe(CheckedOptions):
 
     preset: str = "adsl-8p"
     phases: tuple[Phase, ...] = option(
-        SEED_PHASES, "learning rates, phase by phase: epochs, how many of these epochs the rate "
+        ADSL_PHASES, "learning rates, phase by phase: epochs, how many of these epochs the rate "
         "rises, its peak, then the factor it falls by every so many epochs; such as "
         "40:5:0.2:0.94:2 (default: the preset's)",
         metavar="EPOCHS:WARMUP:PEAK:DECAY:EVERY", parse=parse_phase)
     ranks: int = option(8, "processes that share a step, one per card", low=1)
-    batch_size: int = option(128, "images per step on each rank", low=1)  # seed report, 1
-    scale_lr: bool = option(True, f"scale the rates by global batch / {SEED_GLOBAL_BATCH}",
+    batch_size: int = option(128, "images per step on each rank", low=1)  # ADSL report, 1
+    scale_lr: bool = option(True, f"scale the rates by global batch / {ADSL_GLOBAL_BATCH}",
                             negatable=True)
     steps_per_epoch: int = option(0, "steps per epoch; 0: one pass over the images",
                                   low=0)
-    # Seed report, 6.
+    # ADSL report, 6.
     optimizer: str = option("rmsprop", "what updates the weights", choices=("rmsprop", "adam"))
     decay: float = option(0.9, "decay of the mean square of gradients (Adam's beta2)",
                           low=0, high=1)
@@ -84,27 +85,26 @@ class Recipe(CheckedOptions):
                             "there, weights and all else float32 (give a --loss-scale)",
                             choices=("float32", "mixed"))
     label_smoothing: float = option(0.1, "probability moved from the label to the other classes",
-                                    low=0, high=1)  # seed report, 5
-    # The paper authors' training code.
-    batch_norm_decay: float = option(0.9997, "decay of batch norm's moving averages",
+                                    low=0, high=1)  # ADSL report, 5
+    batch_norm_decay: float = option(BATCH_NORM_DECAY, "decay of batch norm's moving averages",
                                      low=0, high=1)
-    dropout_keep: float = option(0.8, "share of features that dropout keeps",
-                                 low=1e-3, high=1)  # figure 9
-    image_size: int = option(299, "side in pixels of the images that the network gets",
-                             low=75)  # figure 9
+    dropout_keep: float = option(DROPOUT_KEEP, "share of features that dropout keeps",
+                                 low=1e-3, high=1)
+    image_size: int = option(IMAGE_SIZE, "side in pixels of the images that the network gets",
+                             low=SMALLEST_IMAGE)
     # Random crops as in arXiv 1409.4842, section 6: 8 to 100 % of the area, aspect 3/4 to 4/3.
     min_crop_area: float = option(0.08, "smallest share of an image's area in a crop",
                                   low=1e-3, high=1)
     max_crop_aspect: float = option(4 / 3, "largest ratio of a crop's sides, either way", low=1)
     # The authors' training code, slim inception_preprocessing.py, distort_color; off as in the
-    # seed report, which does not mention it.
+    # ADSL report, which does not mention it.
     colour_distortion: bool = option(False, "vary brightness, contrast, saturation and hue",
                                      negatable=True)
     shuffle: str = option("global", "order of an epoch; global: any order; shard: file by file in "
                           "a random order through a buffer, for slow storage",
                           choices=("global", "shard"))
     normalize_on: str = option("device", "where pixels become numbers around 0; host: as float32 "
-                               "NCHW, four times the bytes, as the seed's run did",
+                               "NCHW, four times the bytes, as in the ADSL report",
                                choices=("device", "host"))
     seed: int = option(0, "seed of weights, dropout, order of images and crops",
                        low=0, high=2**31 - 1)
@@ -134,7 +134,7 @@ class Recipe(CheckedOptions):
     @property
     def rate_scale(self) -> float:
         """What the phases' rates are multiplied by."""
-        return self.global_batch / SEED_GLOBAL_BATCH if self.scale_lr else 1.0
+        return self.global_batch / ADSL_GLOBAL_BATCH if self.scale_lr else 1.0
 
     @property
     def global_batch(self) -> int:
@@ -148,14 +148,14 @@ class Recipe(CheckedOptions):
 
 PRESETS = {
     "adsl-8p": Recipe(),
-    "adsl-1p": Recipe(preset="adsl-1p", ranks=1, batch_size=32),  # seed report, note 1
-    # Ours. RMSProp with epsilon 1 and averages of 0.9997 need thousands of steps to show
+    "adsl-1p": Recipe(preset="adsl-1p", ranks=1, batch_size=32),  # ADSL report, note 1
+    # Ours. RMSProp with epsilon 1 and the authors' slow averages need thousands of steps to show
     # anything; this learns ten easy classes from 600 images within minutes on two cores.
     "smoke": Recipe(
         preset="smoke", phases=(Phase(5, 0, 1e-3, 1, 1), Phase(2, 0, 2e-4, 0.4, 1)), ranks=1,
         batch_size=16, scale_lr=False, optimizer="adam", decay=0.999, epsilon=1e-8, momentum=0.9,
-        label_smoothing=0.0, dropout_keep=1.0, batch_norm_decay=0.9, image_size=75,
-        min_crop_area=0.35),
+        label_smoothing=0.0, dropout_keep=1.0, batch_norm_decay=0.9,
+        image_size=SMALLEST_IMAGE, min_crop_area=0.35),
 }
 
 

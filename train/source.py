@@ -1,7 +1,7 @@
 """What a run reads: a record set or class folders of raw images to train on, a record set to be
 scored on.
 
-The seed report's row "no optimisation" reads class folders; records are faster on slow storage.
+The ADSL report's row "no optimisation" reads class folders; records are faster on slow storage.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class ClassFolders:
 
     @property
     def class_names_sha256(self) -> str:
-        """The digest that a ``RecordSet`` of the same classes has."""
+        """Return the digest that a ``RecordSet`` of the same classes has."""
         return sha256_of_lines(self.class_names)
 
 

@@ -24,7 +24,7 @@ class SmoothedCrossEntropy(nn.Cell):
     """Softmax cross-entropy with smoothed labels, the mean over the batch.
 
     The label gets 1 - smoothing and every other class smoothing / (classes - 1), as
-    ``SoftmaxCrossEntropyWithLogits(smooth_factor=0.1)`` did in the MindSpore of the seed report.
+    ``SoftmaxCrossEntropyWithLogits(smooth_factor=0.1)`` did in the MindSpore of the ADSL report.
     (``nn.CrossEntropyLoss(label_smoothing)`` shares it among all classes, the label included.)
 
     Args:

@@ -1,1 +1,1 @@
-"""Making training batches: this project's feed against the original way and other libraries."""
+"""Making training batches: this project's feed against the ADSL report's and other libraries'."""

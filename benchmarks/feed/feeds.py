@@ -32,9 +32,10 @@ from train.recipe import Recipe
 
 MIN_AREA, MAX_ASPECT = Recipe.min_crop_area, Recipe.max_crop_aspect  # of a crop, by default
 CROP_TRIES = 10  # as torchvision's RandomResizedCrop
-SEED, RECORDS = "class folders, float32 on the host (seed's way)", "MindRecord, the same transforms"
+ADSL_FEED = "class folders, float32 on the host (ADSL report)"
+RECORDS = "MindRecord, the same transforms"
 OURS, OURS_BY_SHARD = "ours, global shuffle", "ours, shard order"
-MINDSPORE_ROWS = (SEED, RECORDS, OURS, OURS_BY_SHARD)
+MINDSPORE_ROWS = (ADSL_FEED, RECORDS, OURS, OURS_BY_SHARD)
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class FeedJob:
 
 
 def _float_batches(source: str, job: FeedJob) -> Iterator[Any]:
-    """float32 (batch_size, 3, S, S), normalised on the host, as the seed fed its network."""
+    """Yield float32 (batch_size, 3, S, S), normalised on the host, as in the ADSL report."""
     import mindspore.dataset as ds
     from mindspore.dataset import vision
 
@@ -96,7 +97,7 @@ def _float_batches(source: str, job: FeedJob) -> Iterator[Any]:
 
 
 def _ours(shuffle: str, job: FeedJob) -> Iterator[Any]:
-    """uint8 (batch_size, S, S, 3), as our trainer takes it."""
+    """Yield uint8 (batch_size, S, S, 3), as our trainer takes it."""
     from train.feed import TrainingFeed
     recipe = Recipe(ranks=1, batch_size=job.batch_size, image_size=job.image_size,
                     workers=job.workers, shuffle=shuffle)
@@ -128,7 +129,7 @@ def _tensorflow(job: FeedJob) -> Iterator[Any]:
 
 
 def _tensorflow_window(data: Any) -> Any:
-    """(top, left, height, width) of a crop, as ``_crop_box`` draws it.
+    """Return (top, left, height, width) of a crop, as ``_crop_box`` draws it.
 
     TensorFlow's own sample_distorted_bounding_box draws the height uniformly instead of the
     area, and so gives smaller crops, which are decoded sooner.
@@ -185,7 +186,7 @@ def _random_crop(image: Any, job: FeedJob) -> Any:
 
 
 def _crop_box(width: int, height: int) -> tuple[int, int, int, int]:
-    """left, top, right, bottom of a crop of random area and aspect; all if none was found."""
+    """Return left, top, right, bottom of a crop of random area and aspect, or of the image."""
     for _ in range(CROP_TRIES):
         area = width * height * random.uniform(MIN_AREA, 1)
         aspect = math.exp(random.uniform(-1, 1) * math.log(MAX_ASPECT))
@@ -244,7 +245,7 @@ class Feed(NamedTuple):
 
 
 FEEDS: dict[str, Feed] = {
-    SEED: Feed(partial(_float_batches, "class folders"), environment=MINDSPORES_DECODER),
+    ADSL_FEED: Feed(partial(_float_batches, "class folders"), environment=MINDSPORES_DECODER),
     RECORDS: Feed(partial(_float_batches, "records"), environment=MINDSPORES_DECODER),
     OURS: Feed(partial(_ours, "global")),
     OURS_BY_SHARD: Feed(partial(_ours, "shard")),

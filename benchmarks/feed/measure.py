@@ -1,5 +1,5 @@
 """How fast images become training batches: the feed alone, on local files and a slow mount. And how
-well the orders of images mix: the classes of a batch, and who meets whom again."""
+well the orders of images mix: the classes of a batch, and which images share two batches."""
 
 import contextlib
 import math
@@ -13,7 +13,7 @@ from typing import Callable, ContextManager, Iterable, Iterator, NamedTuple
 
 import numpy as np
 
-from benchmarks.feed.feeds import (FEEDS, MINDSPORE_ROWS, OURS, OURS_BY_SHARD, SEED, FeedJob,
+from benchmarks.feed.feeds import (ADSL_FEED, FEEDS, MINDSPORE_ROWS, OURS, OURS_BY_SHARD, FeedJob,
                                    run_row)
 from benchmarks.feed.slow_mount import NoMount, slow_mount
 from benchmarks.synthetic import make_folders_and_records
@@ -24,6 +24,7 @@ from common.forms import SpeedRow, SpeedTable
 from common.host import available_cores
 from common.options import CheckedOptions, option
 from convert.records.reader import RecordSet
+from inceptionv4 import IMAGE_SIZE, SMALLEST_IMAGE
 from train.recipe import Recipe
 
 # MindSpore's model zoo, InceptionV4 on 8 x Ascend 910, 128 images per step on each.
@@ -42,7 +43,7 @@ class FeedRequest(CheckedOptions):
     repeats: int = option(3, "repeats of each row, in turns with the others", low=1)
     workers: int = option(0, "threads or processes that decode; 0: all cores", low=0)
     batch_size: int = option(128, "images per batch", low=2)
-    image_size: int = option(299, "side of the crops in pixels", low=75)
+    image_size: int = option(IMAGE_SIZE, "side of the crops in pixels", low=SMALLEST_IMAGE)
     skip: int = option(20, "batches at either end that are not timed", low=1)
     open_ms: float = option(20.0, "slow mount: delay of each open", low=0)
     read_ms: float = option(1.0, "slow mount: delay per 128 KB read", low=0)
@@ -132,13 +133,13 @@ def _why_no_mount(data: Path) -> str:
 
 
 def cores_needed(rows: list[SpeedRow], images: int, workers: int) -> list[str]:
-    """Say how many cores would feed eight cards, for the original feed and for this project's, if
+    """Say how many cores would feed eight cards, for the ADSL report's feed and this project's, if
     the rate grew in proportion to the ``workers`` that were timed."""
     cores = {row.name: ASCEND_IMAGES_PER_SECOND * workers * statistics.median(row.seconds) / images
              for row in rows if row.section == WARM and row.seconds}
     return [f"{name}: {math.ceil(cores[name])} such cores feed {ASCEND_CARDS} x Ascend 910 at "
             f"{ASCEND_IMAGES_PER_SECOND:,} images/s"
-            for name in (SEED, OURS, OURS_BY_SHARD) if name in cores]
+            for name in (ADSL_FEED, OURS, OURS_BY_SHARD) if name in cores]
 
 
 class Mix(NamedTuple):
@@ -146,11 +147,11 @@ class Mix(NamedTuple):
 
     classes: float  # different ones in a batch
     largest_share: float  # of a batch that its commonest class has
-    met_again: float  # share of an image's batch that is in its next epoch's batch as well
+    repeated: float  # share of an image's batch that is in its next epoch's batch as well
 
     def describe(self) -> str:
         return (f"{self.classes:.1f} classes in a batch, the commonest with "
-                f"{self.largest_share:.1%} of it; {self.met_again:.2%} of an image's batch is "
+                f"{self.largest_share:.1%} of it; {self.repeated:.2%} of an image's batch is "
                 "with it again in the next epoch")
 
 
@@ -188,6 +189,6 @@ def mix_of(first: np.ndarray, second: np.ndarray, batch_size: int) -> Mix:
     # How many images share one batch of the first epoch and one of the second.
     together = np.unique(np.stack([batches[at_first], batches[at_second]]), axis=1,
                          return_counts=True)[1]
-    met_again = np.sum(together * (together - 1)) / (whole * (batch_size - 1))
+    repeated = np.sum(together * (together - 1)) / (whole * (batch_size - 1))
     return Mix(float(np.mean([np.count_nonzero(count) for count in counts])),
-               float(np.mean([count.max() / batch_size for count in counts])), float(met_again))
+               float(np.mean([count.max() / batch_size for count in counts])), float(repeated))

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List
+from typing import Callable, Iterator
 
 READ_BYTES = 128 << 10  # what the kernel asks FUSE for at a time
 START_SECONDS = 20  # longest wait for the mount to be there or to be gone
@@ -40,11 +40,11 @@ class SlowFolder:
         self.root = str(root)
         self.open_seconds, self.read_seconds = open_seconds, read_seconds
 
-    def getattr(self, path: str, handle: object = None) -> Dict[str, int]:
+    def getattr(self, path: str, handle: object = None) -> dict[str, int]:
         found = os.stat(self.root + path)
         return {name.removesuffix("_ns"): getattr(found, name) for name in ATTRIBUTES}
 
-    def readdir(self, path: str, handle: object) -> List[str]:
+    def readdir(self, path: str, handle: object) -> list[str]:
         return [".", "..", *os.listdir(self.root + path)]
 
     def open(self, path: str, flags: int) -> int:

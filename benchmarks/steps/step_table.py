@@ -1,4 +1,4 @@
-"""What a training step costs: the seed report's rows, and the trainer against a bare loop.
+"""What a training step costs: the ADSL report's rows, and the trainer against a bare loop.
 
 Sizes that are not given follow from the device.
 """
@@ -23,6 +23,7 @@ from common.forms import SpeedRow, SpeedTable
 from common.host import available_cores
 from common.options import CheckedOptions, device_option, option
 from convert.records.reader import open_records
+from inceptionv4 import IMAGE_SIZE, SMALLEST_IMAGE
 from train.source import open_class_folders
 
 TABLE, TRAINER = "table", "trainer"
@@ -30,17 +31,17 @@ BARE, FED = "bare loop, fixed batch", "trainer with its feed"
 SAVING = "trainer, a checkpoint after each epoch"
 LEAST_CLASSES = 2  # the recipe's loss needs them
 
-# On Ascend the seed report's: cards and batches of its note 1, repeats and epochs of its note 2.
+# On Ascend the ADSL report's: cards and batches of its note 1, repeats and epochs of its note 2.
 # On CPU what two cores do in ten minutes, with the smallest images that the network takes.
 DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
-    (TABLE, "Ascend"): dict(cards=(1, 8), batch_size=(32, 128), image_size=299,
+    (TABLE, "Ascend"): dict(cards=(1, 8), batch_size=(32, 128), image_size=IMAGE_SIZE,
                             steps_per_epoch=100, warmup_epochs=3, epochs=10, repeats=3),
-    (TABLE, "CPU"): dict(cards=(1, 2), batch_size=(8, 4), image_size=75, steps_per_epoch=10,
-                         warmup_epochs=1, epochs=2, repeats=2),
-    (TRAINER, "Ascend"): dict(cards=(1,), batch_size=(32,), image_size=299, steps_per_epoch=100,
-                              warmup_epochs=1, epochs=3, repeats=3),
-    (TRAINER, "CPU"): dict(cards=(1,), batch_size=(16,), image_size=75, steps_per_epoch=20,
-                           warmup_epochs=1, epochs=3, repeats=3),
+    (TABLE, "CPU"): dict(cards=(1, 2), batch_size=(8, 4), image_size=SMALLEST_IMAGE,
+                         steps_per_epoch=10, warmup_epochs=1, epochs=2, repeats=2),
+    (TRAINER, "Ascend"): dict(cards=(1,), batch_size=(32,), image_size=IMAGE_SIZE,
+                              steps_per_epoch=100, warmup_epochs=1, epochs=3, repeats=3),
+    (TRAINER, "CPU"): dict(cards=(1,), batch_size=(16,), image_size=SMALLEST_IMAGE,
+                           steps_per_epoch=20, warmup_epochs=1, epochs=3, repeats=3),
 }
 
 
@@ -60,7 +61,7 @@ class StepsRequest(CheckedOptions):
 
     out: Path = option(help="result folder; also where the images and the runs are made and "
                             "removed")
-    rows: str = option(TABLE, "the original report's speed table, or the trainer against a bare "
+    rows: str = option(TABLE, "the ADSL report's speed table, or the trainer against a bare "
                        "loop over its step", choices=(TABLE, TRAINER))
     device: str = device_option()
     images: Optional[Path] = option(None, "class folders to train on; without --records too, "
@@ -168,7 +169,7 @@ def _check_sources(request: StepsRequest, needed: int) -> None:
 
 
 class Variant(NamedTuple):
-    """A row of the seed report's table, as flags of the trainer."""
+    """A row of the ADSL report's table, as flags of the trainer."""
 
     name: str
     source: str  # "images" or "records"
@@ -177,7 +178,7 @@ class Variant(NamedTuple):
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The seed's rows decode with MindSpore's own decoder, see common.jpeg."""
+        """Return the choice of decoder: the report's rows have MindSpore's own, see common.jpeg."""
         return MINDSPORES_DECODER if self.normalize_on == "host" else {}
 
     def flags(self, plan: StepsPlan) -> list[object]:
@@ -195,7 +196,7 @@ class Variant(NamedTuple):
         return "" if getattr(plan, self.source) else f"give --{self.source} too"
 
 
-# What the seed report calls no optimisation, sink mode, and the row it left to do; then our feed.
+# What the ADSL report calls no optimisation, sink mode, and the row it left to do; then our feed.
 VARIANTS = (
     Variant("no optimisation: class folders, transforms on the host", "images", "host", False),
     Variant("sink mode", "images", "host", True),
@@ -219,7 +220,7 @@ def benchmark_steps(request: StepsRequest) -> SpeedTable:
 def _compare_variants(plan: StepsPlan) -> SpeedTable:
     """Run each variant on each number of cards, by the training command.
 
-    The seed report's figures are of runs with the checkpoint callback (its "cb") or without. Each
+    The ADSL report's figures are of runs with the checkpoint callback (its "cb") or without. Each
     run here gives both: its steps alone, and all of its time from epoch to epoch.
     """
     reasons = {(workload, variant): variant.unavailable_reason(workload.cards, plan)
@@ -235,7 +236,7 @@ def _compare_variants(plan: StepsPlan) -> SpeedTable:
             rows += [_row(variant.name, epochs.get((workload, variant), []), time, workload,
                           f"{_label(workload)}: {title}", reasons[workload, variant])
                      for variant in VARIANTS]
-    return _table(plan, "Training in the seed report's rows", rows, ratio="rate", average="mean")
+    return _table(plan, "Training in the ADSL report's rows", rows, ratio="rate", average="mean")
 
 
 def _compare_with_bare_loop(plan: StepsPlan) -> SpeedTable:
@@ -270,7 +271,7 @@ def _row(name: str, epochs: list[Epoch], time: str, workload: Workload, section:
 
 
 def _label(workload: Workload) -> str:
-    """The image size is part of it, since figures of another size cannot be compared."""
+    """Return what the rows share; the image size too: figures of another one cannot be compared."""
     one, many = ("process", "processes") if workload.device == "CPU" else ("card", "cards")
     cards = (f"1 {one}, batch {workload.batch_size}" if workload.cards == 1 else
              f"{workload.cards} {many}, batch {workload.batch_size} each")

@@ -11,7 +11,7 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, List, Mapping, NamedTuple, Optional
+from typing import Any, Mapping, NamedTuple, Optional
 
 from benchmarks.timing import run_process
 from common.cli import run_command
@@ -52,8 +52,8 @@ class Epoch(NamedTuple):
     waiting: Optional[float] = None  # share of ``steps`` spent waiting for data; None: not known
 
 
-def run_training(workload: Workload, data: List[object], work: Path,
-                 environment: Mapping[str, str] = {}) -> List[Epoch]:
+def run_training(workload: Workload, data: list[object], work: Path,
+                 environment: Mapping[str, str] = {}) -> list[Epoch]:
     """Train in ``work``, remove what was written there, and return the epochs after the warm-up.
 
     Args:
@@ -77,7 +77,7 @@ def run_training(workload: Workload, data: List[object], work: Path,
                   line.waiting_for_data) for line in history[workload.warmup_epochs:]]
 
 
-def run_bare_loop(workload: Workload, data: List[object], work: Path) -> List[Epoch]:
+def run_bare_loop(workload: Workload, data: list[object], work: Path) -> list[Epoch]:
     """Return the epochs of the bare loop, for as many steps as ``run_training`` would train."""
     printed = run_process(sys.executable, "-m", "benchmarks.steps.training_runs",
                           *train_flags(workload, work / "run"), *data)
@@ -85,8 +85,8 @@ def run_bare_loop(workload: Workload, data: List[object], work: Path) -> List[Ep
     return [Epoch(each, each) for each in seconds[workload.warmup_epochs:]]
 
 
-def train_flags(workload: Workload, run: Path) -> List[object]:
-    """Return the flags of ``python -m train`` for the seed's recipe at the size of the workload."""
+def train_flags(workload: Workload, run: Path) -> list[object]:
+    """Return the flags of ``python -m train``: the ADSL report's recipe at the workload's size."""
     return ["--run", run, "--preset", "adsl-1p" if workload.cards == 1 else "adsl-8p",
             "--device", workload.device, "--batch-size", workload.batch_size,
             "--image-size", workload.image_size, "--steps-per-epoch", workload.steps_per_epoch,

@@ -9,7 +9,7 @@ length. The index is a SQLite file with the place of each row and its indexed fi
 """
 
 import json
-from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
+from typing import Any, Iterator, NamedTuple
 
 import msgpack
 
@@ -35,14 +35,14 @@ INDEXED = ("label", "image_id")  # the fields that MindSpore can pick rows by
 class _Row(NamedTuple):
     blob_bytes: int  # the image with its length, as stored
     raw: bytes  # the other fields with their length
-    indexed: Tuple[int, ...]
+    indexed: tuple[int, ...]
 
 
 class RawPage(NamedTuple):
     """The other fields of some row groups."""
 
     page_id: int
-    groups: Dict[int, int]  # number of the group -> begin of its rows in this page
+    groups: dict[int, int]  # number of the group -> begin of its rows in this page
     content: bytearray
 
 
@@ -56,14 +56,14 @@ class RecordLayout:
 
     def __init__(self, file_name: str, page_bytes: int) -> None:
         self._file_name, self._page_bytes = file_name, page_bytes
-        self._groups: List[List[_Row]] = []  # the rows whose blobs share a page
+        self._groups: list[list[_Row]] = []  # the rows whose blobs share a page
         self._blob_filled = self._raw_filled = 0  # bytes of the last group
 
     @property
     def blob_pages(self) -> int:
         return len(self._groups)
 
-    def add(self, blob_bytes: int, fields: Dict[str, Any]) -> bool:
+    def add(self, blob_bytes: int, fields: dict[str, Any]) -> bool:
         """Add a row by its image's size and its other fields; True if it starts a blob page.
 
         Raises:
@@ -86,9 +86,9 @@ class RecordLayout:
         self._groups[-1].append(row)
         return begins
 
-    def raw_pages(self) -> List[RawPage]:
+    def raw_pages(self) -> list[RawPage]:
         """Return the pages of the other fields; each takes as many whole row groups as fit in."""
-        pages: List[RawPage] = []
+        pages: list[RawPage] = []
         for number, group in enumerate(self._groups):
             rows = b"".join(row.raw for row in group)
             if not pages or len(pages[-1].content) + len(rows) > self._page_bytes:
@@ -117,7 +117,7 @@ class RecordLayout:
             "version": VERSION}, separators=(",", ":")).encode()
         return length_of(header) + header
 
-    def index_rows(self) -> Iterator[Tuple[int, ...]]:
+    def index_rows(self) -> Iterator[tuple[int, ...]]:
         """Yield the rows of table INDEXES: row, raw page and offsets, group, blob page and offsets,
         then a 0 and the value of each indexed field."""
         row_id = 0
@@ -137,8 +137,8 @@ def length_of(data: bytes) -> bytes:
     return len(data).to_bytes(LENGTH_BYTES, "little")
 
 
-def _page(page_id: int, type_id: int, kind: str, size: int, groups: Dict[int, int],
-          start_row: int = 0, end_row: int = 0) -> Dict[str, Any]:
+def _page(page_id: int, type_id: int, kind: str, size: int, groups: dict[int, int],
+          start_row: int = 0, end_row: int = 0) -> dict[str, Any]:
     return {"end_row_id": end_row, "page_id": page_id, "page_size": size, "page_type": kind,
             "page_type_id": type_id,
             "row_group_ids": [{"id": number, "offset": begin} for number, begin in groups.items()],

@@ -18,7 +18,7 @@ import os
 import sqlite3
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Iterator, Optional
 
 from common.cli import RequestError
 from common.files import make_durable, sha256_of_file
@@ -89,7 +89,7 @@ class RecordWriter:
         with _naming_file(data_file):
             self._file = DirectFile(data_file, HEADER_BYTES, self._digest, writes_directly())
 
-    def append(self, row: Dict[str, Any]) -> None:
+    def append(self, row: dict[str, Any]) -> None:
         """Add a row with all fields of the schema.
 
         Raises:
@@ -103,7 +103,7 @@ class RecordWriter:
             self._file.write(length_of(image))
             self._file.write(image)
 
-    def finish(self) -> Tuple[int, str]:
+    def finish(self) -> tuple[int, str]:
         """Write what is left, the header and the index, and make both files durable, with the mode
         that umask says, which SQLite ignores.
 

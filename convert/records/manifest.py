@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Iterable, Optional
 
 from common.cli import RequestError
 from common.files import read_json, sha256_of_file, sha256_of_lines, write_json
@@ -28,7 +28,7 @@ class Shard:
     def index_file(self) -> str:
         return f"{self.file}.db"
 
-    def faults(self, *folders: Path, digests: bool = False) -> List[str]:
+    def faults(self, *folders: Path, digests: bool = False) -> list[str]:
         """Return what is wrong with its files, each looked for in the folders in this order.
 
         Args:
@@ -73,12 +73,12 @@ class FileNote:
 
 @dataclass(frozen=True)
 class Manifest:
-    """See DESIGN: the first data form. ``options`` are those that decide the bytes."""
+    """What a record set holds and how it was made. ``options`` are those that decide the bytes."""
 
     format_version: int
     split: str
     layout: str
-    options: Dict[str, Any]
+    options: dict[str, Any]
     seed: int
     images: int
     image_bytes: int  # stored in the records; the file's key is picture_bytes
@@ -86,13 +86,13 @@ class Manifest:
     bytes_saved: int  # by shrinking them
     source_sha256: str  # of names, sizes, labels and ids as listed
     rows_sha256: str  # of "image_id label blacklisted\n" of every stored row, in image-id order
-    classes: List[ClassCount]
-    shards: List[Shard]
+    classes: list[ClassCount]
+    shards: list[Shard]
     blacklist: Optional[BlacklistNote]
     ilsvrc: Optional[IlsvrcCheck]  # None unless the numbers of images and classes are ILSVRC's
-    repaired: List[FileNote]
-    rejected: List[FileNote]
-    ignored: List[str]  # files of the source that are not images by their name
+    repaired: list[FileNote]
+    rejected: list[FileNote]
+    ignored: list[str]  # files of the source that are not images by their name
     mindspore_version: str
 
     def write(self, folder: Path) -> None:
@@ -137,7 +137,7 @@ def _check_consistent(manifest: Manifest, path: Path, remedy: str) -> None:
                            f"{in_shards} in its shards, {in_classes} in its classes); {remedy}")
 
 
-def _from_fields(fields: Dict[str, Any]) -> Manifest:
+def _from_fields(fields: dict[str, Any]) -> Manifest:
     fields["image_bytes"] = fields.pop("picture_bytes")
     blacklist, ilsvrc = fields.pop("blacklist"), fields.pop("ilsvrc")
     return Manifest(
@@ -150,6 +150,6 @@ def _from_fields(fields: Dict[str, Any]) -> Manifest:
         **fields)
 
 
-def sha256_of_rows(rows: Iterable[Tuple[int, int, int]]) -> str:
+def sha256_of_rows(rows: Iterable[tuple[int, int, int]]) -> str:
     """Return a digest of (image_id, label, blacklisted) rows, the same in every order."""
     return sha256_of_lines("%d %d %d" % row for row in sorted(rows))

@@ -1,1 +1,1 @@
-"""A small ImageNet-like sample to try everything on, in each layout that people have."""
+"""A small ImageNet-like sample to try everything on, in each layout of ImageNet."""

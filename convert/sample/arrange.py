@@ -1,4 +1,4 @@
-"""The sample as files: in the official layout, and rearranged into the others that people have."""
+"""The sample as files: in the official layout, and rearranged into the others."""
 
 import contextlib
 import csv

@@ -9,7 +9,7 @@ import csv
 import io
 import tarfile
 from pathlib import Path
-from typing import Dict, Mapping, Optional
+from typing import Mapping, Optional
 
 from common.cli import RequestError
 from convert.sources.listing import GroundTruth, validation_id
@@ -95,9 +95,9 @@ def _devkit_truth(origin: Path, truth: bytes, files: Mapping[str, bytes]) -> Gro
     return GroundTruth(origin, class_names, labels)
 
 
-def _parse_class_map(where: str, data: bytes) -> Dict[int, str]:
+def _parse_class_map(where: str, data: bytes) -> dict[int, str]:
     """Turn lines like ``n02119789 1 kit_fox`` into {1: 'n02119789'}."""
-    wnids: Dict[int, str] = {}
+    wnids: dict[int, str] = {}
     for number, line in enumerate(_text(where, data).splitlines(), start=1):
         fields = line.split()
         if len(fields) < 2 or not fields[1].isdecimal():
@@ -110,7 +110,7 @@ def _parse_class_map(where: str, data: bytes) -> Dict[int, str]:
     return wnids
 
 
-def _parse_meta(where: str, data: bytes) -> Dict[int, str]:
+def _parse_meta(where: str, data: bytes) -> dict[int, str]:
     """Read `synsets`: structs with ILSVRC2012_ID and WNID (devkit readme, section 3)."""
     # Imported here, since few sources need SciPy and every worker would load it.
     from scipy.io import loadmat
@@ -138,7 +138,7 @@ def read_kaggle(folder: Path) -> GroundTruth:
     class_names = sorted(line.split(" ", 1)[0] for line in
                          _text(f"{classes}", classes.read_bytes()).splitlines() if line.strip())
     position = {wnid: label for label, wnid in enumerate(class_names)}
-    labels: Dict[int, int] = {}
+    labels: dict[int, int] = {}
     rows = csv.DictReader(io.StringIO(_text(f"{origin}", origin.read_bytes())))
     for number, row in enumerate(rows, start=2):
         image_id = validation_id(f"{row.get('ImageId')}.JPEG")

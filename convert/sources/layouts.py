@@ -23,12 +23,13 @@ KAGGLE_IMAGES = Path("ILSVRC", "Data", "CLS-LOC")
 
 @dataclass(frozen=True)
 class SourceLayout:
-    """One way in which people have ImageNet on disk.
+    """One arrangement of ImageNet on disk.
 
     Attributes:
         files: the files that it consists of, for the error that lists all layouts.
         root: source, split -> the folder that the images' names are relative to.
         fits: source, root, split -> whether the source looks like this layout.
+        overrides: names of layouts that are not meant where this one fits, though they fit as well.
         scan: root, split, extensions -> the images of the split.
         labels: source -> the labels of validation images that are not in class folders; None if
             the source does not contain them.
@@ -40,6 +41,7 @@ class SourceLayout:
     fits: Callable[[Path, Path, str], bool]
     scan: Callable[[Path, str, Sequence[str]], Scan]
     labels: Callable[[Path], Optional[GroundTruth]]
+    overrides: tuple[str, ...] = ()
 
 
 def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
@@ -84,6 +86,8 @@ def _choose_layout(source: Path, split: str, name: Optional[str]) -> SourceLayou
     if name is not None:
         return next(known for known in LAYOUTS if known.name == name)
     fitting = [known for known in LAYOUTS if known.fits(source, known.root(source, split), split)]
+    overridden = {other for known in fitting for other in known.overrides}
+    fitting = [known for known in fitting if known.name not in overridden]
     if not fitting:
         raise _fits_nothing(source, split)
     if len(fitting) > 1:
@@ -111,18 +115,18 @@ def _archive(source: Path, split: str) -> Path:
 
 
 def _fits_folders(source: Path, root: Path, split: str) -> bool:
-    """Return whether there are class folders, and neither Kaggle's folders nor numbered images."""
-    if (source / KAGGLE_IMAGES).is_dir() or _fits_flat(source, root, split) or not root.is_dir():
-        return False
+    """Return whether there are folders that can be classes."""
     folders = {item.name for item in root.iterdir() if item.is_dir() and item.name[0] != "."}
-    # A folder named like a split or the devkit is no class: SOURCE/SPLIT is missing then.
-    not_classes = {*SPLITS, "devkit"} if root == source else set()
+    if root != source:
+        return bool(folders)
+    # The folder of a split, of the devkit or of another layout's images: SOURCE/SPLIT is missing.
+    roots = (known.root(source, split).relative_to(source).parts for known in LAYOUTS)
+    not_classes = {*SPLITS, "devkit", *(parts[0] for parts in roots if parts)}
     return bool(folders) and not folders & not_classes
 
 
 def _fits_flat(source: Path, root: Path, split: str) -> bool:
-    return (split == "val" and not (source / KAGGLE_IMAGES).is_dir() and root.is_dir()
-            and any(validation_id(item.name) is not None for item in root.iterdir()))
+    return split == "val" and any(validation_id(item.name) is not None for item in root.iterdir())
 
 
 def _devkit_labels(source: Path) -> Optional[GroundTruth]:
@@ -144,7 +148,7 @@ LAYOUTS = (
     SourceLayout(
         "flat", "(val) SOURCE/val/ILSVRC2012_val_NNNNNNNN.JPEG with the devkit's "
         "*validation_ground_truth.txt and map_clsloc.txt or meta.mat in SOURCE/*/data",
-        root=_split_folder, fits=_fits_flat, labels=_devkit_labels,
+        root=_split_folder, fits=_fits_flat, labels=_devkit_labels, overrides=("folders",),
         scan=lambda root, split, extensions: scan_flat_folder(root)),
     SourceLayout(
         "archives", "SOURCE/ILSVRC2012_img_SPLIT.tar, for val also ILSVRC2012_devkit_t12.tar.gz",
@@ -159,6 +163,6 @@ LAYOUTS = (
         root=lambda source, split: source / KAGGLE_IMAGES / split, labels=read_kaggle,
         scan=lambda root, split, extensions: (scan_flat_folder(root) if split == "val" else
                                               scan_class_folders(root, extensions)),
-        fits=lambda source, root, split: root.is_dir()),
+        fits=lambda source, root, split: root.is_dir(), overrides=("folders", "flat")),
 )
 LAYOUT_NAMES = tuple(layout.name for layout in LAYOUTS)

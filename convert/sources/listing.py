@@ -5,7 +5,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import NamedTuple, Optional, Sequence
 
 from common.cli import RequestError
 
@@ -28,8 +28,8 @@ class GroundTruth:
     """The label of every validation image, and the file it was read from."""
 
     origin: Path
-    class_names: List[str]  # sorted wnids: the index is the label
-    labels: Dict[int, int]  # image id (1-based) -> label (0-based)
+    class_names: list[str]  # sorted wnids: the index is the label
+    labels: dict[int, int]  # image id (1-based) -> label (0-based)
 
 
 class Entry(NamedTuple):
@@ -50,9 +50,9 @@ class Listing:
     split: str
     layout: str
     root: Path
-    class_names: List[str]  # sorted: the index is the label
-    entries: List[Entry]
-    ignored: List[str] = field(default_factory=list)  # files whose names are not those of images
+    class_names: list[str]  # sorted: the index is the label
+    entries: list[Entry]
+    ignored: list[str] = field(default_factory=list)  # files whose names are not those of images
 
     def sha256(self) -> str:
         """Return a digest of the images' names, sizes, labels and ids, the same for every layout.
@@ -71,7 +71,7 @@ def validation_id(file_name: str) -> Optional[int]:
 
 
 def entries_by_class(files: Sequence[SourceFile], class_names: Sequence[str], split: str
-                     ) -> List[Entry]:
+                     ) -> list[Entry]:
     """Label images named ``<class>/<file>``; ids are positions in sorted file-name order.
 
     Validation images with ILSVRC's names keep its ids and are listed by their bare names, as in
@@ -90,7 +90,7 @@ def entries_by_class(files: Sequence[SourceFile], class_names: Sequence[str], sp
     return _in_id_order(numbered)
 
 
-def entries_by_truth(files: Sequence[SourceFile], truth: GroundTruth) -> List[Entry]:
+def entries_by_truth(files: Sequence[SourceFile], truth: GroundTruth) -> list[Entry]:
     """Label images named ``ILSVRC2012_val_NNNNNNNN.JPEG`` by their ids.
 
     Raises:
@@ -112,7 +112,7 @@ def entries_by_truth(files: Sequence[SourceFile], truth: GroundTruth) -> List[En
     return entries
 
 
-def _in_id_order(entries: List[Entry]) -> List[Entry]:
+def _in_id_order(entries: list[Entry]) -> list[Entry]:
     """Return the entries in id order; raise RequestError when two of them have one id."""
     ordered = sorted(entries, key=lambda entry: entry.image_id)
     for entry, following in zip(ordered, ordered[1:]):

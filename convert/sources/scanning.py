@@ -8,7 +8,7 @@ image is a run of bytes at an offset.
 import os
 import tarfile
 from pathlib import Path, PurePosixPath
-from typing import IO, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import IO, Iterable, Iterator, NamedTuple, Sequence
 
 from common.cli import RequestError, progress_bar
 from convert.sources.listing import SourceFile, validation_id
@@ -17,8 +17,8 @@ from convert.sources.listing import SourceFile, validation_id
 class Scan(NamedTuple):
     """The files of one split in a source, not labelled yet."""
 
-    images: List[SourceFile]
-    ignored: List[str]  # files whose names are not those of images
+    images: list[SourceFile]
+    ignored: list[str]  # files whose names are not those of images
 
     def add_class(self, files: Iterable[SourceFile], extensions: Sequence[str], where: str,
                   remedy: str) -> None:
@@ -121,7 +121,7 @@ def scan_val_archive(archive: Path) -> Scan:
 
 
 def _members(file: IO[bytes], archive: Path, begin: int, end: int
-             ) -> Iterator[Tuple[str, int, int]]:
+             ) -> Iterator[tuple[str, int, int]]:
     """Yield (name, begin, end) of each regular file of the tar in those bytes of the file."""
     file.seek(begin)  # where tarfile starts; its offsets are those of the whole file
     try:

@@ -8,8 +8,9 @@ from evaluate.report.blocks import Block, Fact, Facts, Figure, Figures, LeftOut,
 from evaluate.report.inputs import Evaluation, Inputs
 from evaluate.report.plots import Line, line_chart
 from evaluate.report.translations import Translate
-from evaluate.result_page import IMAGE_SIZE, Published, markdown_table, published_next_to
+from evaluate.result_page import Published, markdown_table, published_next_to
 from evaluate.results import Curve, CurveErrors, Score
+from inceptionv4 import IMAGE_SIZE
 
 # By their names in the files; the values are sentences, which are translated where they are shown.
 SETS = {"full": "full", "filtered": "filtered"}
@@ -55,9 +56,9 @@ def accuracy_section(inputs: Inputs, t: Translate) -> list[Block]:
         *tables]
     if any(table.set_apart for table in tables):
         blocks.append(t("Grey rows are published figures for the same images and the same number "
-                        "of crops (299 pixels)."))
+                        "of crops ({size} pixels).", size=IMAGE_SIZE))
     else:
-        blocks.append(t("No published figure is shown: those of the paper, the ADSL lab and "
+        blocks.append(t("No published figure is shown: those of the paper, the ADSL report and "
                         "mindcv are for ILSVRC2012's own validation images and 1, 12 or 144 "
                         "crops, and appear only next to results for the same."))
     return [*blocks, *_notes(inputs.evaluations, t)]

@@ -6,7 +6,7 @@ Markdown leaves images out: what the charts show also stands in tables.
 import base64
 from dataclasses import dataclass
 from html import escape
-from typing import NamedTuple, Sequence, Union
+from typing import NamedTuple, Optional, Sequence, Union
 
 from evaluate.result_page import markdown_table
 
@@ -176,6 +176,8 @@ class LeftOut(Exception):
     """Why a section cannot be made."""
 
 
-def number(value: float) -> str:
-    """Three significant digits, or all digits before the point."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+def number(value: Optional[float], scale: float = 1) -> str:
+    """Return ``scale * value`` with three significant digits, or all digits before the point."""
+    if value is None:
+        return "–"
+    return f"{scale * value:,.0f}" if abs(scale * value) >= 100 else f"{scale * value:.3g}"

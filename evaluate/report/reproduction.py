@@ -18,10 +18,9 @@ def reproduction_section(inputs: Inputs, t: Translate) -> list[Block]:
     if inputs.record_sets:
         blocks += [
             t("Commands of record sets are put together from their manifests: the options that "
-              "decide the bytes. SOURCE, GROUND_TRUTH and BLACKLIST stand for the images, the "
-              "devkit's ground truth (flat validation folders only) and the list; their digests "
-              "are in the data sheet. A manifest does not hold --extensions: repeat it where it "
-              "was given."),
+              "decide the bytes. SOURCE and BLACKLIST stand for the images and the list; their "
+              "digests are in the data sheet. A manifest does not hold --extensions and "
+              "--ground-truth: repeat them where they were given."),
             Commands("\n\n".join(map(_convert, inputs.record_sets.values())))]
     blocks += _typed(inputs, t)
     if inputs.evaluations:
@@ -51,8 +50,6 @@ def _convert(records: RecordSet) -> str:
     words = ["python", "-m", "convert", "run", "--source", "SOURCE", "--split", manifest.split,
              "--out", records.folder, "--layout", manifest.layout,
              "--shards", len(manifest.shards), "--seed", manifest.seed]
-    if manifest.split == "val" and manifest.layout == "flat":
-        words += ["--ground-truth", "GROUND_TRUTH"]
     if manifest.blacklist:
         words += ["--blacklist", "BLACKLIST"]
     for name in ("check", "short_side", "quality"):

@@ -1,7 +1,7 @@
 """Speed: the benchmarks' tables with bars, and the evaluations of this page."""
 
 import itertools
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from common.forms import SpeedRow, SpeedTable
 from evaluate.report.blocks import Block, Figure, Figures, LeftOut, Table, number
@@ -42,7 +42,7 @@ def _benchmark(name: str, table: SpeedTable, t: Translate) -> list[Block]:
     for place, (section, grouped) in enumerate(by_section):
         rows = list(grouped)
         title = f"{table.title}: {section}" if section else table.title
-        blocks.append(_rows(table, rows, title, t))
+        blocks.append(rows_table(table, rows, title, t))
         bars = [Bar(row.name, row.items_per_second, row.slowest_and_fastest)
                 for row in rows if row.items_per_second is not None]
         if bars:
@@ -50,28 +50,25 @@ def _benchmark(name: str, table: SpeedTable, t: Translate) -> list[Block]:
                 bar_chart(f"{name} {table.title} {place}", bars, number),
                 t("{title}: {unit} per second", title=title, unit=table.unit))]))
     about = t("Machine: {machine}. Settings: {settings}. From {name}.",
-              machine=_pairs(table.machine), settings=_pairs(table.settings), name=name)
+              machine=pairs(table.machine), settings=pairs(table.settings), name=name)
     return [*blocks, *table.closing, about]
 
 
-def _rows(table: SpeedTable, rows: Sequence[SpeedRow], title: str, t: Translate) -> Table:
+def rows_table(table: SpeedTable, rows: Sequence[SpeedRow], title: str, t: Translate) -> Table:
+    """Return rows of the table, whose figures are computed; ``speed.md`` consists of these, too."""
     average = t("mean") if table.average == "mean" else t("median")
-    time = (t("ms/step ({average})", average=average) if table.per_step else
-            t("seconds ({average})", average=average))
-    heads = [t("variant"), time, t("min–max"), t("{unit}/s", unit=table.unit),
-             t(RATIOS[table.ratio]), t("note")]
-    return Table(heads, [_row(row, table.per_step) for row in rows], title, left=(0, 5))
+    time, scale = ((t("ms/step ({average})", average=average), 1000) if table.per_step else
+                   (t("seconds ({average})", average=average), 1))
+    columns: dict[str, Callable[[SpeedRow], str]] = {  # heads, and cells of a row that has times
+        time: lambda row: number(row.average_seconds, scale),
+        t("min–max"): lambda row: (f"{number(min(row.seconds), scale)}–"
+                                   f"{number(max(row.seconds), scale)}"),
+        t("{unit}/s", unit=table.unit): lambda row: number(row.items_per_second),
+        t(RATIOS[table.ratio]): lambda row: number(row.ratio_to_first)}
+    cells = [[row.name, *(cell(row) if row.seconds else "–" for cell in columns.values()), row.note]
+             for row in rows]
+    return Table([t("variant"), *columns, t("note")], cells, title, left=(0, len(columns) + 1))
 
 
-def _row(row: SpeedRow, per_step: bool) -> list[str]:
-    if row.average_seconds is None or row.items_per_second is None:
-        return [row.name, "–", "–", "–", "–", row.note]
-    scale = 1000 if per_step else 1
-    return [row.name, number(scale * row.average_seconds),
-            f"{number(scale * min(row.seconds))}–{number(scale * max(row.seconds))}",
-            number(row.items_per_second),
-            "–" if row.ratio_to_first is None else number(row.ratio_to_first), row.note]
-
-
-def _pairs(values: Mapping[str, Any]) -> str:
+def pairs(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items())

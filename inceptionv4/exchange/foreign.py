@@ -1,14 +1,13 @@
 """The same network in other libraries: what they call its parameters and how they feed it.
 
 Both took the network over from the authors' published weights, as ``network.py`` did, so that
-the shapes and the order within every chain of convolutions agree; the names alone differ.
+the shapes and the order within every chain of convolutions agree; the names alone differ. Both
+trained with images of IMAGE_SIZE.
 Needs no MindSpore, so that a command can list the libraries before the framework is loaded.
 """
 
 from dataclasses import dataclass
 from typing import Mapping
-
-IMAGE_SIZE = 299  # pixels, what both libraries trained at
 
 # Every block after the stem, in order: both libraries number stem and blocks through.
 BLOCKS = (*(f"inception_a.{i}" for i in range(4)), "reduction_a",

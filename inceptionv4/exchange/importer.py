@@ -16,10 +16,11 @@ from safetensors import SafetensorError, safe_open
 
 from common.cli import RequestError
 from common.files import PathLike
+from inceptionv4 import BATCH_NORM_DECAY, IMAGE_SIZE
 from inceptionv4.checkpoint import (CheckpointMeta, meta_path, network_parameters,
                                     parse_checkpoint, save_checkpoint)
-from inceptionv4.exchange.foreign import IMAGE_SIZE, LIBRARIES, foreign_name
-from inceptionv4.network import BATCH_NORM_DECAY, InceptionV4
+from inceptionv4.exchange.foreign import LIBRARIES, foreign_name
+from inceptionv4.network import InceptionV4
 
 PICKLE_SUFFIXES = (".pth", ".pt", ".bin", ".pkl", ".pickle", ".tar")
 COUNTER = ".num_batches_tracked"

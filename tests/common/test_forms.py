@@ -36,13 +36,13 @@ def test_figures_are_worked_out_per_section(ratio, expected):
     assert table(ratio, "mean").with_figures().rows[0].average_seconds == 5
 
 
-def test_a_file_keeps_its_figures_and_an_old_one_gets_them():
+def test_figures_of_a_file_are_computed_again_since_an_older_one_may_lack_some():
     whole = table("rate").with_figures()
     assert SpeedTable.from_json(dataclasses.asdict(whole)) == whole
-    old = dataclasses.asdict(table("rate"))
-    for row in old["rows"]:
-        for name in ("average_seconds", "items_per_second", "ratio_to_first"):
-            del row[name]
-    assert SpeedTable.from_json(old) == whole
+    for lacking in ("average_seconds", "items_per_second", "ratio_to_first"):
+        old = dataclasses.asdict(whole)
+        for row in old["rows"]:
+            del row[lacking]
+        assert SpeedTable.from_json(old) == whole
     with pytest.raises(KeyError):
         SpeedTable.from_json({})

@@ -11,19 +11,19 @@ from train.plan import check_disk, describe_plan, make_plan, plan_fields
 from train.recipe import PRESETS, learning_rates
 from train.source import check_same_classes
 
-SEED = PRESETS["adsl-8p"]
+ADSL = PRESETS["adsl-8p"]
 IMAGENET = SimpleNamespace(images=1_281_167, bytes=147_000_000_000, folder="train",
                            class_names=["n0"] * 1000)
-PLAN = make_plan(SEED, IMAGENET, kept_checkpoints=3)
+PLAN = make_plan(ADSL, IMAGENET, kept_checkpoints=3)
 
 
 def test_plan_of_the_seed_run():
     assert (PLAN.steps_per_epoch, PLAN.global_batch, PLAN.epochs) == (1251, 1024, 95)
     assert (PLAN.steps, PLAN.images_left_out_per_epoch) == (95 * 1251, 1_281_167 - 1251 * 1024)
-    np.testing.assert_array_equal(PLAN.learning_rates, learning_rates(SEED, 1251))
+    np.testing.assert_array_equal(PLAN.learning_rates, learning_rates(ADSL, 1251))
     written = np.array(plan_fields(PLAN)["learning_rates"], np.float64).astype(np.float32)
     np.testing.assert_array_equal(written, PLAN.learning_rates)  # to the last bit
-    text = describe_plan(PLAN, SEED)
+    text = describe_plan(PLAN, ADSL)
     assert "1,251 steps" in text and "143 images left out" in text and "8 ranks x 128" in text
     assert ("learning rate, epochs 41 to 75: from 2e-05, 0.05 after 2 epochs of warm-up, to "
             f"{0.05 * 0.95 ** 32:.3g}") in text

@@ -1,4 +1,4 @@
-"""The learning rate at every phase edge, the presets as the seed report has them, and the command
+"""The learning rate at every phase edge, the presets as the ADSL report has them, and the command
 line: every value of the recipe a flag."""
 
 import re
@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from common.cli import RequestError
+from inceptionv4 import SMALLEST_IMAGE
 from train.recipe import (PRESETS, Phase, Recipe, TrainRequest, learning_rates, parse, train_parser,
                           with_epochs)
 
 STEPS = 1251  # 1,281,167 images at 1,024 per step
-SEED = PRESETS["adsl-8p"]
+ADSL = PRESETS["adsl-8p"]
 NEEDED = ("--records", "r", "--run", "x")
 
 
@@ -36,12 +37,12 @@ def recipe_of(*flags: str) -> Recipe:
     (78, 0.002, 0.002), (79, 0.0019, 0.0019), (95, 0.002 * 0.95 ** 17, 0.002 * 0.95 ** 17),
 ])
 def test_rate_at_phase_edges(epoch, first, last):
-    rates = by_epoch(SEED)[epoch - 1]
+    rates = by_epoch(ADSL)[epoch - 1]
     np.testing.assert_allclose([rates[0], rates[-1]], [first, last], rtol=1e-6)
 
 
 def test_rate_within_an_epoch_is_a_stair_or_a_rise():
-    rates = by_epoch(SEED)
+    rates = by_epoch(ADSL)
     assert rates.dtype == np.float32 and rates[4, -1] == np.float32(0.2)  # the peak exactly
     rising = [epoch for epoch in range(1, 96) if (np.diff(rates[epoch - 1]) > 0).all()]
     assert rising == [1, 2, 3, 4, 5, 41, 42, 76, 77]
@@ -51,24 +52,24 @@ def test_rate_within_an_epoch_is_a_stair_or_a_rise():
 
 def test_rates_follow_the_global_batch_unless_scaling_is_off():
     one_card = PRESETS["adsl-1p"]
-    assert (SEED.global_batch, one_card.global_batch) == (1024, 32)
-    np.testing.assert_allclose(by_epoch(one_card, 7), by_epoch(SEED, 7) * 32 / 1024, rtol=1e-6)
-    np.testing.assert_allclose(by_epoch(replace(SEED, ranks=4), 7), by_epoch(SEED, 7) / 2,
+    assert (ADSL.global_batch, one_card.global_batch) == (1024, 32)
+    np.testing.assert_allclose(by_epoch(one_card, 7), by_epoch(ADSL, 7) * 32 / 1024, rtol=1e-6)
+    np.testing.assert_allclose(by_epoch(replace(ADSL, ranks=4), 7), by_epoch(ADSL, 7) / 2,
                                rtol=1e-6)
     np.testing.assert_array_equal(by_epoch(replace(one_card, scale_lr=False), 7),
-                                  by_epoch(SEED, 7))
+                                  by_epoch(ADSL, 7))
     assert not PRESETS["smoke"].scale_lr
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 5, 6, 40, 41, 43, 95])
 def test_a_shortened_run_has_the_rates_of_its_epochs(epochs):
-    shortened = with_epochs(SEED, epochs)
-    np.testing.assert_array_equal(learning_rates(shortened, 3), by_epoch(SEED, 3)[:epochs].ravel())
+    shortened = with_epochs(ADSL, epochs)
+    np.testing.assert_array_equal(learning_rates(shortened, 3), by_epoch(ADSL, 3)[:epochs].ravel())
 
 
 def test_a_prolonged_run_continues_down_the_last_staircase():
-    longer = by_epoch(with_epochs(SEED, 97), 3)
-    np.testing.assert_array_equal(longer[:95], by_epoch(SEED, 3))
+    longer = by_epoch(with_epochs(ADSL, 97), 3)
+    np.testing.assert_array_equal(longer[:95], by_epoch(ADSL, 3))
     np.testing.assert_allclose(longer[96], 0.002 * 0.95 ** 19, rtol=1e-6)
 
 
@@ -77,19 +78,16 @@ def test_a_phase_without_warm_up_starts_at_its_peak():
     np.testing.assert_allclose(rates, [0.5, 0.5, 0.05, 0.05], rtol=1e-6)
 
 
-def test_values_of_the_seed_report():
-    assert (SEED.optimizer, SEED.decay, SEED.epsilon, SEED.momentum) == ("rmsprop", 0.9, 1.0, 0.0)
-    assert (SEED.ranks, SEED.batch_size, SEED.label_smoothing) == (8, 128, 0.1)
-    assert (SEED.image_size, SEED.epochs) == (299, 95)
+def test_values_of_the_adsl_report():
+    assert (ADSL.optimizer, ADSL.decay, ADSL.epsilon, ADSL.momentum) == ("rmsprop", 0.9, 1.0, 0.0)
+    assert (ADSL.ranks, ADSL.batch_size, ADSL.label_smoothing) == (8, 128, 0.1)
+    assert (ADSL.image_size, ADSL.epochs) == (299, 95)
 
 
-def test_the_defaults_are_those_of_the_network():
-    from inceptionv4 import network  # the recipe repeats them: --help needs no MindSpore
-    assert SEED.batch_norm_decay == network.BATCH_NORM_DECAY
-    assert SEED.dropout_keep == network.DROPOUT_KEEP
-    replace(SEED, image_size=network.SMALLEST_IMAGE)
+def test_the_network_takes_no_smaller_images():
+    replace(ADSL, image_size=SMALLEST_IMAGE)
     with pytest.raises(RequestError, match="--image-size"):
-        replace(SEED, image_size=network.SMALLEST_IMAGE - 1)
+        replace(ADSL, image_size=SMALLEST_IMAGE - 1)
 
 
 @pytest.mark.parametrize("name, value", [
@@ -99,7 +97,7 @@ def test_the_defaults_are_those_of_the_network():
     ("weight_decay", float("inf"))])
 def test_a_value_out_of_range_is_named(name, value):
     with pytest.raises(RequestError, match=f"--{name.replace('_', '-')} {value}"):
-        replace(SEED, **{name: value})
+        replace(ADSL, **{name: value})
 
 
 @pytest.mark.parametrize("phase", [
@@ -108,7 +106,7 @@ def test_a_value_out_of_range_is_named(name, value):
     Phase(2, 0, 0.1, 0.0, 1), Phase(2, 0, float("inf"), 0.9, 1), Phase(2, 0, 1e39, 1, 1)])
 def test_a_phase_out_of_range_is_named(phase):
     with pytest.raises(RequestError, match="--phases"):
-        replace(SEED, phases=(SEED.phases[0], phase))
+        replace(ADSL, phases=(ADSL.phases[0], phase))
 
 
 def test_a_request_has_these_defaults():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.feed import feeds
-from benchmarks.feed.feeds import (FEEDS, MINDSPORE_ROWS, OURS, OURS_BY_SHARD, RECORDS, SEED,
+from benchmarks.feed.feeds import (ADSL_FEED, FEEDS, MINDSPORE_ROWS, OURS, OURS_BY_SHARD, RECORDS,
                                    FeedJob, _crop_box, run_row, steady_seconds)
 from benchmarks.synthetic import make_class_folders
 from benchmarks.timing import not_installed
@@ -65,7 +65,7 @@ def test_a_feed_that_gives_less_is_not_timed(batches, message):
 
 
 @pytest.mark.parametrize("name, decoder", [
-    (SEED, "mindspore"), (RECORDS, "mindspore"), (OURS, None), (OURS_BY_SHARD, None),
+    (ADSL_FEED, "mindspore"), (RECORDS, "mindspore"), (OURS, None), (OURS_BY_SHARD, None),
     ("tf.data", None)])
 def test_rows_of_mindspore_as_installed_keep_its_decoder(name, decoder, monkeypatch):
     calls = []

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.feed import measure as feeds
-from benchmarks.feed.feeds import (FEEDS, MINDSPORE_ROWS, OURS, SEED, Feed, FeedJob,
+from benchmarks.feed.feeds import (ADSL_FEED, FEEDS, MINDSPORE_ROWS, OURS, Feed, FeedJob,
                                    steady_seconds)
 from benchmarks.feed.measure import (COLD, SLOW, WARM, FeedRequest, benchmark_feeds, cores_needed,
                                      mix_of, time_section)
@@ -36,8 +36,8 @@ def test_every_mindspore_row_is_timed_and_nothing_is_left(tmp_path, monkeypatch)
     table = benchmark_feeds(FeedRequest(tmp_path, images=64, repeats=1, workers=1, batch_size=16,
                                         image_size=75, skip=1, open_ms=1, read_ms=0))
     assert recipes == [("global", 16, 1), ("global", 16, 2), ("shard", 16, 1), ("shard", 16, 2)]
-    assert jobs[0] == FeedJob(SEED, str(tmp_path / "work" / "data"), batch_size=16, image_size=75,
-                              workers=1, images=64, skip=1)
+    assert jobs[0] == FeedJob(ADSL_FEED, str(tmp_path / "work" / "data"), batch_size=16,
+                              image_size=75, workers=1, images=64, skip=1)
     assert (table.items, table.ratio) == (32, "rate") and os.listdir(tmp_path) == []
     assert [(row.section, row.name) for row in table.rows] == [
         (section, name) for section in (WARM, COLD, SLOW) for name in MINDSPORE_ROWS]
@@ -81,15 +81,15 @@ def test_a_section_prepares_each_run_and_a_cold_one_drops_the_caches(tmp_path, m
         (tmp_path / "drop_caches").unlink()
     seconds = iter([1.0, 10.0, 2.0, 20.0])
     monkeypatch.setattr(feeds, "run_row", lambda job: (seen.append(job.data), next(seconds))[1])
-    rows = time_section("any", [OURS, SEED], replace(JOB, data=str(tmp_path)), 2, reading)
-    assert seen == 2 * [(OURS, "3"), "elsewhere", (SEED, "3"), "elsewhere"]
+    rows = time_section("any", [OURS, ADSL_FEED], replace(JOB, data=str(tmp_path)), 2, reading)
+    assert seen == 2 * [(OURS, "3"), "elsewhere", (ADSL_FEED, "3"), "elsewhere"]
     assert [(row.name, row.seconds, row.section) for row in rows] == [
-        (OURS, [1.0, 2.0], "any"), (SEED, [10.0, 20.0], "any")]
+        (OURS, [1.0, 2.0], "any"), (ADSL_FEED, [10.0, 20.0], "any")]
 
 
 def test_the_cores_that_feed_eight_cards():
     rows = [SpeedRow(OURS, [2.0], section=WARM), SpeedRow(OURS, [9.0], section=COLD),
-            SpeedRow(SEED, [], "why", WARM), SpeedRow("tf.data", [1.0], section=WARM)]
+            SpeedRow(ADSL_FEED, [], "why", WARM), SpeedRow("tf.data", [1.0], section=WARM)]
     line, = cores_needed(rows, images=1000, workers=4)  # 500 images/s, 125 a core
     assert line.startswith(f"{OURS}: {math.ceil(4430 / 125)} such cores")
 
@@ -104,10 +104,10 @@ def test_classes_and_largest_share_of_batches():
     assert mix.classes == 2 and mix.largest_share == (3 / 4 + 2 / 4) / 2
 
 
-@pytest.mark.parametrize("second, batch_size, met_again", [
+@pytest.mark.parametrize("second, batch_size, repeated", [
     ([0, 1, 2, 3], 2, 1), ([2, 3, 1, 0], 2, 1), ([0, 2, 1, 3], 2, 0), ([0, 2, 3, 1], 2, 0),
     ([0, 1, 3, 4, 5, 2], 3, (2 + 2) / (6 * 2))])
-def test_batch_fellows_of_the_next_epoch(second, batch_size, met_again):
+def test_batch_fellows_of_the_next_epoch(second, batch_size, repeated):
     labels = [0] * len(second)
     mix = mix_of(epoch(labels, range(len(second))), epoch(labels, second), batch_size)
-    assert mix.met_again == pytest.approx(met_again)
+    assert mix.repeated == pytest.approx(repeated)

@@ -77,7 +77,7 @@ def ilsvrc(crops, **changes):
 
 @pytest.mark.parametrize("crops, full, filtered", [
     (1, ["mindcv"], ["Inception-v4 paper"]), (12, ["Inception-v4 paper"], []),
-    (144, ["Inception-v4 paper", "ADSL lab's report"], ["ADSL lab's report"]), (10, [], [])])
+    (144, ["Inception-v4 paper", "ADSL report"], ["ADSL report"]), (10, [], [])])
 def test_published_figures_follow_results_of_the_same_set_and_crops(crops, full, filtered):
     both = tables(accuracy_section(Inputs(None, [ilsvrc(crops)] * 2, [], None, {}, []), T))
     for table, names in zip(both, (full, filtered)):
@@ -245,7 +245,7 @@ def test_commands_are_printed_as_they_were_typed(inputs, records):
     convert, train, one, twelve = commands_of(reproduction_section(inputs, T))
     assert convert == (
         f"python -m convert run --source SOURCE --split val --out {records.folder} --layout flat "
-        f"--shards 2 --seed 0 --ground-truth GROUND_TRUTH --blacklist BLACKLIST --check decode")
+        f"--shards 2 --seed 0 --blacklist BLACKLIST --check decode")
     assert train == "python -m inceptionv4.launch --ranks 8 train --label-smoothing 0.2"
     assert one == "python -m evaluate --crops 1 --out 'my results'"
     assert twelve == "python -m evaluate --crops 12 --curve"
