@@ -9,7 +9,7 @@ import numpy as np
 
 from common.cli import RequestError
 from inceptionv4 import FEATURES
-from train.recipe import Recipe, learning_rates
+from train.recipe import SOURCES, Recipe, learning_rates
 from train.source import Source
 
 # Weights, and two more values per weight for Adam (one and a momentum for RMSProp), in float32.
@@ -99,6 +99,7 @@ def describe_plan(plan: Plan, recipe: Recipe) -> str:
         f"epochs: {plan.epochs} of {plan.steps_per_epoch:,} steps, {plan.steps:,} steps in all; "
         f"{plan.images_left_out_per_epoch:,} images left out of each epoch",
         *_describe_phases(plan, recipe),
+        *_describe_sources(recipe),
         f"checkpoints: after each epoch; the last ones and the best stay, at most "
         f"{plan.checkpoint_bytes / 1e9:.1f} GB of disk",
     ])
@@ -106,13 +107,19 @@ def describe_plan(plan: Plan, recipe: Recipe) -> str:
 
 def _describe_phases(plan: Plan, recipe: Recipe) -> list[str]:
     """Describe the learning rate at both ends of each phase and after its warm-up."""
-    lines, first = [], 1
-    for phase in recipe.phases:
+    lines = []
+    for first, phase in zip(recipe.first_epochs, recipe.phases):
         last = first + phase.epochs - 1
         rates = plan.learning_rates[(first - 1) * plan.steps_per_epoch:last * plan.steps_per_epoch]
         peak = (f", {rates.max():.3g} after {phase.warmup_epochs} epochs of warm-up"
                 if phase.warmup_epochs else "")
+        restart = ("; RMSProp's averages start anew" if recipe.restarts_optimizer_at(first) else "")
         lines.append(f"learning rate, epochs {first} to {last}: from {rates[0]:.3g}{peak}, "
-                     f"to {rates[-1]:.3g}")
-        first = last + 1
+                     f"to {rates[-1]:.3g}{restart}")
     return lines
+
+
+def _describe_sources(recipe: Recipe) -> list[str]:
+    """Describe where values come from that no flag gave."""
+    return [f"{recipe.preset}'s values {source}: {values}"
+            for source, values in SOURCES[recipe.preset].items()]

@@ -1,16 +1,16 @@
-"""What a training run does, in numbers: the ADSL report's recipe, one for a CPU, and the command
-line that asks for one of them or another.
+"""What a training run does, in numbers: the ADSL lab's recipe, one for a CPU, and the command line
+that asks for one of them or another. ``SOURCES`` says where the values come from.
 
 "The ADSL report" is the accuracy report of the ADSL lab on Inception-v4 with MindSpore; its 8-card
-run (``adsl-8p``) gave 17.22 / 3.79 % top-1 / top-5 error on 50,000 images with 144 crops. What the
-report leaves out is at the default of MindSpore: ``nn.RMSProp``'s (momentum 0, weight decay 0,
-loss scale 1), since its line "RMSProp, decay=0.9, epsilon=1.0" names nothing else, and ``Model``'s
-precision (amp_level "O0", float32); or in the Inception-v4 paper, arXiv 1602.07261.
+run gave 17.22 / 3.79 % top-1 / top-5 error on 50,000 images with 144 crops. The lab's public
+training script answers what the report leaves open, except for the network, of which it has a
+version of its own: ours is that of the paper, arXiv 1602.07261.
 """
 
 import argparse
+import itertools
 import os
-from dataclasses import Field, astuple, dataclass, fields, replace
+from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
 from typing import Optional, Sequence
 
@@ -19,42 +19,9 @@ import numpy as np
 from common.cli import ArgumentParser, RequestError
 from common.options import CheckedOptions, add_options, device_option, from_arguments, option
 from inceptionv4 import BATCH_NORM_DECAY, DROPOUT_KEEP, IMAGE_SIZE, SMALLEST_IMAGE
+from train.phases import ADSL_PHASES, Phase, parse_phase
 
 ADSL_GLOBAL_BATCH = 1024  # images per step, 8 x 128: the report's rates belong to this batch
-
-
-@dataclass(frozen=True)
-class Phase:
-    """Some epochs of the schedule: a linear rise from 0 to ``peak``, then a staircase down from it.
-
-    The rise goes step by step and its last step has ``peak``; from the epoch after it the rate
-    is multiplied by ``decay`` every ``epochs_per_decay`` epochs.
-    """
-
-    epochs: int
-    warmup_epochs: int
-    peak: float
-    decay: float
-    epochs_per_decay: int
-
-
-# ADSL report, hyper-parameters 2 to 4: epochs 1-40, 41-75 and 76-95.
-ADSL_PHASES = (
-    Phase(epochs=40, warmup_epochs=5, peak=0.2, decay=0.94, epochs_per_decay=2),
-    Phase(epochs=35, warmup_epochs=2, peak=0.05, decay=0.95, epochs_per_decay=1),
-    Phase(epochs=20, warmup_epochs=2, peak=0.002, decay=0.95, epochs_per_decay=1),
-)
-
-
-def parse_phase(text: str) -> Phase:
-    """Return the phase that ``EPOCHS:WARMUP:PEAK:DECAY:EVERY`` describes; its range is checked by
-    the recipe."""
-    try:
-        epochs, warmup_epochs, peak, decay, every = text.split(":")
-        return Phase(int(epochs), int(warmup_epochs), float(peak), float(decay), int(every))
-    except ValueError:
-        raise RequestError(f"--phases {text}: give whole epochs, whole epochs of warm-up, peak, "
-                           "decay and whole epochs per decay, such as 40:5:0.2:0.94:2") from None
 
 
 @dataclass(frozen=True)
@@ -67,6 +34,11 @@ class Recipe(CheckedOptions):
         "rises, its peak, then the factor it falls by every so many epochs; such as "
         "40:5:0.2:0.94:2 (default: the preset's)",
         metavar="EPOCHS:WARMUP:PEAK:DECAY:EVERY", parse=parse_phase)
+    # The lab's script.
+    warmup_start: float = option(1e-5, "rate that the warm-up of each phase starts with", low=0)
+    restart_optimizer: bool = option(
+        True, "RMSProp's averages start anew with each phase, as in jobs of their own",
+        negatable=True)
     ranks: int = option(8, "processes that share a step, one per card", low=1)
     batch_size: int = option(128, "images per step on each rank", low=1)  # ADSL report, 1
     scale_lr: bool = option(True, f"scale the rates by global batch / {ADSL_GLOBAL_BATCH}",
@@ -121,15 +93,21 @@ class Recipe(CheckedOptions):
                 if not 0 < value < 1:
                     raise RequestError(f"{flag} {value}: with --optimizer adam, give a value "
                                        "above 0 and below 1, such as --momentum 0.9 --decay 0.999")
+            if self.restart_optimizer:
+                raise RequestError("--restart-optimizer is for RMSProp; Adam corrects its averages "
+                                   "by the number of steps since they started: give "
+                                   "--no-restart-optimizer")
 
     def _check_phase(self, phase: Phase) -> None:
         highest = float(np.finfo(np.float32).max) / self.rate_scale
         if not (phase.epochs >= 1 and phase.warmup_epochs >= 0 and phase.epochs_per_decay >= 1
                 and 0 < phase.peak <= highest and 0 < phase.decay <= 1):  # so written, NaN fails
-            text = ":".join(f"{value:g}" for value in astuple(phase))
-            raise RequestError(f"--phases {text}: epochs and epochs per decay are at least 1, the "
+            raise RequestError(f"--phases {phase}: epochs and epochs per decay are at least 1, the "
                                "warm-up at least 0 epochs, the peak a finite number above 0, the "
                                "decay above 0 and at most 1")
+        if phase.warmup_epochs and phase.peak < self.warmup_start:
+            raise RequestError(f"--phases {phase}: its warm-up would fall from --warmup-start "
+                               f"{self.warmup_start:g}; give a higher peak or a lower start")
 
     @property
     def rate_scale(self) -> float:
@@ -145,6 +123,15 @@ class Recipe(CheckedOptions):
     def epochs(self) -> int:
         return sum(phase.epochs for phase in self.phases)
 
+    @property
+    def first_epochs(self) -> list[int]:
+        """Return the epoch that each phase begins with, counted from 1."""
+        return list(itertools.accumulate((phase.epochs for phase in self.phases[:-1]), initial=1))
+
+    def restarts_optimizer_at(self, epoch: int) -> bool:
+        """Return whether RMSProp's averages start anew with the epoch, in the midst of the run."""
+        return self.restart_optimizer and epoch in self.first_epochs[1:]
+
 
 PRESETS = {
     "adsl-8p": Recipe(),
@@ -153,25 +140,32 @@ PRESETS = {
     # anything; this learns ten easy classes from 600 images within minutes on two cores.
     "smoke": Recipe(
         preset="smoke", phases=(Phase(5, 0, 1e-3, 1, 1), Phase(2, 0, 2e-4, 0.4, 1)), ranks=1,
-        batch_size=16, scale_lr=False, optimizer="adam", decay=0.999, epsilon=1e-8, momentum=0.9,
+        batch_size=16, restart_optimizer=False, scale_lr=False, optimizer="adam", decay=0.999,
+        epsilon=1e-8, momentum=0.9,
         label_smoothing=0.0, dropout_keep=1.0, batch_norm_decay=0.9,
         image_size=SMALLEST_IMAGE, min_crop_area=0.35),
+}
+
+# Where the values of a preset come from, as the plan shows it.
+_ADSL_SOURCES = {
+    "from the ADSL report": "global batch, phases, label smoothing, RMSProp's decay and epsilon",
+    "from the lab's script": "start of the warm-up, epochs at which the rate falls, RMSProp's "
+                             "restarts, no momentum, weight decay or loss scale",
+    "from the paper (arXiv 1602.07261)": "network, share that dropout keeps",
+    "of our own": "no auxiliary classifier, gamma trained, plain normal initialisation, range "
+                  "of the random crops (arXiv 1409.4842), not antialiased",
+}
+SOURCES: dict[str, dict[str, str]] = {
+    "adsl-8p": _ADSL_SOURCES, "adsl-1p": _ADSL_SOURCES,
+    "smoke": {"of our own": "all values but the network's"},
 }
 
 
 def learning_rates(recipe: Recipe, steps_per_epoch: int) -> np.ndarray:
     """Return the learning rate of every step of the run: float32 (epochs * steps_per_epoch,)."""
-    rates = np.concatenate([_phase_rates(phase, steps_per_epoch) for phase in recipe.phases])
+    rates = np.concatenate([phase.rates(recipe.warmup_start, steps_per_epoch)
+                            for phase in recipe.phases])
     return (rates * recipe.rate_scale).astype(np.float32)
-
-
-def _phase_rates(phase: Phase, steps_per_epoch: int) -> np.ndarray:
-    warmup_steps = phase.warmup_epochs * steps_per_epoch
-    rise = phase.peak * np.arange(1, warmup_steps + 1) / max(warmup_steps, 1)
-    epochs_since = np.arange(max(phase.epochs - phase.warmup_epochs, 0))
-    stairs = phase.peak * phase.decay ** (epochs_since // phase.epochs_per_decay)
-    return np.concatenate([rise, np.repeat(stairs, steps_per_epoch)])[
-        :phase.epochs * steps_per_epoch]  # a phase cut short ends within its rise
 
 
 def with_epochs(recipe: Recipe, epochs: int) -> Recipe:

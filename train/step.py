@@ -124,6 +124,13 @@ def _optimizer(recipe: Recipe, network: nn.Cell, rates: np.ndarray) -> nn.Optimi
                                     momentum=recipe.momentum, **common))
 
 
+def restart_rmsprop(optimizer: nn.RMSProp) -> None:
+    """Set the averages to what a new optimiser has; the number of steps, and so the rates, stay."""
+    for mean_square, moment in zip(optimizer.ms, optimizer.moment):
+        ops.assign(mean_square, ops.ones_like(mean_square))
+        ops.assign(moment, ops.zeros_like(moment))
+
+
 def training_state(network: nn.Cell, optimizer: nn.Optimizer) -> dict[str, ms.Parameter]:
     """Return what a checkpoint holds: the network's parameters under their own names, the
     optimiser's averages and step number; not the table of rates, which belongs to the recipe."""

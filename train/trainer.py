@@ -27,8 +27,8 @@ from train.plan import Plan
 from train.recipe import Recipe, TrainRequest
 from train.run_folder import (LoadedCheckpoint, add_checkpoint, add_history, add_to_tensorboard,
                               describe_epoch)
-from train.step import (StepResult, TrainStep, build_network, host_steps, sink_steps,
-                        training_state)
+from train.step import (StepResult, TrainStep, build_network, host_steps, restart_rmsprop,
+                        sink_steps, training_state)
 
 
 class Trainer:
@@ -83,6 +83,8 @@ class Trainer:
         self.step.compile(*self.feed.empty_batch())  # or it would slow the first epoch down
         path = None
         for epoch in range(first_epoch, self.plan.epochs + 1):
+            if self.recipe.restarts_optimizer_at(epoch):
+                restart_rmsprop(self.step.optimizer)
             line = self._train_epoch(epoch)
             self._check_weights(epoch)
             if self.device.rank == 0:

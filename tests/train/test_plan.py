@@ -25,8 +25,9 @@ def test_plan_of_the_seed_run():
     np.testing.assert_array_equal(written, PLAN.learning_rates)  # to the last bit
     text = describe_plan(PLAN, ADSL)
     assert "1,251 steps" in text and "143 images left out" in text and "8 ranks x 128" in text
-    assert ("learning rate, epochs 41 to 75: from 2e-05, 0.05 after 2 epochs of warm-up, to "
-            f"{0.05 * 0.95 ** 32:.3g}") in text
+    assert ("learning rate, epochs 41 to 75: from 1e-05, 0.05 after 2 epochs of warm-up, to "
+            f"{0.05 * 0.95 ** 33:.3g}; RMSProp's averages start anew") in text
+    assert "adsl-8p's values from the lab's script: start of the warm-up" in text
     assert "float32 precision" in text and "147,000,000,000 bytes" in text
     assert sorted(plan_fields(PLAN)) == [
         "checkpoint_bytes", "data_bytes", "epochs", "global_batch", "images",

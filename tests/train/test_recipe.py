@@ -10,7 +10,8 @@ import pytest
 
 from common.cli import RequestError
 from inceptionv4 import SMALLEST_IMAGE
-from train.recipe import (PRESETS, Phase, Recipe, TrainRequest, learning_rates, parse, train_parser,
+from train.phases import Phase
+from train.recipe import (PRESETS, Recipe, TrainRequest, learning_rates, parse, train_parser,
                           with_epochs)
 
 STEPS = 1251  # 1,281,167 images at 1,024 per step
@@ -26,28 +27,46 @@ def recipe_of(*flags: str) -> Recipe:
     return parse([*NEEDED, *flags])[1]
 
 
-@pytest.mark.parametrize("epoch, first, last", [
-    (1, 0.2 / (5 * STEPS), 0.2 / 5), (2, 0.2 * (STEPS + 1) / (5 * STEPS), 0.2 * 2 / 5),
-    (5, 0.2 * (4 * STEPS + 1) / (5 * STEPS), 0.2),
-    (6, 0.2, 0.2), (7, 0.2, 0.2), (8, 0.188, 0.188), (9, 0.188, 0.188), (10, 0.17672, 0.17672),
-    (39, 0.2 * 0.94 ** 16, 0.2 * 0.94 ** 16), (40, 0.2 * 0.94 ** 17, 0.2 * 0.94 ** 17),
-    (41, 0.05 / (2 * STEPS), 0.025), (42, 0.05 * (STEPS + 1) / (2 * STEPS), 0.05),
-    (43, 0.05, 0.05), (44, 0.0475, 0.0475), (75, 0.05 * 0.95 ** 32, 0.05 * 0.95 ** 32),
-    (76, 0.002 / (2 * STEPS), 0.001), (77, 0.002 * (STEPS + 1) / (2 * STEPS), 0.002),
-    (78, 0.002, 0.002), (79, 0.0019, 0.0019), (95, 0.002 * 0.95 ** 17, 0.002 * 0.95 ** 17),
-])
-def test_rate_at_phase_edges(epoch, first, last):
-    rates = by_epoch(ADSL)[epoch - 1]
-    np.testing.assert_allclose([rates[0], rates[-1]], [first, last], rtol=1e-6)
+def rates_of_the_script(epochs, warmup_epochs, peak, decay, every):
+    """The rule of the lab's script, step by step as a job of its own computes it."""
+    rates = []
+    for step in range(epochs * STEPS):
+        if step < warmup_epochs * STEPS:
+            rate = 1e-5 + (peak - 1e-5) * step / (warmup_epochs * STEPS)
+        elif step % (every * STEPS) == 0:
+            rate = rates[-1] * decay
+        rates.append(rate)
+    return rates
 
 
-def test_rate_within_an_epoch_is_a_stair_or_a_rise():
+def test_each_step_has_the_rate_of_the_script():
+    expected = [*rates_of_the_script(40, 5, 0.2, 0.94, 2),
+                *rates_of_the_script(35, 2, 0.05, 0.95, 1),
+                *rates_of_the_script(20, 2, 0.002, 0.95, 1)]
+    rates = learning_rates(ADSL, STEPS)
+    assert rates.dtype == np.float32 and rates.shape == (118_845,)
+    np.testing.assert_allclose(rates, expected, rtol=2e-5)
+
+
+def test_the_staircase_is_counted_from_the_beginning_of_the_phase():
     rates = by_epoch(ADSL)
-    assert rates.dtype == np.float32 and rates[4, -1] == np.float32(0.2)  # the peak exactly
     rising = [epoch for epoch in range(1, 96) if (np.diff(rates[epoch - 1]) > 0).all()]
     assert rising == [1, 2, 3, 4, 5, 41, 42, 76, 77]
     level = [epoch for epoch in range(1, 96) if np.ptp(rates[epoch - 1]) == 0]
     assert sorted(rising + level) == list(range(1, 96))
+    falls = [epoch for epoch in range(6, 96) if rates[epoch - 1, 0] < rates[epoch - 2, -1]]
+    assert falls == [*range(7, 42, 2), *range(43, 77), *range(78, 96)]
+    np.testing.assert_allclose(rates[[0, 40, 75], 0], 1e-5)  # each phase starts there
+    assert rates[5, 0] == rates[4, -1] == np.float32(0.2 - (0.2 - 1e-5) / (5 * STEPS))
+
+
+def test_the_optimizer_restarts_with_the_later_phases():
+    assert ADSL.first_epochs == [1, 41, 76]
+    assert [epoch for epoch in range(1, 96) if ADSL.restarts_optimizer_at(epoch)] == [41, 76]
+    shorter = with_epochs(ADSL, 50)
+    assert [epoch for epoch in range(1, 51) if shorter.restarts_optimizer_at(epoch)] == [41]
+    without = recipe_of("--preset", "adsl-8p", "--no-restart-optimizer")
+    assert not without.restarts_optimizer_at(41)
 
 
 def test_rates_follow_the_global_batch_unless_scaling_is_off():
@@ -70,7 +89,7 @@ def test_a_shortened_run_has_the_rates_of_its_epochs(epochs):
 def test_a_prolonged_run_continues_down_the_last_staircase():
     longer = by_epoch(with_epochs(ADSL, 97), 3)
     np.testing.assert_array_equal(longer[:95], by_epoch(ADSL, 3))
-    np.testing.assert_allclose(longer[96], 0.002 * 0.95 ** 19, rtol=1e-6)
+    np.testing.assert_allclose(longer[96], longer[94] * 0.95 ** 2, rtol=1e-6)
 
 
 def test_a_phase_without_warm_up_starts_at_its_peak():
@@ -103,7 +122,8 @@ def test_a_value_out_of_range_is_named(name, value):
 @pytest.mark.parametrize("phase", [
     Phase(0, 0, 0.1, 0.9, 1), Phase(2, -1, 0.1, 0.9, 1), Phase(2, 0, 0.0, 0.9, 1),
     Phase(2, 0, float("nan"), 0.9, 1), Phase(2, 0, 0.1, 1.1, 1), Phase(2, 0, 0.1, 0.9, 0),
-    Phase(2, 0, 0.1, 0.0, 1), Phase(2, 0, float("inf"), 0.9, 1), Phase(2, 0, 1e39, 1, 1)])
+    Phase(2, 0, 0.1, 0.0, 1), Phase(2, 0, float("inf"), 0.9, 1), Phase(2, 0, 1e39, 1, 1),
+    Phase(2, 1, 9e-6, 0.9, 1)])
 def test_a_phase_out_of_range_is_named(phase):
     with pytest.raises(RequestError, match="--phases"):
         replace(ADSL, phases=(ADSL.phases[0], phase))
@@ -141,9 +161,10 @@ def test_help_names_every_value_and_what_it_is_in_each_preset():
 
 def test_flags_override_the_preset():
     given = recipe_of("--preset", "adsl-1p", "--batch-size", "4", "--no-scale-lr", "--optimizer",
-                      "adam", "--momentum", "0.9", "--weight-decay", "4e-5", "--seed", "7")
+                      "adam", "--momentum", "0.9", "--no-restart-optimizer", "--weight-decay",
+                      "4e-5", "--seed", "7")
     assert given == replace(PRESETS["adsl-1p"], batch_size=4, scale_lr=False, optimizer="adam",
-                            momentum=0.9, weight_decay=4e-5, seed=7)
+                            restart_optimizer=False, momentum=0.9, weight_decay=4e-5, seed=7)
     given = recipe_of("--phases", "40:5:0.2:0.94:2", "35:2:0.05:0.95:1", "--epochs", "42")
     assert given.phases == (Phase(40, 5, 0.2, 0.94, 2), Phase(2, 2, 0.05, 0.95, 1))
     assert recipe_of("--epochs", "9").phases[-1] == replace(PRESETS["smoke"].phases[-1], epochs=4)
@@ -172,5 +193,7 @@ def test_adams_values_are_checked_for_adam_alone():
     for flags in (("--momentum", "1"), ("--decay", "0"), ("--decay", "1"), ("--momentum", "0")):
         with pytest.raises(RequestError, match=f"{flags[0]} {flags[1]}.0: with --optimizer adam"):
             recipe_of(*flags)
+    with pytest.raises(RequestError, match="give --no-restart-optimizer"):
+        recipe_of("--preset", "adsl-8p", "--optimizer", "adam", "--momentum", "0.9")
     with pytest.raises(RequestError, match="--momentum 0.0: with --optimizer adam"):
         recipe_of("--preset", "adsl-8p", "--optimizer", "adam")

@@ -21,7 +21,9 @@ STEPS = 4  # an epoch
 # Each epoch moves history, .ckpt and .meta to their places; before the first, plan and config.
 FLAGS = ("--epochs", EPOCHS, "--batch-size", 5, "--workers", 1, "--dropout-keep", 0.5, "--device",
          "CPU", "--keep", 1)
-SEED_RECIPE = ("--preset", "adsl-1p", "--image-size", 75)  # another optimiser than smoke's
+# Another optimiser than smoke's, which restarts with the third epoch.
+ADSL_RECIPE = ("--preset", "adsl-1p", "--image-size", 75, "--phases", "2:1:0.2:0.94:2",
+               "1:0:0.05:0.95:1")
 
 
 def words_of(records, folder, *flags) -> list:
@@ -79,11 +81,11 @@ def test_killed_and_resumed_it_ends_alike(records, undisturbed, call, tmp_path, 
     check_ends_alike(tmp_path / "run", undisturbed)
 
 
-def test_killed_within_an_epoch_and_with_the_seeds_recipe_it_ends_alike_too(records, call,
-                                                                            tmp_path, capfd):
-    assert start("step:9", records, tmp_path / "run", *SEED_RECIPE) == -signal.SIGKILL
-    assert call(*words_of(records, tmp_path / "undisturbed", *SEED_RECIPE)) == 0
-    assert call(*words_of(records, tmp_path / "run", *SEED_RECIPE, "--resume")) == 0
+def test_killed_within_an_epoch_and_with_the_adsl_recipe_it_ends_alike_too(records, call,
+                                                                           tmp_path, capfd):
+    assert start("step:9", records, tmp_path / "run", *ADSL_RECIPE) == -signal.SIGKILL
+    assert call(*words_of(records, tmp_path / "undisturbed", *ADSL_RECIPE)) == 0
+    assert call(*words_of(records, tmp_path / "run", *ADSL_RECIPE, "--resume")) == 0
     assert "torn" not in capfd.readouterr().err
     check_ends_alike(tmp_path / "run", tmp_path / "undisturbed")
 
@@ -172,7 +174,7 @@ def test_a_resumed_run_keeps_its_workers_unless_it_is_given_others(records, call
     words = [word for word in words_of(records, run, "--resume")]
     without = [word for place, word in enumerate(words)
                if "--workers" not in (word, words[place - 1])]
-    monkeypatch.setattr("train.feed.available_cores", lambda: 2)
+    monkeypatch.setattr("common.host.available_cores", lambda: 2)
     assert call(*without) == 0
     assert json.loads((run / "config.json").read_text())["workers"] == 1
     assert "workers decoded" not in capfd.readouterr().err
