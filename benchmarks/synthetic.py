@@ -44,7 +44,7 @@ def make_folders_and_records(root: Path, images: int, workers: int) -> None:
 
 
 def _encode(rng: np.random.Generator) -> bytes:
-    """Smooth shapes with grain: compresses like a photograph."""
+    """Return smooth shapes with grain, which compress like a photograph, as a JPEG."""
     width, height = SIZE
     coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8))
     pixels = np.asarray(coarse.resize(SIZE, Image.Resampling.BICUBIC), np.float32)

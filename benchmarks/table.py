@@ -14,7 +14,7 @@ import psutil
 from common.files import write_json, write_text
 from common.forms import SpeedTable
 from common.host import available_cores
-from evaluate.report.speed import pairs, rows_table
+from evaluate.report.speed import describe_pairs, rows_table
 from evaluate.report.translations import translator
 
 GIB = 1 << 30
@@ -40,7 +40,8 @@ def render(table: SpeedTable) -> str:
     if table.closing:
         parts.append("\n".join(f"- {line}" for line in table.closing))
     items = f"; {table.items:,} {table.unit}" if table.items else ""
-    parts.append(f"Settings: {pairs(table.settings)}{items}.\nMachine: {pairs(table.machine)}.")
+    parts.append(f"Settings: {describe_pairs(table.settings)}{items}.\n"
+                 f"Machine: {describe_pairs(table.machine)}.")
     return "\n\n".join(parts) + "\n"
 
 

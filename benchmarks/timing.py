@@ -69,6 +69,6 @@ def run_process(*command: object, environment: Mapping[str, str] = {}) -> str:
 
 def not_installed(*modules: str, install: str = BENCH_EXTRA) -> str:
     """Return why a row that needs the modules cannot run here; empty if it can. A package comes
-    before the modules in it: without it there is no looking for them."""
+    before the modules in it, which cannot be searched for without it."""
     installed = all(importlib.util.find_spec(module) for module in modules)
     return "" if installed else f"not installed: {install}"

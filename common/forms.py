@@ -5,7 +5,13 @@ import dataclasses
 import itertools
 import statistics
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, Mapping, Optional
+
+from common.cli import RequestError
+from common.files import read_json_lines
+
+CONFIG, PLAN, HISTORY = "config.json", "plan.json", "history.jsonl"  # of a run folder
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,9 @@ class HistoryLine:
         images_per_second: of all ranks together, the steps alone.
         waiting_for_data: share of the steps' time, 0 to 1; None where the device waits.
         seconds_since_last_epoch: between the last epoch's steps and these; None after a start.
+        seconds_validating: after this epoch's steps, with compiling in a run's first validation;
+            None where there was none.
+        seconds_saving: writing this epoch's checkpoint; None where that failed.
         full_top1_error, …: percent, single crop; None where nothing was scored.
     """
 
@@ -30,15 +39,17 @@ class HistoryLine:
     images_per_second: float
     waiting_for_data: Optional[float] = None
     seconds_since_last_epoch: Optional[float] = None
+    seconds_validating: Optional[float] = None
+    seconds_saving: Optional[float] = None
     full_top1_error: Optional[float] = None
     full_top5_error: Optional[float] = None
     filtered_top1_error: Optional[float] = None
     filtered_top5_error: Optional[float] = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the line's fields; errors that were not measured are left out."""
+        """Return the line's fields; errors and seconds that were not measured are left out."""
         return {name: value for name, value in dataclasses.asdict(self).items()
-                if value is not None or not name.endswith("_error")}
+                if value is not None or name in ("waiting_for_data", "seconds_since_last_epoch")}
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> "HistoryLine":
@@ -48,6 +59,21 @@ class HistoryLine:
             TypeError: a key is missing.
         """
         return HistoryLine(**_known(HistoryLine, values))
+
+
+def read_history(folder: Path) -> list[HistoryLine]:
+    """Return the finished epochs of a run folder; none where it has no history.
+
+    Raises:
+        RequestError: a line is not one of a history.
+    """
+    path = folder / HISTORY
+    try:
+        return [HistoryLine.from_json(line) for line in
+                (read_json_lines(path) if path.exists() else [])]
+    except TypeError as error:
+        raise RequestError(f"{path} is not the history of a run ({error}); give another --run"
+                           ) from None
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def option(default: Any = MISSING, help: str = "", *, low: Optional[float] = Non
            high: Optional[float] = None, choices: Optional[Iterable[Any]] = None,
            metavar: Optional[str] = None, parse: Optional[Callable[[str], Any]] = None,
            flag: str = "", aliases: Sequence[str] = (), positional: bool = False,
-           negatable: bool = False) -> Any:
+           negatable: bool = False, bare: Any = None) -> Any:
     """Return a dataclass field that ``add_options`` can turn into a flag.
 
     Args:
@@ -37,11 +37,12 @@ def option(default: Any = MISSING, help: str = "", *, low: Optional[float] = Non
         flag: the flag's name, by default that of the field; aliases: further names of it.
         positional: no flag but an argument by position.
         negatable: a bool that has ``--no-NAME`` as well.
+        bare: what the flag without a value means; None: it needs one.
     """
     return dataclasses.field(default=default, metadata=dict(
         help=help, low=low, high=high, choices=tuple(choices) if choices else None,
         metavar=metavar, parse=parse, flag=flag, aliases=tuple(aliases), positional=positional,
-        negatable=negatable))
+        negatable=negatable, bare=bare))
 
 
 def device_option() -> Any:
@@ -94,6 +95,8 @@ def _settings(item: Field, annotation: Any) -> dict[str, Any]:
         return {"action": argparse.BooleanOptionalAction if item.metadata["negatable"] else
                 "store_true"}
     settings = {"metavar": item.metadata["metavar"], "choices": item.metadata["choices"]}
+    if item.metadata["bare"] is not None:
+        settings.update(nargs="?", const=item.metadata["bare"])
     if typing.get_origin(annotation) is tuple:
         settings["nargs"] = "+"
         annotation = typing.get_args(annotation)[0]

@@ -126,7 +126,7 @@ class ShowRequest(CheckedOptions):
 
     records: Path = option(help="folder of the record set", positional=True)
     out: Path = option(help="PNG file for the contact sheet")
-    images: int = option(40, "images on the sheet", low=1, aliases=("--pictures",))
+    images: int = option(40, "images on the sheet", low=1, aliases=("--pictures",))  # its old name
     seed: int = option(0, "seed of the choice of images")
 
     def __post_init__(self) -> None:

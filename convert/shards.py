@@ -123,7 +123,7 @@ def _dask_client(address: Optional[str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _ray_session(address: Optional[str], jobs: int) -> Iterator[None]:
-    """Ray on this machine, or the cluster at ``address``."""
+    """Use Ray on this machine, or the cluster at ``address``."""
     import ray
     from ray.util.joblib import register_ray
     register_ray()

@@ -155,7 +155,7 @@ def _plan_as_before(request: Request, manifest: Manifest) -> ConversionPlan:
         request, shards=then["shards"], seed=then["seed"],
         check=then["check"], short_side=then["short_side"],
         quality=then["quality"] or request.quality,
-        on_bad="skip",  # what was rejected then is rejected again; the digests tell
+        on_bad="skip",  # what was rejected then is rejected again, or the digests differ
         allow_other_labels=True))
     if plan.options != then:
         raise RequestError(f"{request.source} is not what {request.out} was made of, or not with "

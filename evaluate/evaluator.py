@@ -12,9 +12,11 @@ from common.cli import RequestError, progress_bar
 from common.host import available_cores
 from convert.records.manifest import sha256_of_rows
 from convert.records.reader import RecordSet
-from evaluate.predictions import Part, Predictions, gather_predictions, join_parts, label_ranks
+from evaluate.predictions import (DTYPES, TOP, Part, Predictions, gather_predictions, in_id_order,
+                                  label_ranks, rows_of_rank)
 from evaluate.protocols import VIEWS_PER_STEP, Protocol
 from evaluate.views import ImageRow, prepared_rows
+from inceptionv4.device import Device, sum_over_ranks, texts_of_ranks
 from inceptionv4.preprocess import Preprocess
 
 
@@ -64,12 +66,15 @@ class Evaluator:
         views_per_step: at most so many crops pass through the network at a time.
         workers: threads that decode; default: one per core.
         curve: also keep the label's rank as crops are added.
+        device: ``run`` shares the images among its ranks; None: this process takes all.
     """
 
     def __init__(self, network: nn.Cell, protocol: Protocol, mean: Sequence[float],
                  std: Sequence[float], views_per_step: int = VIEWS_PER_STEP,
-                 workers: Optional[int] = None, curve: bool = False):
+                 workers: Optional[int] = None, curve: bool = False,
+                 device: Optional[Device] = None):
         self.network, self.protocol, self.curve = network, protocol, curve
+        self.device = device or Device("CPU", supports_sink=False, rank=0, ranks=1)
         self.step = step_shape(protocol.crops // protocol.mirrors, views_per_step)
         self.classifier = Classifier(network, mean, std)
         self.workers = workers or available_cores()
@@ -78,16 +83,42 @@ class Evaluator:
         self._orders = [ms.Tensor(order) for order in orders]
 
     def run(self, records: RecordSet) -> Predictions:
-        """Return predictions for every image of ``records``; show a progress bar.
+        """Return predictions for every image of ``records``, the same to the bit on every rank
+        and on any number of ranks; show a progress bar. All ranks have to call this.
 
         Raises:
             RequestError: an image that cannot be decoded, outputs that are not numbers, or rows
-                that differ from the manifest: missing, repeated or unknown ids.
+                that differ from the manifest: missing, repeated or unknown ids. What one rank
+                meets is raised on all.
         """
-        groups = self.classify(records, [range(records.images)])
-        predictions = join_parts(list(groups)).predictions
+        device = self.device
+        share = rows_of_rank(records.images, self.step.images, device.rank, device.ranks)
+        arrays, failure = self._empty_arrays(records), ""
+        try:
+            for part in self.classify(records, [share]):
+                for name, array in part.predictions.arrays.items():
+                    arrays[name][part.rows.start:part.rows.stop] = array
+        except (RequestError, OSError) as error:
+            failure = str(error) or repr(error)
+        # A rank that failed comes here, too: the others would wait for it in the sum.
+        for text in texts_of_ranks(device, failure):
+            if text:
+                raise RequestError(text)
+        predictions = in_id_order({name: sum_over_ranks(device, array).astype(DTYPES[name])
+                                   for name, array in arrays.items()})
         check_rows(records, predictions)
         return predictions
+
+    def _empty_arrays(self, records: RecordSet) -> dict[str, np.ndarray]:
+        """Return the arrays of ``Predictions`` for all images, 0 and, to be summed, float32, which
+        holds each of their values exactly."""
+        best = min(TOP, len(records.class_names))
+        columns = {"image_id": (), "label": (), "blacklisted": (), "top5": (best,),
+                   "top5_prob": (best,)}
+        if self.curve:
+            columns["label_rank"] = (len(self.protocol.curve),)
+        return {name: np.zeros((records.images, *shape), np.float32)
+                for name, shape in columns.items()}
 
     def classify(self, records: RecordSet, parts: Sequence[range]) -> Iterator[Part]:
         """Yield the rows at the positions ``parts``, group by group; show a progress bar.

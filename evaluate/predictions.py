@@ -49,7 +49,7 @@ _PART_NAME = re.compile(r"rows-(\d{8})-(\d{8})\.npz")
 
 @dataclass(frozen=True)
 class Predictions:
-    """The arrays described above; RequestError where they do not fit together."""
+    """The arrays described above; those that do not fit together raise RequestError."""
 
     image_id: np.ndarray
     label: np.ndarray
@@ -114,10 +114,10 @@ def gather_predictions(image_ids: Sequence[int], labels: Sequence[int],
               "top5_prob": np.take_along_axis(probabilities, top5, axis=1)}
     if label_rank is not None:
         arrays["label_rank"] = label_rank
-    return _in_id_order(arrays)
+    return in_id_order(arrays)
 
 
-def _in_id_order(arrays: dict[str, np.ndarray]) -> Predictions:
+def in_id_order(arrays: dict[str, np.ndarray]) -> Predictions:
     order = np.argsort(arrays["image_id"], kind="stable")
     return Predictions(**{name: array[order] for name, array in arrays.items()})
 
@@ -141,7 +141,7 @@ def join_parts(parts: Sequence[Part]) -> Part:
     """
     arrays = [part.predictions.arrays for part in parts]
     joined = {name: np.concatenate([each[name] for each in arrays]) for name in arrays[0]}
-    return Part(range(parts[0].rows.start, parts[-1].rows.stop), _in_id_order(joined),
+    return Part(range(parts[0].rows.start, parts[-1].rows.stop), in_id_order(joined),
                 sum(part.seconds for part in parts), sum(part.waiting for part in parts))
 
 
@@ -151,7 +151,7 @@ def save_predictions(path: PathLike, predictions: Predictions) -> None:
 
 
 def load_predictions(path: PathLike) -> Predictions:
-    """Read ``predictions.npz``; RequestError for any other file or for arrays that do not fit."""
+    """Read ``predictions.npz``; any other file, or arrays that do not fit, raise RequestError."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return Predictions(**{name: arrays[name] for name in DTYPES if name in arrays})

@@ -25,9 +25,9 @@ def parse_scales(text: str) -> Scales:
 
 
 def crops_option() -> Any:
-    return option(1, "crops of an image whose probabilities are averaged. 1: its centre; 10: "
-                  "centre and corners, also mirrored; 12: the whole square as well; 144: these "
-                  "12 of 3 squares at 4 scales", choices=PROTOCOLS)
+    return option(1, "crops per image, whose probabilities are averaged. 1: the centre; 10: the "
+                  "centre and the corners, plain and mirrored; 12: these and the whole square; "
+                  "144: the 12 crops of each of 3 squares at 4 sizes", choices=PROTOCOLS)
 
 
 def scales_option() -> Any:
@@ -47,8 +47,8 @@ class Request(CheckedOptions):
     crops: int = crops_option()
     scales: Optional[Scales] = scales_option()
     blacklist: Optional[Path] = option(
-        None, "validation ids that make the filtered set of records that were converted without a "
-        "list")
+        None, "list of validation images that the filtered set leaves out, for records that were "
+        "converted without --blacklist")
     curve: bool = option(False, "also score the first crops alone, square by square")
     views_per_step: int = option(VIEWS_PER_STEP, "maximum number of crops per forward pass", low=1)
     device: str = device_option()
@@ -72,7 +72,7 @@ class PredictRequest(CheckedOptions):
     images: tuple[Path, ...] = option(help="files that Pillow reads", positional=True)
     crops: int = crops_option()
     scales: Optional[Scales] = scales_option()
-    records: Optional[Path] = option(None, "a record set whose classes have the names")
+    records: Optional[Path] = option(None, "record set to take the class names from")
     classes: Optional[Path] = option(None, "text file, one class name per line")
     device: str = device_option()
 

@@ -47,7 +47,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class EvaluationSpeed:
-    """What the images took, without compiling and starting.
+    """How fast the images were classified, without compiling and starting.
 
     Attributes:
         seconds_of_all_ranks: the sum over the ranks; None in old files.
@@ -111,7 +111,7 @@ class Result:
         values = asdict(self)
         if self.curve is None:
             del values["curve"]
-        else:  # the sets stand next to the crops
+        else:  # in the file, the sets are keys next to "crops"
             values["curve"].update(values["curve"].pop("sets"))
         return values
 

@@ -1,22 +1,21 @@
 """Checkpoints: MindSpore's ``.ckpt`` made safe, with ``<stem>.meta`` next to it.
 
 MindSpore's own save removes the old file before it writes the new one, does not fsync and makes
-the file readable by its owner alone. So a file is written next to its place and moved, and its
-digest goes into the meta file. MindSpore's own load reads beyond the end of the memory when a
-shape is larger than its content, refuses a file larger than the memory that is free without the
-page cache, and may fill a weight from an optimiser state of a similar name. So the file is parsed
-here and compared with the network name by name.
+the file readable by its owner alone. So the same bytes are written here, next to their place and
+then moved; their digest, taken on the way, goes into the meta file. MindSpore's own load reads
+beyond the end of the memory when a shape is larger than its content, refuses a file larger than the
+memory that is free without the page cache, and may fill a weight from an optimiser state of a
+similar name. So the file is parsed here and compared with the network name by name.
 """
 
+import hashlib
 import json
 import math
-import os
 import re
-import tempfile
 import zlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Mapping, Optional
+from typing import IO, Any, Mapping, Optional
 
 import mindspore as ms
 import numpy as np
@@ -25,7 +24,7 @@ from mindspore import nn
 from mindspore.train.checkpoint_pb2 import Checkpoint
 
 from common.cli import RequestError
-from common.files import PathLike, fsync_folder, make_durable, sha256_of_file, write_json
+from common.files import PathLike, replaced_file, sha256_of_file, write_json
 
 CKPT_SUFFIX, META_SUFFIX = ".ckpt", ".meta"
 CRC_MARK, CRC_DIGITS = b"crc_num", 10  # end of a .ckpt that MindSpore saved with crc_check=True
@@ -136,17 +135,29 @@ def save_checkpoint(path: PathLike, parameters: Mapping[str, ms.Tensor],
         RequestError: ``path`` does not end in ``.ckpt``.
         OSError: the folder cannot be written or the disk is full.
     """
-    path = Path(path)
-    meta_path(path)  # refuses a wrong suffix before anything is written
-    with tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent) as folder:
-        written = Path(folder, path.name)
-        ms.save_checkpoint([{"name": name, "data": value} for name, value in parameters.items()],
-                           str(written), crc_check=True)
-        make_durable(written)
-        meta = replace(meta, ckpt_sha256=sha256_of_file(written))
-        os.replace(written, path)
-    fsync_folder(path.parent)
-    write_json(meta_path(path), asdict(meta))
+    meta_file = meta_path(path)  # refuses a wrong suffix before anything is written
+    with replaced_file(path) as file:
+        digest = _write_parameters(file, parameters)
+    write_json(meta_file, asdict(replace(meta, ckpt_sha256=digest)))
+
+
+def _write_parameters(file: IO[bytes], parameters: Mapping[str, ms.Tensor]) -> str:
+    """Write what ``mindspore.save_checkpoint(…, crc_check=True)`` would; return its sha256."""
+    digest, crc = hashlib.sha256(), 0
+    for name, value in parameters.items():
+        message = Checkpoint()
+        tensor = message.value.add(tag=name).tensor
+        tensor.dims.extend(value.shape)
+        tensor.tensor_type = str(value.dtype)
+        tensor.tensor_content = value.get_bytes()
+        content = message.SerializeToString()  # messages in a row are one with all their values
+        crc = zlib.crc32(content, crc)
+        digest.update(content)
+        file.write(content)
+    ending = CRC_MARK + crc.to_bytes(CRC_DIGITS, "big")
+    digest.update(ending)
+    file.write(ending)
+    return digest.hexdigest()
 
 
 def read_checkpoint(path: PathLike) -> tuple[CheckpointMeta, dict[str, ms.Tensor]]:

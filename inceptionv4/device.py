@@ -5,7 +5,7 @@ What differs between devices is in this file, so that the rest of the code is th
 
 import os
 from dataclasses import dataclass
-from typing import Optional
+from typing import Optional, Sequence
 
 import mindspore as ms
 import numpy as np
@@ -19,8 +19,10 @@ from common.cli import RequestError
 ONEDNN_INSTRUCTIONS = "AVX2"
 
 # Seconds that ranks wait for each other: to join (compiling takes minutes, and not the same number
-# everywhere) and in a step (while rank 0 scores the validation images and saves).
+# everywhere) and in a step (while rank 0 saves).
 HCCL_TIMEOUTS = {"HCCL_CONNECT_TIMEOUT": "600", "HCCL_EXEC_TIMEOUT": "3600"}
+
+TEXT_BYTES = 600  # of an error that a rank reports to the others
 
 
 @dataclass(frozen=True)
@@ -115,21 +117,51 @@ def barrier(device: Device) -> None:
     It is a sum over the ranks, since MindSpore's CPU library has no barrier. The launcher ends all
     ranks when one of them fails before it gets here.
     """
-    if device.ranks > 1:
-        ops.AllReduce()(ms.Tensor([1.0], ms.float32)).asnumpy()
+    sum_over_ranks(device, np.ones(1, np.float32))
+
+
+def sum_over_ranks(device: Device, values: np.ndarray) -> np.ndarray:
+    """Return the sum of every rank's float32 array, all of one shape; all ranks have to call this.
+
+    It is all that MindSpore's CPU library can do over ranks. Where one rank has a number and the
+    others 0, every rank gets that number to the bit.
+    """
+    if device.ranks == 1:
+        return values
+    return ops.AllReduce()(ms.Tensor(values)).asnumpy()
+
+
+def gather_over_ranks(device: Device, row: np.ndarray) -> np.ndarray:
+    """Return float32 (ranks, N): the float32 (N,) of every rank; all ranks have to call this."""
+    rows = np.zeros((device.ranks, *row.shape), np.float32)
+    rows[device.rank] = row
+    return sum_over_ranks(device, rows)
 
 
 def ranks_agree(device: Device, *numbers: int) -> bool:
-    """Return whether every rank passes the same numbers, each at least 0 and below 2 ** 24; all
-    ranks have to call this."""
+    """Return whether every rank passes the same numbers, each at least 0 and below 2 ** 24, which
+    float32 holds exactly; all ranks have to call this."""
+    gathered = gather_over_ranks(device, np.array(numbers, np.float32))
+    return bool((gathered == gathered[0]).all())
+
+
+def texts_of_ranks(device: Device, text: str) -> list[str]:
+    """Return what each rank passes, the first ``TEXT_BYTES`` bytes; all ranks have to call this."""
+    content = text.encode()[:TEXT_BYTES].ljust(TEXT_BYTES, b"\0")
+    gathered = gather_over_ranks(device, np.frombuffer(content, np.uint8).astype(np.float32))
+    return [bytes(row).rstrip(b"\0").decode(errors="ignore") for row in gathered.astype(np.uint8)]
+
+
+def copy_from_rank_0(device: Device, parameters: Sequence[ms.Parameter]) -> None:
+    """Give the float32 parameters of rank 0 to all ranks, which all have to call this."""
     if device.ranks == 1:
-        return True
-    # Each rank fills its own row. A sum of float32, which holds such numbers exactly, is all that
-    # MindSpore's CPU library can do over ranks.
-    rows = np.zeros((device.ranks, len(numbers)), np.float32)
-    rows[device.rank] = numbers
-    gathered = ops.AllReduce()(ms.Tensor(rows)).asnumpy()
-    return bool((gathered == rows[device.rank]).all())
+        return
+    values = np.concatenate([parameter.asnumpy().ravel() for parameter in parameters])
+    shared = sum_over_ranks(device, values if device.rank == 0 else np.zeros_like(values))
+    if device.rank > 0:
+        ends = np.cumsum([parameter.size for parameter in parameters])
+        for parameter, part in zip(parameters, np.split(shared, ends)):
+            parameter.set_data(ms.Tensor(part.reshape(parameter.shape)))
 
 
 def exact_rmsprop(optimizer: nn.RMSProp) -> nn.RMSProp:

@@ -68,7 +68,7 @@ def _average_pool() -> nn.Cell:
 
 
 def _stem(conv: ConvMaker) -> nn.Cell:
-    """Figure 3: (N, 3, 299, 299) -> (N, 384, 35, 35)."""
+    """Return figure 3: (N, 3, 299, 299) -> (N, 384, 35, 35)."""
     return nn.SequentialCell(
         conv(3, 32, 3, stride=2, pad_mode="valid"),
         conv(32, 32, 3, pad_mode="valid"),
@@ -82,7 +82,7 @@ def _stem(conv: ConvMaker) -> nn.Cell:
 
 
 def _inception_a(conv: ConvMaker) -> nn.Cell:
-    """Figure 4: (N, 384, 35, 35) -> the same shape."""
+    """Return figure 4: (N, 384, 35, 35) -> the same shape."""
     return Branches(
         conv(384, 96, 1),
         nn.SequentialCell(conv(384, 64, 1), conv(64, 96, 3)),
@@ -91,7 +91,7 @@ def _inception_a(conv: ConvMaker) -> nn.Cell:
 
 
 def _reduction_a(conv: ConvMaker) -> nn.Cell:
-    """Figure 7 with k, l, m, n = 192, 224, 256, 384 (table 1):
+    """Return figure 7 with k, l, m, n = 192, 224, 256, 384 (table 1):
     (N, 384, 35, 35) -> (N, 1024, 17, 17)."""
     return Branches(
         conv(384, 384, 3, stride=2, pad_mode="valid"),
@@ -101,7 +101,7 @@ def _reduction_a(conv: ConvMaker) -> nn.Cell:
 
 
 def _inception_b(conv: ConvMaker) -> nn.Cell:
-    """Figure 5: (N, 1024, 17, 17) -> the same shape."""
+    """Return figure 5: (N, 1024, 17, 17) -> the same shape."""
     return Branches(
         conv(1024, 384, 1),
         nn.SequentialCell(conv(1024, 192, 1), conv(192, 224, (1, 7)), conv(224, 256, (7, 1))),
@@ -111,7 +111,7 @@ def _inception_b(conv: ConvMaker) -> nn.Cell:
 
 
 def _reduction_b(conv: ConvMaker) -> nn.Cell:
-    """Figure 8: (N, 1024, 17, 17) -> (N, 1536, 8, 8)."""
+    """Return figure 8: (N, 1024, 17, 17) -> (N, 1536, 8, 8)."""
     return Branches(
         nn.SequentialCell(conv(1024, 192, 1), conv(192, 192, 3, stride=2, pad_mode="valid")),
         nn.SequentialCell(conv(1024, 256, 1), conv(256, 256, (1, 7)), conv(256, 320, (7, 1)),
@@ -120,7 +120,7 @@ def _reduction_b(conv: ConvMaker) -> nn.Cell:
 
 
 def _inception_c(conv: ConvMaker) -> nn.Cell:
-    """Figure 6: (N, 1536, 8, 8) -> the same shape."""
+    """Return figure 6: (N, 1536, 8, 8) -> the same shape."""
     return Branches(
         conv(1536, 256, 1),
         nn.SequentialCell(conv(1536, 384, 1),

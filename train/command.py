@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 
 from common.cli import RequestError
+from common.files import sha256_of_lines
 from inceptionv4.checkpoint import CheckpointMeta
 from inceptionv4.device import Device, ranks_agree, setup_device
 from train.feed import TrainingFeed, next_batch, workers_for
 from train.plan import check_disk, describe_plan, make_plan
 from train.recipe import Recipe, TrainRequest
-from train.run_folder import (check_same_run, check_unused, config_of, has_config, locked_run,
-                              newest_complete, read_config, resume_at, start_run, write_plan)
+from train.run_folder import (MAY_DIFFER, check_same_run, check_unused, config_of, has_config,
+                              locked_run, newest_complete, read_config, resume_at, start_run,
+                              write_plan)
 from train.source import open_data
 from train.trainer import Trainer
 
@@ -61,6 +63,7 @@ def train(request: TrainRequest, recipe: Recipe,
     plan = make_plan(recipe, source, request.keep)
     check_disk(request.run, plan)
     config = config_of(recipe, source, validation, device.name)
+    _check_same_request(device, config, request)
     feed = TrainingFeed(source, recipe, plan.steps_per_epoch, device.rank)
     trainer = Trainer(request, recipe, plan, feed, validation, device, after_save)
     with locked_run(request.run) if device.rank == 0 else contextlib.nullcontext():
@@ -87,6 +90,16 @@ def _is_resuming(request: TrainRequest) -> bool:
         return True
     check_unused(request.run)
     return False
+
+
+def _check_same_request(device: Device, config: dict[str, Any], request: TrainRequest) -> None:
+    """Raise RequestError unless all hosts were asked for the same: a rank that validates would
+    wait for ever for one that does not."""
+    same = {key: value for key, value in config.items() if key not in MAY_DIFFER}
+    digest = sha256_of_lines([sorted(same.items()), request.validate_every])
+    if not ranks_agree(device, int(digest[:6], 16)):
+        raise RequestError("the ranks were started with different flags or records: give the same "
+                           "command on all hosts, with copies of the same record sets")
 
 
 def _workers(recipe: Recipe, folder: Path, device: Device, resuming: bool) -> int:

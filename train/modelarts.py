@@ -42,12 +42,12 @@ class ModelArtsRequest:
 
     @property
     def records(self) -> Path:
-        """The folder of the record sets on this host."""
+        """Return the folder of the record sets on this host."""
         return self.local_dir / "records" if is_obs(self.data_url) else Path(self.data_url)
 
     @property
     def run(self) -> Path:
-        """The run on this host: a folder of its own for each place on OBS."""
+        """Return the run folder on this host: one for each place on OBS."""
         if not is_obs(self.train_url):
             return Path(self.train_url)
         digest = hashlib.sha256(self.train_url.rstrip("/").encode()).hexdigest()

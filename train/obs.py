@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, Iterator
 
 from common.cli import RequestError
+from common.forms import CONFIG, HISTORY
 from convert.records.manifest import MANIFEST_NAME, read_manifest
 from convert.records.reader import open_records
-from train.run_folder import CHECKPOINTS, CONFIG, HISTORY
+from train.run_folder import CHECKPOINTS
 
 
 def is_obs(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a run will do, worked out and checked before anything heavy starts."""
+"""What a run will do, computed and checked before anything heavy starts."""
 
 import shutil
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ version of its own: ours is that of the paper, arXiv 1602.07261.
 import argparse
 import itertools
 import os
-from dataclasses import Field, dataclass, fields, replace
+from dataclasses import Field, dataclass, replace
 from pathlib import Path
 from typing import Optional, Sequence
 
@@ -30,9 +30,9 @@ class Recipe(CheckedOptions):
 
     preset: str = "adsl-8p"
     phases: tuple[Phase, ...] = option(
-        ADSL_PHASES, "learning rates, phase by phase: epochs, how many of these epochs the rate "
-        "rises, its peak, then the factor it falls by every so many epochs; such as "
-        "40:5:0.2:0.94:2 (default: the preset's)",
+        ADSL_PHASES, "learning rate, one value per phase, such as 40:5:0.2:0.94:2: 40 epochs; in "
+        "the first 5 the rate rises to 0.2, then it is multiplied by 0.94 every 2 epochs, counted "
+        "from the beginning of the phase (default: the preset's)",
         metavar="EPOCHS:WARMUP:PEAK:DECAY:EVERY", parse=parse_phase)
     # The lab's script.
     warmup_start: float = option(1e-5, "rate that the warm-up of each phase starts with", low=0)
@@ -49,9 +49,10 @@ class Recipe(CheckedOptions):
     optimizer: str = option("rmsprop", "what updates the weights", choices=("rmsprop", "adam"))
     decay: float = option(0.9, "decay of the mean square of gradients (Adam's beta2)",
                           low=0, high=1)
-    epsilon: float = option(1.0, "added to the mean square (Adam: to its root)", low=1e-20)
+    epsilon: float = option(1.0, "RMSProp: added to the mean square before its root is "
+                            "taken; Adam: added to the root", low=1e-20)
     momentum: float = option(0.0, "RMSProp's momentum (Adam's beta1)", low=0, high=1)
-    weight_decay: float = option(0.0, "times the weight, added to each gradient", low=0)
+    weight_decay: float = option(0.0, "this times the weight is added to each gradient", low=0)
     loss_scale: float = option(1.0, "the loss is multiplied, the gradients divided by it", low=1)
     precision: str = option("float32", "precision of convolutions and classifier; mixed: float16 "
                             "there, weights and all else float32 (give a --loss-scale)",
@@ -111,12 +112,12 @@ class Recipe(CheckedOptions):
 
     @property
     def rate_scale(self) -> float:
-        """What the phases' rates are multiplied by."""
+        """Return what the phases' rates are multiplied by."""
         return self.global_batch / ADSL_GLOBAL_BATCH if self.scale_lr else 1.0
 
     @property
     def global_batch(self) -> int:
-        """Images per step on all ranks together."""
+        """Return the images per step on all ranks together."""
         return self.ranks * self.batch_size
 
     @property
@@ -201,13 +202,16 @@ class TrainRequest(CheckedOptions):
     keep: int = option(3, "number of last checkpoints that stay on the disk, next to the best",
                        low=1)
     dry_run: Optional[int] = option(
-        None, "check everything, print the plan for RANKS ranks, train nothing (default: the "
-              "preset's ranks)", low=0)
+        None, "check everything, print the plan for RANKS ranks, train nothing (without RANKS: the "
+              "preset's)", low=0, bare=0, metavar="RANKS")
     preset: str = option("smoke", "recipe whose values hold where no flag says otherwise",
                          choices=sorted(PRESETS))
     epochs: Optional[int] = option(
         None, "total number of epochs: ends the schedule early or extends its last phase", low=1,
         metavar="N")
+    validate_every: int = option(
+        1, "score the validation images only after every so many epochs, and after the last one",
+        low=1, metavar="EPOCHS")
 
 
 def train_parser() -> ArgumentParser:
@@ -215,10 +219,7 @@ def train_parser() -> ArgumentParser:
     parser = ArgumentParser(prog="python -m train", description="Train Inception-v4 on records.")
     data = ("records", "images")
     add_options(parser.add_mutually_exclusive_group(required=True), TrainRequest, only=data)
-    add_options(parser, TrainRequest, leave_out=(*data, "dry_run", "epochs"))
-    dry_run = next(item for item in fields(TrainRequest) if item.name == "dry_run")
-    parser.add_argument("--dry-run", type=int, nargs="?", const=0, metavar="RANKS",
-                        help=dry_run.metadata["help"])
+    add_options(parser, TrainRequest, leave_out=(*data, "epochs"))
     recipe = parser.add_argument_group("recipe", "each flag overrides a value of the preset")
     add_options(recipe, TrainRequest, only=["epochs"])
     add_options(recipe, Recipe, leave_out=["ranks"], suppress_defaults=True,

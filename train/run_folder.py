@@ -116,9 +116,14 @@ def resume_at(folder: Path, epoch: int) -> None:
         if int(path.stem.removeprefix("inceptionv4-").split("_")[0]) > epoch:
             _remove_checkpoint(path)
     if (folder / HISTORY).exists():
-        lines = read_json_lines(folder / HISTORY)  # not typed: keys of other versions stay
-        kept = [json.dumps(line) + "\n" for line in lines if line["epoch"] <= epoch]
-        write_text(folder / HISTORY, "".join(kept))
+        write_text(folder / HISTORY, _history_until(folder, epoch))
+
+
+def _history_until(folder: Path, epoch: int) -> str:
+    if not (folder / HISTORY).exists():
+        return ""
+    lines = read_json_lines(folder / HISTORY)  # not typed: keys of other versions stay
+    return "".join(json.dumps(line) + "\n" for line in lines if line["epoch"] <= epoch)
 
 
 def read_history(folder: Path) -> list[HistoryLine]:
@@ -136,10 +141,10 @@ def read_history(folder: Path) -> list[HistoryLine]:
 
 
 def add_history(folder: Path, line: HistoryLine) -> None:
-    """Add one epoch to ``history.jsonl``; the file is whole at any moment, also on a full disk."""
-    path = folder / HISTORY
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    write_text(path, before + json.dumps(line.to_json(), allow_nan=False) + "\n")
+    """Add one epoch to ``history.jsonl``, or replace it there; the file is whole at any moment,
+    also on a full disk."""
+    added = json.dumps(line.to_json(), allow_nan=False) + "\n"
+    write_text(folder / HISTORY, _history_until(folder, line.epoch - 1) + added)
 
 
 def describe_epoch(line: HistoryLine) -> str:

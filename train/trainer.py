@@ -1,5 +1,5 @@
 """The run itself: epochs of steps, after each one a score on the validation images and a
-checkpoint."""
+checkpoint. The steps and the score are work of all ranks, the checkpoint of rank 0."""
 
 import math
 import sys
@@ -7,7 +7,7 @@ import time
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Iterator, Optional
+from typing import Callable, Iterator, Optional
 
 import mindspore as ms
 import numpy as np
@@ -20,7 +20,7 @@ from evaluate.evaluator import Evaluator
 from evaluate.protocols import protocol_of
 from evaluate.results import score
 from inceptionv4.checkpoint import CheckpointMeta
-from inceptionv4.device import Device
+from inceptionv4.device import Device, copy_from_rank_0
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train.feed import TrainingFeed
 from train.plan import Plan
@@ -32,10 +32,10 @@ from train.step import (StepResult, TrainStep, build_network, host_steps, restar
 
 
 class Trainer:
-    """One rank of a run. All ranks take the same steps; rank 0 scores, logs and saves.
+    """One rank of a run. All ranks take the same steps and score together; rank 0 logs and saves.
 
     Args:
-        validation: scored after each epoch; None: no scores.
+        validation: scored after every ``request.validate_every`` epochs; None: no scores.
         after_save: called by rank 0 when an epoch's files are written.
 
     Attributes:
@@ -51,6 +51,7 @@ class Trainer:
         self.recipe, self.plan, self.feed, self.validation = recipe, plan, feed, validation
         self.device, self.after_save = device, after_save
         self.folder, self.keep = request.run, request.keep
+        self.validate_every = request.validate_every
         sink = device.supports_sink if request.sink is None else request.sink
         self.sink_size = request.sink_size if sink else 0
         self.steps_ended: Optional[float] = None  # when the last epoch's did, by perf_counter
@@ -58,7 +59,8 @@ class Trainer:
         self.step = TrainStep(recipe, self.network, plan.learning_rates, device.rank)
         self.state = training_state(self.network, self.step.optimizer)
         self.evaluator = Evaluator(self.network, protocol_of(1, recipe.image_size),
-                                   INCEPTION_MEAN, INCEPTION_STD, workers=recipe.workers)
+                                   INCEPTION_MEAN, INCEPTION_STD, workers=recipe.workers,
+                                   device=device)
 
     def restore(self, found: LoadedCheckpoint) -> None:
         """Take over weights, averages and the number of steps, each by its name."""
@@ -87,6 +89,7 @@ class Trainer:
                 restart_rmsprop(self.step.optimizer)
             line = self._train_epoch(epoch)
             self._check_weights(epoch)
+            line = self._validate(line)
             if self.device.rank == 0:
                 path = self._close_epoch(line)
         if self.device.rank == 0 and path is None and first_epoch <= self.plan.epochs:
@@ -166,25 +169,32 @@ class Trainer:
                            "are kept; start a new run with lower rates (--phases)")
 
     def _close_epoch(self, line: HistoryLine) -> Optional[Path]:
-        """Score, save and log; return the checkpoint, if it could be saved."""
-        line = replace(line, **self._errors())
+        """Save and log; return the checkpoint, if it could be saved."""
         path = self._save(line)
         print(describe_epoch(line), flush=True)
         self.after_save()
         return path
 
-    def _errors(self) -> dict[str, Any]:
-        """Return the single-crop errors in percent on both sets, by their name in the history; none
-        where the validation images cannot be scored, which is no reason to lose the epoch."""
-        if self.validation is None:
-            return {}
+    def _validate(self, line: HistoryLine) -> HistoryLine:
+        """Return the line with the single-crop errors in percent on both sets, if it is an epoch to
+        be scored; without them where the validation images cannot be scored, which is no reason to
+        lose the epoch."""
+        last = line.epoch == self.plan.epochs
+        if self.validation is None or (line.epoch % self.validate_every and not last):
+            return line
+        start, errors = time.perf_counter(), {}
+        # Each rank has batch norm's moving averages of its own images; rank 0's are saved.
+        copy_from_rank_0(self.device, [parameter for parameter in self.network.get_parameters()
+                                       if not parameter.requires_grad])
         try:
             scores = score(self.evaluator.run(self.validation))
+            errors = {f"{name}_{top}_error": getattr(found, f"{top}_error")
+                      for name, found in scores.items() for top in ("top1", "top5")}
         except RequestError as error:
-            print(f"warning: this epoch has no score: {error}", file=sys.stderr, flush=True)
-            return {}
-        return {f"{name}_{top}_error": getattr(found, f"{top}_error")
-                for name, found in scores.items() for top in ("top1", "top5")}
+            if self.device.rank == 0:
+                print(f"warning: epoch {line.epoch} has no score: {error}", file=sys.stderr,
+                      flush=True)
+        return replace(line, **errors, seconds_validating=time.perf_counter() - start)
 
     def _save(self, line: HistoryLine) -> Optional[Path]:
         """Return the new checkpoint; None, and the older ones stay, where the disk refuses it."""
@@ -194,14 +204,18 @@ class Trainer:
             batch_norm_decay=self.recipe.batch_norm_decay,
             class_names_sha256=self.feed.source.class_names_sha256, epoch=line.epoch,
             step=line.step, top1_error=line.full_top1_error)
+        path = None
         try:
             # History first: resuming removes lines after the last checkpoint, but adds none.
             add_history(self.folder, line)
+            start = time.perf_counter()
             path = add_checkpoint(self.folder, self.state, meta, self.keep)
+            line = replace(line, seconds_saving=time.perf_counter() - start)
+            add_history(self.folder, line)
             add_to_tensorboard(self.folder, line)
-            return path
         except OSError as error:
-            print(f"warning: epoch {line.epoch} could not be saved in {self.folder} ({error}); the "
-                  "run continues, earlier checkpoints stay: make room before the next epoch ends",
+            what = f"epoch {line.epoch}" if path is None else f"the log of epoch {line.epoch}"
+            print(f"warning: {what} could not be saved in {self.folder} ({error}); the run "
+                  "continues, earlier checkpoints stay: make room before the next epoch ends",
                   file=sys.stderr, flush=True)
-            return None
+        return path

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 READ_BYTES = 128 << 10  # what the kernel asks FUSE for at a time
-START_SECONDS = 20  # longest wait for the mount to be there or to be gone
+START_SECONDS = 20  # longest wait for mounting or unmounting
 ATTRIBUTES = ("st_mode", "st_nlink", "st_uid", "st_gid", "st_size", "st_atime_ns", "st_mtime_ns",
               "st_ctime_ns")
 
@@ -84,9 +84,9 @@ def slow_mount(root: Path, point: Path, open_ms: float, read_ms: float) -> Itera
         point.rmdir()
 
 
-def _wait(is_so: Callable[[], bool]) -> None:
+def _wait(done: Callable[[], bool]) -> None:
     end = time.monotonic() + START_SECONDS
-    while not is_so():
+    while not done():
         if time.monotonic() > end:
             raise NoMount(f"FUSE took more than {START_SECONDS} s to mount or unmount")
         time.sleep(0.01)

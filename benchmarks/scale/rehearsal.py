@@ -15,7 +15,7 @@ from benchmarks.table import GIB, describe_machine
 from common.cli import RequestError
 from common.files import write_json, write_text
 from common.options import CheckedOptions, option
-from evaluate.report.speed import pairs
+from evaluate.report.speed import describe_pairs
 from evaluate.result_page import markdown_table
 from train.recipe import PRESETS
 
@@ -102,8 +102,8 @@ def render_scale(table: ScaleTable) -> str:
         f"# {table.settings['images']:,} training images, rehearsed",
         markdown_table([heads, *map(_cells, table.stages)], left=(0, len(heads) - 1)),
         "\n".join(f"- {line}" for line in closing),
-        f"Settings: {pairs(table.settings)}.\n"
-        f"Machine: {pairs(table.machine)}."]) + "\n"
+        f"Settings: {describe_pairs(table.settings)}.\n"
+        f"Machine: {describe_pairs(table.machine)}."]) + "\n"
 
 
 def _cells(stage: MeasuredStage) -> list[str]:

@@ -2,7 +2,7 @@
 
 The images are drawn, not photographed. A class is a texture of one colour on a background of
 another; period, angle, colours, light, objects in front and noise differ from image to image. A
-class can be told from a crop and from its mirror image, so training augmentation is safe.
+class can be recognised in a crop and in its mirror image, so training augmentation is safe.
 """
 
 import math

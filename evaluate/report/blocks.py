@@ -1,6 +1,6 @@
 """What the report consists of: each block writes itself as HTML and as Markdown.
 
-Markdown leaves images out: what the charts show also stands in tables.
+Markdown leaves images out: what the charts show is in tables, too.
 """
 
 import base64
@@ -16,7 +16,7 @@ class Table:
     """Rows of text under heads.
 
     Attributes:
-        left: columns of words; the others hold numbers and stand to the right.
+        left: columns of words; the others hold numbers and are aligned to the right.
         code: columns of digests and paths.
         set_apart: rows that are not results of ours.
         folded: long, so it is opened by a click.

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Optional, Sequence
 
 from common.cli import RequestError
-from common.files import read_json, read_json_lines
-from common.forms import HistoryLine, SpeedTable
+from common.files import read_json
+from common.forms import CONFIG, HISTORY, PLAN, HistoryLine, SpeedTable, read_history
 from convert.records.manifest import MANIFEST_NAME
 from convert.records.reader import RecordSet, open_records
 from evaluate.predictions import Predictions, load_predictions
@@ -14,7 +14,6 @@ from evaluate.report.translations import Translate
 from evaluate.results import JSON_NAME, PREDICTIONS_NAME, Result, read_result, score
 
 SPEED_NAME = "speed.json"  # of a benchmark; older ones are called result.json, too
-HISTORY, PLAN, CONFIG = "history.jsonl", "plan.json", "config.json"
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Inputs:
 
     @property
     def main(self) -> Optional[Evaluation]:
-        """The evaluation whose mistakes are shown: that of the most crops, the first of several."""
+        """Return the evaluation whose mistakes are shown: the first one with the most crops."""
         scored = [item for item in self.evaluations if item.predictions is not None]
         return max(scored, key=lambda item: item.result.crops, default=None)
 
@@ -111,16 +110,9 @@ def _read_evaluation(path: Path, name: str) -> Evaluation:
 
 
 def _read_run(folder: Path) -> RunFiles:
-    history, plan, config = (folder / name for name in (HISTORY, PLAN, CONFIG))
-    try:
-        lines = [HistoryLine.from_json(line) for line in
-                 (read_json_lines(history) if history.exists() else [])]
-    except TypeError as error:
-        raise RequestError(f"{history} is not the history of a run ({error}); give another --run"
-                           ) from None
-    return RunFiles(folder, lines,
-                    read_json(plan, "remove it") if plan.exists() else {},
-                    read_json(config, "remove it") if config.exists() else {})
+    plan, config = (read_json(folder / name, "remove it") if (folder / name).exists() else {}
+                    for name in (PLAN, CONFIG))
+    return RunFiles(folder, read_history(folder), plan, config)
 
 
 def _open_named(evaluations: Sequence[Evaluation], run: Optional[RunFiles],

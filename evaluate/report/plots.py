@@ -15,7 +15,7 @@ SIZE = (4.6, 2.9)  # inches; so narrow that its text can be read on a telephone
 INCHES_PER_BAR = 0.42
 FEW = 20  # points that are drawn as dots, too
 PLAIN, PALE = "#33475b", "#8a99a8"
-COLOURS = {"full": "#1f5fa8", "filtered": "#c2570c"}  # told apart by the colour-blind, too
+COLOURS = {"full": "#1f5fa8", "filtered": "#c2570c"}  # the colour-blind see the difference, too
 STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a "$" in a class's name is one
     "svg.fonttype": "none", "font.size": 9, "axes.edgecolor": PALE, "axes.spines.top": False,
@@ -45,7 +45,7 @@ class Bar:
 
 def line_chart(name: str, lines: Sequence[Line], x_label: str,
                marks: Sequence[tuple[float, str]] = ()) -> str:
-    """Lines over whole numbers, from 0 upwards, with a vertical line and a label at each mark."""
+    """Draw lines over whole numbers, from 0 upwards, and a labelled vertical line at each mark."""
     def draw(axes: Any) -> None:
         for line in lines:
             _draw_line(axes, line)
@@ -65,7 +65,7 @@ def line_chart(name: str, lines: Sequence[Line], x_label: str,
 
 
 def _draw_line(axes: Any, line: Line) -> None:
-    """Unclipped, so that a dot on an edge is whole."""
+    """Draw the line unclipped, so that a dot on an edge is whole."""
     colour, dashed = COLOURS.get(line.of_set, PLAIN), line.of_set == "filtered"
     axes.plot(line.xs, line.ys, color=colour, label=line.label, linewidth=1.5,
               linestyle="--" if dashed else "-", clip_on=False, markersize=3.5,
@@ -74,7 +74,7 @@ def _draw_line(axes: Any, line: Line) -> None:
 
 
 def bar_chart(name: str, bars: Sequence[Bar], form: Callable[[float], str]) -> str:
-    """Bars from top to bottom, each under its label and with its value at the end."""
+    """Draw bars from top to bottom, each under its label and with its value at the end."""
     def draw(axes: Any) -> None:
         axes.barh(range(len(bars)), [bar.value for bar in bars], height=0.4,
                   color=COLOURS["full"])
@@ -93,7 +93,7 @@ def bar_chart(name: str, bars: Sequence[Bar], form: Callable[[float], str]) -> s
 
 
 def _svg(name: str, size: tuple[float, float], draw: Callable[[Any], None]) -> str:
-    """A figure of one pair of axes, without what HTML has no place for.
+    """Return a figure of one pair of axes, without what HTML has no place for.
 
     Raises:
         RequestError: Matplotlib, the ``report`` extra, is not installed.
@@ -113,6 +113,6 @@ def _svg(name: str, size: tuple[float, float], draw: Callable[[Any], None]) -> s
         draw(figure.add_subplot())
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     svg = file.getvalue()
-    # Groups are numbered from 1 in each figure, but an id may stand once in a page; nothing refers
-    # to them. What is referred to has ids made with the hash salt.
+    # Groups are numbered from 1 in each figure, but a page may have an id only once; nothing
+    # refers to these. What is referred to has ids made with the hash salt.
     return re.sub(r'<g id="[^"]*">', "<g>", svg[svg.index("<svg"):].strip())

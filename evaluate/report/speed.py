@@ -50,7 +50,8 @@ def _benchmark(name: str, table: SpeedTable, t: Translate) -> list[Block]:
                 bar_chart(f"{name} {table.title} {place}", bars, number),
                 t("{title}: {unit} per second", title=title, unit=table.unit))]))
     about = t("Machine: {machine}. Settings: {settings}. From {name}.",
-              machine=pairs(table.machine), settings=pairs(table.settings), name=name)
+              machine=describe_pairs(table.machine), settings=describe_pairs(table.settings),
+              name=name)
     return [*blocks, *table.closing, about]
 
 
@@ -70,5 +71,5 @@ def rows_table(table: SpeedTable, rows: Sequence[SpeedRow], title: str, t: Trans
     return Table([t("variant"), *columns, t("note")], cells, title, left=(0, len(columns) + 1))
 
 
-def pairs(values: Mapping[str, Any]) -> str:
+def describe_pairs(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items())

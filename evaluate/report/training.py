@@ -4,10 +4,10 @@ import itertools
 import statistics
 from typing import Any, Mapping, Optional, Sequence
 
-from common.forms import HistoryLine
+from common.forms import PLAN, HistoryLine
 from evaluate.report.accuracy import ERRORS, PERCENT, SETS
 from evaluate.report.blocks import Block, Fact, Facts, Figure, Figures, LeftOut, Table, number
-from evaluate.report.inputs import PLAN, Inputs, RunFiles
+from evaluate.report.inputs import Inputs, RunFiles
 from evaluate.report.plots import Line, line_chart
 from evaluate.report.translations import Translate
 
@@ -54,7 +54,25 @@ def _facts(run: RunFiles, t: Translate) -> list[Fact]:
     step = statistics.median(line.ms_per_step for line in run.history)
     facts.append(Fact(t("images per second"), number(rate),
                       t("median of the epochs; {ms} ms per step", ms=number(step))))
-    return facts + _best_fact(run, t)
+    return facts + _boundary_fact(run.history, t) + _best_fact(run, t)
+
+
+def _boundary_fact(history: Sequence[HistoryLine], t: Translate) -> list[Fact]:
+    """Return the share of the time that passes between epochs; none where no epoch follows another
+    in the same process."""
+    pairs = [(ended, line) for ended, line in zip(history, history[1:])
+             if line.seconds_since_last_epoch is not None]
+    if not pairs:
+        return []
+    between = sum(line.seconds_since_last_epoch or 0 for _, line in pairs)
+    steps_of_epoch = history[-1].step / history[-1].epoch
+    whole = between + sum(line.ms_per_step / 1000 * steps_of_epoch for _, line in pairs)
+    validating, saving = (sum(getattr(ended, name) or 0 for ended, _ in pairs)
+                          for name in ("seconds_validating", "seconds_saving"))
+    return [Fact(t("time between epochs"), f"{100 * between / whole:.1f} %",
+                 t("of it all; validating {validating} %, saving {saving} %",
+                   validating=f"{100 * validating / whole:.1f}",
+                   saving=f"{100 * saving / whole:.1f}"))]
 
 
 def _best_fact(run: RunFiles, t: Translate) -> list[Fact]:

@@ -1,6 +1,6 @@
 """The sentences of the report in other languages.
 
-The English stands in the code where it is used. ``<language>.json`` has the translation of each
+The English is in the code where it is used. ``<language>.json`` has the translation of each
 English sentence; one without translation fails the tests.
 """
 

@@ -48,5 +48,5 @@ def test_the_table_says_by_how_much_the_run_exceeds_its_network_and_projects_it(
     assert conclusions(rows, 30) == [
         "The whole run takes +4.5 % against the bare network (goal: within 5 %).",
         project(10.0, 1), project(10.0, 8)]
-    assert "take 2.00 h on 1 card; cutting keeps 0.07 host cores" in project(100.0, 1)
-    assert "take 0.25 h on 8 cards; cutting keeps 0.56 host cores" in project(100.0, 8)
+    assert "take 2.00 h on 1 card; cutting takes 0.07 cores of the host" in project(100.0, 1)
+    assert "take 0.25 h on 8 cards; cutting takes 0.56 cores of the host" in project(100.0, 8)

@@ -1,10 +1,12 @@
 """Lines of history and speed tables: the same after writing and reading; what old files lack."""
 
 import dataclasses
+import json
 
 import pytest
 
-from common.forms import HistoryLine, SpeedRow, SpeedTable
+from common.cli import RequestError
+from common.forms import HISTORY, HistoryLine, SpeedRow, SpeedTable, read_history
 
 LINE = HistoryLine(2, 20, 1.5, 0.1, 250.0, 64.0, None, 3.0, full_top1_error=40.0)
 
@@ -18,6 +20,15 @@ def test_a_history_line_leaves_out_errors_that_were_not_measured():
     assert HistoryLine.from_json({**fields, "of a later version": 1}) == LINE
     with pytest.raises(TypeError, match="loss"):
         HistoryLine.from_json({name: value for name, value in fields.items() if name != "loss"})
+
+
+def test_the_history_of_a_run_has_its_finished_epochs(tmp_path):
+    assert read_history(tmp_path) == []
+    (tmp_path / HISTORY).write_text(json.dumps(LINE.to_json()) + '\n{"epo')
+    assert read_history(tmp_path) == [LINE]
+    (tmp_path / HISTORY).write_text('{"epoch": 1}\n')
+    with pytest.raises(RequestError, match="history.jsonl is not the history of a run"):
+        read_history(tmp_path)
 
 
 def table(ratio: str, average: str = "median") -> SpeedTable:

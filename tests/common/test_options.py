@@ -24,6 +24,7 @@ class Sample(CheckedOptions):
     deep: bool = option(False, "deeply")
     sink: Optional[bool] = option(None, "sink mode", negatable=True)
     images: int = option(1, "how many", flag="--number", aliases=("--pictures",))
+    dry_run: Optional[int] = option(None, "a number, or none", low=0, bare=0)
     hidden: int = 3
 
 
@@ -43,6 +44,8 @@ def test_every_kind_of_value_is_parsed_or_has_its_default():
                   "--deep", "--no-sink", "--pictures", "4")
     assert given == Sample(Path("folder"), Path("s"), 9, 1e-3, (2, 5), "b", True, False, 4)
     assert parse("--number", "7", "--sink").images == 7
+    assert [parse(*words).dry_run for words in (
+        [], ["--dry-run"], ["--dry-run", "4"])] == [None, 0, 4]
     assert (parse("--batch-size", "1").batch_size, parse("--rate", "0").rate) == (1, 0)
 
 
@@ -53,7 +56,9 @@ def test_every_kind_of_value_is_parsed_or_has_its_default():
     (["--rate", "-1"], "--rate -1.0: give at least 0"), (["--rate", "nan"], "--rate nan: give a f"),
     (["--rate", "inf"], "--rate inf: give a finite number"), (["--rate", "x"], "--rate"),
     (["--sizes", "5", "1"], "--sizes 1: give at least 2"), (["--kind", "c"], "--kind"),
-    (["--number", "x"], "--number"), (["--unknown"], "--unknown")])
+    (["--number", "x"], "--number"), (["--unknown"], "--unknown"),
+    (["--dry-run", "x"], "--dry-run: 'x' is not a whole number"),
+    (["--dry-run", "-1"], "--dry-run -1: give at least 0")])
 def test_a_wrong_value_is_one_error_that_names_the_flag(words, message):
     with pytest.raises(RequestError, match=message):
         parse(*words)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 from dataclasses import replace
 
 import mindspore as ms
@@ -63,6 +64,15 @@ def test_round_trip(checkpoint, network):
     assert_same(contents(other), contents(network))
     assert meta == replace(META, ckpt_sha256=sha256_of_file(checkpoint))
     assert read_meta(checkpoint) == meta
+
+
+def test_a_file_is_what_mindspore_would_write(checkpoint, tmp_path, network):
+    state = {**network_parameters(network), "step": ms.Tensor(40, ms.int32),
+             "half": ms.Tensor([0.5], ms.float16), "brain": ms.Tensor([[0.5]], ms.bfloat16)}
+    save_checkpoint(checkpoint, state, META)
+    ms.save_checkpoint([{"name": name, "data": value} for name, value in state.items()],
+                       str(tmp_path / "b.ckpt"), crc_check=True)
+    assert checkpoint.read_bytes() == (tmp_path / "b.ckpt").read_bytes()
 
 
 def test_a_compiled_graph_reads_weights_that_are_loaded_later(checkpoint, network):
@@ -141,7 +151,7 @@ def test_crash_before_the_move_keeps_the_old_checkpoint(checkpoint, network, mon
     def fail(*_):
         raise OSError("no room")
 
-    monkeypatch.setattr(checkpoint_module.os, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="no room"):
         save_checkpoint(checkpoint, network_parameters(SmallNetwork()), META)
     monkeypatch.undo()
@@ -149,6 +159,22 @@ def test_crash_before_the_move_keeps_the_old_checkpoint(checkpoint, network, mon
     load_checkpoint(checkpoint, other)
     assert_same(contents(other), contents(network))
     assert sorted(path.name for path in checkpoint.parent.iterdir()) == ["a.ckpt", "a.meta"]
+
+
+def test_a_full_disk_keeps_the_old_checkpoint_and_leaves_nothing(checkpoint, network, capfd):
+    """A limit on the size of a file stands in for it."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (checkpoint.stat().st_size // 2, before[1]))
+    try:
+        with pytest.raises(OSError):
+            save_checkpoint(checkpoint, network_parameters(SmallNetwork()), META)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    other = SmallNetwork()
+    load_checkpoint(checkpoint, other)
+    assert_same(contents(other), contents(network))
+    assert sorted(path.name for path in checkpoint.parent.iterdir()) == ["a.ckpt", "a.meta"]
+    assert capfd.readouterr().err == ""
 
 
 def test_crash_between_the_two_files_is_found(checkpoint, network, monkeypatch):

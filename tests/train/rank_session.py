@@ -2,7 +2,9 @@
 one of two ranks does for ``test_ranks.py``, all in one process, since joining takes seconds."""
 
 import json
+import os
 import shutil
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,12 @@ from mindspore import nn
 from tiny import TinyNetwork, build_tiny_network
 
 from common.cli import RequestError, run_command
-from inceptionv4.device import barrier, setup_device
+from convert.records.reader import open_records
+from evaluate.evaluator import Evaluator
+from evaluate.predictions import Predictions, save_predictions
+from evaluate.protocols import protocol_of
+from inceptionv4.device import Device, barrier, setup_device
+from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train import command, trainer
 from train.recipe import parse
 from train.recipe import PRESETS
@@ -44,6 +51,37 @@ def train_on_fixed_batches(rank: int, ranks: int) -> list[float]:
     return losses
 
 
+def predictions_of(device: Device, val: Path, fails: bool = False) -> Predictions:
+    """Of an untrained network, in groups of two images: of six, rank 0 of two has the first."""
+    ms.set_seed(5)
+    evaluator = Evaluator(TinyNetwork(3), protocol_of(1, 75), INCEPTION_MEAN, INCEPTION_STD, 2, 1,
+                          device=device)
+    if fails:
+        def fail(*_):
+            raise RequestError("image id 5 ° cannot be decoded")
+        evaluator._predict = fail
+    return evaluator.run(open_records(val))
+
+
+def validation_refused(device: Device, val: Path) -> str:
+    """What this rank hears when rank 1 cannot read its share."""
+    try:
+        predictions_of(device, val, fails=device.rank == 1)
+    except RequestError as error:
+        return str(error)
+    return ""
+
+
+def die_in_the_second_validation() -> None:
+    run, calls = Evaluator.run, iter((1, 2))
+
+    def counted(*arguments):
+        if next(calls) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return run(*arguments)
+    Evaluator.run = counted
+
+
 def copy_without(root: Path, name: str, pattern: str) -> None:
     shutil.copytree(root / "undisturbed", root / name)
     for path in (root / name / "checkpoints").glob(pattern):
@@ -52,10 +90,15 @@ def copy_without(root: Path, name: str, pattern: str) -> None:
 
 def main() -> None:
     """Train; resume the run as if killed in its second epoch; be refused, since rank 1 sees a
-    folder without any checkpoint, as on hosts that do not share one; take fixed batches."""
+    folder without any checkpoint, as on hosts that do not share one, then since it would validate
+    less often; take fixed batches; evaluate; lose rank 1 in the second validation of another run.
+    """
     root, words = Path(sys.argv[1]), sys.argv[2:]
+    val = Path(words[words.index("--val-records") + 1])
     device = setup_device("CPU")
-    trainer.build_network = build_tiny_network
+    networks: list[TinyNetwork] = []
+    trainer.build_network = lambda *asked: networks.append(build_tiny_network(*asked)) or \
+        networks[-1]
     command.setup_device = lambda _, seed: ms.set_seed(seed) or device  # ranks join once only
     command.train(*parse([*words, "--run", str(root / "undisturbed")]))
     barrier(device)  # rank 0 saves last
@@ -68,9 +111,21 @@ def main() -> None:
     try:
         command.train(*parse([*words, "--run", str(root / f"apart{device.rank}"), "--resume"]))
     except RequestError as error:
-        refusal = str(error)
+        refusals = [str(error)]
+    try:
+        command.train(*parse([*words, "--run", str(root / "other"),
+                              "--validate-every", str(1 + device.rank)]))
+    except RequestError as error:
+        refusals.append(str(error))
     losses = train_on_fixed_batches(device.rank, device.ranks)
-    (root / f"{device.rank}.json").write_text(json.dumps([refusal, losses]))
+    averages = networks[0].bn.moving_mean.asnumpy().tolist()
+    (root / f"{device.rank}.json").write_text(json.dumps(
+        [refusals, losses, averages, validation_refused(device, val)]))
+    save_predictions(root / f"{device.rank}.npz", predictions_of(device, val))
+    barrier(device)  # all is written before a rank is lost
+    if device.rank == 1:
+        die_in_the_second_validation()
+    command.train(*parse([*words, "--run", str(root / "lost")]))
 
 
 if __name__ == "__main__":

@@ -43,8 +43,9 @@ def test_a_run_has_plan_config_history_and_tensorboards_events(records, call, tm
     assert [(line["epoch"], line["step"]) for line in history] == [(1, 2), (2, 4)]
     assert list(history[0]) == [
         "epoch", "step", "loss", "learning_rate", "ms_per_step", "images_per_second",
-        "waiting_for_data", "seconds_since_last_epoch", "full_top1_error", "full_top5_error",
-        "filtered_top1_error", "filtered_top5_error"][:len(history[0])]
+        "waiting_for_data", "seconds_since_last_epoch", "seconds_validating", "seconds_saving",
+        "full_top1_error", "full_top5_error", "filtered_top1_error", "filtered_top5_error"
+        ][:len(history[0])]
     out = capfd.readouterr().out
     assert out.splitlines()[0].startswith("device: CPU") and "recipe: smoke" in out
     assert out.splitlines()[-1] == f"checkpoint: {tmp_path}/checkpoints/inceptionv4-2_4.ckpt"

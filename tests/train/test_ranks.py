@@ -1,5 +1,5 @@
-"""Two ranks: trained, scored, resumed; what they must agree on; and their steps against those of
-one process."""
+"""Two ranks: trained, scored, resumed; what they must agree on; their steps and predictions against
+those of one process; one of them lost."""
 
 import json
 import os
@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rank_session import train_on_fixed_batches
+from rank_session import predictions_of, train_on_fixed_batches
 
+from evaluate.predictions import load_predictions
 from inceptionv4.checkpoint import read_checkpoint
-from train.run_folder import checkpoints
+from inceptionv4.device import Device
+from train.run_folder import checkpoints, newest_complete
 
 ROOT = Path(__file__).parents[2]
 FLAGS = ("--epochs", 2, "--batch-size", 3, "--workers", 1, "--dropout-keep", 0.5, "--device", "CPU")
@@ -31,20 +33,27 @@ def session(records, tmp_path_factory) -> tuple[Path, str]:
     paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests" / "train")))
     done = subprocess.run([sys.executable, "-m", "inceptionv4.launch", *map(str, words)], cwd=ROOT,
                           text=True, capture_output=True, env={**os.environ, "PYTHONPATH": paths})
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, "rank 1 was killed by signal 9" in done.stderr) == (1, True), \
+        done.stderr  # which is the last thing that happens in the session
     return root, done.stdout
 
 
-def test_rank_0_scores_and_saves_while_the_other_waits(session):
+def answers(session, number):
+    """What each rank wrote in that place."""
+    return [json.loads((session[0] / f"{rank}.json").read_text())[number] for rank in (0, 1)]
+
+
+def test_both_ranks_score_and_rank_0_saves(session):
     run, printed = session[0] / "undisturbed", session[1]
     lines = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
     assert [(line["epoch"], line["step"]) for line in lines] == [(1, 3), (2, 6)]
-    assert all("full_top1_error" in line for line in lines)
+    assert all(line["full_top1_error"] is not None and line["seconds_validating"] > 0
+               and line["seconds_saving"] > 0 for line in lines)
     plan = json.loads((run / "plan.json").read_text())
     assert (plan["global_batch"], plan["steps_per_epoch"], plan["steps"]) == (6, 3, 6)
     assert [path.name for path in checkpoints(run)] == [
         "inceptionv4-1_3.ckpt", "inceptionv4-2_6.ckpt"]
-    assert printed.count("epoch 1: loss") == 1  # rank 0 is shown, and it alone
+    assert printed.count("epoch 1: loss") == 2  # of two runs, rank 0's: it alone is shown
 
 
 def test_resumed_two_ranks_end_alike(session):
@@ -56,15 +65,43 @@ def test_resumed_two_ranks_end_alike(session):
 
 
 def test_ranks_that_find_different_checkpoints_are_refused(session):
-    for rank, step in ((0, 3), (1, 0)):
-        refusal, _ = json.loads((session[0] / f"{rank}.json").read_text())
+    for (refusal, _), step in zip(answers(session, 0), (3, 0)):
         assert ("the ranks would resume from different checkpoints (this one from step "
                 f"{step})") in refusal
 
 
+def test_ranks_that_are_asked_for_different_things_are_refused(session):
+    for _, refusal in answers(session, 0):
+        assert "the ranks were started with different flags or records" in refusal
+
+
 def test_two_ranks_give_the_losses_of_one_process(session):
     alone = train_on_fixed_batches(0, 1)
-    together = [json.loads((session[0] / f"{rank}.json").read_text())[1] for rank in (0, 1)]
+    together = answers(session, 1)
     assert together[0] == together[1]
     assert max(alone) - min(alone) > 0.01
     np.testing.assert_allclose(together[0], alone, atol=1e-5)
+
+
+def test_two_ranks_have_the_predictions_of_one_process_to_the_bit(session, records):
+    alone = predictions_of(Device("CPU", False, 0, 1), records["val"].folder).arrays
+    assert len(np.unique(alone["top5_prob"])) > 6
+    for rank in (0, 1):
+        together = load_predictions(session[0] / f"{rank}.npz").arrays
+        assert [name for name in alone if not np.array_equal(alone[name], together[name])] == []
+
+
+def test_ranks_score_with_the_moving_averages_that_are_saved(session):
+    """Each rank has batch norm's averages of its own images, until it is given rank 0's."""
+    saved = read_checkpoint(checkpoints(session[0] / "undisturbed")[-1])[1]
+    for averages in answers(session, 2):
+        assert averages == saved["bn.moving_mean"].asnumpy().tolist()
+
+
+def test_what_one_rank_cannot_read_all_ranks_hear(session):
+    assert answers(session, 3) == ["image id 5 ° cannot be decoded"] * 2
+
+
+def test_a_rank_lost_in_a_validation_ends_the_job_and_the_run_can_resume(session):
+    assert newest_complete(session[0] / "lost").meta.epoch == 1
+    assert len((session[0] / "lost" / "history.jsonl").read_text().splitlines()) == 1

@@ -18,7 +18,8 @@ from train.run_folder import locked_run
 ROOT = Path(__file__).parents[2]
 EPOCHS = 3
 STEPS = 4  # an epoch
-# Each epoch moves history, .ckpt and .meta to their places; before the first, plan and config.
+# Each epoch moves history, .ckpt, .meta and history with the seconds to their places; before the
+# first, plan and config.
 FLAGS = ("--epochs", EPOCHS, "--batch-size", 5, "--workers", 1, "--dropout-keep", 0.5, "--device",
          "CPU", "--keep", 1)
 # Another optimiser than smoke's, which restarts with the third epoch.
@@ -75,9 +76,17 @@ def run(undisturbed, tmp_path) -> Path:
 
 def test_killed_and_resumed_it_ends_alike(records, undisturbed, call, tmp_path, capfd):
     """The second .ckpt is in place, its .meta is not: a torn checkpoint."""
-    assert start("move:8", records, tmp_path / "run") == -signal.SIGKILL
+    assert start("move:9", records, tmp_path / "run") == -signal.SIGKILL
     assert call(*words_of(records, tmp_path / "run", "--resume")) == 0
     assert "torn" in capfd.readouterr().err
+    check_ends_alike(tmp_path / "run", undisturbed)
+
+
+@pytest.mark.parametrize("seconds", [0.002, 0.01])
+def test_killed_at_any_moment_of_saving_it_ends_alike(records, undisturbed, call, tmp_path,
+                                                      seconds):
+    assert start(f"save:{seconds}", records, tmp_path / "run") == -signal.SIGKILL
+    assert call(*words_of(records, tmp_path / "run", "--resume")) == 0
     check_ends_alike(tmp_path / "run", undisturbed)
 
 

@@ -2,7 +2,9 @@
 for the device's queue."""
 
 import contextlib
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from unittest.mock import Mock
 
 import mindspore as ms
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from common.cli import CheckFailed, RequestError
+from convert.records.reader import open_records
 from evaluate.predictions import Predictions
 from inceptionv4.checkpoint import read_checkpoint, read_meta
 from inceptionv4.device import Device
@@ -30,12 +33,13 @@ STEPS = 7  # an epoch of 21 images
 
 
 def trainer_of(folder, records, sink_size=0, after_save=lambda: None, validation=None,
-               keep=1, recipe=RECIPE, **plan) -> Trainer:
+               keep=1, validate_every=1, recipe=RECIPE, **plan) -> Trainer:
     """Over ``records``; ``plan`` changes the plan."""
     ms.set_seed(3)
     source = records["train"]
     start_run(folder, {}, make_plan(recipe, source, keep))
-    request = TrainRequest(folder, keep=keep, sink_size=sink_size or 100)
+    request = TrainRequest(folder, keep=keep, sink_size=sink_size or 100,
+                           validate_every=validate_every)
     return Trainer(request, recipe, replace(make_plan(recipe, source, keep), **plan),
                    TrainingFeed(source, recipe, STEPS), validation,
                    Device("CPU", bool(sink_size), 0, 1), after_save)
@@ -135,7 +139,9 @@ def test_a_line_of_history_has_the_epochs_own_figures(records, tmp_path, monkeyp
                              learning_rates=rates, global_batch=2 * 3)  # of two ranks
     seconds = 2 * STEPS + 1 + 1  # the clock is read around each batch, then twice at the end
     assert first.seconds_since_last_epoch is None
-    assert second.seconds_since_last_epoch == 100 + 1  # until the first step's reading
+    assert second.seconds_since_last_epoch == 2 + 100 + 1  # until the first step's reading
+    assert [line.seconds_saving for line in (first, second)] == [1, 1]
+    assert [line.seconds_validating for line in (first, second)] == [None, None]
     assert (first.loss, second.loss) == (1.0, 8.0)
     assert (first.learning_rate, second.learning_rate) == (STEPS, 2 * STEPS)
     for line in (first, second):
@@ -238,6 +244,41 @@ def test_a_full_disk_does_not_end_the_run_but_at_its_end(records, tmp_path, monk
     assert f"warning: epoch {full} could not be saved" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("every, scored", [(1, [1, 2, 3]), (2, [2, 3]), (9, [3])])
+def test_epochs_are_scored_every_so_often_and_the_last_one_always(records, tmp_path, monkeypatch,
+                                                                  every, scored):
+    monkeypatch.setattr(trainer_module.Evaluator, "run", lambda *_: predictions())
+    steps_of(monkeypatch, [1] * STEPS)
+    history = train_in(tmp_path / "run", records, validation=records["val"], epochs=3, keep=9,
+                       validate_every=every, learning_rates=np.ones(3 * STEPS, np.float32))
+    assert [line.epoch for line in history if line.full_top1_error is not None] == scored
+    assert [line.epoch for line in history if line.seconds_validating is not None] == scored
+    assert [read_meta(path).epoch for path in checkpoints(tmp_path / "run")
+            if read_meta(path).top1_error is not None] == scored
+
+
+def test_an_epoch_whose_logs_do_not_fit_has_its_checkpoint(records, tmp_path, monkeypatch, capfd):
+    def full(folder, line):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr(trainer_module, "add_to_tensorboard", full)
+    steps_of(monkeypatch, [1] * STEPS)
+    path = trainer_of(tmp_path / "run", records).run()
+    assert path is not None and path.exists()
+    assert "warning: the log of epoch 2 could not be saved" in capfd.readouterr().err
+
+
+def test_a_record_file_that_vanishes_costs_an_epoch_its_scores(records, tmp_path, monkeypatch,
+                                                               capfd):
+    steps_of(monkeypatch, [1] * STEPS)
+    copy = open_records(shutil.copytree(records["val"].folder, tmp_path / "val"))
+    history = train_in(tmp_path / "run", records, validation=copy, keep=2,
+                       after_save=lambda: Path(copy.files[0]).unlink(missing_ok=True))
+    assert [line.full_top1_error is None for line in history] == [False, True]
+    assert len(checkpoints_of(tmp_path / "run")) == 2
+    warning, = [line for line in capfd.readouterr().err.splitlines() if "warning" in line]
+    assert "epoch 2 has no score" in warning and Path(copy.files[0]).name in warning
+
+
 def test_an_epoch_that_cannot_be_scored_is_saved(records, tmp_path, monkeypatch, capfd):
     def unscored(evaluator, validation):
         raise RequestError("image id 7 cannot be decoded")
@@ -245,4 +286,4 @@ def test_an_epoch_that_cannot_be_scored_is_saved(records, tmp_path, monkeypatch,
     steps_of(monkeypatch, [1] * STEPS)
     history = train_in(tmp_path / "run", records, validation=records["val"])
     assert [line.full_top1_error for line in history] == [None, None]
-    assert "warning: this epoch has no score: image id 7" in capfd.readouterr().err
+    assert "warning: epoch 1 has no score: image id 7" in capfd.readouterr().err

@@ -1,13 +1,14 @@
 """``python tests/train/tiny.py KILL … arguments of python -m train``: the same program with a
 network that compiles in a second, killed by SIGKILL at the moment that KILL names.
 
-KILL is ``never``, ``step:N`` (before the N-th step of this process), or ``move:N`` (before the N-th
-move of a file to its final name).
+KILL is ``never``, ``step:N`` (before the N-th step of this process), ``move:N`` (before the N-th
+move of a file to its final name), or ``save:T`` (T seconds after the second checkpoint is begun).
 """
 
 import os
 import signal
 import sys
+import threading
 
 import mindspore as ms
 from mindspore import nn, ops
@@ -38,13 +39,15 @@ def build_tiny_network(recipe: Recipe, num_classes: int) -> TinyNetwork:
     return TinyNetwork(num_classes, recipe.batch_norm_decay, recipe.dropout_keep)
 
 
-def kill_before(holder: object, name: str, number: int) -> None:
-    """Kill this process before the ``number``-th call of ``holder.name``."""
+def kill_before(holder: object, name: str, number: int, seconds: float = 0) -> None:
+    """Kill this process before the ``number``-th call of ``holder.name``, or so many seconds after
+    it has begun."""
     calls, call = iter(range(1, 1_000_000)), getattr(holder, name)
 
     def counted(*arguments, **keywords):
         if next(calls) == number:
-            os.kill(os.getpid(), signal.SIGKILL)
+            death = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL))
+            (death.start if seconds else death.run)()
         return call(*arguments, **keywords)
     setattr(holder, name, counted)
 
@@ -58,6 +61,8 @@ def main() -> None:
         kill_before(trainer.Trainer, "_checked_losses", int(number))
     elif moment == "move":
         kill_before(os, "replace", int(number))
+    elif moment == "save":
+        kill_before(trainer, "add_checkpoint", 2, float(number))
     train()
 
 

@@ -134,9 +134,9 @@ def test_the_table_has_means_spreads_and_ratios_and_no_number_for_sink_mode(
     assert alone.startswith("1 process, batch 8, 75 px on CPU: steps alone\n")
     assert saving.startswith("1 process, batch 8, 75 px on CPU: with a checkpoint after each epoch")
     note = "10.0% of the steps' time waiting for data |"
-    assert f"| {VARIANTS[0].name} | 600.0 | 400.0–800.0 | 13.3 | 1.00 | {note}" in alone
-    assert f"| {VARIANTS[3].name} | 300.0 | 200.0–400.0 | 26.7 | 2.00 | {note}" in alone
-    assert f"| {VARIANTS[0].name} | 1200.0 | 800.0–1600.0 | 6.7 | 1.00 | {note}" in saving
+    assert f"| {VARIANTS[0].name} | 600 | 400–800 | 13.3 | 1 | {note}" in alone
+    assert f"| {VARIANTS[3].name} | 300 | 200–400 | 26.7 | 2 | {note}" in alone
+    assert f"| {VARIANTS[0].name} | 1,200 | 800–1,600 | 6.67 | 1 | {note}" in saving
     assert page.count("– | – | – | – | CPU has no sink mode |") == 8
     assert page.count("2 processes, batch 4 each, 75 px on CPU") == 2
     assert "ms/step (mean)" in page and "device CPU" in page and "steps per epoch 10" in page
@@ -152,7 +152,7 @@ def test_the_trainer_is_compared_with_the_bare_loop(tmp_path, made, monkeypatch)
     assert table.title.endswith("1 card, batch 32, 299 px on Ascend")
     assert table.closing == ["trainer with its feed: +2.0 % against the bare loop, fixed batch"]
     page = one_line(render(table.with_figures()))
-    assert "| 306.0 | 100.0–500.0 | 105 | 1.02 | 2.0% of the steps' time" in page
+    assert "| 306 | 100–500 | 105 | 1.02 | 2.0% of the steps' time" in page
 
 
 def test_sizes_follow_from_the_device_unless_given(tmp_path):

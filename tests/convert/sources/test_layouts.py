@@ -92,13 +92,14 @@ def test_a_layout_is_recognised_from_the_names_of_files(tmp_path, monkeypatch, s
     assert chosen == ([expected] if expected else [])
 
 
-def test_the_error_and_the_readme_list_every_layout(tmp_path):
+def test_the_error_and_the_readmes_list_every_layout(tmp_path):
     with pytest.raises(RequestError) as error:
         list_source(tmp_path, "train")
-    readme = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
+    readmes = [path.read_text("utf-8") for path in Path(__file__).parents[3].glob("README*.md")]
+    assert len(readmes) == 2
     for layout in layouts.LAYOUTS:
         assert f"{layout.name}: {layout.files}" in str(error.value)
-        assert f"| `{layout.name}`" in readme
+        assert all(f"| `{layout.name}`" in readme for readme in readmes)
 
 
 def tar_of(*members):

@@ -115,6 +115,17 @@ def test_training_shows_every_epoch_and_where_phases_begin(inputs, monkeypatch):
         "training top5": [[0.0] * 3] * 2}
 
 
+def test_the_time_between_epochs_is_shared_among_what_happens_there(inputs):
+    """Two seconds between epochs 1 and 2, which has ten steps of 480 ms; resumed before 3."""
+    first, second, third = inputs.run.history
+    history = [replace(first, seconds_validating=1.0, seconds_saving=0.5),
+               replace(second, seconds_since_last_epoch=2.0, seconds_saving=99.0), third]
+    run = replace(inputs.run, history=history)
+    facts = training_section(replace(inputs, run=run), T)[0].facts
+    shown, = [fact for fact in facts if fact.label == "time between epochs"]
+    assert (shown.value, shown.detail) == ("29.4 %", "of it all; validating 14.7 %, saving 7.4 %")
+
+
 def test_the_learning_rate_is_that_of_every_step_or_else_of_every_epoch(inputs):
     line = rate_line(inputs.run)
     assert line.xs == [step / 10 for step in range(30)] and not line.dots
