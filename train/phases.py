@@ -1,6 +1,7 @@
 """The phases of a learning-rate schedule, after the training script of the ADSL lab."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Sequence
 
 import numpy as np
 
@@ -50,6 +51,19 @@ ADSL_PHASES = (
     Phase(epochs=35, warmup_epochs=2, peak=0.05, decay=0.95, epochs_per_decay=1),
     Phase(epochs=20, warmup_epochs=2, peak=0.002, decay=0.95, epochs_per_decay=1),
 )
+
+
+def with_total(phases: Sequence[Phase], epochs: int) -> tuple[Phase, ...]:
+    """Return the phases ended after ``epochs`` epochs, or the last one prolonged to them.
+
+    The rates of the epochs that both have stay the same.
+    """
+    kept, left = [], epochs
+    for phase in phases:
+        kept.append(replace(phase, epochs=min(phase.epochs, left)))
+        left -= kept[-1].epochs
+    kept[-1] = replace(kept[-1], epochs=kept[-1].epochs + left)
+    return tuple(phase for phase in kept if phase.epochs)
 
 
 def parse_phase(text: str) -> Phase:

@@ -9,6 +9,7 @@ import numpy as np
 
 from common.cli import RequestError
 from inceptionv4 import FEATURES
+from train.phases import Phase
 from train.recipe import SOURCES, Recipe, learning_rates
 from train.source import Source
 
@@ -28,6 +29,7 @@ class Plan:
     images_left_out_per_epoch: int  # those after its last whole step; others in each epoch
     epochs: int
     global_batch: int
+    phases: tuple[Phase, ...]
     learning_rates: np.ndarray  # float32, one per step
     checkpoint_bytes: int  # about, all that are kept at a time
 
@@ -60,12 +62,15 @@ def make_plan(recipe: Recipe, source: Source, kept_checkpoints: int) -> Plan:
                            f"{whole_steps} steps of {recipe.global_batch} images")
     steps = recipe.steps_per_epoch or whole_steps
     classes = len(source.class_names)
+    if classes < 2:
+        raise RequestError(f"{source.folder} has {classes} class; a network learns to tell classes "
+                           "apart: give a set of at least two")
     parameters = PARAMETERS_WITHOUT_CLASSIFIER + (FEATURES + 1) * classes
     return Plan(
         images=source.images, data_bytes=source.bytes, steps_per_epoch=steps,
         images_left_out_per_epoch=source.images - steps * recipe.global_batch,
         epochs=recipe.epochs, global_batch=recipe.global_batch,
-        learning_rates=learning_rates(recipe, steps),
+        phases=recipe.phases, learning_rates=learning_rates(recipe, steps),
         # the best one stays too, and while one is written there is one more
         checkpoint_bytes=(kept_checkpoints + 2) * parameters * CHECKPOINT_COPIES * FLOAT32_BYTES)
 
@@ -74,8 +79,8 @@ def check_disk(folder: Path, plan: Plan) -> None:
     """Raise RequestError unless the disk of ``folder`` has room for the run's checkpoints; those
     that a resumed run has already count as room."""
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(existing).free + sum(path.stat().st_size
-                                                  for path in folder.rglob("*.ckpt"))
+    free = shutil.disk_usage(existing).free + sum(
+        path.stat().st_size for path in folder.rglob("*.ckpt") if not path.is_symlink())
     if free < plan.checkpoint_bytes:
         raise RequestError(f"--run {folder}: its checkpoints take "
                            f"{plan.checkpoint_bytes / 1e9:.1f} GB, the disk has "
@@ -83,9 +88,12 @@ def check_disk(folder: Path, plan: Plan) -> None:
 
 
 def plan_fields(plan: Plan) -> dict[str, Any]:
-    """Return what ``plan.json`` holds."""
-    return {**vars(plan), "steps": plan.steps,
-            "learning_rates": [float(f"{rate:.9g}") for rate in plan.learning_rates]}
+    """Return what ``plan.json`` holds; of the rates, that of each epoch's last step, which is what
+    ``history.jsonl`` has."""
+    rates = plan.learning_rates[plan.steps_per_epoch - 1::plan.steps_per_epoch]
+    return {**{name: value for name, value in vars(plan).items() if name != "learning_rates"},
+            "phases": [vars(phase) for phase in plan.phases], "steps": plan.steps,
+            "epoch_learning_rates": [float(f"{rate:.9g}") for rate in rates]}
 
 
 def describe_plan(plan: Plan, recipe: Recipe) -> str:

@@ -10,17 +10,20 @@ version of its own: ours is that of the paper, arXiv 1602.07261.
 import argparse
 import itertools
 import os
-from dataclasses import Field, dataclass, replace
+from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
 from typing import Optional, Sequence
 
 import numpy as np
 
 from common.cli import ArgumentParser, RequestError
-from common.options import CheckedOptions, add_options, device_option, from_arguments, option
+from common.options import (CheckedOptions, add_options, device_option, flag_of, from_arguments,
+                            option)
 from inceptionv4 import BATCH_NORM_DECAY, DROPOUT_KEEP, IMAGE_SIZE, SMALLEST_IMAGE
-from train.phases import ADSL_PHASES, Phase, parse_phase
+from train.phases import ADSL_PHASES, Phase, parse_phase, with_total
 
+HIGHEST_DECAY = 0.999999  # with 1, nothing new would enter an average
+HIGHEST_FLOAT32 = float(np.finfo(np.float32).max)
 ADSL_GLOBAL_BATCH = 1024  # images per step, 8 x 128: the report's rates belong to this batch
 
 
@@ -48,10 +51,11 @@ class Recipe(CheckedOptions):
     # ADSL report, 6.
     optimizer: str = option("rmsprop", "what updates the weights", choices=("rmsprop", "adam"))
     decay: float = option(0.9, "decay of the mean square of gradients (Adam's beta2)",
-                          low=0, high=1)
+                          low=0, high=HIGHEST_DECAY)
     epsilon: float = option(1.0, "RMSProp: added to the mean square before its root is "
                             "taken; Adam: added to the root", low=1e-20)
-    momentum: float = option(0.0, "RMSProp's momentum (Adam's beta1)", low=0, high=1)
+    momentum: float = option(0.0, "RMSProp's momentum (Adam's beta1)", low=0,
+                             high=HIGHEST_DECAY)
     weight_decay: float = option(0.0, "this times the weight is added to each gradient", low=0)
     loss_scale: float = option(1.0, "the loss is multiplied, the gradients divided by it", low=1)
     precision: str = option("float32", "precision of convolutions and classifier; mixed: float16 "
@@ -60,7 +64,7 @@ class Recipe(CheckedOptions):
     label_smoothing: float = option(0.1, "probability moved from the label to the other classes",
                                     low=0, high=1)  # ADSL report, 5
     batch_norm_decay: float = option(BATCH_NORM_DECAY, "decay of batch norm's moving averages",
-                                     low=0, high=1)
+                                     low=0, high=HIGHEST_DECAY)
     dropout_keep: float = option(DROPOUT_KEEP, "share of features that dropout keeps",
                                  low=1e-3, high=1)
     image_size: int = option(IMAGE_SIZE, "side in pixels of the images that the network gets",
@@ -87,20 +91,31 @@ class Recipe(CheckedOptions):
     def __post_init__(self) -> None:
         """Raise RequestError for the first value outside its range."""
         super().__post_init__()
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, float) and value > HIGHEST_FLOAT32:
+                raise RequestError(f"{flag_of(item)} {value}: give a number that float32 can hold, "
+                                   f"at most {HIGHEST_FLOAT32:.1e}")
         for phase in self.phases:
             self._check_phase(phase)
         if self.optimizer == "adam":
-            for flag, value in (("--momentum", self.momentum), ("--decay", self.decay)):
-                if not 0 < value < 1:
-                    raise RequestError(f"{flag} {value}: with --optimizer adam, give a value "
-                                       "above 0 and below 1, such as --momentum 0.9 --decay 0.999")
-            if self.restart_optimizer:
-                raise RequestError("--restart-optimizer is for RMSProp; Adam corrects its averages "
-                                   "by the number of steps since they started: give "
-                                   "--no-restart-optimizer")
+            self._check_adam()
+
+    def _check_adam(self) -> None:
+        """Raise RequestError for values that RMSProp has; Adam divides by 1 - beta1 ** steps, and
+        by the root of an average that starts at 0."""
+        wrong = [text for text, holds in (
+            (f"--momentum {self.momentum}", self.momentum == 0),
+            (f"--decay {self.decay}", self.decay == 0),
+            ("--restart-optimizer", self.restart_optimizer)) if holds]
+        if wrong:
+            raise RequestError(f"--optimizer adam: {', '.join(wrong)} of preset {self.preset} "
+                               "belong to RMSProp; give --momentum 0.9 --decay 0.999 "
+                               "--epsilon 1e-8 --no-restart-optimizer, and --phases with rates for "
+                               "Adam")
 
     def _check_phase(self, phase: Phase) -> None:
-        highest = float(np.finfo(np.float32).max) / self.rate_scale
+        highest = HIGHEST_FLOAT32 / self.rate_scale
         if not (phase.epochs >= 1 and phase.warmup_epochs >= 0 and phase.epochs_per_decay >= 1
                 and 0 < phase.peak <= highest and 0 < phase.decay <= 1):  # so written, NaN fails
             raise RequestError(f"--phases {phase}: epochs and epochs per decay are at least 1, the "
@@ -170,16 +185,8 @@ def learning_rates(recipe: Recipe, steps_per_epoch: int) -> np.ndarray:
 
 
 def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
-    """Return the recipe ended after ``epochs`` epochs, or with its last phase prolonged to them.
-
-    The rates of the epochs that both have stay the same.
-    """
-    phases, left = [], epochs
-    for phase in recipe.phases:
-        phases.append(replace(phase, epochs=min(phase.epochs, left)))
-        left -= phases[-1].epochs
-    phases[-1] = replace(phases[-1], epochs=phases[-1].epochs + left)
-    return replace(recipe, phases=tuple(phase for phase in phases if phase.epochs))
+    """Return the recipe ended after ``epochs`` epochs, or with its last phase prolonged to them."""
+    return replace(recipe, phases=with_total(recipe.phases, epochs))
 
 
 @dataclass(frozen=True)
@@ -204,8 +211,8 @@ class TrainRequest(CheckedOptions):
     dry_run: Optional[int] = option(
         None, "check everything, print the plan for RANKS ranks, train nothing (without RANKS: the "
               "preset's)", low=0, bare=0, metavar="RANKS")
-    preset: str = option("smoke", "recipe whose values hold where no flag says otherwise",
-                         choices=sorted(PRESETS))
+    preset: Optional[str] = option(None, "recipe whose values hold where no flag says otherwise",
+                                   choices=sorted(PRESETS))
     epochs: Optional[int] = option(
         None, "total number of epochs: ends the schedule early or extends its last phase", low=1,
         metavar="N")
@@ -249,6 +256,9 @@ def parse(words: Optional[Sequence[str]] = None) -> tuple[TrainRequest, Recipe]:
 def requested(arguments: argparse.Namespace) -> tuple[TrainRequest, Recipe]:
     """Return request and recipe from what ``train_parser()`` parsed."""
     request = from_arguments(TrainRequest, arguments)
+    if request.preset is None:
+        raise RequestError(f"--preset is missing: give one of {', '.join(PRESETS)}; --help shows "
+                           "their values")
     preset = vars(PRESETS[request.preset]).items()
     recipe = from_arguments(Recipe, arguments, **{name: value for name, value in preset
                                                   if name not in vars(arguments)})

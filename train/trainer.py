@@ -22,11 +22,11 @@ from evaluate.results import score
 from inceptionv4.checkpoint import CheckpointMeta
 from inceptionv4.device import Device, copy_from_rank_0
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
+from train.checkpoints import LoadedCheckpoint, add_checkpoint
 from train.feed import TrainingFeed
 from train.plan import Plan
 from train.recipe import Recipe, TrainRequest
-from train.run_folder import (LoadedCheckpoint, add_checkpoint, add_history, add_to_tensorboard,
-                              describe_epoch)
+from train.run_folder import add_history, add_to_tensorboard, describe_epoch
 from train.step import (StepResult, TrainStep, build_network, host_steps, restart_rmsprop,
                         sink_steps, training_state)
 
@@ -54,6 +54,7 @@ class Trainer:
         self.validate_every = request.validate_every
         sink = device.supports_sink if request.sink is None else request.sink
         self.sink_size = request.sink_size if sink else 0
+        self.started = (0.0, 1)  # when the steps did, by time.monotonic, and with which epoch
         self.steps_ended: Optional[float] = None  # when the last epoch's did, by perf_counter
         self.network = build_network(recipe, len(feed.source.class_names))
         self.step = TrainStep(recipe, self.network, plan.learning_rates, device.rank)
@@ -84,6 +85,7 @@ class Trainer:
                   flush=True)
         self.step.compile(*self.feed.empty_batch())  # or it would slow the first epoch down
         path = None
+        self.started = (time.monotonic(), first_epoch)
         for epoch in range(first_epoch, self.plan.epochs + 1):
             if self.recipe.restarts_optimizer_at(epoch):
                 restart_rmsprop(self.step.optimizer)
@@ -153,9 +155,18 @@ class Trainer:
                 raise self._diverged(f"the loss is {losses[-1]} at step {step}")
         if losses:
             bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False,
-                            lr=f"{self.plan.learning_rates[first + count - 1]:.3g}")
+                            lr=f"{self.plan.learning_rates[first + count - 1]:.3g}",
+                            run_left=self._time_left(first + count))
             bar.update(self.plan.global_batch * count)
         return losses
+
+    def _time_left(self, steps: int) -> str:
+        """Return the time left to the end of the run, after so many of its steps, if the others
+        take as long as those of this process, with what lies between epochs."""
+        start, first_epoch = self.started
+        done = steps - (first_epoch - 1) * self.plan.steps_per_epoch
+        return tqdm.format_interval(
+            (time.monotonic() - start) / done * (self.plan.steps - steps))
 
     def _check_weights(self, epoch: int) -> None:
         """Raise CheckFailed for a weight that is no number: no loss of an epoch shows its last

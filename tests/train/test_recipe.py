@@ -16,7 +16,7 @@ from train.recipe import (PRESETS, Recipe, TrainRequest, learning_rates, parse, 
 
 STEPS = 1251  # 1,281,167 images at 1,024 per step
 ADSL = PRESETS["adsl-8p"]
-NEEDED = ("--records", "r", "--run", "x")
+NEEDED = ("--records", "r", "--run", "x", "--preset", "smoke")
 
 
 def by_epoch(recipe, steps=STEPS):
@@ -113,9 +113,10 @@ def test_the_network_takes_no_smaller_images():
     ("batch_size", 0), ("epsilon", 0.0), ("decay", 1.5), ("momentum", -0.1), ("seed", -1),
     ("label_smoothing", float("nan")), ("loss_scale", 0.5), ("dropout_keep", 0.0),
     ("min_crop_area", 1.5), ("max_crop_aspect", 0.9), ("workers", -1), ("steps_per_epoch", -1),
-    ("weight_decay", float("inf"))])
+    ("weight_decay", float("inf")), ("weight_decay", 1e39), ("decay", 1.0),
+    ("momentum", 1.0), ("batch_norm_decay", 1.0), ("warmup_start", float("inf"))])
 def test_a_value_out_of_range_is_named(name, value):
-    with pytest.raises(RequestError, match=f"--{name.replace('_', '-')} {value}"):
+    with pytest.raises(RequestError, match=re.escape(f"--{name.replace('_', '-')} {value}: ")):
         replace(ADSL, **{name: value})
 
 
@@ -139,9 +140,9 @@ def test_a_request_has_these_defaults():
 
 def test_flags_fill_the_request():
     words = ("--images", "i", "--run", "x", "--val-records", "v", "--resume", "--device", "CPU",
-             "--no-sink", "--sink-size", "7", "--keep", "2", "--dry-run", "4")
+             "--no-sink", "--sink-size", "7", "--keep", "2", "--dry-run", "4", "--preset", "smoke")
     assert parse(words)[0] == TrainRequest(
-        Path("x"), None, Path("i"), Path("v"), True, "CPU", False, 7, 2, 4)
+        Path("x"), None, Path("i"), Path("v"), True, "CPU", False, 7, 2, 4, "smoke")
     assert parse([*NEEDED, "--dry-run"])[0].dry_run == 0  # as many ranks as the preset
 
 
@@ -184,16 +185,18 @@ def test_a_wrong_flag_is_named(flags):
 
 def test_class_folders_have_no_shards_to_shuffle():
     with pytest.raises(RequestError, match="--shuffle shard"):
-        parse(["--images", "i", "--run", "x", "--shuffle", "shard"])
+        parse(["--images", "i", "--run", "x", "--preset", "smoke", "--shuffle", "shard"])
 
 
-def test_adams_values_are_checked_for_adam_alone():
-    """RMSProp allows a momentum of 0 and a decay of 1; Adam divides by one minus its betas."""
-    assert recipe_of("--preset", "adsl-1p", "--decay", "1").decay == 1
-    for flags in (("--momentum", "1"), ("--decay", "0"), ("--decay", "1"), ("--momentum", "0")):
-        with pytest.raises(RequestError, match=f"{flags[0]} {flags[1]}.0: with --optimizer adam"):
-            recipe_of(*flags)
-    with pytest.raises(RequestError, match="give --no-restart-optimizer"):
-        recipe_of("--preset", "adsl-8p", "--optimizer", "adam", "--momentum", "0.9")
-    with pytest.raises(RequestError, match="--momentum 0.0: with --optimizer adam"):
-        recipe_of("--preset", "adsl-8p", "--optimizer", "adam")
+def test_the_presets_are_named_where_none_is_given():
+    with pytest.raises(RequestError, match="--preset is missing: give one of adsl-8p, adsl-1p"):
+        parse(NEEDED[:-2])
+
+
+def test_the_values_of_rmsprop_are_refused_for_adam():
+    """Adam divides by the root of an average that starts at 0."""
+    for flags, named in ((("--momentum", "0"), "--momentum 0.0"), (("--decay", "0"), "--decay 0.0"),
+                         (("--preset", "adsl-8p", "--decay", "0.999"),
+                          "--momentum 0.0, --restart-optimizer of preset adsl-8p")):
+        with pytest.raises(RequestError, match=f"--optimizer adam: {named}.*--no-restart-optimize"):
+            recipe_of("--optimizer", "adam", *flags)

@@ -18,12 +18,12 @@ from inceptionv4.checkpoint import read_checkpoint, read_meta
 from inceptionv4.device import Device
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train import trainer as trainer_module
+from train.checkpoints import LoadedCheckpoint, checkpoints, newest_complete
 from train.feed import TrainingFeed
 from train.phases import Phase
 from train.plan import make_plan
 from train.recipe import PRESETS, TrainRequest, with_epochs
-from train.run_folder import (LoadedCheckpoint, checkpoints, newest_complete, read_history,
-                              start_run)
+from train.run_folder import read_history, start_run
 from train.step import StepResult
 from train.trainer import Trainer
 
