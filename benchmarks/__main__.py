@@ -3,6 +3,11 @@
 import sys
 from typing import Any, Callable
 
+from common.signals import note_kept_work, take_signals_from_mindspore
+
+if __name__ == "__main__" and sys.argv[1:2] == ["crops"]:  # runs graphs in this process, it alone
+    take_signals_from_mindspore()
+
 from benchmarks.converters import ConversionRequest, benchmark_conversion
 from benchmarks.crops import CropsRequest, benchmark_crops
 from benchmarks.doctor.doctor import DoctorRequest, examine
@@ -10,7 +15,7 @@ from benchmarks.feed.measure import FeedRequest, benchmark_feeds
 from benchmarks.scale.rehearsal import ScaleRequest, rehearse, render_scale
 from benchmarks.steps.step_table import StepsRequest, benchmark_steps
 from benchmarks.table import write_table
-from common.cli import run_command
+from common.cli import run_command, shown_command
 from common.forms import SpeedTable
 from common.options import Subcommand, run_subcommand
 
@@ -39,7 +44,11 @@ def main() -> None:
 
 def _writing(benchmark: Callable[[Any], SpeedTable]) -> Callable[[Any], None]:
     """Return the benchmark with its table written into the request's ``out`` and printed."""
-    return lambda request: print(write_table(benchmark(request), request.out))
+    def write(request: Any) -> None:
+        note_kept_work(f"nothing is kept; remove {request.out / 'work'} if it is left, and start "
+                       f"again: {shown_command()}")
+        print(write_table(benchmark(request), request.out))
+    return write
 
 
 if __name__ == "__main__":

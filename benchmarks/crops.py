@@ -16,7 +16,7 @@ from benchmarks.synthetic import make_class_folders, make_folders_and_records
 from benchmarks.table import describe_machine
 from benchmarks.timing import time_rows, timed
 from common.forms import SpeedRow, SpeedTable
-from common.options import CheckedOptions, device_option, option
+from common.options import CheckedOptions, device_option, option, precision_option
 from convert.records.reader import open_records
 from evaluate.protocols import (MULTI_SCALE, VIEWS_PER_STEP, Protocol, protocol_of, resized_size,
                                 views_of)
@@ -43,12 +43,13 @@ class CropsRequest(CheckedOptions):
     image_size: int = option(SMALLEST_IMAGE, "pixels of a side of the whole run's crops",
                              low=SMALLEST_IMAGE)
     device: str = device_option()
+    precision: str = precision_option()
 
 
 def benchmark_crops(request: CropsRequest) -> SpeedTable:
     """Time the rows of both sections; what is made in ``request.out`` is removed."""
     from inceptionv4.device import setup_device
-    device = setup_device(request.device)
+    device = setup_device(request.device, precision=request.precision)
     print(device.describe(), flush=True)
     work = request.out / "work"
     try:
@@ -56,7 +57,8 @@ def benchmark_crops(request: CropsRequest) -> SpeedTable:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return SpeedTable("144 crops", None, "images", rows, describe_machine(request.out, device.name),
-                      {"repeats": request.repeats, "views per step": VIEWS_PER_STEP},
+                      {"repeats": request.repeats, "views per step": VIEWS_PER_STEP,
+                       "arithmetic": device.arithmetic},
                       closing=conclusions(rows, request.images))
 
 
@@ -110,11 +112,13 @@ def time_running(work: Path, request: CropsRequest) -> list[SpeedRow]:
 
     from evaluate.evaluator import Evaluator
     from inceptionv4.network import InceptionV4
+    from inceptionv4.precision import cast_cells
     from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
     size = request.image_size
     make_folders_and_records(work, request.run_images, workers=1)
     records = open_records(work / "records")
-    evaluator = Evaluator(InceptionV4(CLASSES), protocol_of(MULTI_SCALE, size), INCEPTION_MEAN,
+    network = cast_cells(InceptionV4(CLASSES), request.precision)
+    evaluator = Evaluator(network, protocol_of(MULTI_SCALE, size), INCEPTION_MEAN,
                           INCEPTION_STD)
     _, views = evaluator.step
     step = ms.Tensor(np.zeros((views, size, size, 3), np.uint8))

@@ -60,11 +60,18 @@ def run_process(*command: object, environment: Mapping[str, str] = {}) -> str:
     Raises:
         CheckFailed: it ended with an error; the message holds the end of what it printed.
     """
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True,
-                          env={**os.environ, **environment})
-    if done.returncode != 0:
-        raise CheckFailed(f"{command[0]} ended with {done.returncode}: {done.stderr[-300:]}")
-    return done.stdout
+    with subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True,
+                          env={**os.environ, **environment}) as process:
+        try:
+            printed, errors = process.communicate()
+        except KeyboardInterrupt:  # killed, it could not end the processes that it has started
+            process.terminate()
+            process.communicate()
+            raise
+    if process.returncode != 0:
+        raise CheckFailed(f"{command[0]} ended with {process.returncode}: {errors[-300:]}")
+    return printed
 
 
 def not_installed(*modules: str, install: str = BENCH_EXTRA) -> str:

@@ -7,6 +7,7 @@ Ctrl-C, SIGTERM or a closed terminal, finished work kept.
 import argparse
 import json
 import os
+import shlex
 import sys
 from typing import Callable, NoReturn, Optional
 
@@ -83,6 +84,12 @@ def typed_command() -> list[str]:
     path: ``["python", "-m", "train", …]``; under ``inceptionv4.launch``, that of the launcher."""
     launched = os.environ.get(TYPED_COMMAND)
     return json.loads(launched) if launched else ["python", *sys.orig_argv[1:]]
+
+
+def shown_command(*flags: str) -> str:
+    """Return the command as it was typed, with the flags that it lacks, for a shell."""
+    words = typed_command()
+    return shlex.join([*words, *(flag for flag in flags if flag not in words)])
 
 
 def _end(kind: str, message: object, exit_code: int) -> int:

@@ -20,10 +20,14 @@ class HistoryLine:
 
     Attributes:
         step: steps finished since the beginning of the run.
-        loss: mean over the epoch's steps.
+        loss: mean over the epoch's steps, without those that were skipped for a loss that is no
+            number.
         learning_rate: of its last step.
         images_per_second: of all ranks together, the steps alone.
         waiting_for_data: share of the steps' time, 0 to 1; None where the device waits.
+        compile_seconds: what compiling the step took before this epoch; None after the first one.
+        skipped_steps, loss_scale: steps whose gradients overflowed, and the scale after the last
+            step; None without a dynamic loss scale.
         seconds_since_last_epoch: between the last epoch's steps and these; None after a start.
         seconds_validating: after this epoch's steps, with compiling in a run's first validation;
             None where there was none.
@@ -39,6 +43,9 @@ class HistoryLine:
     images_per_second: float
     waiting_for_data: Optional[float] = None
     seconds_since_last_epoch: Optional[float] = None
+    compile_seconds: Optional[float] = None
+    skipped_steps: Optional[int] = None
+    loss_scale: Optional[float] = None
     seconds_validating: Optional[float] = None
     seconds_saving: Optional[float] = None
     full_top1_error: Optional[float] = None
@@ -47,9 +54,10 @@ class HistoryLine:
     filtered_top5_error: Optional[float] = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the line's fields; errors and seconds that were not measured are left out."""
+        """Return the line's fields without those of a kind that was not measured."""
+        always = ("waiting_for_data", "seconds_since_last_epoch")
         return {name: value for name, value in dataclasses.asdict(self).items()
-                if value is not None or name in ("waiting_for_data", "seconds_since_last_epoch")}
+                if value is not None or name in always}
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> "HistoryLine":

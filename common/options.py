@@ -51,6 +51,14 @@ def device_option() -> Any:
                   choices=("auto", "CPU", "Ascend"))
 
 
+def precision_option(also: Sequence[str] = ()) -> Any:
+    """Return the field for ``--precision``, the same in every command that computes; ``also`` are
+    further names, for what was called so before."""
+    return option("float32", "number format of convolutions and classifier, all else is float32; "
+                  "hf32: float32 with a shorter mantissa, on Ascend from the 910B on",
+                  choices=("float32", "hf32", "float16", "bfloat16", *also))
+
+
 def flag_of(item: Field) -> str:
     """Return how the field is spelled on the command line, as errors name it."""
     if item.metadata.get("positional"):

@@ -2,19 +2,24 @@
 
 Each raises ``Interrupted`` in the main thread, which ``common.cli.run_command`` turns into one line
 and the exit code 130, 143 or 129. A command that runs MindSpore's graphs calls
-``take_signals_from_mindspore`` before it imports MindSpore.
+``take_signals_from_mindspore`` before it imports MindSpore: then a signal ends the process at once,
+even in the middle of compiling, and raises ``Interrupted`` only within ``saving_work``.
 """
 
 import contextlib
+import math
 import os
 import signal
 import sys
 import threading
+import time
 from types import FrameType
-from typing import Iterator, NoReturn, Optional
+from typing import Iterator, Optional
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+INTERRUPTED = "interrupted: "  # how the last line of an interrupted command begins
 SECONDS_TO_END = 60  # for the main thread to save its work and leave a call into a library
+SAME_SIGNAL_SECONDS = 3  # a terminal and a parent process may both send what the user meant once
 
 
 class Interrupted(KeyboardInterrupt):
@@ -33,8 +38,9 @@ class _State:
     """What the main thread and the thread that waits for signals tell each other."""
 
     kept = "completed work is kept"
-    at_once = False
+    saving = False
     received = 0
+    raised_at = -math.inf
 
 
 def note_kept_work(text: str) -> None:
@@ -43,7 +49,7 @@ def note_kept_work(text: str) -> None:
 
 
 def interruption_line() -> str:
-    return f"interrupted: {_State.kept}"
+    return INTERRUPTED + _State.kept
 
 
 def raise_on_ending_signals() -> None:
@@ -58,18 +64,26 @@ def _heard_signals() -> set[int]:
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN}
 
 
-def _raise_interrupted(number: int, _: Optional[FrameType]) -> NoReturn:
-    raise Interrupted(_State.received or number)
+def _raise_interrupted(number: int, _: Optional[FrameType]) -> None:
+    now = time.monotonic()
+    if now - _State.raised_at > SAME_SIGNAL_SECONDS:  # or what the first one started is undone
+        _State.raised_at = now
+        raise Interrupted(_State.received or number)
 
 
 def take_signals_from_mindspore() -> None:
-    """Make the ending signals raise ``Interrupted`` whatever handlers MindSpore installs.
+    """Let an ending signal end the process whatever handlers MindSpore installs.
 
     With each run of a graph MindSpore puts its own handler of SIGINT in place of Python's; it kills
     the process. While a graph is compiled, Ctrl-C is lost or becomes an error of the compiler. So
     the signals are blocked in every thread, no handler is ever called, and a thread of ours waits
-    for them. MindSpore's threads inherit the mask: call this before MindSpore is imported.
+    for them. Threads inherit the mask: call this before MindSpore is imported, and NumPy, which
+    starts some, too.
     """
+    from multiprocessing import forkserver  # not above: most commands can do without
+    # Ascend's compiler starts its processes through this server and ends them by SIGTERM, so they
+    # must not inherit the mask. Starting the server also unblocks signals here: do it first.
+    forkserver.ensure_running()
     heard = _heard_signals()
     signal.signal(signal.SIGUSR1, _raise_interrupted)
     signal.pthread_sigmask(signal.SIG_BLOCK, heard)
@@ -80,19 +94,20 @@ def take_signals_from_mindspore() -> None:
 def _wait_for_signals(heard: set[int]) -> None:
     number = _State.received = signal.sigwait(heard)
     main_thread = threading.main_thread().ident
-    if not _State.at_once and main_thread is not None:
+    if _State.saving and main_thread is not None:
         signal.pthread_kill(main_thread, signal.SIGUSR1)  # also ends its sleep or its waiting
         signal.sigtimedwait(heard, SECONDS_TO_END)  # a second Ctrl-C ends the process now
-    print(interruption_line(), file=sys.stderr, flush=True)
+    below_bar = "\n" if sys.stderr.isatty() else ""  # a progress bar's line has no end yet
+    print(f"{below_bar}{interruption_line()}", file=sys.stderr, flush=True)
     os._exit(128 + number)
 
 
 @contextlib.contextmanager
-def ending_at_once() -> Iterator[None]:
-    """End the process at the signal itself while the body runs: for calls into MindSpore that
-    return to Python minutes later, such as compiling, while there is nothing to save."""
-    _State.at_once = True
+def saving_work() -> Iterator[None]:
+    """Raise ``Interrupted`` in the main thread at a signal while the body runs, since it has work
+    to save. A call into MindSpore ends first, which may take as long as a step does."""
+    _State.saving = True
     try:
         yield
     finally:
-        _State.at_once = False
+        _State.saving = False

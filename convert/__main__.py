@@ -8,8 +8,9 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Callable
 
-from common.cli import ArgumentParser, run_command
+from common.cli import ArgumentParser, run_command, shown_command
 from common.options import add_options, from_arguments
+from common.signals import note_kept_work
 from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest
 from convert.request import (ENGINE_OPTIONS, SOURCE_OPTIONS, Request, RunMode, SampleRequest,
                              ShowRequest, VerifyRequest)
@@ -58,6 +59,8 @@ def _sample(arguments: Namespace) -> None:
 def _run(arguments: Namespace) -> None:
     from convert.conversion import convert, convert_range, list_request
     request, mode = from_arguments(Request, arguments), from_arguments(RunMode, arguments)
+    note_kept_work(f"finished shards are kept in {request.out}; the same command resumes: "
+                   f"{shown_command()}")
     if mode.list:
         _print_listing(list_request(request))
     elif mode.shard_range is not None:

@@ -5,9 +5,11 @@ A worker builds a whole shard: it reads, checks and writes each image, then make
 
 import contextlib
 import importlib.util
+import signal
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import Any, Iterator, Optional
+from typing import Any, Generator, Iterator, Optional
 
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -59,23 +61,38 @@ def build_shards(request: Request, plans: list[ShardPlan], workspace: Workspace
             progress_bar(total, f"convert {request.split}", "images") as bar:
         bar.update(total - sum(len(plan.entries) for plan in todo))
         tasks = [delayed(build_shard)(plan, workspace, keep_bad) for plan in todo]
-        for plan, report in zip(todo, _results(request, tasks)):
-            bar.update(len(plan.entries))
-            reports[plan.index] = report
-            if report.bad and not keep_bad:
-                break
+        with contextlib.closing(_results(request, tasks)) as results:  # ends the workers, too
+            for plan, report in zip(todo, results):
+                bar.update(len(plan.entries))
+                reports[plan.index] = report
+                if report.bad and not keep_bad:
+                    break
     return [report for report in reports.values() if report is not None]
 
 
-def _results(request: Request, tasks: list) -> Iterator[ShardReport]:
+def _results(request: Request, tasks: list) -> Generator[ShardReport, None, None]:
     """Yield the results of the tasks, in order, as they finish."""
     if request.backend != "ray":
-        yield from Parallel(return_as="generator")(tasks)
+        with _starting_workers():
+            results = Parallel(return_as="generator")(tasks)
+        yield from results
         return
     # Ray's joblib backend gives results only when all are there: a few rounds of the workers.
     together = RAY_ROUNDS * request.worker_count
     for start in range(0, len(tasks), together):
         yield from Parallel()(tasks[start:start + together])
+
+
+@contextlib.contextmanager
+def _starting_workers() -> Iterator[None]:
+    """Start processes that a Ctrl-C in the terminal leaves alone: it reaches all of its processes,
+    but ending the workers is for this one to do, without a traceback of each."""
+    resource_tracker.ensure_running()  # when joblib starts it, it unblocks the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

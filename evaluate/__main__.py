@@ -6,6 +6,11 @@ import inspect
 import sys
 from typing import Any, Callable
 
+from common.signals import take_signals_from_mindspore
+
+if __name__ == "__main__":
+    take_signals_from_mindspore()
+
 from common.cli import ArgumentParser, HelpFormatter, run_command
 from common.options import add_options, from_arguments
 from evaluate.request import CompareRequest, PredictRequest, ReportRequest, Request

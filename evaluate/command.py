@@ -4,15 +4,17 @@ import importlib.metadata
 import os
 import platform
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
 
 from blacklist.ids import Blacklist, load_blacklist
-from common.cli import RequestError, typed_command
+from common.cli import RequestError, shown_command, typed_command
 from common.files import write_json, write_text
 from common.host import cores_per_rank
+from common.signals import note_kept_work, saving_work
 from convert.records.reader import RecordSet, open_records
 from convert.sources.listing import validation_id
 from evaluate.evaluator import Evaluator, check_rows
@@ -26,6 +28,7 @@ from evaluate.results import (JSON_NAME, PAGE_NAME, PREDICTIONS_NAME, Evaluation
 from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta
 from inceptionv4.device import Device, barrier, setup_device
 from inceptionv4.network import InceptionV4
+from inceptionv4.precision import cast_cells
 
 COMPUTED_BY = ("mindspore", "numpy", "pillow")  # the network, means, decoding and resizing
 
@@ -42,6 +45,8 @@ def evaluate_checkpoint(request: Request) -> bool:
     Raises:
         RequestError: records, checkpoint or folder cannot be used, or do not fit together.
     """
+    note_kept_work(f"the images that were evaluated are kept in {request.out}; the same command "
+                   f"resumes: {shown_command()}")
     records, meta = open_records(request.records), read_meta(request.checkpoint)
     records.readers(threads=1)  # refuses a limit on open files that is too low
     check_same_classes(records, meta, request.checkpoint)
@@ -49,9 +54,9 @@ def evaluate_checkpoint(request: Request) -> bool:
     blacklist = blacklist_for(records, request.blacklist)
     planned = _plan_result(request, records, meta, protocol, blacklist)
     claim_result_folder(request.out, planned)
-    device = setup_device(request.device)
+    device = setup_device(request.device, precision=request.precision)
     print(device.describe(), flush=True)
-    network = InceptionV4(meta.num_classes, meta.batch_norm_decay)
+    network = cast_cells(InceptionV4(meta.num_classes, meta.batch_norm_decay), request.precision)
     if load_checkpoint(request.checkpoint, network) != meta:
         raise RequestError(f"checkpoint '{request.checkpoint}' was replaced while the evaluation "
                            "started; start it again")
@@ -80,7 +85,8 @@ def _plan_result(request: Request, records: RecordSet, meta: CheckpointMeta, pro
         classes=len(records.class_names), has_blacklist=listed is not None,
         blacklist_sha256=listed.sha256 if listed else None,
         is_ilsvrc=bool(check and check.labels and check.class_names),
-        blacklist_is_ilsvrc=bool(listed and listed.is_ilsvrc), sets={}, argv=typed_command())
+        blacklist_is_ilsvrc=bool(listed and listed.is_ilsvrc), sets={},
+        precision=request.precision, argv=typed_command())
 
 
 def check_same_classes(records: RecordSet, meta: CheckpointMeta, checkpoint: Path) -> None:
@@ -167,7 +173,10 @@ def _classify_share(evaluator: Evaluator, records: RecordSet, folder: Path,
         print(f"{len(rows) - images:,} of {len(rows):,} images are in {folder}: resuming from "
               "there", flush=True)
     if missing:
-        write_parts(folder, evaluator.classify(records, missing))
+        groups = evaluator.classify(records, missing)
+        first = next(groups)  # compiles meanwhile: a signal need not wait for that
+        with saving_work():
+            write_parts(folder, chain([first], groups))
 
 
 def _merge(planned: Result, records: RecordSet, folder: Path,
@@ -178,8 +187,9 @@ def _merge(planned: Result, records: RecordSet, folder: Path,
     speed = EvaluationSpeed(device.ranks, len(whole.rows) / whole.seconds,
                             whole.waiting / whole.seconds, whole.seconds)
     versions = {"python": platform.python_version(), **_versions()}
-    return (replace(planned, device=device.name, speed=speed, versions=versions),
-            whole.predictions)
+    result = replace(planned, device=device.name, arithmetic=device.arithmetic, speed=speed,
+                     versions=versions)
+    return result, whole.predictions
 
 
 def mark(predictions: Predictions, blacklist: Optional[Blacklist]) -> Predictions:

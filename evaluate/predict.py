@@ -7,6 +7,7 @@ from PIL import Image
 from common.cli import RequestError
 from common.files import sha256_of_lines
 from common.jpeg import UNDECODABLE
+from common.signals import note_kept_work
 from convert.records.reader import open_records
 from evaluate.evaluator import Evaluator, mean_of_views
 from evaluate.predictions import best_classes
@@ -16,6 +17,7 @@ from evaluate.views import cut_views, decode_rgb
 from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta
 from inceptionv4.device import setup_device
 from inceptionv4.network import InceptionV4
+from inceptionv4.precision import cast_cells
 
 
 def predict_images(request: PredictRequest) -> str:
@@ -25,12 +27,13 @@ def predict_images(request: PredictRequest) -> str:
         RequestError: a file that is no image, a checkpoint that cannot be used, or class names
             that are not its own.
     """
+    note_kept_work("nothing is written; start it again")
     meta = read_meta(request.checkpoint)
     names = class_names(meta, request)
     protocol = protocol_of(request.crops, meta.image_size, request.scales)
     cut = [cut_views(_decode(path), protocol) for path in request.images]
-    setup_device(request.device)
-    network = InceptionV4(meta.num_classes, meta.batch_norm_decay)
+    setup_device(request.device, precision=request.precision)
+    network = cast_cells(InceptionV4(meta.num_classes, meta.batch_norm_decay), request.precision)
     load_checkpoint(request.checkpoint, network)
     evaluator = Evaluator(network, protocol, meta.mean, meta.std,
                           views_per_step=min(VIEWS_PER_STEP, len(cut[0])))

@@ -208,7 +208,7 @@ def rows_of_rank(images: int, group: int, rank: int, ranks: int) -> range:
 def write_parts(folder: Path, groups: Iterable[Part]) -> None:
     """Write groups as they come, neighbours together as one part every ``SECONDS_PER_PART``.
 
-    What was finished before an exception or Ctrl-C is written, too.
+    What was finished before an exception or a signal is written, too.
     """
     unwritten: list[Part] = []
     since = time.monotonic()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from common.cli import RequestError
-from common.options import CheckedOptions, device_option, option
+from common.options import CheckedOptions, device_option, option, precision_option
 from evaluate.protocols import (MULTI_SCALE, PAPER, PAPER_SCALES, PAPER_SIZE, PROTOCOLS,
                                 REFERENCE_SCALES, VIEWS_PER_STEP, Scales)
 from evaluate.report.translations import LANGUAGES
@@ -52,6 +52,7 @@ class Request(CheckedOptions):
     curve: bool = option(False, "also score the first crops alone, square by square")
     views_per_step: int = option(VIEWS_PER_STEP, "maximum number of crops per forward pass", low=1)
     device: str = device_option()
+    precision: str = precision_option()
     workers: Optional[int] = option(
         None, "threads that decode images (default: the cores, shared by ranks)", low=1)
 
@@ -75,6 +76,7 @@ class PredictRequest(CheckedOptions):
     records: Optional[Path] = option(None, "record set to take the class names from")
     classes: Optional[Path] = option(None, "text file, one class name per line")
     device: str = device_option()
+    precision: str = precision_option()
 
     def __post_init__(self) -> None:
         super().__post_init__()

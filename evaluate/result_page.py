@@ -120,6 +120,8 @@ def _facts(result: Result) -> list[str]:
         f"- checkpoint: `{result.checkpoint}`, sha256 `{result.checkpoint_sha256}`",
         f"- records: `{result.records}` ({result.split}, {result.classes} classes), "
         f"sha256 of the shards `{result.records_sha256}`"]
+    if result.arithmetic:
+        lines.append(f"- arithmetic on {result.device}: {result.arithmetic}")
     if result.speed:
         ranks = f"{result.speed.ranks} ranks" if result.speed.ranks > 1 else "1 rank"
         lines.append(f"- speed: {result.speed.images_per_second_per_rank:.3g} images/s on each of "

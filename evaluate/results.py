@@ -72,6 +72,7 @@ class Result:
         is_ilsvrc: whether the images are the ILSVRC2012 validation set, by their digests.
         blacklist_is_ilsvrc: whether the list is the one of ILSVRC2012, by its digest.
         sets: the scores of "full" and, where images are blacklisted, "filtered".
+        precision: as it was asked for; arithmetic: what the device was made to do for it.
         versions: of Python and the libraries that computed the result, by name.
         argv: the command as it was typed.
     """
@@ -94,6 +95,8 @@ class Result:
     is_ilsvrc: bool = False
     blacklist_is_ilsvrc: bool = False
     device: str = ""
+    precision: str = "float32"
+    arithmetic: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     argv: Optional[list[str]] = None
     speed: Optional[EvaluationSpeed] = None
@@ -104,7 +107,7 @@ class Result:
         """Return what two results must have in common to be the same evaluation."""
         return {name: getattr(self, name) for name in (
             "crops", "image_size", "scales", "checkpoint_sha256", "mean", "std", "records_sha256",
-            "blacklist_sha256")}
+            "blacklist_sha256", "precision")}
 
     def to_json(self) -> dict[str, Any]:
         """Return the values by key; there is no key for a curve that was not asked for."""

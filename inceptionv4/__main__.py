@@ -4,6 +4,11 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from common.signals import note_kept_work, take_signals_from_mindspore
+
+if __name__ == "__main__":
+    take_signals_from_mindspore()
+
 from common.cli import run_command
 from common.options import CheckedOptions, Subcommand, device_option, option, run_subcommand
 from inceptionv4.exchange.foreign import LIBRARIES
@@ -71,6 +76,7 @@ def _import(request: ImportRequest) -> None:
 def _export(request: ExportRequest) -> None:
     from inceptionv4.device import setup_device
     from inceptionv4.exchange.exporter import export_checkpoint
+    note_kept_work(f"{request.out} is not written; start it again")
     print(setup_device(request.device).describe(), flush=True)
     difference = export_checkpoint(request.checkpoint, request.format, request.out,
                                    request.batch_size)

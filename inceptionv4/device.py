@@ -12,6 +12,7 @@ import numpy as np
 from mindspore import communication, nn, ops
 
 from common.cli import RequestError
+from inceptionv4.precision import set_precision
 
 # MindSpore 2.10's oneDNN has no AVX-512 kernel for convolutions wider than 1x1 in MindSpore's
 # layout and takes its plain reference loop, some 50 times slower than the AVX2 kernel.
@@ -35,6 +36,7 @@ class Device:
             MindSpore takes the request, feeds step by step all the same and only logs it.
         rank, ranks: position of this process, 0 to ranks - 1, and the number of processes.
         local_ranks: the number of processes on this host, which share its cores.
+        arithmetic: the number formats that it computes in, for people.
     """
 
     name: str
@@ -42,15 +44,20 @@ class Device:
     rank: int
     ranks: int
     local_ranks: int = 1
+    arithmetic: str = ""
 
     def describe(self) -> str:
-        """Return one line for the user: device, rank, and that there is no sink mode, if so."""
+        """Return one line for the user: device, rank, arithmetic, and that there is no sink mode,
+        if so."""
         rank = f", rank {self.rank} of {self.ranks}" if self.ranks > 1 else ""
+        arithmetic = f"; {self.arithmetic}" if self.arithmetic else ""
         sink = "" if self.supports_sink else f"; sink mode is not available on {self.name}"
-        return f"device: {self.name}{rank}{sink}"
+        return f"device: {self.name}{rank}{arithmetic}{sink}"
 
 
-def setup_device(target: str = "auto", seed: Optional[int] = None) -> Device:
+def setup_device(target: str = "auto", seed: Optional[int] = None,
+                 precision: Optional[str] = None, jit_level: Optional[str] = None,
+                 deterministic: bool = False) -> Device:
     """Choose the device for this process, in graph mode; call it once, before any tensor is made.
 
     Under a launcher (msrun, or one that sets RANK_SIZE and RANK_TABLE_FILE) it also joins the
@@ -60,20 +67,29 @@ def setup_device(target: str = "auto", seed: Optional[int] = None) -> Device:
         target: "auto" (Ascend where it can be used, else CPU), "CPU" or "Ascend".
         seed: seeds parameter initialisation and random operators, the same on every rank so that
             all ranks start with the same weights; None: a random one.
+        precision: as ``common.options.precision_option``; the network's cells are cast by
+            ``cast_cells``. None: whatever the device does unless it is told.
+        jit_level: MindSpore's level of compilation, "O0" to "O2"; None: the device's own.
+        deterministic: whether equal runs have to end alike on Ascend, at the cost of speed.
 
     Raises:
-        RequestError: Ascend where it cannot be used.
+        RequestError: Ascend where it cannot be used, or a precision that the device does not have.
     """
     name = _choose_target(target)
     ms.set_device(name, _card_from_platform() if name == "Ascend" else None)
     if name == "CPU":  # read at the first operation; a value that the user chose stays
         os.environ.setdefault("ONEDNN_MAX_CPU_ISA", ONEDNN_INSTRUCTIONS)
     ms.set_context(mode=ms.GRAPH_MODE)
+    arithmetic = "" if precision is None else set_precision(precision, name)
+    if jit_level:  # globally, since mindspore.amp asks for it there
+        ms.set_context(jit_config={"jit_level": jit_level})
+    if deterministic:  # before ranks are joined: it holds for sums over them, too
+        ms.set_deterministic(True)
     if seed is not None:
         ms.set_seed(seed)
     rank, ranks, local_ranks = _join_ranks() if _started_by_launcher() else (0, 1, 1)
     return Device(name, supports_sink=name == "Ascend", rank=rank, ranks=ranks,
-                  local_ranks=local_ranks)
+                  local_ranks=local_ranks, arithmetic=arithmetic)
 
 
 def _choose_target(target: str) -> str:

@@ -18,19 +18,19 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable, Optional
+from typing import Optional
 
 import psutil
 
 from common.cli import (TYPED_COMMAND, ArgumentParser, CheckFailed, RequestError, run_command,
                         typed_command)
 from common.options import CheckedOptions, add_options, from_arguments, option
+from common.signals import ENDING_SIGNALS, INTERRUPTED, note_kept_work
 
 POLL_SECONDS = 0.2
 LAST_LINES = 20  # of a dead rank's log
 SECONDS_TO_END = 10  # for processes that were asked to stop
 ASCEND_DRIVER = Path("/dev/davinci_manager")  # the device file of the driver on a host with cards
-ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What msrun logs when a rank ended with an error (process_entity/_api.py, join_processes).
 _DEAD_RANK = re.compile(r"Worker process (\d+) exit with exception. Error code: (-?\d+)")
 
@@ -84,8 +84,6 @@ def launch(request: LaunchRequest) -> int:
     for log in (request.log(rank) for rank in request.own_ranks):
         if log.exists():  # or the log of an earlier run would be printed
             log.replace(log.with_suffix(".earlier.log"))
-    for number in ENDING_SIGNALS:
-        signal.signal(number, signal.default_int_handler)
     with tempfile.NamedTemporaryFile() as messages:
         msrun = psutil.Popen(_msrun_command(request), stdout=subprocess.DEVNULL, stderr=messages,
                              env=_environment(), start_new_session=True)
@@ -97,6 +95,16 @@ def launch(request: LaunchRequest) -> int:
                 signal.signal(number, signal.SIG_IGN)
             _end_all(rank_of)
             msrun.wait()
+            _note_kept_work(request)
+
+
+def _note_kept_work(request: LaunchRequest) -> None:
+    """Note what rank 0 said when it was interrupted, if it was."""
+    log = request.log(request.own_ranks[0])
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    said = [line for line in lines if line.startswith(INTERRUPTED)]
+    note_kept_work(said[-1].removeprefix(INTERRUPTED) if said else
+                   f"all ranks were ended; their logs are in {request.log_dir}")
 
 
 def _check_port(request: LaunchRequest) -> None:
@@ -192,17 +200,22 @@ def _print_log(log: Path, place: int) -> int:
         return file.tell()
 
 
-def _end_all(started: Iterable[psutil.Process]) -> None:
-    """End those of ``started`` that still run, and the processes that they have started."""
-    processes = set(started)
-    for process in started:
+def _end_all(rank_of: dict[psutil.Process, Optional[int]]) -> None:
+    """End those that still run, and the processes that they have started. Ranks get time to save
+    their work; msrun and its scheduler, which waits in a call that no signal ends, have none."""
+    processes = set(rank_of)
+    for process in rank_of:
         with contextlib.suppress(psutil.NoSuchProcess):
             processes.update(process.children(recursive=True))
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
-    for process in psutil.wait_procs(processes, SECONDS_TO_END)[1]:
-        process.kill()
+    psutil.wait_procs([process for process in processes if rank_of.get(process, 0) is not None],
+                      SECONDS_TO_END)
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes, SECONDS_TO_END)
 
 
 if __name__ == "__main__":

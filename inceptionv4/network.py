@@ -38,7 +38,11 @@ class ConvBlock(nn.Cell):
         self.bn = nn.BatchNorm2d(out_channels, eps=BATCH_NORM_EPSILON, momentum=batch_norm_decay)
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
-        return ops.relu(self.bn(self.conv(x)))
+        x = self.conv(x)
+        normalised = self.bn(x)
+        if x.dtype == ms.float16:  # half the memory; MindSpore's pooling has no bfloat16
+            normalised = normalised.astype(ms.float16)
+        return ops.relu(normalised)
 
 
 class Branches(nn.Cell):
@@ -168,5 +172,5 @@ class InceptionV4(nn.Cell):
         return self.inception_c(x)
 
     def construct(self, x: ms.Tensor, keys: Optional[ms.Tensor] = None) -> ms.Tensor:
-        pooled = self.features(x).mean((2, 3))   # (N, 1536)
+        pooled = self.features(x).astype(ms.float32).mean((2, 3))  # (N, 1536)
         return self.classifier(self.dropout(pooled, keys))

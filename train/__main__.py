@@ -2,6 +2,11 @@
 
 import sys
 
+from common.signals import take_signals_from_mindspore
+
+if __name__ == "__main__":
+    take_signals_from_mindspore()
+
 from common.cli import run_command
 from train.recipe import parse
 

@@ -81,6 +81,10 @@ def checkpoints(folder: Path) -> list[Path]:
     return [path for _, path in sorted(numbered)]
 
 
+def epoch_of(checkpoint: Path) -> int:
+    return int(checkpoint.stem.removeprefix("inceptionv4-").split("_")[0])
+
+
 def best_checkpoint(folder: Path) -> Optional[Path]:
     """Return the checkpoint with the lowest top-1 error, the first of equal ones; None where no
     error was measured."""

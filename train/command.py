@@ -16,7 +16,8 @@ from train.feed import TrainingFeed, next_batch, workers_for
 from train.plan import check_disk, describe_plan, make_plan
 from train.recipe import Recipe, TrainRequest
 from train.run_folder import (MAY_DIFFER, check_same_run, check_unused, config_of, has_config,
-                              locked_run, read_config, resume_at, start_run, write_plan)
+                              locked_run, note_saved_epochs, read_config, resume_at, start_run,
+                              write_plan)
 from train.source import open_data
 from train.trainer import Trainer
 
@@ -32,10 +33,10 @@ def dry_run(request: TrainRequest, recipe: Recipe) -> None:
     recipe = replace(recipe, workers=workers_for(recipe, recipe.ranks))
     plan = make_plan(recipe, source, request.keep)
     check_disk(request.run, plan)
-    device = setup_device(request.device, recipe.seed)
+    device = _setup(request, recipe)
     resuming = _is_resuming(request)
     if resuming:
-        check_same_run(request.run, config_of(recipe, source, validation, device.name))
+        check_same_run(request.run, config_of(recipe, source, validation, device))
     alone = replace(recipe, ranks=1)
     feed = TrainingFeed(source, alone, steps=1)
     trainer = Trainer(request, alone, plan, feed, validation, device)
@@ -54,18 +55,23 @@ def train(request: TrainRequest, recipe: Recipe,
         after_save: called by rank 0 when the run has started and whenever an epoch's files are
             written.
     """
+    def saved() -> None:
+        note_saved_epochs(request.run)
+        after_save()
+
+    note_saved_epochs(request.run)
     source, validation = open_data(request)
     resuming = _is_resuming(request)  # on every rank, before one of them writes
-    device = setup_device(request.device, recipe.seed)
+    device = _setup(request, recipe)
     preset_ranks = recipe.ranks
     recipe = replace(recipe, ranks=device.ranks)
     recipe = replace(recipe, workers=_workers(recipe, request.run, device, resuming))
     plan = make_plan(recipe, source, request.keep)
     check_disk(request.run, plan)
-    config = config_of(recipe, source, validation, device.name)
+    config = config_of(recipe, source, validation, device)
     _check_same_request(device, config, request)
     feed = TrainingFeed(source, recipe, plan.steps_per_epoch, device.rank)
-    trainer = Trainer(request, recipe, plan, feed, validation, device, after_save)
+    trainer = Trainer(request, recipe, plan, feed, validation, device, saved)
     with locked_run(request.run) if device.rank == 0 else contextlib.nullcontext():
         done = _restore(trainer, config, resuming)
         if device.rank == 0:
@@ -78,7 +84,7 @@ def train(request: TrainRequest, recipe: Recipe,
                 print(f"resuming {request.run}: {where}", flush=True)
                 resume_at(request.run, done.epoch if done else 0)
             start_run(request.run, config, plan)
-            after_save()
+            saved()
         if done and done.epoch >= plan.epochs:
             last = checkpoints(request.run)[-1] if device.rank == 0 else None
         else:
@@ -93,6 +99,11 @@ def _print_checkpoints(folder: Path, last: Path) -> None:
     if best is not None:
         print(f"best checkpoint: {best} (top-1 error {read_meta(best).top1_error:.2f} %)")
     print(f"checkpoint: {last}", flush=True)
+
+
+def _setup(request: TrainRequest, recipe: Recipe) -> Device:
+    return setup_device(request.device, recipe.seed, recipe.precision, request.jit_level,
+                        request.deterministic)
 
 
 def _is_resuming(request: TrainRequest) -> bool:

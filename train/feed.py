@@ -5,6 +5,7 @@ By default uint8 and channels last: normalising and the change of layout are the
 larger.
 """
 
+import time
 from dataclasses import dataclass
 from typing import Iterator, Optional, Sequence
 
@@ -24,6 +25,8 @@ from train.source import ClassFolders, Source
 # they were divided into shards, so neighbours in a file are a random lot; the buffer mixes the
 # end of one file with the beginning of the next and makes other batches in each epoch.
 SHUFFLE_BUFFER = 2048
+
+SECONDS_WITHOUT_BATCH = 300  # longer than slow storage takes for the first batch of an epoch
 
 # slim inception_preprocessing.py, distort_color: brightness by up to 32 of 255 levels, contrast and
 # saturation by a factor of 0.5 to 1.5, hue by up to 0.2 of a turn. MindSpore's brightness is a
@@ -88,6 +91,35 @@ def next_batch(batches: Iterator) -> Optional[tuple[ms.Tensor, ms.Tensor]]:
         reason = " ".join(line for line in str(error).splitlines() if line.strip(" -"))
         raise RequestError(f"the feed of training images failed ({reason[:300]}); find what is "
                            "damaged with: python -m convert verify --deep RECORDS") from error
+
+
+def wait_until_sent(queue: ds.Dataset, number: int) -> None:
+    """Return when ``number`` batches of the epoch are on their way to the device.
+
+    In sink mode a step waits for its batch on the device: if it never comes, that ends many minutes
+    later, in a timeout that names no cause. So no step is started before its batch is sent.
+
+    Args:
+        queue: MindSpore's ``TransferDataset``.
+
+    Raises:
+        RequestError: an image cannot be read, or no batch came for ``SECONDS_WITHOUT_BATCH``.
+    """
+    start = time.monotonic()
+    # An epoch's entry in send info: [epoch, batches, seconds for the first, for all].
+    while sum(batches for _, batches, *_ in queue.get_send_info()) < number:
+        try:
+            queue.get_mbuf_queue_size()  # raises, without its cause, when the feed has failed
+        except RuntimeError as error:
+            raise RequestError(
+                f"the feed of training images failed before step {number} of the epoch (an [ERROR] "
+                "line of MindSpore above names the cause); find what is damaged with: python -m "
+                "convert verify --deep RECORDS") from error
+        if time.monotonic() - start > SECONDS_WITHOUT_BATCH:
+            raise RequestError(
+                f"the feed of training images gave no batch for {SECONDS_WITHOUT_BATCH} s, before "
+                f"step {number} of the epoch; check that the storage of the records answers")
+        time.sleep(0.001)
 
 
 def epoch_rows(source: Source, recipe: Recipe, epoch: int, rank: int = 0,

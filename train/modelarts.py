@@ -20,6 +20,11 @@ from pathlib import Path
 if not __package__:  # started as a script: the path has this folder, and needs the one above
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from common.signals import take_signals_from_mindspore
+
+if __name__ == "__main__":
+    take_signals_from_mindspore()
+
 from common.cli import ArgumentParser, RequestError, run_command
 from common.options import add_options, from_arguments, option
 from train.obs import RunOnObs, call_moxing, fetch_records, is_obs, join

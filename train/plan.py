@@ -101,7 +101,7 @@ def describe_plan(plan: Plan, recipe: Recipe) -> str:
     return "\n".join([
         f"recipe: {recipe.preset}, {recipe.ranks} ranks x {recipe.batch_size} = "
         f"{plan.global_batch} images per step, {recipe.image_size} px, "
-        f"{recipe.precision} precision",
+        f"{recipe.precision} precision, loss scale {recipe.loss_scale}",
         f"data: {plan.images:,} images, {plan.data_bytes:,} bytes, {recipe.shuffle} shuffle, "
         f"{recipe.workers} decoding threads per rank",
         f"epochs: {plan.epochs} of {plan.steps_per_epoch:,} steps, {plan.steps:,} steps in all; "

@@ -12,19 +12,30 @@ import itertools
 import os
 from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Optional, Sequence, Union
 
 import numpy as np
 
 from common.cli import ArgumentParser, RequestError
 from common.options import (CheckedOptions, add_options, device_option, flag_of, from_arguments,
-                            option)
+                            option, precision_option)
 from inceptionv4 import BATCH_NORM_DECAY, DROPOUT_KEEP, IMAGE_SIZE, SMALLEST_IMAGE
 from train.phases import ADSL_PHASES, Phase, parse_phase, with_total
 
 HIGHEST_DECAY = 0.999999  # with 1, nothing new would enter an average
 HIGHEST_FLOAT32 = float(np.finfo(np.float32).max)
+DYNAMIC = "dynamic"  # value of Recipe.loss_scale
 ADSL_GLOBAL_BATCH = 1024  # images per step, 8 x 128: the report's rates belong to this batch
+
+
+def parse_loss_scale(text: str) -> Union[float, str]:
+    if text == DYNAMIC:
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise RequestError(f"--loss-scale {text}: give a number of at least 1, or {DYNAMIC}"
+                           ) from None
 
 
 @dataclass(frozen=True)
@@ -57,10 +68,11 @@ class Recipe(CheckedOptions):
     momentum: float = option(0.0, "RMSProp's momentum (Adam's beta1)", low=0,
                              high=HIGHEST_DECAY)
     weight_decay: float = option(0.0, "this times the weight is added to each gradient", low=0)
-    loss_scale: float = option(1.0, "the loss is multiplied, the gradients divided by it", low=1)
-    precision: str = option("float32", "precision of convolutions and classifier; mixed: float16 "
-                            "there, weights and all else float32 (give a --loss-scale)",
-                            choices=("float32", "mixed"))
+    loss_scale: Union[float, str] = option(
+        1.0, "the loss is multiplied, the gradients divided by it; dynamic, the default with "
+        "--precision float16: as large as the gradients allow, steps in which they overflow are "
+        "skipped", low=1, metavar="NUMBER|dynamic", parse=parse_loss_scale)
+    precision: str = precision_option(also=["mixed"])
     label_smoothing: float = option(0.1, "probability moved from the label to the other classes",
                                     low=0, high=1)  # ADSL report, 5
     batch_norm_decay: float = option(BATCH_NORM_DECAY, "decay of batch norm's moving averages",
@@ -219,6 +231,17 @@ class TrainRequest(CheckedOptions):
     validate_every: int = option(
         1, "score the validation images only after every so many epochs, and after the last one",
         low=1, metavar="EPOCHS")
+    jit_level: Optional[str] = option(
+        None, "MindSpore's level of compilation; O0: kernel by kernel, O1: fused, O2: the whole "
+        "graph (default: the device's own; on CPU all are the same)", choices=("O0", "O1", "O2"))
+    deterministic: bool = option(
+        False, "let equal runs end alike on Ascend, too, at the cost of speed")
+    profile: Optional[int] = option(
+        None, "let MindSpore's profiler measure so many steps of the first epoch, into the folder "
+        "'profile' of the run; the epoch's own times mean little then", low=1, metavar="STEPS")
+    compile_cache: Optional[Path] = option(
+        None, "folder that keeps the compiled step, for runs of the same recipe, such as the "
+        "resumed one; several may share it")
 
 
 def train_parser() -> ArgumentParser:
@@ -259,8 +282,10 @@ def requested(arguments: argparse.Namespace) -> tuple[TrainRequest, Recipe]:
     if request.preset is None:
         raise RequestError(f"--preset is missing: give one of {', '.join(PRESETS)}; --help shows "
                            "their values")
-    preset = vars(PRESETS[request.preset]).items()
-    recipe = from_arguments(Recipe, arguments, **{name: value for name, value in preset
+    preset = vars(PRESETS[request.preset])
+    if vars(arguments).get("precision") == "float16":
+        preset = {**preset, "loss_scale": DYNAMIC}
+    recipe = from_arguments(Recipe, arguments, **{name: value for name, value in preset.items()
                                                   if name not in vars(arguments)})
     if request.epochs is not None:
         recipe = with_epochs(recipe, request.epochs)

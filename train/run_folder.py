@@ -8,25 +8,28 @@ import sys
 from pathlib import Path
 from typing import Any, ContextManager, Mapping, Optional
 
-from common.cli import RequestError, typed_command
+from common.cli import RequestError, shown_command, typed_command
 from common.files import (describe_difference, locked_file, read_json, read_json_lines, write_json,
                           write_text)
-from common.forms import HistoryLine
+from common.forms import CONFIG, HISTORY, PLAN, HistoryLine
+from common.signals import note_kept_work
 from convert.records.reader import RecordSet
-from train.checkpoints import CHECKPOINTS, checkpoints, link_checkpoints, remove_checkpoint
+from inceptionv4.device import Device
+from train.checkpoints import (CHECKPOINTS, checkpoints, epoch_of, link_checkpoints,
+                               remove_checkpoint)
 from train.phases import Phase, with_total
 from train.plan import Plan, plan_fields
 from train.recipe import Recipe
 from train.source import Source
 
-CONFIG, PLAN, HISTORY = "config.json", "plan.json", "history.jsonl"
 TENSORBOARD = "tensorboard"
+PROFILE = "profile"  # of MindSpore's profiler, with --profile
 LOCK = ".lock"  # held by rank 0 for as long as it trains
 _TEMPORARY = ".*.tmp"  # of common.files.replaced_file
 
 # What may differ when a run is resumed: records may lie elsewhere, another device computes the
 # same, the command to resume has --resume, and where workers differ, a warning says so.
-MAY_DIFFER = ("data", "val_records", "device", "argv", "workers")
+MAY_DIFFER = ("data", "val_records", "device", "arithmetic", "argv", "workers")
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
@@ -51,14 +54,14 @@ def _is_leftover(path: Path) -> bool:
     return path.name in (PLAN, LOCK) or empty or path.match(_TEMPORARY)
 
 
-def config_of(recipe: Recipe, source: Source, validation: Optional[RecordSet], device: str
+def config_of(recipe: Recipe, source: Source, validation: Optional[RecordSet], device: Device
               ) -> dict[str, Any]:
     """Return what ``config.json`` holds: the recipe, the data, the device and the command."""
     config = {
         **dataclasses.asdict(recipe), "data": str(source.folder), "data_sha256": source.sha256,
         "val_records": str(validation.folder) if validation else None,
         "val_records_sha256": validation.sha256 if validation else None,
-        "device": device, "argv": typed_command()}
+        "device": device.name, "arithmetic": device.arithmetic, "argv": typed_command()}
     return json.loads(json.dumps(config))  # tuples as lists, to be compared with what is read
 
 
@@ -81,6 +84,13 @@ def has_config(folder: Path) -> bool:
 
 def read_config(folder: Path) -> dict[str, Any]:
     return read_json(folder / CONFIG, "give another --run")
+
+
+def note_saved_epochs(folder: Path) -> None:
+    """Set what a user reads who interrupts the run: the last epoch that is saved, how to resume."""
+    saved = [path for path in checkpoints(folder) if path.with_suffix(".meta").exists()]
+    what = f"epoch {epoch_of(saved[-1])} is the last one" if saved else "no epoch is"
+    note_kept_work(f"{what} saved in {folder}; resume with: {shown_command('--resume')}")
 
 
 def locked_run(folder: Path) -> ContextManager[None]:
@@ -127,7 +137,7 @@ def resume_at(folder: Path, epoch: int) -> None:
     """Remove history and checkpoints after the end of ``epoch``: damaged ones, which would count
     as the last."""
     for path in checkpoints(folder):
-        if int(path.stem.removeprefix("inceptionv4-").split("_")[0]) > epoch:
+        if epoch_of(path) > epoch:
             remove_checkpoint(path)
     link_checkpoints(folder)
     if (folder / HISTORY).exists():
@@ -139,20 +149,6 @@ def _history_until(folder: Path, epoch: int) -> str:
         return ""
     lines = read_json_lines(folder / HISTORY)  # not typed: keys of other versions stay
     return "".join(json.dumps(line) + "\n" for line in lines if line["epoch"] <= epoch)
-
-
-def read_history(folder: Path) -> list[HistoryLine]:
-    """Return the epochs written so far.
-
-    Raises:
-        RequestError: a line is not one of a history.
-    """
-    path = folder / HISTORY
-    try:
-        return [HistoryLine.from_json(line) for line in read_json_lines(path)]
-    except TypeError as error:
-        raise RequestError(f"{path} is not the history of a run ({error}); give another folder"
-                           ) from None
 
 
 def add_history(folder: Path, line: HistoryLine) -> None:
@@ -168,6 +164,8 @@ def describe_epoch(line: HistoryLine) -> str:
             f"{line.ms_per_step:.0f} ms/step, {line.images_per_second:.1f} images/s")
     if line.waiting_for_data is not None:
         text += f", {100 * line.waiting_for_data:.0f} % waiting for data"
+    if line.loss_scale is not None:
+        text += f", loss scale {line.loss_scale:g}, {line.skipped_steps} steps skipped"
     for name, top1, top5 in (("full", line.full_top1_error, line.full_top5_error),
                              ("filtered", line.filtered_top1_error, line.filtered_top5_error)):
         if top1 is not None:

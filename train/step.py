@@ -2,21 +2,24 @@
 or in sink mode through a queue on the device."""
 
 import time
-from typing import Iterator, NamedTuple
+from pathlib import Path
+from typing import Iterator, NamedTuple, Optional, Union
 
 import mindspore as ms
 import mindspore.dataset as ds
 import numpy as np
-from mindspore import nn, ops
+from mindspore import amp, nn, ops
 
 from inceptionv4.checkpoint import network_parameters
 from inceptionv4.device import exact_rmsprop
-from inceptionv4.dropout import mix_bits
+from inceptionv4.dropout import mix_bits, mixed_array
 from inceptionv4.network import InceptionV4
+from inceptionv4.precision import DynamicLossScale, cast_cells
 from inceptionv4.preprocess import Preprocess
-from train.feed import next_batch
-from train.recipe import Recipe
+from train.feed import next_batch, wait_until_sent
+from train.recipe import DYNAMIC, Recipe
 
+UNPROFILED_STEPS = 10  # the first ones wait for the feed to fill its queues, for one
 RATE_TABLE = "learning_rate"  # the name that MindSpore's optimisers give their table of rates
 
 
@@ -54,16 +57,17 @@ class RowKeys(nn.Cell):
 
     def __init__(self, seed: int, batch_size: int, rank: int, ranks: int):
         super().__init__()
-        self.seed = ms.Tensor([seed], ms.int32)
+        self.seed = ms.Tensor(mixed_array(np.array([seed])))
         self.rows = ms.Tensor(rank + ranks * np.arange(batch_size), ms.int32)
 
     def construct(self, step: ms.Tensor) -> ms.Tensor:
-        return mix_bits(mix_bits(mix_bits(self.seed) + step) + self.rows)
+        return mix_bits(mix_bits(self.seed + step) + self.rows)
 
 
 class TrainStep(nn.Cell):
     """The whole step, in training mode; ``construct`` takes images and labels int32 (N,) of this
-    rank, updates the weights and returns the loss, float32 ().
+    rank, updates the weights and returns the loss, float32 (), and whether the update was skipped,
+    bool (), which happens with a dynamic loss scale alone.
 
     Loss and gradients are means over the ranks, so that every rank makes the same update.
 
@@ -71,23 +75,25 @@ class TrainStep(nn.Cell):
         network: float32 (N, 3, H, W), keys int32 (N,) -> logits (N, classes).
         rates: learning rate of every step of the run, float32 (steps,).
         rank: this process's, 0 to recipe.ranks - 1.
+
+    Attributes:
+        loss_scale: None where the recipe has a number.
     """
 
     def __init__(self, recipe: Recipe, network: nn.Cell, rates: np.ndarray, rank: int = 0):
         super().__init__(auto_prefix=False)  # keeps the names of the network's parameters
-        if recipe.precision == "mixed":
-            for _, cell in network.cells_and_names():
-                if isinstance(cell, (nn.Conv2d, nn.Dense)):  # all else stays in float32
-                    cell.to_float(ms.float16)
         self.preprocess = Preprocess() if recipe.normalize_on == "device" else nn.Identity()
-        self.network = network
+        self.network = cast_cells(network, recipe.precision)
         self.loss = SmoothedCrossEntropy(recipe.label_smoothing)
-        self.loss_scale = recipe.loss_scale
+        dynamic = recipe.loss_scale == DYNAMIC
+        self.loss_scale = DynamicLossScale() if dynamic else None
+        self.fixed_scale = 1.0 if dynamic else float(recipe.loss_scale)
+        self.ranks = recipe.ranks
         self.keys = RowKeys(recipe.seed, recipe.batch_size, rank, recipe.ranks)
-        self.optimizer = _optimizer(recipe, network, rates)
+        self.optimizer = _optimizer(recipe, network, rates, self.fixed_scale)
         self.loss_and_gradients = ops.value_and_grad(self.scaled_loss, None,
                                                      self.optimizer.parameters)
-        self.unscale = 1.0 / (recipe.loss_scale * recipe.ranks)
+        self.map = ops.HyperMap()
         self.mean_gradients = ops.identity
         self.sum_over_ranks = ops.identity
         if recipe.ranks > 1:
@@ -96,15 +102,42 @@ class TrainStep(nn.Cell):
             self.sum_over_ranks = ops.AllReduce()
         self.set_train()
 
-    def scaled_loss(self, images: ms.Tensor, labels: ms.Tensor, keys: ms.Tensor) -> ms.Tensor:
-        logits = self.network(self.preprocess(images), keys).astype(ms.float32)
-        return self.loss(logits, labels) * self.loss_scale
+    def current_loss_scale(self) -> Optional[float]:
+        """Return the dynamic loss scale, None where it is not dynamic; wait for the last step."""
+        return None if self.loss_scale is None else float(self.loss_scale.scale.asnumpy())
 
-    def construct(self, images: ms.Tensor, labels: ms.Tensor) -> ms.Tensor:
+    def scaled_loss(self, images: ms.Tensor, labels: ms.Tensor, keys: ms.Tensor,
+                    scale: Union[float, ms.Tensor]) -> ms.Tensor:
+        logits = self.network(self.preprocess(images), keys).astype(ms.float32)
+        return self.loss(logits, labels) * scale
+
+    def construct(self, images: ms.Tensor, labels: ms.Tensor) -> tuple[ms.Tensor, ms.Tensor]:
         keys = self.keys(self.optimizer.global_step)  # counts the steps, and is in checkpoints
-        loss, gradients = self.loss_and_gradients(images, labels, keys)
-        updated = self.optimizer(self.mean_gradients(gradients))
-        return ops.depend(self.sum_over_ranks(loss) * self.unscale, updated)
+        # Which of the two holds is known when the graph is compiled.
+        scale = self.fixed_scale if self.loss_scale is None else self.loss_scale.scale.value()
+        loss, gradients = self.loss_and_gradients(images, labels, keys, scale)
+        gradients = self.mean_gradients(gradients)
+        loss = self.sum_over_ranks(loss) * (1 / (scale * self.ranks))
+        if self.loss_scale is None:
+            return ops.depend(loss, self.optimizer(gradients)), ms.Tensor(False)
+        finite = self.finite_on_all_ranks(gradients)
+        if finite:
+            self.optimizer(self.map(ops.partial(_times, 1 / scale), gradients))
+        else:
+            # The batch is lost: rates and dropout masks stay those of the step's number.
+            ops.assign_add(self.optimizer.global_step, ms.Tensor([1], ms.int32))
+        self.loss_scale(finite)
+        return loss, ops.logical_not(finite)
+
+    def finite_on_all_ranks(self, gradients: tuple[ms.Tensor, ...]) -> ms.Tensor:
+        """Return a bool (), the same on all ranks, whose gradients here are alike. On the first 910
+        overflows are no infinities but a flag of the card on which they happened."""
+        finite = amp.all_finite(gradients).astype(ms.float32)
+        return self.sum_over_ranks(finite) == self.ranks
+
+
+def _times(factor: ms.Tensor, gradient: ms.Tensor) -> ms.Tensor:
+    return gradient * factor
 
 
 def build_network(recipe: Recipe, num_classes: int) -> InceptionV4:
@@ -112,11 +145,12 @@ def build_network(recipe: Recipe, num_classes: int) -> InceptionV4:
     return InceptionV4(num_classes, recipe.batch_norm_decay, recipe.dropout_keep)
 
 
-def _optimizer(recipe: Recipe, network: nn.Cell, rates: np.ndarray) -> nn.Optimizer:
+def _optimizer(recipe: Recipe, network: nn.Cell, rates: np.ndarray, loss_scale: float
+               ) -> nn.Optimizer:
     # One rate more than steps: the optimiser's rate is still readable after the last one.
     table = ms.Tensor(np.append(rates, rates[-1]))
     common = dict(params=network.trainable_params(), learning_rate=table,
-                  weight_decay=recipe.weight_decay, loss_scale=recipe.loss_scale)
+                  weight_decay=recipe.weight_decay, loss_scale=loss_scale)
     if recipe.optimizer == "adam":
         return nn.Adam(beta1=recipe.momentum, beta2=recipe.decay, eps=recipe.epsilon, **common)
     # MindSpore's RMSProp is TensorFlow's: epsilon inside the root, mean squares start at 1.
@@ -131,21 +165,23 @@ def restart_rmsprop(optimizer: nn.RMSProp) -> None:
         ops.assign(moment, ops.zeros_like(moment))
 
 
-def training_state(network: nn.Cell, optimizer: nn.Optimizer) -> dict[str, ms.Parameter]:
+def training_state(step: TrainStep) -> dict[str, ms.Parameter]:
     """Return what a checkpoint holds: the network's parameters under their own names, the
-    optimiser's averages and step number; not the table of rates, which belongs to the recipe."""
-    state = network_parameters(network)
+    optimiser's averages and step number, a dynamic loss scale; not the table of rates, which
+    belongs to the recipe."""
+    state = network_parameters(step.network)
     weights = {id(parameter) for parameter in state.values()}
-    for parameter in optimizer.get_parameters():
+    for parameter in step.get_parameters():
         if id(parameter) not in weights and parameter.name != RATE_TABLE:
             state[parameter.name] = parameter
     return state
 
 
 class StepResult(NamedTuple):
-    """A step that was started; its loss may still be on its way from the device."""
+    """A step that was started; what it returns may still be on its way from the device."""
 
     loss: ms.Tensor  # float32 ()
+    skipped: ms.Tensor  # bool (): no update was made
     waited: float  # seconds that the host waited for its data; 0 in sink mode
 
 
@@ -158,7 +194,8 @@ def host_steps(step: TrainStep, feed: ds.Dataset) -> Iterator[StepResult]:
         if batch is None:
             return
         waited = time.perf_counter() - start
-        yield StepResult(step(*batch), waited)
+        loss, skipped = step(*batch)
+        yield StepResult(loss, skipped, waited)
 
 
 def sink_steps(step: TrainStep, feed: ds.Dataset, steps: int, batch: tuple[ms.Tensor, ms.Tensor]
@@ -173,9 +210,27 @@ def sink_steps(step: TrainStep, feed: ds.Dataset, steps: int, batch: tuple[ms.Te
     """
     feed.__total_batch__ = steps  # else the queue is filled on with the epoch's beginning
     take = ms.data_sink(step, feed, sink_size=1, input_signature=batch)
+    queue = feed.__transfer_dataset__
     try:
-        for _ in range(steps):
-            yield StepResult(take(), 0.0)
+        for number in range(1, steps + 1):
+            wait_until_sent(queue, number)
+            loss, skipped = take()
+            yield StepResult(loss, skipped, 0.0)
     finally:  # as mindspore.train.Model ends: else threads and up to 2 GB of batches stay
-        feed.__transfer_dataset__.stop_send()
-        feed.__transfer_dataset__.release()
+        ms.runtime.synchronize()  # steps that were started still read from the queue
+        queue.stop_send()
+        queue.release()
+
+
+def profiled(results: Iterator[StepResult], steps: int, folder: Path) -> Iterator[StepResult]:
+    """Yield the results, with MindSpore's profiler around ``steps`` of them after the first
+    UNPROFILED_STEPS; what it measures goes to a folder of its own for each rank in ``folder``."""
+    profiler = ms.profiler.profile(
+        schedule=ms.profiler.schedule(wait=UNPROFILED_STEPS - 1, warmup=1, active=steps, repeat=1),
+        on_trace_ready=ms.profiler.tensorboard_trace_handler(str(folder)))
+    try:
+        for result in results:
+            yield result
+            profiler.step()
+    finally:
+        profiler.stop()

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Iterator, Optional
 
-import mindspore as ms
 import numpy as np
 from tqdm import tqdm
 
@@ -21,14 +20,16 @@ from evaluate.protocols import protocol_of
 from evaluate.results import score
 from inceptionv4.checkpoint import CheckpointMeta
 from inceptionv4.device import Device, copy_from_rank_0
+from inceptionv4.precision import MOST_SKIPPED_IN_A_ROW
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train.checkpoints import LoadedCheckpoint, add_checkpoint
+from train.compile_cache import cache_folder, compile_cache
 from train.feed import TrainingFeed
 from train.plan import Plan
 from train.recipe import Recipe, TrainRequest
-from train.run_folder import add_history, add_to_tensorboard, describe_epoch
-from train.step import (StepResult, TrainStep, build_network, host_steps, restart_rmsprop,
-                        sink_steps, training_state)
+from train.run_folder import PROFILE, add_history, add_to_tensorboard, describe_epoch
+from train.step import (UNPROFILED_STEPS, StepResult, TrainStep, build_network, host_steps,
+                        profiled, restart_rmsprop, sink_steps, training_state)
 
 
 class Trainer:
@@ -48,17 +49,23 @@ class Trainer:
                  after_save: Callable[[], None] = lambda: None):
         if request.sink and not device.supports_sink:
             raise RequestError(f"--sink: {device.name} has no sink mode; leave it out")
+        most = plan.steps_per_epoch - UNPROFILED_STEPS
+        if request.profile and request.profile > most:
+            raise RequestError(f"--profile {request.profile}: an epoch has {plan.steps_per_epoch} "
+                               f"steps, of which the first {UNPROFILED_STEPS} are left out; give "
+                               + (f"at most {most}" if most > 0 else "a larger set of images"))
         self.recipe, self.plan, self.feed, self.validation = recipe, plan, feed, validation
         self.device, self.after_save = device, after_save
         self.folder, self.keep = request.run, request.keep
-        self.validate_every = request.validate_every
+        self.request = request
         sink = device.supports_sink if request.sink is None else request.sink
         self.sink_size = request.sink_size if sink else 0
         self.started = (0.0, 1)  # when the steps did, by time.monotonic, and with which epoch
+        self.skipped_in_a_row = 0
         self.steps_ended: Optional[float] = None  # when the last epoch's did, by perf_counter
         self.network = build_network(recipe, len(feed.source.class_names))
         self.step = TrainStep(recipe, self.network, plan.learning_rates, device.rank)
-        self.state = training_state(self.network, self.step.optimizer)
+        self.state = training_state(self.step)
         self.evaluator = Evaluator(self.network, protocol_of(1, recipe.image_size),
                                    INCEPTION_MEAN, INCEPTION_STD, workers=recipe.workers,
                                    device=device)
@@ -80,16 +87,14 @@ class Trainer:
             CheckFailed: the loss or a weight is not a number any more, or the last epoch could
                 not be saved; earlier checkpoints stay.
         """
-        if self.device.rank == 0:
-            print("compiling the training step (half a minute on CPU, minutes on Ascend)",
-                  flush=True)
-        self.step.compile(*self.feed.empty_batch())  # or it would slow the first epoch down
+        compile_seconds: Optional[float] = self._compile()
         path = None
         self.started = (time.monotonic(), first_epoch)
         for epoch in range(first_epoch, self.plan.epochs + 1):
             if self.recipe.restarts_optimizer_at(epoch):
                 restart_rmsprop(self.step.optimizer)
-            line = self._train_epoch(epoch)
+            line = replace(self._train_epoch(epoch), compile_seconds=compile_seconds)
+            compile_seconds = None
             self._check_weights(epoch)
             line = self._validate(line)
             if self.device.rank == 0:
@@ -98,6 +103,23 @@ class Trainer:
             raise CheckFailed(f"the last epoch is not in {self.folder}: make room and "
                               "resume from the last checkpoint that is, with --resume")
         return path
+
+    def _compile(self) -> float:
+        """Compile the step, which would slow the first epoch down; return the seconds it took."""
+        if self.device.rank == 0:
+            print("compiling the training step (half a minute on CPU, minutes on Ascend)",
+                  flush=True)
+        start = time.perf_counter()
+        folder = self.request.compile_cache and cache_folder(
+            self.request.compile_cache, self.recipe, self.device, steps=self.plan.steps,
+            classes=len(self.feed.source.class_names), jit_level=self.request.jit_level,
+            deterministic=self.request.deterministic)
+        with compile_cache(folder):
+            self.step.compile(*self.feed.empty_batch())
+        seconds = time.perf_counter() - start
+        if self.device.rank == 0:
+            print(f"compiled in {seconds:.1f} s", flush=True)
+        return seconds
 
     def _train_epoch(self, epoch: int) -> HistoryLine:
         """Take all steps of the epoch; return its figures, still without scores.
@@ -108,13 +130,14 @@ class Trainer:
         steps, lag = self.plan.steps_per_epoch, max(self.sink_size, 1)
         losses: list[float] = []
         waited = 0.0
-        pending: deque[ms.Tensor] = deque()
+        pending: deque[StepResult] = deque()
+        self.skipped_steps = 0
         start = time.perf_counter()
         # checks, scores, checkpoint and upload of the last epoch
         since_last = None if self.steps_ended is None else start - self.steps_ended
         with self._bar(epoch) as bar:
             for result in self._steps(epoch):
-                pending.append(result.loss)
+                pending.append(result)
                 waited += result.waited
                 if len(pending) > lag:
                     losses += self._checked_losses(pending, lag, epoch, len(losses), bar)
@@ -122,21 +145,28 @@ class Trainer:
         self.steps_ended = time.perf_counter()
         if len(losses) != steps:
             raise RuntimeError(f"epoch {epoch} had {len(losses)} steps instead of {steps}")
+        finite = [loss for loss in losses if math.isfinite(loss)]  # of skipped steps, some are not
+        if not finite:
+            raise self._diverged(f"epoch {epoch} has no finite loss")
         seconds = self.steps_ended - start
+        scale = self.step.current_loss_scale()
         return HistoryLine(
-            epoch=epoch, step=epoch * steps, loss=math.fsum(losses) / steps,
+            epoch=epoch, step=epoch * steps, loss=math.fsum(finite) / len(finite),
             learning_rate=float(self.plan.learning_rates[epoch * steps - 1]),
             ms_per_step=1000 * seconds / steps,
             images_per_second=steps * self.plan.global_batch / seconds,
             waiting_for_data=None if self.sink_size else waited / seconds,
-            seconds_since_last_epoch=since_last)
+            seconds_since_last_epoch=since_last, loss_scale=scale,
+            skipped_steps=None if scale is None else self.skipped_steps)
 
     def _steps(self, epoch: int) -> Iterator[StepResult]:
         batches = self.feed.epoch(epoch)
-        if self.sink_size:
-            return sink_steps(self.step, batches, self.plan.steps_per_epoch,
-                              self.feed.empty_batch())
-        return host_steps(self.step, batches)
+        results = (host_steps(self.step, batches) if not self.sink_size else
+                   sink_steps(self.step, batches, self.plan.steps_per_epoch,
+                              self.feed.empty_batch()))
+        if self.request.profile and self.steps_ended is None:  # in the first epoch of this process
+            return profiled(results, self.request.profile, self.folder / PROFILE)
+        return results
 
     def _bar(self, epoch: int) -> tqdm:
         bar = progress_bar(self.plan.steps_per_epoch * self.plan.global_batch,
@@ -144,14 +174,19 @@ class Trainer:
         bar.disable = self.device.rank != 0
         return bar
 
-    def _checked_losses(self, pending: deque[ms.Tensor], count: int, epoch: int, done: int,
+    def _checked_losses(self, pending: deque[StepResult], count: int, epoch: int, done: int,
                         bar: tqdm) -> list[float]:
         """Return the first ``count`` losses; ``done`` steps of the epoch came before them."""
         losses: list[float] = []
         first = (epoch - 1) * self.plan.steps_per_epoch + done
         for step in range(first + 1, first + count + 1):
-            losses.append(float(pending.popleft()))
-            if not math.isfinite(losses[-1]):
+            result = pending.popleft()
+            losses.append(float(result.loss))
+            if result.skipped:
+                self._count_skipped(step)
+            elif math.isfinite(losses[-1]):
+                self.skipped_in_a_row = 0
+            else:
                 raise self._diverged(f"the loss is {losses[-1]} at step {step}")
         if losses:
             bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False,
@@ -168,10 +203,19 @@ class Trainer:
         return tqdm.format_interval(
             (time.monotonic() - start) / done * (self.plan.steps - steps))
 
+    def _count_skipped(self, step: int) -> None:
+        self.skipped_steps += 1
+        self.skipped_in_a_row += 1
+        if self.skipped_in_a_row == MOST_SKIPPED_IN_A_ROW:
+            scale = self.step.current_loss_scale()
+            raise self._diverged(
+                f"{self.skipped_in_a_row} steps in a row, up to step {step}, had gradients that "
+                f"were not finite; the loss scale has fallen to {scale:g}")
+
     def _check_weights(self, epoch: int) -> None:
-        """Raise CheckFailed for a weight that is no number: no loss of an epoch shows its last
-        update."""
-        for parameter in self.network.trainable_params():
+        """Raise CheckFailed for a weight or an average of batch norm that is no number: no loss of
+        an epoch shows its last update, and a skipped step has none but moves the averages."""
+        for parameter in self.network.get_parameters():
             if not np.isfinite(parameter.asnumpy()).all():
                 raise self._diverged(f"{parameter.name} is not finite after epoch {epoch}")
 
@@ -191,7 +235,7 @@ class Trainer:
         be scored; without them where the validation images cannot be scored, which is no reason to
         lose the epoch."""
         last = line.epoch == self.plan.epochs
-        if self.validation is None or (line.epoch % self.validate_every and not last):
+        if self.validation is None or (line.epoch % self.request.validate_every and not last):
             return line
         start, errors = time.perf_counter(), {}
         # Each rank has batch norm's moving averages of its own images; rank 0's are saved.

@@ -30,9 +30,9 @@ def training_steps(device: Device) -> Verdict:
     start = time.perf_counter()
     step.compile(*batch)
     compiled = time.perf_counter() - start
-    losses = [float(step(*batch))]  # also what is left to prepare at the first step
+    losses = [float(step(*batch)[0])]  # also what is left to prepare at the first step
     start = time.perf_counter()
-    losses += [float(step(*batch)) for _ in range(STEPS)]
+    losses += [float(step(*batch)[0]) for _ in range(STEPS)]
     seconds = (time.perf_counter() - start) / STEPS
     rate = recipe.batch_size / seconds
     text = (f"compiled in {compiled:.1f} s; {STEPS} steps of {device.ranks} x {recipe.batch_size} "

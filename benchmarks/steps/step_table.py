@@ -21,7 +21,7 @@ from benchmarks.timing import MINDSPORES_DECODER, in_turns
 from common.cli import RequestError
 from common.forms import SpeedRow, SpeedTable
 from common.host import available_cores
-from common.options import CheckedOptions, device_option, option
+from common.options import CheckedOptions, device_option, option, precision_option
 from convert.records.reader import open_records
 from inceptionv4 import IMAGE_SIZE, SMALLEST_IMAGE
 from train.source import open_class_folders
@@ -77,6 +77,7 @@ class StepsRequest(CheckedOptions):
     warmup_epochs: Optional[int] = _size("warmup_epochs", "first epochs of a run, not measured")
     epochs: Optional[int] = _size("epochs", "epochs of a run that are measured")
     repeats: Optional[int] = _size("repeats", "repeats of each row, in turns with the others")
+    precision: str = precision_option()
 
 
 class Target(NamedTuple):
@@ -85,17 +86,18 @@ class Target(NamedTuple):
     name: str  # "CPU" or "Ascend"
     supports_sink: bool
     cards: Optional[int]  # of this machine; None: ranks are processes that share the CPU
+    arithmetic: str
 
 
-def find_device(choice: str) -> Target:
+def find_device(choice: str, precision: str) -> Target:
     """Return the device that ``choice`` means here.
 
     Raises:
-        RequestError: it cannot be used here.
+        RequestError: it cannot be used here, or not in this precision.
     """
     # In a process of its own: one that has opened a card would keep it from the runs.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _silence) as process:
-        return process.submit(_target, choice).result()
+        return process.submit(_target, choice, precision).result()
 
 
 def _silence() -> None:
@@ -103,13 +105,13 @@ def _silence() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-def _target(choice: str) -> Target:
+def _target(choice: str, precision: str) -> Target:
     import mindspore as ms
 
     from inceptionv4.device import setup_device
-    device = setup_device(choice)
+    device = setup_device(choice, precision=precision)
     cards = ms.device_context.ascend.device_count() if device.name == "Ascend" else None
-    return Target(device.name, device.supports_sink, cards)
+    return Target(device.name, device.supports_sink, cards, device.arithmetic)
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,8 @@ def plan_steps(request: StepsRequest, target: Target) -> StepsPlan:
                            "numbers of cards and a batch size for each")
     if request.rows == TRAINER and cards != (1,):
         raise RequestError(f"{shown}: --rows {TRAINER} is for 1 card")
-    workloads = tuple(Workload(target.name, *run, **sizes) for run in zip(cards, batches))
+    workloads = tuple(Workload(target.name, request.precision, *run, **sizes)
+                      for run in zip(cards, batches))
     needed = max(run.steps_per_epoch * run.images_per_step for run in workloads)
     if request.images or request.records:
         _check_sources(request, needed)
@@ -208,7 +211,7 @@ VARIANTS = (
 
 def benchmark_steps(request: StepsRequest) -> SpeedTable:
     """Time the rows asked for in turns; what is made in ``request.out`` is removed."""
-    plan = plan_steps(request, find_device(request.device))
+    plan = plan_steps(request, find_device(request.device, request.precision))
     plan.work.mkdir(parents=True)
     if plan.images_to_make:
         make_folders_and_records(plan.work / "data", plan.images_to_make, available_cores())
@@ -283,6 +286,6 @@ def _table(plan: StepsPlan, title: str, rows: list[SpeedRow], **options: Any) ->
     data = "made, JPEGs of 115 KB" if plan.images_to_make else str(plan.records or plan.images)
     settings = {"repeats": plan.repeats, "warm-up epochs left out": run.warmup_epochs,
                 "epochs measured": run.epochs, "steps per epoch": run.steps_per_epoch,
-                "crop": f"{run.image_size} px", "data": data}
+                "crop": f"{run.image_size} px", "arithmetic": plan.target.arithmetic, "data": data}
     machine = describe_machine(plan.work, plan.target.name)
     return SpeedTable(title, None, "images", rows, machine, settings, per_step=True, **options)

@@ -13,8 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple, Optional
 
+from common.signals import take_signals_from_mindspore
+
+if __name__ == "__main__":
+    take_signals_from_mindspore()
+
 from benchmarks.timing import run_process
 from common.cli import run_command
+from common.forms import read_history
 from train.recipe import parse
 
 
@@ -23,7 +29,7 @@ class Workload:
     """What a run computes.
 
     Attributes:
-        device: "CPU" or "Ascend".
+        device: "CPU" or "Ascend"; precision: as ``common.options.precision_option``.
         cards: ranks; more than one start through ``inceptionv4.launch``.
         batch_size: images per step on each of them.
         image_size: side in pixels of the network's input.
@@ -32,6 +38,7 @@ class Workload:
     """
 
     device: str
+    precision: str
     cards: int
     batch_size: int
     image_size: int
@@ -63,7 +70,6 @@ def run_training(workload: Workload, data: list[object], work: Path,
     Raises:
         CheckFailed: the run failed.
     """
-    from train.run_folder import read_history  # loads MindSpore
     run, log = work / "run", work / "log"
     launcher = ([] if workload.cards == 1 else
                 ["inceptionv4.launch", "--ranks", workload.cards, "--log-dir", log])
@@ -88,9 +94,11 @@ def run_bare_loop(workload: Workload, data: list[object], work: Path) -> list[Ep
 def train_flags(workload: Workload, run: Path) -> list[object]:
     """Return the flags of ``python -m train``: the ADSL report's recipe at the workload's size."""
     return ["--run", run, "--preset", "adsl-1p" if workload.cards == 1 else "adsl-8p",
-            "--device", workload.device, "--batch-size", workload.batch_size,
-            "--image-size", workload.image_size, "--steps-per-epoch", workload.steps_per_epoch,
-            "--epochs", workload.warmup_epochs + workload.epochs, "--keep", 1]
+            "--device", workload.device, "--precision", workload.precision,
+            "--batch-size", workload.batch_size, "--image-size", workload.image_size,
+            "--steps-per-epoch", workload.steps_per_epoch,
+            "--epochs", workload.warmup_epochs + workload.epochs, "--keep", 1,
+            "--compile-cache", run.with_name("compiled")]  # for the repeats
 
 
 def main() -> None:
@@ -100,7 +108,7 @@ def main() -> None:
     from train.plan import make_plan
     from train.source import open_data
     from train.trainer import Trainer
-    device = setup_device(request.device, recipe.seed)
+    device = setup_device(request.device, recipe.seed, recipe.precision, request.jit_level)
     source, _ = open_data(request)
     recipe = replace(recipe, workers=workers_for(recipe))
     plan = make_plan(recipe, source, request.keep)
@@ -115,9 +123,9 @@ def main() -> None:
 def _seconds_per_step(step: Any, batch: Any, steps: int) -> float:
     """Fetch each loss when the next step has been started, as the trainer does."""
     start = time.perf_counter()
-    loss = step(*batch)
+    loss, _ = step(*batch)
     for _ in range(steps - 1):
-        next_loss = step(*batch)
+        next_loss, _ = step(*batch)
         float(loss)
         loss = next_loss
     float(loss)

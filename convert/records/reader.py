@@ -4,7 +4,7 @@ import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Sequence
+from typing import Any, Iterator, Sequence
 
 from common.cli import RequestError
 from common.files import sha256_of_lines
@@ -40,18 +40,18 @@ class RecordSet:
         return sum(shard.bytes for shard in self.manifest.shards)
 
     @property
-    def class_names(self) -> List[str]:
-        """Sorted; the position is the label."""
+    def class_names(self) -> list[str]:
+        """Return them sorted; the position is the label."""
         return [item.name for item in self.manifest.classes]
 
     @property
     def class_names_sha256(self) -> str:
-        """Digest of the class names, one per line: equal where labels mean the same."""
+        """Return their digest, which is equal where labels mean the same."""
         return sha256_of_lines(self.class_names)
 
     @property
-    def files(self) -> List[str]:
-        """Data files in order, for ``mindspore.dataset.MindDataset``."""
+    def files(self) -> list[str]:
+        """Return the data files in order, for ``mindspore.dataset.MindDataset``."""
         return [str(self.folder / shard.file) for shard in self.manifest.shards]
 
     @property
@@ -84,14 +84,14 @@ class RecordSet:
             return ds.MindDataset(self.files, columns_list=["label"], shuffle=False,
                                   num_parallel_workers=1).get_dataset_size()
 
-    def rows(self, columns: Sequence[str], sampler: Any = None) -> Iterator[Dict[str, Any]]:
+    def rows(self, columns: Sequence[str], sampler: Any = None) -> Iterator[dict[str, Any]]:
         """Yield rows as NumPy values by column, in file order or as a MindSpore ``sampler`` picks.
 
         Raises:
             RequestError: the files cannot be read.
         """
         import mindspore.dataset as ds
-        picking: Dict[str, Any] = {"sampler": sampler} if sampler else {"shuffle": False}
+        picking: dict[str, Any] = {"sampler": sampler} if sampler else {"shuffle": False}
         readers = self.readers(os.cpu_count() or 1)
         with self.naming_damage():
             rows = ds.MindDataset(self.files, columns_list=list(columns),

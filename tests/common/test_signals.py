@@ -14,7 +14,7 @@ TAKE_OVER = "import ctypes; ctypes.CDLL(None).signal(2, 0); ctypes.CDLL(None).si
 def start(body, **options):
     """Start a command whose main function has that body, and wait until it prints a line."""
     script = f"""
-import hashlib, sys, time
+import hashlib, signal, sys, time
 from common.cli import run_command
 from common.signals import *
 def main():
@@ -46,7 +46,7 @@ def test_an_ending_signal_ends_a_waiting_command_with_its_note_and_code(number, 
     assert end(process, number) == (code, "interrupted: epoch 3 is kept\n")
 
 
-def test_the_main_thread_saves_its_work_unless_nothing_can_be_lost():
+def test_the_main_thread_saves_its_work_if_it_has_any():
     body = """
         take_signals_from_mindspore()
         try:
@@ -57,18 +57,19 @@ def test_the_main_thread_saves_its_work_unless_nothing_can_be_lost():
         finally:
             print("saved", file=sys.stderr)
     """
-    saving = end(start(body % ("if True:", 1_000_000)), signal.SIGTERM)
+    saving = end(start(body % ("with saving_work():", 1_000_000)), signal.SIGTERM)
     assert saving == (143, "saved\ninterrupted: completed work is kept\n")
-    at_once = end(start(body % ("with ending_at_once():", 2_000_000_000)), signal.SIGTERM)
+    at_once = end(start(body % ("if True:", 2_000_000_000)), signal.SIGTERM)
     assert at_once == (143, "interrupted: completed work is kept\n")
 
 
 def test_a_second_signal_does_not_wait_for_the_main_thread():
     process = start("""
         take_signals_from_mindspore()
-        print("ready", flush=True)
         try:
-            time.sleep(1000)
+            with saving_work():
+                print("ready", flush=True)
+                time.sleep(1000)
         finally:
             print("saving", flush=True)
             hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)
@@ -76,6 +77,38 @@ def test_a_second_signal_does_not_wait_for_the_main_thread():
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "saving\n"
     assert end(process, signal.SIGINT) == (130, "interrupted: completed work is kept\n")
+
+
+def test_what_both_the_terminal_and_a_parent_send_counts_once():
+    process = start("""
+        try:
+            print("ready", flush=True)
+            time.sleep(1000)
+        finally:
+            print("ending", flush=True)
+            time.sleep(0.5)
+            print("ended", flush=True)
+    """)
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "ending\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.read() == "ended\n"
+    assert end(process, 0) == (130, "interrupted: completed work is kept\n")
+
+
+def test_processes_of_a_fork_server_can_be_ended_and_do_not_unblock_signals():
+    """Ascend's compiler starts such processes while the signals are blocked."""
+    process = start("""
+        take_signals_from_mindspore()
+        import multiprocessing
+        child = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(1000,))
+        child.start()
+        child.terminate()
+        child.join()
+        print("ready", flush=True)
+        print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+    """)
+    assert process.stdout.read() == "True\n"
 
 
 def test_under_nohup_a_closed_terminal_ends_nothing():

@@ -6,7 +6,9 @@ import random
 import shutil
 import time
 
+import pytest
 from reading import digests
+from terminal import CTRL_C, interrupted
 
 from convert.conversion import convert
 from convert.records.manifest import MANIFEST_NAME
@@ -96,3 +98,18 @@ def test_stopped_before_each_move_to_a_final_name(sample, tmp_path, monkeypatch)
         shutil.rmtree(request.out)
     assert digests(request.out) == whole
     assert seen == set(range(5)), "data and index files of 2 shards, then the manifest"
+
+
+@pytest.mark.parametrize("seconds", [0, 0.1, 0.2])
+def test_ctrl_c_while_workers_start_ends_them_and_the_same_command_resumes(sample, tmp_path,
+                                                                           monkeypatch, seconds):
+    """The terminal sends it to the workers, too."""
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
+    words = ["-m", "convert", "run", "--source", sample, "--split", "train", "--out",
+             tmp_path / "b", "--shards", SHARDS, "--workers", 2]
+    ended = interrupted(words, "convert train:", CTRL_C, tmp_path, seconds)
+    assert ended.code == 130 and ended.seconds < 5
+    assert [line for line in ended.lines if "images/s" not in line and line != "^C"] == [
+        f"interrupted: finished shards are kept in {tmp_path / 'b'}; the same command resumes: "
+        f"python {' '.join(map(str, words))}"]
+    convert(Request(sample, "train", tmp_path / "b", shards=SHARDS))

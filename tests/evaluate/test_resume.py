@@ -13,6 +13,8 @@ import mindspore as ms
 import numpy as np
 import pytest
 from small import converted
+from terminal import CTRL_C
+from terminal import interrupted as interrupted_on_terminal
 
 import evaluate.command
 from evaluate.predictions import saved_rows
@@ -132,3 +134,38 @@ def test_merged_rows_are_compared_with_the_manifest(call, words, interrupted, tm
     code, _, errors = call(*words("out"))
     assert code == 2 and "ids, labels or blacklist flags" in errors[0]
     assert not (tmp_path / "out" / "result.json").exists()
+
+
+SLOW = """
+import sys, time
+from common.signals import take_signals_from_mindspore
+take_signals_from_mindspore()
+import evaluate.command
+from common.cli import run_command
+from evaluate.__main__ import main
+from evaluate.evaluator import Evaluator
+from small import SmallNetwork
+evaluate.command.InceptionV4 = SmallNetwork
+predict, groups = Evaluator._predict, iter(range(1, 99))
+def slowly(*arguments):
+    print("group", next(groups), flush=True)
+    time.sleep(0.3)
+    return predict(*arguments)
+Evaluator._predict = slowly
+sys.exit(run_command(main))
+"""
+
+
+@pytest.mark.parametrize("how, code", [(CTRL_C, 130), (signal.SIGTERM, 143)])
+def test_at_a_signal_the_images_evaluated_so_far_are_saved(call, words, tmp_path, monkeypatch,
+                                                           how, code):
+    """Before the minute has passed after which a part is written."""
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    (tmp_path / "slow.py").write_text(SLOW)
+    ended = interrupted_on_terminal(["slow.py", *words("out")], "group 3", how, tmp_path)
+    assert ended.code == code
+    assert ended.lines[-1].startswith(
+        f"interrupted: the images that were evaluated are kept in {tmp_path / 'out'}; the same "
+        "command resumes: python slow.py --records ")
+    assert [rows.start for rows in saved_rows(tmp_path / "out" / "parts")] == [0]
+    assert call(*words("out"))[0] == 0

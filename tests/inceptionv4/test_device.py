@@ -89,3 +89,17 @@ def test_rmsprop_is_tensorflows_for_every_element(size, momentum):
         moment = momentum * moment + rate * gradient / np.sqrt(square + 1)
         weight = weight - moment
     assert np.abs(trained.weight.asnumpy() - weight).max() < 1e-5
+
+
+def test_level_and_determinism_are_set_before_ranks_join(environment):
+    """MindSpore asks for the second: else sums over ranks stay as they are."""
+    calls = []
+    environment.setenv("RANK_SIZE", "2")
+    environment.setattr(ms, "set_context", lambda **values: calls.append(values))
+    environment.setattr(ms, "set_deterministic", lambda value: calls.append(value))
+    environment.setattr("inceptionv4.device._join_ranks", lambda: calls.append("join") or (0, 2, 2))
+    setup_device("CPU", jit_level="O1", deterministic=True)
+    assert calls == [{"mode": ms.GRAPH_MODE}, {"jit_config": {"jit_level": "O1"}}, True, "join"]
+    calls.clear()
+    setup_device("CPU")
+    assert calls == [{"mode": ms.GRAPH_MODE}, "join"]

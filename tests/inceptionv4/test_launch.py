@@ -64,9 +64,16 @@ def test_a_dead_rank_ends_all_and_is_named(tmp_path, end, code, how):
 
 
 @pytest.mark.parametrize("ended, code, message", [
-    ("launcher", 130, "interrupted: "), ("msrun", 1, "failed: msrun ended with -9")])
+    ("launcher", 143, "interrupted: epoch 2 of rank 0\n"),
+    ("msrun", 1, "failed: msrun ended with -9")])
 def test_no_rank_outlives_launcher_or_msrun(tmp_path, ended, code, message):
-    running = start(tmp_path, "open(sys.argv[1] + str(rank), 'w')\ntime.sleep(3600)",
+    running = start(tmp_path, "import signal\n"
+                              "def end(*_):\n"
+                              "    print('interrupted: epoch 2 of rank', rank)\n"
+                              "    sys.exit(143)\n"
+                              "signal.signal(signal.SIGTERM, end)\n"
+                              "open(sys.argv[1] + str(rank), 'w')\n"
+                              "time.sleep(3600)",
                     str(tmp_path / "rank"))
     while not all((tmp_path / f"rank{rank}").exists() for rank in (0, 1)):
         assert running.poll() is None, running.communicate()

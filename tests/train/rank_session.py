@@ -47,8 +47,29 @@ def train_on_fixed_batches(rank: int, ranks: int) -> list[float]:
         rng = np.random.default_rng(number)
         images = rng.integers(0, 256, (IMAGES, 75, 75, 3)).astype(np.uint8)
         labels = rng.integers(0, 3, IMAGES).astype(np.int32)
-        losses.append(float(step(ms.Tensor(images[rank::ranks]), ms.Tensor(labels[rank::ranks]))))
+        share = (ms.Tensor(images[rank::ranks]), ms.Tensor(labels[rank::ranks]))
+        losses.append(float(step(*share)[0]))
     return losses
+
+
+def skip_what_overflows_on_one_rank(rank: int, ranks: int) -> list[float]:
+    """Return skipped (0 or 1), loss scale and sum of weights after three steps of ``ranks``; in the
+    second, the images of the last rank are no numbers."""
+    recipe = replace(PRESETS["smoke"], batch_size=2, ranks=ranks, loss_scale="dynamic",
+                     normalize_on="host")
+    ms.set_seed(1)
+    step = TrainStep(recipe, TinyNetwork(3), np.full(3, 1e-2, np.float32), rank)
+    for _, cell in step.network.cells_and_names():
+        if isinstance(cell, nn.BatchNorm2d):
+            cell.set_train(False)
+    figures: list[float] = []
+    for number in (1, 2, 3):
+        value = np.nan if (number, rank) == (2, ranks - 1) else 0.1 * number
+        images = ms.Tensor(np.full((2, 3, 75, 75), value, np.float32))
+        _, skipped = step(images, ms.Tensor(np.array([0, 1], np.int32)))
+        weights = sum(float(weight.sum()) for weight in step.optimizer.parameters)
+        figures += [float(skipped), step.current_loss_scale() or 0.0, weights]
+    return figures
 
 
 def predictions_of(device: Device, val: Path, fails: bool = False) -> Predictions:
@@ -91,7 +112,8 @@ def copy_without(root: Path, name: str, pattern: str) -> None:
 def main() -> None:
     """Train; resume the run as if killed in its second epoch; be refused, since rank 1 sees a
     folder without any checkpoint, as on hosts that do not share one, then since it would validate
-    less often; take fixed batches; evaluate; lose rank 1 in the second validation of another run.
+    less often; take fixed batches; skip a step;
+    evaluate; lose rank 1 in the second validation of another run.
     """
     root, words = Path(sys.argv[1]), sys.argv[2:]
     val = Path(words[words.index("--val-records") + 1])
@@ -99,7 +121,7 @@ def main() -> None:
     networks: list[TinyNetwork] = []
     trainer.build_network = lambda *asked: networks.append(build_tiny_network(*asked)) or \
         networks[-1]
-    command.setup_device = lambda _, seed: ms.set_seed(seed) or device  # ranks join once only
+    command.setup_device = lambda _, seed, *__: ms.set_seed(seed) or device  # ranks join once only
     command.train(*parse([*words, "--run", str(root / "undisturbed")]))
     barrier(device)  # rank 0 saves last
     if device.rank == 0:
@@ -120,7 +142,8 @@ def main() -> None:
     losses = train_on_fixed_batches(device.rank, device.ranks)
     averages = networks[0].bn.moving_mean.asnumpy().tolist()
     (root / f"{device.rank}.json").write_text(json.dumps(
-        [refusals, losses, averages, validation_refused(device, val)]))
+        [refusals, losses, averages, validation_refused(device, val),
+         skip_what_overflows_on_one_rank(device.rank, device.ranks)]))
     save_predictions(root / f"{device.rank}.npz", predictions_of(device, val))
     barrier(device)  # all is written before a rank is lost
     if device.rank == 1:

@@ -6,6 +6,8 @@ from dataclasses import replace
 import mindspore.dataset as ds
 import numpy as np
 import pytest
+from mindspore.dataset import vision
+from mindspore.dataset.engine.datasets import TransferDataset
 from PIL import Image
 
 from common.cli import RequestError
@@ -13,7 +15,7 @@ from convert.conversion import convert
 from convert.records import reader
 from convert.records.reader import open_records
 from convert.request import Request
-from train.feed import TrainingFeed, epoch_rows, workers_for
+from train.feed import TrainingFeed, epoch_rows, wait_until_sent, workers_for
 from train.recipe import PRESETS
 from train.source import open_class_folders
 
@@ -149,6 +151,16 @@ def test_shard_order_reads_one_file_after_the_other(records, monkeypatch):
     seen = {tuple(label for _, labels in epoch_of(records, recipe, epoch, 21)
                   for label in labels.tolist()) for epoch in range(1, 6)}
     assert seen == {tuple(shards[0] + shards[1]), tuple(shards[1] + shards[0])}
+
+
+def test_mindspores_queue_says_that_its_feed_has_failed():
+    """On CPU it sends to no device, and counts no batches, but fails alike."""
+    damaged = ds.NumpySlicesDataset([np.zeros(9, np.uint8)], "image").map(vision.Decode())
+    queue = TransferDataset(damaged)
+    queue.send(-1)
+    with pytest.raises(RequestError, match="failed before step 1 .* convert verify --deep"):
+        wait_until_sent(queue, 1)
+    queue.release()
 
 
 @pytest.mark.parametrize("order", ORDERS)

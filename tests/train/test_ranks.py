@@ -84,6 +84,14 @@ def test_two_ranks_give_the_losses_of_one_process(session):
     np.testing.assert_allclose(together[0], alone, atol=1e-5)
 
 
+def test_a_step_that_overflows_on_one_rank_is_skipped_on_all(session):
+    first, second = answers(session, 4)
+    assert first == second
+    skipped, scale, weights = (first[place::3] for place in range(3))
+    assert skipped == [0, 1, 0] and scale == [2.0 ** 16, 2.0 ** 15, 2.0 ** 15]
+    assert weights[0] == weights[1] != weights[2]
+
+
 def test_two_ranks_have_the_predictions_of_one_process_to_the_bit(session, records):
     alone = predictions_of(Device("CPU", False, 0, 1), records["val"].folder).arrays
     assert len(np.unique(alone["top5_prob"])) > 6

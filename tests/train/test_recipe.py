@@ -138,6 +138,20 @@ def test_a_request_has_these_defaults():
         PRESETS["smoke"])
 
 
+@pytest.mark.parametrize("words, scale", [
+    ((), 1.0), (("--precision", "float16"), "dynamic"), (("--precision", "mixed"), 1.0),
+    (("--precision", "float16", "--loss-scale", "1024"), 1024.0), (("--precision", "hf32"), 1.0),
+    (("--loss-scale", "dynamic"), "dynamic")])
+def test_float16_scales_its_loss_as_large_as_it_can(words, scale):
+    assert parse([*NEEDED, *words])[1].loss_scale == scale
+
+
+@pytest.mark.parametrize("value", ["much", "0.5", "nan"])
+def test_a_loss_scale_that_is_none_is_named(value):
+    with pytest.raises(RequestError, match=f"--loss-scale {value}: give "):
+        parse([*NEEDED, "--loss-scale", value])
+
+
 def test_flags_fill_the_request():
     words = ("--images", "i", "--run", "x", "--val-records", "v", "--resume", "--device", "CPU",
              "--no-sink", "--sink-size", "7", "--keep", "2", "--dry-run", "4", "--preset", "smoke")

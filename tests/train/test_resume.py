@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.forms import read_history
 from inceptionv4.checkpoint import read_checkpoint
 from train.checkpoints import checkpoints
-from train.run_folder import locked_run, read_history
+from train.run_folder import locked_run
 
 ROOT = Path(__file__).parents[2]
 EPOCHS = 3
@@ -23,6 +24,7 @@ STEPS = 4  # an epoch
 # first, plan and config.
 FLAGS = ("--preset", "smoke", "--epochs", EPOCHS, "--batch-size", 5, "--workers", 1,
          "--dropout-keep", 0.5, "--device", "CPU", "--keep", 1)
+FLOAT16 = ("--precision", "float16")
 # Another optimiser than smoke's, which restarts with the third epoch.
 ADSL_RECIPE = ("--preset", "adsl-1p", "--image-size", 75, "--phases", "2:1:0.2:0.94:2",
                "1:0:0.05:0.95:1")
@@ -91,13 +93,18 @@ def test_killed_at_any_moment_of_saving_it_ends_alike(records, undisturbed, call
     check_ends_alike(tmp_path / "run", undisturbed)
 
 
-def test_killed_within_an_epoch_and_with_the_adsl_recipe_it_ends_alike_too(records, call,
-                                                                           tmp_path, capfd):
-    assert start("step:9", records, tmp_path / "run", *ADSL_RECIPE) == -signal.SIGKILL
-    assert call(*words_of(records, tmp_path / "undisturbed", *ADSL_RECIPE)) == 0
-    assert call(*words_of(records, tmp_path / "run", *ADSL_RECIPE, "--resume")) == 0
+@pytest.mark.parametrize("flags", [ADSL_RECIPE, FLOAT16], ids=["adsl's recipe", "float16"])
+def test_killed_within_an_epoch_it_ends_alike_too(records, call, tmp_path, capfd, flags):
+    """Also with the compiled step of the killed run, and with a dynamic loss scale, which counts
+    the steps since it last changed."""
+    cache = ("--compile-cache", tmp_path / "cache")
+    assert start("step:9", records, tmp_path / "run", *flags, *cache) == -signal.SIGKILL
+    assert call(*words_of(records, tmp_path / "undisturbed", *flags)) == 0
+    assert call(*words_of(records, tmp_path / "run", *flags, *cache, "--resume")) == 0
+    assert len(list((tmp_path / "cache").iterdir())) == 1  # found again
     assert "torn" not in capfd.readouterr().err
     check_ends_alike(tmp_path / "run", tmp_path / "undisturbed")
+    assert ("good_steps" in weights_of(tmp_path / "run")) == (flags == FLOAT16)
 
 
 def test_a_first_epoch_without_its_checkpoint_is_repeated(records, undisturbed, call, run):

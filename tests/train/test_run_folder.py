@@ -7,15 +7,15 @@ import mindspore as ms
 import pytest
 
 from common.cli import RequestError
-from common.forms import HistoryLine
+from common.forms import HistoryLine, read_history
 from inceptionv4.checkpoint import CheckpointMeta, read_meta
+from inceptionv4.device import Device
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train.checkpoints import add_checkpoint, best_checkpoint, checkpoints, newest_complete
 from train.plan import make_plan
 from train.recipe import PRESETS
 from train.run_folder import (CONFIG, HISTORY, add_history, add_to_tensorboard, check_same_run,
-                              config_of,
-                              describe_epoch, read_history, resume_at, start_run)
+                              config_of, describe_epoch, resume_at, start_run)
 
 LINE = HistoryLine(3, 12, 2.345, 0.0123, 456.7, 89.01, None, 1.5)
 OLD = {"epoch": 2, "step": 8, "loss": 1.0, "learning_rate": 0.1, "ms_per_step": 5.0,
@@ -24,7 +24,7 @@ OLD = {"epoch": 2, "step": 8, "loss": 1.0, "learning_rate": 0.1, "ms_per_step": 
 
 @pytest.fixture
 def config(records) -> dict:
-    return config_of(PRESETS["smoke"], records["train"], None, "CPU")
+    return config_of(PRESETS["smoke"], records["train"], None, Device("CPU", False, 0, 1))
 
 
 @pytest.mark.parametrize("text, words", [

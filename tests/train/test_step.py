@@ -96,10 +96,38 @@ def test_three_steps_are_those_of_numpy(optimizer, reference, values):
         images, labels = batch(number)
         features = (images.asnumpy() / 127.5 - 1).mean(axis=(1, 2))
         loss, by_logits = numpy_loss(features @ weight.T, labels.asnumpy(), 0.2)
-        np.testing.assert_allclose(float(step(images, labels)), loss, rtol=1e-5)
+        np.testing.assert_allclose(float(step(images, labels)[0]), loss, rtol=1e-5)
         weight = weight - update(number, by_logits.T @ features + 0.3 * weight)
         np.testing.assert_allclose(network.classifier.weight.asnumpy(), weight, rtol=2e-5,
                                    atol=1e-6)
+
+
+def test_a_step_that_overflows_is_skipped_but_counted():
+    """The second of three: weights and averages stay, the third has its own rate."""
+    recipe = replace(RECIPE, optimizer="rmsprop", decay=0.5, epsilon=0.01, momentum=0.6,
+                     weight_decay=0.3, loss_scale="dynamic")
+    rates = np.array([0.5, 0.25, 0.125], np.float32)
+    network = LinearNetwork(3)
+    weight = np.random.default_rng(1).normal(size=(3, 3))
+    network.classifier.weight.set_data(ms.Tensor(weight, ms.float32))
+    step, update = TrainStep(recipe, network, rates), rmsprop(recipe, rates)
+    scales = []
+    for number in (1, 2, 3):
+        if number == 2:
+            step.loss_scale.scale.set_data(ms.Tensor(np.inf, ms.float32))
+        images, labels = batch(number)
+        loss, skipped = step(images, labels)
+        scales.append(step.current_loss_scale())
+        assert bool(skipped) == (number == 2)
+        if not skipped:
+            features = (images.asnumpy() / 127.5 - 1).mean(axis=(1, 2))
+            expected, by_logits = numpy_loss(features @ weight.T, labels.asnumpy(), 0.0)
+            np.testing.assert_allclose(float(loss), expected, rtol=1e-5)
+            weight = weight - update(number, by_logits.T @ features + 0.3 * weight)
+        np.testing.assert_allclose(network.classifier.weight.asnumpy(), weight, rtol=2e-5,
+                                   atol=1e-6)
+    assert scales == [2.0 ** 16, 2.0 ** 24, 2.0 ** 24]  # infinity, halved, is cut to the highest
+    assert int(step.optimizer.global_step) == 3
 
 
 def mixed(x):
@@ -146,7 +174,7 @@ def test_the_network_gets_the_keys_of_its_step_and_rank(rank):
         logits = np.zeros((4, 3))
         logits[:, 0] = keys % 1000 / 1000
         expected = numpy_loss(logits, labels.asnumpy(), 0.0)[0]
-        np.testing.assert_allclose(float(step(images, labels)), expected, rtol=1e-5)
+        np.testing.assert_allclose(float(step(images, labels)[0]), expected, rtol=1e-5)
 
 
 def test_masks_drop_the_share_that_is_asked_for_and_differ():
@@ -198,7 +226,8 @@ def test_host_normalising_gives_the_same_loss_and_mixed_precision_nearly():
                             (dict(precision="mixed", loss_scale=128.0), images)):
         ms.set_seed(1)
         network = TinyNetwork(3)
-        losses.append(float(TrainStep(replace(RECIPE, **changes), network, RATES)(pixels, labels)))
+        step = TrainStep(replace(RECIPE, **changes), network, RATES)
+        losses.append(float(step(pixels, labels)[0]))
         assert all(value.dtype == ms.float32 for value in network.trainable_params())
     assert losses[1] == pytest.approx(losses[0], rel=1e-6)
     assert losses[2] != losses[0] and losses[2] == pytest.approx(losses[0], rel=1e-2)

@@ -2,10 +2,11 @@
 for the device's queue."""
 
 import contextlib
+import json
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from unittest.mock import Mock
 
 import mindspore as ms
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 from common.cli import CheckFailed, RequestError
 from convert.records.reader import open_records
+from common.forms import read_history
 from evaluate.predictions import Predictions
 from inceptionv4.checkpoint import read_checkpoint, read_meta
 from inceptionv4.device import Device
@@ -23,7 +25,7 @@ from train.feed import TrainingFeed
 from train.phases import Phase
 from train.plan import make_plan
 from train.recipe import PRESETS, TrainRequest, with_epochs
-from train.run_folder import read_history, start_run
+from train.run_folder import start_run
 from train.step import StepResult
 from train.trainer import Trainer
 
@@ -33,12 +35,12 @@ STEPS = 7  # an epoch of 21 images
 
 
 def trainer_of(folder, records, sink_size=0, after_save=lambda: None, validation=None,
-               keep=1, validate_every=1, recipe=RECIPE, **plan) -> Trainer:
+               keep=1, profile=None, validate_every=1, recipe=RECIPE, **plan) -> Trainer:
     """Over ``records``; ``plan`` changes the plan."""
     ms.set_seed(3)
     source = records["train"]
     start_run(folder, {}, make_plan(recipe, source, keep))
-    request = TrainRequest(folder, keep=keep, sink_size=sink_size or 100,
+    request = TrainRequest(folder, keep=keep, sink_size=sink_size or 100, profile=profile,
                            validate_every=validate_every)
     return Trainer(request, recipe, replace(make_plan(recipe, source, keep), **plan),
                    TrainingFeed(source, recipe, STEPS), validation,
@@ -54,35 +56,59 @@ def checkpoints_of(folder) -> list:
     return sorted(path.name for path in (folder / "checkpoints").glob("*.ckpt"))
 
 
-def stand_in(queues: list, transfers: list):
-    """For ms.data_sink, which has no CPU: takes a batch a call, and counts the calls."""
+class FakeQueue:
+    """For the queue on a device: sends a batch at every second look, and notes what happens."""
+
+    batches = STEPS
+
+    def __init__(self):
+        self.events, self.sent = [], 0
+
+    def get_send_info(self):
+        self.sent = min(self.sent + 0.5, self.batches)
+        return [[1, int(self.sent), 0.1, 0.1]]  # epoch, batches, seconds
+
+    def get_mbuf_queue_size(self):
+        return 1
+
+    def stop_send(self):
+        self.events.append("stop")
+
+    def release(self):
+        self.events.append("release")
+
+
+def fake_data_sink(monkeypatch) -> list[FakeQueue]:
+    """Stand in for ms.data_sink, which has no CPU: takes a batch per call. One queue per epoch."""
+    queues = []
+
     def data_sink(fn, dataset, sink_size=1, jit_config=None, input_signature=None):
         assert sink_size == 1 and dataset.__total_batch__ == STEPS
         batches = dataset.create_tuple_iterator(num_epochs=1)
-        queues.append(0)
-        dataset.__transfer_dataset__ = Mock()
-        transfers.append(dataset.__transfer_dataset__)
+        queue = dataset.__transfer_dataset__ = FakeQueue()
+        queues.append(queue)
 
         def take():
-            queues[-1] += 1
+            queue.events.append("step")
+            assert queue.events.count("step") <= queue.sent, "its batch is not sent yet"
             batch = next(batches)
             assert [(part.shape, part.dtype) for part in batch] == [
                 (part.shape, part.dtype) for part in input_signature]
             return fn(*batch)
         return take
-    return data_sink
+    monkeypatch.setattr(ms, "data_sink", data_sink)
+    monkeypatch.setattr(ms.runtime, "synchronize", lambda: queues[-1].events.append("wait"))
+    return queues
 
 
 def test_sink_mode_keeps_the_numbers_of_steps(records, tmp_path, monkeypatch):
     saved = []
     host = train_in(tmp_path / "host", records, after_save=lambda: saved.append(1))
     assert saved == [1, 1]
-    queues, transfers = [], []
-    monkeypatch.setattr(ms, "data_sink", stand_in(queues, transfers))
+    queues = fake_data_sink(monkeypatch)
     sink = train_in(tmp_path / "sink", records, sink_size=3)
-    assert queues == [STEPS, STEPS]
-    for transfer in transfers:
-        assert [call[0] for call in transfer.method_calls] == ["stop_send", "release"]
+    assert [queue.events for queue in queues] == [
+        ["step"] * STEPS + ["wait", "stop", "release"]] * 2
     assert [(line.epoch, line.step, line.loss, line.learning_rate) for line in sink] == [
         (line.epoch, line.step, line.loss, line.learning_rate) for line in host]
     assert [line.step for line in sink] == [STEPS, 2 * STEPS]
@@ -90,12 +116,31 @@ def test_sink_mode_keeps_the_numbers_of_steps(records, tmp_path, monkeypatch):
     assert checkpoints_of(tmp_path / "sink") == [f"inceptionv4-2_{2 * STEPS}.ckpt"]
 
 
-def steps_of(monkeypatch, losses):
-    """Both ways to drive the step give these losses, and nothing is compiled."""
+def test_a_feed_that_hangs_or_fails_in_sink_mode_ends_the_run(records, tmp_path, monkeypatch):
+    """No step waits on the device for a batch that never comes."""
+    def failed(queue):
+        if queue.sent == queue.batches:
+            raise RuntimeError("DataQueueOp thread had been interrupted")
+    queues = fake_data_sink(monkeypatch)
+    monkeypatch.setattr(FakeQueue, "batches", 2)
+    monkeypatch.setattr("train.feed.SECONDS_WITHOUT_BATCH", 0.1)
+    trainer = trainer_of(tmp_path / "run", records, sink_size=100)
+    with pytest.raises(RequestError, match="no batch for 0.1 s, before step 3 of the epoch"):
+        trainer.run()
+    monkeypatch.setattr(FakeQueue, "get_mbuf_queue_size", failed)
+    with pytest.raises(RequestError, match="failed before step 3 of the epoch .* verify --deep"):
+        trainer.run()
+    assert [queue.events for queue in queues] == [["step", "step", "wait", "stop", "release"]] * 2
+
+
+def steps_of(monkeypatch, losses, skipped=()):
+    """Both ways to drive the step give these losses, and nothing is compiled; steps of the numbers
+    ``skipped`` report that they were."""
     monkeypatch.setattr(trainer_module.TrainStep, "compile", lambda *_: None)
     for name in ("host_steps", "sink_steps"):
         monkeypatch.setattr(trainer_module, name, lambda step, *_: (
-            StepResult(ms.Tensor(np.float32(loss)), 0.5) for loss in losses))
+            StepResult(ms.Tensor(np.float32(loss)), ms.Tensor(number in skipped), 0.5)
+            for number, loss in enumerate(losses, start=1)))
 
 
 @pytest.mark.parametrize("sink_size", [0, 3, 100])
@@ -107,10 +152,40 @@ def test_a_loss_that_is_no_number_names_its_step(records, tmp_path, monkeypatch,
     assert not (tmp_path / "run" / "history.jsonl").exists()
 
 
+def test_skipped_steps_are_counted_and_may_have_any_loss(records, tmp_path, monkeypatch, capsys):
+    steps_of(monkeypatch, [1, float("nan"), 3, 4, float("inf"), 6, 7], skipped=(2, 4, 5))
+    monkeypatch.setattr(trainer_module.TrainStep, "current_loss_scale", lambda _: 8192.0)
+    line = train_in(tmp_path / "run", records)[0]
+    assert (line.skipped_steps, line.loss_scale, line.loss) == (3, 8192.0, 21 / 5)
+    assert "waiting for data, loss scale 8192, 3 steps skipped\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("skipped, message", [
+    ((1, 2, 3), r"3 steps in a row, up to step 3, .* loss scale has fallen to 1: .* are kept"),
+    ((1, 2, 4, 6, 7), r"3 steps in a row, up to step 8, ")])
+def test_too_many_skipped_steps_in_a_row_end_the_run(records, tmp_path, monkeypatch, skipped,
+                                                     message):
+    """Those at the end of an epoch and at the beginning of the next one are in a row, too."""
+    monkeypatch.setattr(trainer_module, "MOST_SKIPPED_IN_A_ROW", 3)
+    steps_of(monkeypatch, [1] * STEPS, skipped)
+    monkeypatch.setattr(trainer_module.TrainStep, "current_loss_scale", lambda _: 1.0)
+    with pytest.raises(CheckFailed, match=message):
+        train_in(tmp_path / "run", records)
+
+
 def test_a_loss_of_a_later_epoch_names_its_step_of_the_run(records, tmp_path, monkeypatch):
     steps_of(monkeypatch, [1, 2, 3, float("inf"), 4, 5, 6])
     with pytest.raises(CheckFailed, match=f"inf at step {STEPS + 4}:"):
         trainer_of(tmp_path / "run", records).run(first_epoch=2)
+
+
+def test_averages_of_batch_norm_that_are_no_numbers_are_not_saved(records, tmp_path, monkeypatch):
+    """A skipped step moves them all the same."""
+    steps_of(monkeypatch, [1] * STEPS, skipped=(1,))
+    trainer = trainer_of(tmp_path / "run", records)
+    trainer.network.bn.moving_mean.set_data(ms.Tensor(np.full(8, np.nan, np.float32)))
+    with pytest.raises(CheckFailed, match="bn.moving_mean is not finite after epoch 1"):
+        trainer.run()
 
 
 def test_weights_that_are_no_numbers_are_not_saved(records, tmp_path):
@@ -132,12 +207,13 @@ def test_a_line_of_history_has_the_epochs_own_figures(records, tmp_path, monkeyp
             next(now)
     losses = iter([1.0] * STEPS + [2, 4, 6, 8, 10, 12, 14])
     monkeypatch.setattr(trainer_module.TrainStep, "__call__",
-                        lambda *_: ms.Tensor(np.float32(next(losses))))
+                        lambda *_: (ms.Tensor(np.float32(next(losses))), ms.Tensor(False)))
     monkeypatch.setattr(trainer_module.time, "perf_counter", lambda: next(now))
     rates = np.arange(1, 2 * STEPS + 1, dtype=np.float32)
     first, second = train_in(tmp_path / "run", records, after_save=after_save,
                              learning_rates=rates, global_batch=2 * 3)  # of two ranks
     seconds = 2 * STEPS + 1 + 1  # the clock is read around each batch, then twice at the end
+    assert (first.compile_seconds, second.compile_seconds) == (1, None)
     assert first.seconds_since_last_epoch is None
     assert second.seconds_since_last_epoch == 2 + 100 + 1  # until the first step's reading
     assert [line.seconds_saving for line in (first, second)] == [1, 1]
@@ -218,6 +294,21 @@ def test_the_optimizer_restarts_at_a_phase_as_in_a_job_of_its_own(records, tmp_p
         ends.append([key for key, value in trainer.state.items()
                      if not np.array_equal(value.asnumpy(), whole.state[key].asnumpy())])
     assert ends[0] == [] and "conv.weight" in ends[1]
+
+
+def test_the_profiler_measures_steps_of_the_first_epoch_alone(records, tmp_path, monkeypatch):
+    monkeypatch.setattr("train.step.UNPROFILED_STEPS", 2)
+    monkeypatch.setattr(trainer_module, "UNPROFILED_STEPS", 2)
+    train_in(tmp_path / "run", records, profile=3)
+    trace, = (tmp_path / "run" / "profile").glob("*/*/trace_view.json")
+    operations = Counter(event["name"] for event in json.loads(trace.read_text())
+                         if "cross_entropy" in event["name"] and "-op" in event["name"])
+    assert operations and set(operations.values()) == {3}
+
+
+def test_more_steps_to_profile_than_an_epoch_has_are_refused(records, tmp_path):
+    with pytest.raises(RequestError, match="--profile 8: an epoch has 7 steps, .* a larger set"):
+        trainer_of(tmp_path / "run", records, profile=8)
 
 
 def full_at(epoch, monkeypatch):

@@ -3,12 +3,19 @@ network that compiles in a second, killed by SIGKILL at the moment that KILL nam
 
 KILL is ``never``, ``step:N`` (before the N-th step of this process), ``move:N`` (before the N-th
 move of a file to its final name), or ``save:T`` (T seconds after the second checkpoint is begun).
+``slow:S`` instead waits S seconds in each step.
 """
 
 import os
 import signal
 import sys
 import threading
+import time
+
+from common.signals import take_signals_from_mindspore
+
+if __name__ == "__main__":
+    take_signals_from_mindspore()
 
 import mindspore as ms
 from mindspore import nn, ops
@@ -52,6 +59,16 @@ def kill_before(holder: object, name: str, number: int, seconds: float = 0) -> N
     setattr(holder, name, counted)
 
 
+def slow_down(holder: object, name: str, seconds: float) -> None:
+    """Wait before each call of ``holder.name``."""
+    call = getattr(holder, name)
+
+    def waiting(*arguments, **keywords):
+        time.sleep(seconds)
+        return call(*arguments, **keywords)
+    setattr(holder, name, waiting)
+
+
 def main() -> None:
     moment, _, number = sys.argv.pop(1).partition(":")
     from train import trainer
@@ -59,6 +76,8 @@ def main() -> None:
     trainer.build_network = build_tiny_network
     if moment == "step":
         kill_before(trainer.Trainer, "_checked_losses", int(number))
+    elif moment == "slow":
+        slow_down(trainer.Trainer, "_checked_losses", float(number))
     elif moment == "move":
         kill_before(os, "replace", int(number))
     elif moment == "save":

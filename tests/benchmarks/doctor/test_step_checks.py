@@ -32,7 +32,7 @@ def test_a_loss_that_is_no_number_fails(monkeypatch):
             pass
 
         def __call__(self, *_):
-            return float("nan")
+            return float("nan"), False
     monkeypatch.setattr(checks, "TrainStep", Diverged)
     assert training_steps(CPU).state == "fail"
 

@@ -22,7 +22,8 @@ from common.cli import RequestError
 from common.forms import HistoryLine
 from train.recipe import parse
 
-CPU, ASCEND = Target("CPU", False, None), Target("Ascend", True, 8)
+CPU, ASCEND = (Target("CPU", False, None, "float32 throughout"),
+               Target("Ascend", True, 8, "HF32"))
 # The program of the module that is the first argument, with a network that compiles in seconds.
 WITH_TINY_NETWORK = """
 import importlib, sys
@@ -32,7 +33,7 @@ from train import trainer
 trainer.build_network = build_tiny_network
 sys.exit(run_command(importlib.import_module(sys.argv.pop(1)).main))
 """
-WORKLOAD = Workload("CPU", 1, 8, 75, steps_per_epoch=10, warmup_epochs=1, epochs=2)
+WORKLOAD = Workload("CPU", "float32", 1, 8, 75, steps_per_epoch=10, warmup_epochs=1, epochs=2)
 
 
 def asked(tmp_path, target=CPU, **values) -> StepsPlan:
@@ -43,7 +44,8 @@ def asked(tmp_path, target=CPU, **values) -> StepsPlan:
 def made(monkeypatch) -> list:
     """Devices are stand-ins, no images are made; the list tells how many were to be."""
     counts = []
-    monkeypatch.setattr(steps, "find_device", {"auto": CPU, "Ascend": ASCEND}.get)
+    monkeypatch.setattr(steps, "find_device",
+                        lambda choice, _: {"auto": CPU, "Ascend": ASCEND}[choice])
     monkeypatch.setattr(steps, "make_folders_and_records",
                         lambda root, images, workers: counts.append(images))
     return counts
@@ -158,10 +160,10 @@ def test_the_trainer_is_compared_with_the_bare_loop(tmp_path, made, monkeypatch)
 def test_sizes_follow_from_the_device_unless_given(tmp_path):
     table, trainer = asked(tmp_path), asked(tmp_path, rows="trainer")
     assert table.workloads == (WORKLOAD, replace(WORKLOAD, cards=2, batch_size=4))
-    assert trainer.workloads == (Workload("CPU", 1, 16, 75, 20, 1, 3),)
+    assert trainer.workloads == (Workload("CPU", "float32", 1, 16, 75, 20, 1, 3),)
     ascend = asked(tmp_path, ASCEND)
-    assert ascend.workloads == (Workload("Ascend", 1, 32, 299, 100, 3, 10),
-                                Workload("Ascend", 8, 128, 299, 100, 3, 10))
+    assert ascend.workloads == (Workload("Ascend", "float32", 1, 32, 299, 100, 3, 10),
+                                Workload("Ascend", "float32", 8, 128, 299, 100, 3, 10))
     assert (table.repeats, trainer.repeats, ascend.repeats) == (2, 3, 3)
     given = asked(tmp_path, cards=(4,), batch_size=(6,), epochs=5)
     assert given.workloads == (replace(WORKLOAD, cards=4, batch_size=6, epochs=5),)
@@ -194,29 +196,32 @@ def test_a_broken_run_and_too_few_images_are_named(tmp_path):
 
 
 def test_ascend_is_refused_where_there_is_none(capfd):
-    assert _target("CPU") == CPU
+    assert _target("CPU", "float32") == CPU
     capfd.readouterr()
     try:
-        assert find_device("Ascend").name == "Ascend"
+        assert find_device("Ascend", "float32").name == "Ascend"
     except RequestError as error:
         assert "device 'Ascend' cannot be used here" in str(error)
     assert capfd.readouterr() == ("", "")  # MindSpore's warnings are hidden
 
 
-def test_from_the_request_to_the_figures(tmp_path, monkeypatch):
+def test_from_the_request_to_the_figures(tmp_path, monkeypatch, tmp_path_factory):
     modules = []
+    script = tmp_path_factory.mktemp("program") / "program.py"  # the compile cache reads its file
+    script.write_text(WITH_TINY_NETWORK)
 
     def with_tiny_network(python, flag, module, *words, **options):
         modules.append(module)
         program = {"train": "train.__main__"}.get(module, module)
-        return run_process(python, "-c", WITH_TINY_NETWORK, program, *words, **options)
+        return run_process(python, script, program, *words, **options)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
     monkeypatch.setattr(synthetic, "IMAGES_PER_CLASS", 6)
     monkeypatch.setattr(steps, "IMAGES_PER_CLASS", 6)
-    monkeypatch.setattr(steps, "find_device", {"CPU": CPU}.get)
+    monkeypatch.setattr(steps, "find_device", lambda *_: CPU)
     monkeypatch.setattr(training_runs, "run_process", with_tiny_network)
     table = benchmark_steps(StepsRequest(tmp_path, TRAINER, "CPU", batch_size=(4,), epochs=2,
                                          steps_per_epoch=3, repeats=1))
+    assert table.settings["arithmetic"] == "float32 throughout"
     assert modules == ["benchmarks.steps.training_runs", "train"] and os.listdir(tmp_path) == []
     bare, fed, saving = (row.seconds for row in table.rows)
     assert len(bare) == len(fed) == len(saving) == 2
@@ -233,5 +238,6 @@ def test_the_bare_loop_counts_seconds_per_step_and_fetches_every_loss(monkeypatc
             now[0] += 1
             return 0.0
     monkeypatch.setattr(training_runs.time, "perf_counter", lambda: now[0])
-    seconds = training_runs._seconds_per_step(lambda *_: events.append("step") or Loss(), (1, 2), 3)
+    seconds = training_runs._seconds_per_step(
+        lambda *_: events.append("step") or (Loss(), False), (1, 2), 3)
     assert seconds == 1.0 and events == ["step", "step", "loss", "step", "loss", "loss"]

@@ -1,0 +1,39 @@
+"""Whatever the graph of the step follows from decides where it is kept."""
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from inceptionv4.device import Device
+from train.compile_cache import cache_folder, compile_cache
+from train.recipe import PRESETS
+
+CPU = Device("CPU", False, 0, 1, arithmetic="float32 throughout")
+SMOKE = PRESETS["smoke"]
+
+
+def test_another_recipe_device_or_setting_has_another_folder(tmp_path):
+    """MindSpore would take the graph of one batch size for that of another."""
+    folders = {cache_folder(tmp_path, recipe, device, steps=steps) for recipe, device, steps in (
+        (SMOKE, CPU, 7), (replace(SMOKE, batch_size=4), CPU, 7), (SMOKE, replace(CPU, rank=1), 7),
+        (replace(SMOKE, loss_scale="dynamic"), CPU, 7), (SMOKE, CPU, 8),
+        (SMOKE, replace(CPU, arithmetic="float32 throughout (HF32 off)"), 7))}
+    assert len(folders) == 6
+    assert cache_folder(tmp_path, SMOKE, CPU, steps=7) in folders
+
+
+def test_a_graph_is_kept_when_it_is_complete(tmp_path):
+    folder = tmp_path / "cache" / "step-1"
+    with pytest.raises(KeyboardInterrupt), compile_cache(folder):
+        os.makedirs(os.environ["MS_COMPILER_CACHE_PATH"])
+        raise KeyboardInterrupt
+    assert list(folder.parent.iterdir()) == []
+    with compile_cache(folder):
+        os.makedirs(os.environ["MS_COMPILER_CACHE_PATH"])
+        assert not folder.exists() and os.environ["MS_COMPILER_CACHE_ENABLE"] == "1"
+    assert list(folder.parent.iterdir()) == [folder]
+    with compile_cache(folder):
+        assert os.environ["MS_COMPILER_CACHE_PATH"] == str(folder)
+    with compile_cache(None):  # and never for the graphs that are compiled later
+        assert "MS_COMPILER_CACHE_ENABLE" not in os.environ

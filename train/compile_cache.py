@@ -1,0 +1,58 @@
+"""MindSpore's compile cache (MS_COMPILER_CACHE_ENABLE) around the compilation of the training step.
+
+Left to itself it takes the n-th graph of a process for the n-th graph of an earlier one, as long
+as the source files are the same: with another batch size or loss scale, a run would silently
+train with the graph of the earlier one (MindSpore 2.10, tried). So it is only switched on for the
+step, and everything that the step's graph follows from decides the folder.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Iterator, Optional
+
+from inceptionv4.device import Device
+from train.recipe import Recipe
+
+SOURCES = ("inceptionv4", "train")  # packages that the step's graph is made from
+
+
+def cache_folder(base: Path, recipe: Recipe, device: Device, **settings: object) -> Path:
+    """Return the folder below ``base`` for the graph that this rank compiles from the recipe, on
+    the device, and with whatever ``settings`` else it follows from."""
+    root = Path(__file__).parents[1]
+    sources = {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+               for package in SOURCES for path in sorted((root / package).rglob("*.py"))}
+    parts = {"recipe": dataclasses.asdict(recipe), "device": dataclasses.asdict(device),
+             "settings": settings, "sources": sources,
+             "mindspore": importlib.metadata.version("mindspore")}
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return base / f"step-{digest[:16]}"
+
+
+@contextlib.contextmanager
+def compile_cache(folder: Optional[Path]) -> Iterator[None]:
+    """Let the one graph that is compiled within come from ``folder``, or go there; None: neither.
+
+    A folder appears when its graph is complete, whoever else compiles the same one meanwhile.
+    """
+    if folder is None:
+        yield
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as work:
+        new = Path(work, "graph")
+        os.environ["MS_COMPILER_CACHE_ENABLE"] = "1"
+        os.environ["MS_COMPILER_CACHE_PATH"] = str(folder if folder.exists() else new)
+        try:
+            yield
+        finally:
+            del os.environ["MS_COMPILER_CACHE_ENABLE"], os.environ["MS_COMPILER_CACHE_PATH"]
+        if not folder.exists():
+            with contextlib.suppress(OSError):  # another process was faster
+                os.replace(new, folder)
