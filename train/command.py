@@ -14,7 +14,8 @@ from inceptionv4.device import Device, ranks_agree, setup_device
 from train.checkpoints import best_checkpoint, checkpoints, newest_complete
 from train.feed import TrainingFeed, next_batch, workers_for
 from train.plan import check_disk, describe_plan, make_plan
-from train.recipe import Recipe, TrainRequest
+from train.options import TrainRequest
+from train.recipe import Recipe
 from train.run_folder import (MAY_DIFFER, check_same_run, check_unused, config_of, has_config,
                               locked_run, note_saved_epochs, read_config, resume_at, start_run,
                               write_plan)

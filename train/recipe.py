@@ -1,5 +1,5 @@
-"""What a training run does, in numbers: the ADSL lab's recipe, one for a CPU, and the command line
-that asks for one of them or another. ``SOURCES`` says where the values come from.
+"""What a training run does, in numbers: the ADSL lab's recipe, one for a CPU, and any other.
+``SOURCES`` says where the values come from.
 
 "The ADSL report" is the accuracy report of the ADSL lab on Inception-v4 with MindSpore; its 8-card
 run gave 17.22 / 3.79 % top-1 / top-5 error on 50,000 images with 144 crops. The lab's public
@@ -7,18 +7,14 @@ training script answers what the report leaves open, except for the network, of 
 version of its own: ours is that of the paper, arXiv 1602.07261.
 """
 
-import argparse
 import itertools
-import os
-from dataclasses import Field, dataclass, fields, replace
-from pathlib import Path
-from typing import Optional, Sequence, Union
+from dataclasses import dataclass, fields, replace
+from typing import Union
 
 import numpy as np
 
-from common.cli import ArgumentParser, RequestError
-from common.options import (CheckedOptions, add_options, device_option, flag_of, from_arguments,
-                            option, precision_option)
+from common.cli import RequestError
+from common.options import CheckedOptions, flag_of, option, precision_option
 from inceptionv4 import BATCH_NORM_DECAY, DROPOUT_KEEP, IMAGE_SIZE, SMALLEST_IMAGE
 from train.phases import ADSL_PHASES, Phase, parse_phase, with_total
 
@@ -67,7 +63,9 @@ class Recipe(CheckedOptions):
                             "taken; Adam: added to the root", low=1e-20)
     momentum: float = option(0.0, "RMSProp's momentum (Adam's beta1)", low=0,
                              high=HIGHEST_DECAY)
-    weight_decay: float = option(0.0, "this times the weight is added to each gradient", low=0)
+    weight_decay: float = option(0.0, "this times the weight is added to the gradients of "
+                                 "convolution and classifier weights; biases, gamma and beta do "
+                                 "not decay", low=0)
     loss_scale: Union[float, str] = option(
         1.0, "the loss is multiplied, the gradients divided by it; dynamic, the default with "
         "--precision float16: as large as the gradients allow, steps in which they overflow are "
@@ -164,6 +162,11 @@ class Recipe(CheckedOptions):
 PRESETS = {
     "adsl-8p": Recipe(),
     "adsl-1p": Recipe(preset="adsl-1p", ranks=1, batch_size=32),  # ADSL report, note 1
+    # arXiv 1602.07261, section 4, and the authors' training code, slim; see SOURCES.
+    "paper": Recipe(
+        preset="paper", phases=(Phase(160, 0, 0.045, 0.94, 2),), restart_optimizer=False, ranks=8,
+        batch_size=32, scale_lr=False, momentum=0.9, weight_decay=4e-5, min_crop_area=0.05,
+        max_crop_aspect=1.33, colour_distortion=True),
     # Ours. RMSProp with epsilon 1 and the authors' slow averages need thousands of steps to show
     # anything; this learns ten easy classes from 600 images within minutes on two cores.
     "smoke": Recipe(
@@ -185,6 +188,17 @@ _ADSL_SOURCES = {
 }
 SOURCES: dict[str, dict[str, str]] = {
     "adsl-8p": _ADSL_SOURCES, "adsl-1p": _ADSL_SOURCES,
+    "paper": {
+        "from the paper (arXiv 1602.07261)":
+            "0.045 x 0.94 every 2 epochs, RMSProp's decay and epsilon, network; its 20 replicas "
+            "updated the weights asynchronously, here all ranks make one update per step",
+        "from the authors' code (slim)":
+            "RMSProp's momentum, weight decay, range of the random crops, distortion of colours; "
+            "from arXiv 1512.00567 label smoothing, here shared among the other classes",
+        "of our own": "8 x 32 images per step, 160 epochs, no auxiliary classifier, gamma trained, "
+                      "crops not antialiased; not averaged: the paper evaluates a running average "
+                      "of the weights",
+    },
     "smoke": {"of our own": "all values but the network's"},
 }
 
@@ -199,100 +213,3 @@ def learning_rates(recipe: Recipe, steps_per_epoch: int) -> np.ndarray:
 def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
     """Return the recipe ended after ``epochs`` epochs, or with its last phase prolonged to them."""
     return replace(recipe, phases=with_total(recipe.phases, epochs))
-
-
-@dataclass(frozen=True)
-class TrainRequest(CheckedOptions):
-    """What to train on, where and how; of its own values, only the data changes the weights."""
-
-    run: Path = option(help="folder for the run, a new one unless with --resume")
-    records: Optional[Path] = option(None, "folder of the training record set")
-    images: Optional[Path] = option(
-        None, "folder of class folders with images instead, slow on slow storage")
-    val_records: Optional[Path] = option(
-        None, "folder of the validation record set, scored with one crop after each epoch "
-              "(default: no scores)")
-    resume: bool = option(False, "resume from the newest complete checkpoint of --run")
-    device: str = device_option()
-    sink: Optional[bool] = option(
-        None, "let the device take its batches itself (default: where it can)", negatable=True)
-    sink_size: int = option(100, "in sink mode, steps between two checks of the loss", low=1,
-                            metavar="STEPS")
-    keep: int = option(3, "number of last checkpoints that stay on the disk, next to the best",
-                       low=1)
-    dry_run: Optional[int] = option(
-        None, "check everything, print the plan for RANKS ranks, train nothing (without RANKS: the "
-              "preset's)", low=0, bare=0, metavar="RANKS")
-    preset: Optional[str] = option(None, "recipe whose values hold where no flag says otherwise",
-                                   choices=sorted(PRESETS))
-    epochs: Optional[int] = option(
-        None, "total number of epochs: ends the schedule early or extends its last phase", low=1,
-        metavar="N")
-    validate_every: int = option(
-        1, "score the validation images only after every so many epochs, and after the last one",
-        low=1, metavar="EPOCHS")
-    jit_level: Optional[str] = option(
-        None, "MindSpore's level of compilation; O0: kernel by kernel, O1: fused, O2: the whole "
-        "graph (default: the device's own; on CPU all are the same)", choices=("O0", "O1", "O2"))
-    deterministic: bool = option(
-        False, "let equal runs end alike on Ascend, too, at the cost of speed")
-    profile: Optional[int] = option(
-        None, "let MindSpore's profiler measure so many steps of the first epoch, into the folder "
-        "'profile' of the run; the epoch's own times mean little then", low=1, metavar="STEPS")
-    compile_cache: Optional[Path] = option(
-        None, "folder that keeps the compiled step, for runs of the same recipe, such as the "
-        "resumed one; several may share it")
-
-
-def train_parser() -> ArgumentParser:
-    """Return the parser of the whole command line of ``python -m train``."""
-    parser = ArgumentParser(prog="python -m train", description="Train Inception-v4 on records.")
-    data = ("records", "images")
-    add_options(parser.add_mutually_exclusive_group(required=True), TrainRequest, only=data)
-    add_options(parser, TrainRequest, leave_out=(*data, "epochs"))
-    recipe = parser.add_argument_group("recipe", "each flag overrides a value of the preset")
-    add_options(recipe, TrainRequest, only=["epochs"])
-    add_options(recipe, Recipe, leave_out=["ranks"], suppress_defaults=True,
-                describe=_with_presets)
-    return parser
-
-
-def _with_presets(item: Field) -> str:
-    """Return the help of a recipe's value with what it is in each preset."""
-    if item.name == "phases":
-        return item.metadata["help"]
-    values = {name: getattr(recipe, item.name) for name, recipe in PRESETS.items()}
-    shown = (f"default: {item.default}" if len(set(values.values())) == 1 else
-             ", ".join(f"{name}: {value}" for name, value in values.items()))
-    return f"{item.metadata['help']} ({shown})"
-
-
-def parse(words: Optional[Sequence[str]] = None) -> tuple[TrainRequest, Recipe]:
-    """Return what the words of the command line ask for; by default, those of this process.
-
-    Raises:
-        RequestError: an unknown flag, or a value outside its range.
-    """
-    return requested(train_parser().parse_args(words))
-
-
-def requested(arguments: argparse.Namespace) -> tuple[TrainRequest, Recipe]:
-    """Return request and recipe from what ``train_parser()`` parsed."""
-    request = from_arguments(TrainRequest, arguments)
-    if request.preset is None:
-        raise RequestError(f"--preset is missing: give one of {', '.join(PRESETS)}; --help shows "
-                           "their values")
-    preset = vars(PRESETS[request.preset])
-    if vars(arguments).get("precision") == "float16":
-        preset = {**preset, "loss_scale": DYNAMIC}
-    recipe = from_arguments(Recipe, arguments, **{name: value for name, value in preset.items()
-                                                  if name not in vars(arguments)})
-    if request.epochs is not None:
-        recipe = with_epochs(recipe, request.epochs)
-    if recipe.workers > (os.cpu_count() or 1):
-        raise RequestError(f"--workers {recipe.workers}: MindSpore takes at most one per core of "
-                           f"this host, {os.cpu_count()}")
-    if request.images and recipe.shuffle == "shard":
-        raise RequestError("--shuffle shard is for --records; class folders have no shards: "
-                           "leave it out")
-    return request, recipe

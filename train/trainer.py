@@ -26,7 +26,8 @@ from train.checkpoints import LoadedCheckpoint, add_checkpoint
 from train.compile_cache import cache_folder, compile_cache
 from train.feed import TrainingFeed
 from train.plan import Plan
-from train.recipe import Recipe, TrainRequest
+from train.options import TrainRequest
+from train.recipe import Recipe
 from train.run_folder import PROFILE, add_history, add_to_tensorboard, describe_epoch
 from train.step import (UNPROFILED_STEPS, StepResult, TrainStep, build_network, host_steps,
                         profiled, restart_rmsprop, sink_steps, training_state)

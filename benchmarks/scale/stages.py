@@ -23,7 +23,8 @@ from common.files import read_json
 from common.host import available_cores
 from convert.records.manifest import Manifest
 from convert.records.reader import open_records
-from train.recipe import PRESETS, Recipe, parse
+from train.options import parse
+from train.recipe import PRESETS, Recipe
 
 PRESET = "adsl-8p"
 SHUFFLES = ("global", "shard")

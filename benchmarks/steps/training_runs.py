@@ -21,7 +21,7 @@ if __name__ == "__main__":
 from benchmarks.timing import run_process
 from common.cli import run_command
 from common.forms import read_history
-from train.recipe import parse
+from train.options import parse
 
 
 @dataclass(frozen=True)

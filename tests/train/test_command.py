@@ -10,7 +10,7 @@ import pytest
 from inceptionv4.checkpoint import read_meta
 from inceptionv4.device import Device
 from train import command
-from train.recipe import parse
+from train.options import parse
 from train.run_folder import check_unused
 
 FLAGS = ("--preset", "smoke", "--epochs", "2", "--batch-size", "4", "--steps-per-epoch", "2",

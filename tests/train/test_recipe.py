@@ -11,8 +11,8 @@ import pytest
 from common.cli import RequestError
 from inceptionv4 import SMALLEST_IMAGE
 from train.phases import Phase
-from train.recipe import (PRESETS, Recipe, TrainRequest, learning_rates, parse, train_parser,
-                          with_epochs)
+from train.options import TrainRequest, parse, train_parser
+from train.recipe import PRESETS, SOURCES, Recipe, learning_rates, with_epochs
 
 STEPS = 1251  # 1,281,167 images at 1,024 per step
 ADSL = PRESETS["adsl-8p"]
@@ -103,6 +103,18 @@ def test_values_of_the_adsl_report():
     assert (ADSL.image_size, ADSL.epochs) == (299, 95)
 
 
+def test_values_of_the_paper_and_its_authors_code():
+    paper = PRESETS["paper"]
+    assert (paper.optimizer, paper.decay, paper.epsilon, paper.momentum) == ("rmsprop", 0.9, 1.0,
+                                                                             0.9)
+    assert (paper.label_smoothing, paper.weight_decay) == (0.1, 4e-5)
+    assert (paper.min_crop_area, paper.max_crop_aspect, paper.colour_distortion) == (
+        0.05, 1.33, True)
+    rates = by_epoch(paper, 3)
+    np.testing.assert_allclose(rates[:, 0], 0.045 * 0.94 ** (np.arange(160) // 2), rtol=1e-6)
+    assert (np.ptp(rates, axis=1) == 0).all() and SOURCES.keys() == PRESETS.keys()
+
+
 def test_the_network_takes_no_smaller_images():
     replace(ADSL, image_size=SMALLEST_IMAGE)
     with pytest.raises(RequestError, match="--image-size"):
@@ -169,7 +181,7 @@ def test_help_names_every_value_and_what_it_is_in_each_preset():
     text = " ".join(train_parser().format_help().split())
     assert all(f"--{item.name.replace('_', '-')}" in text for item in fields(Recipe)
                if item.name != "ranks")
-    assert "images per step on each rank (adsl-8p: 128, adsl-1p: 32, smoke: 16)" in text
+    assert "images per step on each rank (adsl-8p: 128, adsl-1p: 32, paper: 32, smoke: 16)" in text
     assert "(default: float32)" in text and "(default: the preset's)" in text
     assert "--resume" in text and "(default: 100)" in text
 

@@ -24,7 +24,8 @@ from train.checkpoints import LoadedCheckpoint, checkpoints, newest_complete
 from train.feed import TrainingFeed
 from train.phases import Phase
 from train.plan import make_plan
-from train.recipe import PRESETS, TrainRequest, with_epochs
+from train.options import TrainRequest
+from train.recipe import PRESETS, with_epochs
 from train.run_folder import start_run
 from train.step import StepResult
 from train.trainer import Trainer
