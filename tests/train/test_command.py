@@ -37,6 +37,10 @@ def test_a_run_has_plan_config_history_and_tensorboards_events(records, call, tm
     config = read(tmp_path / "config.json")
     assert config["argv"] == ["python", "-m", "train", *map(str, words)]
     assert (config["preset"], config["batch_size"], config["workers"]) == ("smoke", 4, 1)
+    request, recipe = parse(["--config", str(tmp_path / "config.json"), "--run", "another"])
+    assert (request.records, request.val_records) == (records["train"].folder,
+                                                      records["val"].folder)
+    assert recipe == parse([str(word) for word in words])[1]
     for name, split in (("data", "train"), ("val_records", "val")):
         assert config[name] == str(records[split].folder)
         assert config[f"{name}_sha256"] == records[split].sha256

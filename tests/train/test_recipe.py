@@ -1,8 +1,9 @@
 """The learning rate at every phase edge, the presets as the ADSL report has them, and the command
 line: every value of the recipe a flag."""
 
+import json
 import re
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from common.cli import RequestError
 from inceptionv4 import SMALLEST_IMAGE
 from train.phases import Phase
-from train.options import TrainRequest, parse, train_parser
+from train.options import ABOUT_A_RUN, TrainRequest, parse, train_parser
 from train.recipe import PRESETS, SOURCES, Recipe, learning_rates, with_epochs
 
 STEPS = 1251  # 1,281,167 images at 1,024 per step
@@ -170,6 +171,42 @@ def test_flags_fill_the_request():
     assert parse(words)[0] == TrainRequest(
         Path("x"), None, Path("i"), Path("v"), True, "CPU", False, 7, 2, 4, "smoke")
     assert parse([*NEEDED, "--dry-run"])[0].dry_run == 0  # as many ranks as the preset
+
+
+def config_file(folder, **changes) -> Path:
+    """The config of a run of adsl-1p's recipe with other phases."""
+    values = {**asdict(PRESETS["adsl-1p"]), "phases": [asdict(Phase(3, 1, 0.1, 0.9, 1))],
+              **dict.fromkeys(ABOUT_A_RUN), "data": "images", "val_records": "v", **changes}
+    (folder / "config.json").write_text(json.dumps(
+        {name: value for name, value in values.items() if value != "none"}))
+    return folder / "config.json"
+
+
+def test_a_config_repeats_its_run_and_flags_override_it(tmp_path):
+    words = ["--run", "x", "--config", str(config_file(tmp_path))]
+    run = replace(PRESETS["adsl-1p"], phases=(Phase(3, 1, 0.1, 0.9, 1),))
+    request, recipe = parse(words)
+    assert (request.images, request.records, request.val_records, recipe) == (
+        Path("images"), None, Path("v"), run)
+    request, recipe = parse([*words, "--records", "r", "--seed", "5", "--epochs", "2"])
+    assert (request.images, request.records) == (None, Path("r"))
+    assert recipe == replace(with_epochs(run, 2), seed=5)
+
+
+@pytest.mark.parametrize("changes, words", [
+    ({"warmup_start": "none"}, "config.json has no 'warmup_start': another version"),
+    ({"of_later": 1}, "config.json has the unknown key 'of_later'"),
+    ({"preset": "other"}, "config.json: 'preset' cannot be 'other'"),
+    ({"batch_size": "8"}, "'batch_size' cannot be '8'"), ({"seed": -1}, "--seed -1"),
+    ({"phases": [{"epochs": "x"}]}, "'phases' cannot be"), ({"loss_scale": "x"}, "'loss_scale'")])
+def test_a_config_of_another_version_or_with_another_value_is_refused(tmp_path, changes, words):
+    with pytest.raises(RequestError, match=words):
+        parse(["--run", "x", "--config", str(config_file(tmp_path, **changes))])
+
+
+def test_a_config_and_a_preset_are_not_given_together(tmp_path):
+    with pytest.raises(RequestError, match="--preset smoke: --config .* give one of both"):
+        parse([*NEEDED, "--config", str(config_file(tmp_path))])
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
