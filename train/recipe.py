@@ -182,7 +182,8 @@ _ADSL_SOURCES = {
     "from the ADSL report": "global batch, phases, label smoothing, RMSProp's decay and epsilon",
     "from the lab's script": "start of the warm-up, epochs at which the rate falls, RMSProp's "
                              "restarts, no momentum, weight decay or loss scale",
-    "from the paper (arXiv 1602.07261)": "network, share that dropout keeps",
+    "from the paper (arXiv 1602.07261)":
+        "network, share that dropout keeps; from its authors' code, decay of batch norm's averages",
     "of our own": "no auxiliary classifier, gamma trained, plain normal initialisation, range "
                   "of the random crops (arXiv 1409.4842), not antialiased",
 }
