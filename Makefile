@@ -31,7 +31,7 @@ DONE := $(VENV)/.installed
 
 # Checked before .venv is built, so that a forgotten variable is reported at once.
 need-IMAGENET: EXAMPLE = /data/imagenet
-need-CKPT: EXAMPLE = runs/adsl/checkpoints/inceptionv4-95_118845.ckpt
+need-CKPT: EXAMPLE = runs/adsl/last.ckpt
 need-%:
 	@test -n "$($*)" || { echo "error: set $*, e.g. make $(firstword $(MAKECMDGOALS)) $*=$(EXAMPLE)" >&2; exit 2; }
 
@@ -71,9 +71,9 @@ demo: $(DONE) ## sample, convert, train, evaluate: end to end in minutes, on CPU
 		--blacklist $(DEMO)/imagenet/devkit/data/ILSVRC2015_clsloc_validation_blacklist.txt
 	$(PY) -m train --records $(DEMO)/records/train --val-records $(DEMO)/records/val \
 		--run $(DEMO)/run --preset smoke --device CPU
-	$(PY) -m evaluate --records $(DEMO)/records/val --checkpoint "$$(ls -t $(DEMO)/run/checkpoints/*.ckpt | head -n 1)" \
+	$(PY) -m evaluate --records $(DEMO)/records/val --checkpoint $(DEMO)/run/last.ckpt \
 		--crops 1 --out $(DEMO)/results/crops-1 --device CPU > /dev/null
-	$(PY) -m evaluate --records $(DEMO)/records/val --checkpoint "$$(ls -t $(DEMO)/run/checkpoints/*.ckpt | head -n 1)" \
+	$(PY) -m evaluate --records $(DEMO)/records/val --checkpoint $(DEMO)/run/last.ckpt \
 		--crops 144 --curve --out $(DEMO)/results/crops-144 --device CPU > /dev/null
 	@echo
 	@echo "records: $(DEMO)/records   run: $(DEMO)/run   results: $(DEMO)/results"

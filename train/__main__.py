@@ -8,7 +8,7 @@ if __name__ == "__main__":
     take_signals_from_mindspore()
 
 from common.cli import run_command
-from train.recipe import parse
+from train.options import parse
 
 
 def main() -> None:

@@ -9,14 +9,16 @@ from typing import Any, Callable, Optional
 
 from common.cli import RequestError
 from common.files import sha256_of_lines
-from inceptionv4.checkpoint import CheckpointMeta
+from inceptionv4.checkpoint import CheckpointMeta, read_meta
 from inceptionv4.device import Device, ranks_agree, setup_device
+from train.checkpoints import best_checkpoint, checkpoints, newest_complete
 from train.feed import TrainingFeed, next_batch, workers_for
 from train.plan import check_disk, describe_plan, make_plan
-from train.recipe import Recipe, TrainRequest
+from train.options import TrainRequest
+from train.recipe import Recipe
 from train.run_folder import (MAY_DIFFER, check_same_run, check_unused, config_of, has_config,
-                              locked_run, newest_complete, note_saved_epochs, read_config,
-                              resume_at, start_run, write_plan)
+                              locked_run, note_saved_epochs, read_config, resume_at, start_run,
+                              write_plan)
 from train.source import open_data
 from train.trainer import Trainer
 
@@ -84,9 +86,20 @@ def train(request: TrainRequest, recipe: Recipe,
                 resume_at(request.run, done.epoch if done else 0)
             start_run(request.run, config, plan)
             saved()
-        last = trainer.run(done.epoch + 1 if done else 1)
+        if done and done.epoch >= plan.epochs:
+            last = checkpoints(request.run)[-1] if device.rank == 0 else None
+        else:
+            last = trainer.run(done.epoch + 1 if done else 1)
     if last is not None:
-        print(f"checkpoint: {last}", flush=True)
+        print(f"the run is finished, all {plan.epochs} epochs of it")
+        _print_checkpoints(request.run, last)
+
+
+def _print_checkpoints(folder: Path, last: Path) -> None:
+    best = best_checkpoint(folder)
+    if best is not None:
+        print(f"best checkpoint: {best} (top-1 error {read_meta(best).top1_error:.2f} %)")
+    print(f"checkpoint: {last}", flush=True)
 
 
 def _setup(request: TrainRequest, recipe: Recipe) -> Device:

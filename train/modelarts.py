@@ -28,7 +28,8 @@ if __name__ == "__main__":
 from common.cli import ArgumentParser, RequestError, run_command
 from common.options import add_options, from_arguments, option
 from train.obs import RunOnObs, call_moxing, fetch_records, is_obs, join
-from train.recipe import Recipe, TrainRequest, requested, train_parser
+from train.options import TrainRequest, requested, train_parser
+from train.recipe import Recipe
 
 CACHE = Path("/cache")  # ModelArts' local disk
 GIVEN_BY_URLS = {"--records": "--data_url", "--val-records": "--data_url", "--run": "--train_url"}

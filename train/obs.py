@@ -18,7 +18,7 @@ from common.cli import RequestError
 from common.forms import CONFIG, HISTORY
 from convert.records.manifest import MANIFEST_NAME, read_manifest
 from convert.records.reader import open_records
-from train.run_folder import CHECKPOINTS
+from train.checkpoints import CHECKPOINTS
 
 
 def is_obs(path: str) -> bool:
@@ -198,7 +198,8 @@ class RunOnObs:
         """Return what belongs on OBS, relative to the folder, in the order of uploading; hidden
         files are unfinished."""
         files = [path.relative_to(self.folder) for path in self.folder.rglob("[!.]*")
-                 if path.is_file() and not path.parent.name.startswith(".")]
+                 if path.is_file() and not path.is_symlink()  # OBS has no links
+                 and not path.parent.name.startswith(".")]
         last = {".ckpt": 1, ".meta": 2}
         return sorted(files, key=lambda path: (last.get(path.suffix, 0), path))
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from common.cli import RequestError
 from inceptionv4 import FEATURES
-from train.recipe import Recipe, learning_rates
+from train.phases import Phase
+from train.recipe import SOURCES, Recipe, learning_rates
 from train.source import Source
 
 # Weights, and two more values per weight for Adam (one and a momentum for RMSProp), in float32.
@@ -28,6 +29,7 @@ class Plan:
     images_left_out_per_epoch: int  # those after its last whole step; others in each epoch
     epochs: int
     global_batch: int
+    phases: tuple[Phase, ...]
     learning_rates: np.ndarray  # float32, one per step
     checkpoint_bytes: int  # about, all that are kept at a time
 
@@ -60,12 +62,15 @@ def make_plan(recipe: Recipe, source: Source, kept_checkpoints: int) -> Plan:
                            f"{whole_steps} steps of {recipe.global_batch} images")
     steps = recipe.steps_per_epoch or whole_steps
     classes = len(source.class_names)
+    if classes < 2:
+        raise RequestError(f"{source.folder} has {classes} class; a network learns to tell classes "
+                           "apart: give a set of at least two")
     parameters = PARAMETERS_WITHOUT_CLASSIFIER + (FEATURES + 1) * classes
     return Plan(
         images=source.images, data_bytes=source.bytes, steps_per_epoch=steps,
         images_left_out_per_epoch=source.images - steps * recipe.global_batch,
         epochs=recipe.epochs, global_batch=recipe.global_batch,
-        learning_rates=learning_rates(recipe, steps),
+        phases=recipe.phases, learning_rates=learning_rates(recipe, steps),
         # the best one stays too, and while one is written there is one more
         checkpoint_bytes=(kept_checkpoints + 2) * parameters * CHECKPOINT_COPIES * FLOAT32_BYTES)
 
@@ -74,8 +79,8 @@ def check_disk(folder: Path, plan: Plan) -> None:
     """Raise RequestError unless the disk of ``folder`` has room for the run's checkpoints; those
     that a resumed run has already count as room."""
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(existing).free + sum(path.stat().st_size
-                                                  for path in folder.rglob("*.ckpt"))
+    free = shutil.disk_usage(existing).free + sum(
+        path.stat().st_size for path in folder.rglob("*.ckpt") if not path.is_symlink())
     if free < plan.checkpoint_bytes:
         raise RequestError(f"--run {folder}: its checkpoints take "
                            f"{plan.checkpoint_bytes / 1e9:.1f} GB, the disk has "
@@ -83,9 +88,12 @@ def check_disk(folder: Path, plan: Plan) -> None:
 
 
 def plan_fields(plan: Plan) -> dict[str, Any]:
-    """Return what ``plan.json`` holds."""
-    return {**vars(plan), "steps": plan.steps,
-            "learning_rates": [float(f"{rate:.9g}") for rate in plan.learning_rates]}
+    """Return what ``plan.json`` holds; of the rates, that of each epoch's last step, which is what
+    ``history.jsonl`` has."""
+    rates = plan.learning_rates[plan.steps_per_epoch - 1::plan.steps_per_epoch]
+    return {**{name: value for name, value in vars(plan).items() if name != "learning_rates"},
+            "phases": [vars(phase) for phase in plan.phases], "steps": plan.steps,
+            "epoch_learning_rates": [float(f"{rate:.9g}") for rate in rates]}
 
 
 def describe_plan(plan: Plan, recipe: Recipe) -> str:
@@ -99,6 +107,7 @@ def describe_plan(plan: Plan, recipe: Recipe) -> str:
         f"epochs: {plan.epochs} of {plan.steps_per_epoch:,} steps, {plan.steps:,} steps in all; "
         f"{plan.images_left_out_per_epoch:,} images left out of each epoch",
         *_describe_phases(plan, recipe),
+        *_describe_sources(recipe),
         f"checkpoints: after each epoch; the last ones and the best stay, at most "
         f"{plan.checkpoint_bytes / 1e9:.1f} GB of disk",
     ])
@@ -106,13 +115,19 @@ def describe_plan(plan: Plan, recipe: Recipe) -> str:
 
 def _describe_phases(plan: Plan, recipe: Recipe) -> list[str]:
     """Describe the learning rate at both ends of each phase and after its warm-up."""
-    lines, first = [], 1
-    for phase in recipe.phases:
+    lines = []
+    for first, phase in zip(recipe.first_epochs, recipe.phases):
         last = first + phase.epochs - 1
         rates = plan.learning_rates[(first - 1) * plan.steps_per_epoch:last * plan.steps_per_epoch]
         peak = (f", {rates.max():.3g} after {phase.warmup_epochs} epochs of warm-up"
                 if phase.warmup_epochs else "")
+        restart = ("; RMSProp's averages start anew" if recipe.restarts_optimizer_at(first) else "")
         lines.append(f"learning rate, epochs {first} to {last}: from {rates[0]:.3g}{peak}, "
-                     f"to {rates[-1]:.3g}")
-        first = last + 1
+                     f"to {rates[-1]:.3g}{restart}")
     return lines
+
+
+def _describe_sources(recipe: Recipe) -> list[str]:
+    """Describe where values come from that no flag gave."""
+    return [f"{recipe.preset}'s values {source}: {values}"
+            for source, values in SOURCES[recipe.preset].items()]

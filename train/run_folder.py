@@ -3,32 +3,29 @@
 import dataclasses
 import importlib.util
 import json
-import re
 import shutil
 import sys
 from pathlib import Path
-from typing import Any, ContextManager, Mapping, NamedTuple, Optional
-
-import mindspore as ms
+from typing import Any, ContextManager, Mapping, Optional
 
 from common.cli import RequestError, shown_command, typed_command
 from common.files import (describe_difference, locked_file, read_json, read_json_lines, write_json,
                           write_text)
-from common.forms import HistoryLine
+from common.forms import CONFIG, HISTORY, PLAN, HistoryLine
 from common.signals import note_kept_work
 from convert.records.reader import RecordSet
-from inceptionv4.checkpoint import CheckpointMeta, read_checkpoint, read_meta, save_checkpoint
 from inceptionv4.device import Device
+from train.checkpoints import (CHECKPOINTS, checkpoints, epoch_of, link_checkpoints,
+                               remove_checkpoint)
+from train.phases import Phase, with_total
 from train.plan import Plan, plan_fields
 from train.recipe import Recipe
 from train.source import Source
 
-CONFIG, PLAN, HISTORY, CHECKPOINTS = "config.json", "plan.json", "history.jsonl", "checkpoints"
 TENSORBOARD = "tensorboard"
 PROFILE = "profile"  # of MindSpore's profiler, with --profile
 LOCK = ".lock"  # held by rank 0 for as long as it trains
 _TEMPORARY = ".*.tmp"  # of common.files.replaced_file
-_NAME = re.compile(r"inceptionv4-\d+_(?P<step>\d+)\.ckpt")
 
 # What may differ when a run is resumed: records may lie elsewhere, another device computes the
 # same, the command to resume has --resume, and where workers differ, a warning says so.
@@ -92,7 +89,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 def note_saved_epochs(folder: Path) -> None:
     """Set what a user reads who interrupts the run: the last epoch that is saved, how to resume."""
     saved = [path for path in checkpoints(folder) if path.with_suffix(".meta").exists()]
-    what = f"epoch {_epoch_of(saved[-1])} is the last one" if saved else "no epoch is"
+    what = f"epoch {epoch_of(saved[-1])} is the last one" if saved else "no epoch is"
     note_kept_work(f"{what} saved in {folder}; resume with: {shown_command('--resume')}")
 
 
@@ -106,25 +103,43 @@ def locked_run(folder: Path) -> ContextManager[None]:
 
 def check_same_run(folder: Path, config: Mapping[str, Any]) -> None:
     """Raise RequestError, naming what differs, unless ``folder`` holds a run of the same recipe
-    and data."""
+    and data. It may have fewer epochs, and only one of both may be validated."""
     earlier = read_config(folder)
     unknown = sorted(earlier.keys() - config.keys())
     if unknown:
         raise RequestError(f"{folder / CONFIG} has the unknown key '{unknown[0]}'; resume with "
                            "the version that wrote it, or give another --run")
+    may_differ = set(MAY_DIFFER)
+    if None in (earlier.get("val_records_sha256"), config["val_records_sha256"]):
+        may_differ.add("val_records_sha256")
+    if _is_prolonged(earlier.get("phases"), config["phases"]):
+        may_differ.add("phases")
     difference = describe_difference(*({key: value for key, value in values.items()
-                                        if key not in MAY_DIFFER} for values in (earlier, config)))
+                                        if key not in may_differ} for values in (earlier, config)))
     if difference:
         raise RequestError(f"--resume: {folder} holds a run of another recipe or other data "
                            f"({difference}); give the same flags, or another --run")
+
+
+def _is_prolonged(earlier: Any, now: list[dict[str, Any]]) -> bool:
+    """Return whether the phases, as a config holds them, have the same rates in all epochs of the
+    earlier ones, and more epochs."""
+    try:
+        before, after = ([Phase(**phase) for phase in phases] for phases in (earlier, now))
+    except TypeError:  # of another version
+        return False
+    epochs = sum(phase.epochs for phase in before)
+    return (sum(phase.epochs for phase in after) > epochs
+            and with_total(after, epochs) == tuple(before))
 
 
 def resume_at(folder: Path, epoch: int) -> None:
     """Remove history and checkpoints after the end of ``epoch``: damaged ones, which would count
     as the last."""
     for path in checkpoints(folder):
-        if _epoch_of(path) > epoch:
-            _remove_checkpoint(path)
+        if epoch_of(path) > epoch:
+            remove_checkpoint(path)
+    link_checkpoints(folder)
     if (folder / HISTORY).exists():
         write_text(folder / HISTORY, _history_until(folder, epoch))
 
@@ -134,20 +149,6 @@ def _history_until(folder: Path, epoch: int) -> str:
         return ""
     lines = read_json_lines(folder / HISTORY)  # not typed: keys of other versions stay
     return "".join(json.dumps(line) + "\n" for line in lines if line["epoch"] <= epoch)
-
-
-def read_history(folder: Path) -> list[HistoryLine]:
-    """Return the epochs written so far.
-
-    Raises:
-        RequestError: a line is not one of a history.
-    """
-    path = folder / HISTORY
-    try:
-        return [HistoryLine.from_json(line) for line in read_json_lines(path)]
-    except TypeError as error:
-        raise RequestError(f"{path} is not the history of a run ({error}); give another folder"
-                           ) from None
 
 
 def add_history(folder: Path, line: HistoryLine) -> None:
@@ -173,85 +174,24 @@ def describe_epoch(line: HistoryLine) -> str:
 
 
 def add_to_tensorboard(folder: Path, line: HistoryLine) -> None:
-    """Write a line of history as TensorBoard's scalars; do nothing without the report extra.
+    """Write a line of history as TensorBoard's scalars; do nothing without the report extra. A
+    failure is a warning: the history has the same figures.
 
     Each epoch gets a file of its own, whole when this returns: tensorboardX flushes only what its
     thread has written so far. What an earlier start of the run wrote from this step on is hidden.
     """
     if importlib.util.find_spec("tensorboardX") is None:
         return
-    from tensorboardX import SummaryWriter
-    with SummaryWriter(str(folder / TENSORBOARD), purge_step=line.step,
-                       filename_suffix=f".epoch-{line.epoch}") as writer:
-        for name, value in line.to_json().items():
-            if name not in ("epoch", "step") and value is not None:
-                writer.add_scalar(name, value, line.step)
-
-
-class LoadedCheckpoint(NamedTuple):
-    """A complete checkpoint."""
-
-    path: Path
-    meta: CheckpointMeta
-    state: dict[str, ms.Parameter]
-
-
-def add_checkpoint(folder: Path, state: Mapping[str, ms.Tensor], meta: CheckpointMeta,
-                   keep: int) -> Path:
-    """Save ``inceptionv4-<epoch>_<step>.ckpt``; only the last ``keep``, the new one included, and
-    the one with the lowest error stay.
-
-    Raises:
-        OSError: the folder cannot be written or the disk is full; the older ones all stay.
-    """
-    path = folder / CHECKPOINTS / f"inceptionv4-{meta.epoch}_{meta.step}.ckpt"
-    save_checkpoint(path, state, meta)
-    saved = checkpoints(folder)
-    for old in set(saved) - {*saved[-keep:], best_checkpoint(folder)}:
-        _remove_checkpoint(old)
-    return path
-
-
-def _remove_checkpoint(path: Path) -> None:
-    path.unlink()
-    path.with_suffix(".meta").unlink(missing_ok=True)
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """Return the run's checkpoints, oldest first, complete or not."""
-    numbered = [(int(match["step"]), path) for path in (folder / CHECKPOINTS).glob("*.ckpt")
-                if (match := _NAME.fullmatch(path.name))]
-    return [path for _, path in sorted(numbered)]
-
-
-def _epoch_of(checkpoint: Path) -> int:
-    return int(checkpoint.stem.removeprefix("inceptionv4-").split("_")[0])
-
-
-def best_checkpoint(folder: Path) -> Optional[Path]:
-    """Return the checkpoint with the lowest top-1 error, the first of equal ones; None where no
-    error was measured."""
-    errors = {path: _top1_error(path) for path in checkpoints(folder)}
-    measured = {path: error for path, error in errors.items() if error is not None}
-    return min(measured, key=lambda path: measured[path], default=None)
-
-
-def _top1_error(path: Path) -> Optional[float]:
     try:
-        return read_meta(path).top1_error
-    except RequestError as error:  # torn: no reason to end the run
-        print(f"warning: {error}", file=sys.stderr)
-        return None
-
-
-def newest_complete(folder: Path) -> Optional[LoadedCheckpoint]:
-    """Return the last checkpoint that is whole; a warning names each later one that is not."""
-    for path in reversed(checkpoints(folder)):
-        try:
-            return LoadedCheckpoint(path, *read_checkpoint(path))
-        except RequestError as error:
-            print(f"warning: not used for resuming: {error}", file=sys.stderr)
-    return None
+        from tensorboardX import SummaryWriter
+        with SummaryWriter(str(folder / TENSORBOARD), purge_step=line.step,
+                           filename_suffix=f".epoch-{line.epoch}") as writer:
+            for name, value in line.to_json().items():
+                if name not in ("epoch", "step") and value is not None:
+                    writer.add_scalar(name, value, line.step)
+    except Exception as error:  # also what an unfit version of its dependencies raises
+        print(f"warning: TensorBoard has no epoch {line.epoch}: {folder / TENSORBOARD} could not "
+              f"be written ({error})", file=sys.stderr, flush=True)
 
 
 def _remove_unfinished(folder: Path) -> None:

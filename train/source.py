@@ -13,7 +13,7 @@ from common.files import sha256_of_lines
 from convert.records.reader import RecordSet, open_records
 from convert.sources.layouts import list_source
 from convert.sources.listing import IMAGE_EXTENSIONS
-from train.recipe import TrainRequest
+from train.options import TrainRequest
 
 
 @dataclass(frozen=True)

@@ -22,14 +22,15 @@ from inceptionv4.checkpoint import CheckpointMeta
 from inceptionv4.device import Device, copy_from_rank_0
 from inceptionv4.precision import MOST_SKIPPED_IN_A_ROW
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
+from train.checkpoints import LoadedCheckpoint, add_checkpoint
 from train.compile_cache import cache_folder, compile_cache
 from train.feed import TrainingFeed
 from train.plan import Plan
-from train.recipe import Recipe, TrainRequest
-from train.run_folder import (PROFILE, LoadedCheckpoint, add_checkpoint, add_history,
-                              add_to_tensorboard, describe_epoch)
+from train.options import TrainRequest
+from train.recipe import Recipe
+from train.run_folder import PROFILE, add_history, add_to_tensorboard, describe_epoch
 from train.step import (UNPROFILED_STEPS, StepResult, TrainStep, build_network, host_steps,
-                        profiled, sink_steps, training_state)
+                        profiled, restart_rmsprop, sink_steps, training_state)
 
 
 class Trainer:
@@ -60,6 +61,7 @@ class Trainer:
         self.request = request
         sink = device.supports_sink if request.sink is None else request.sink
         self.sink_size = request.sink_size if sink else 0
+        self.started = (0.0, 1)  # when the steps did, by time.monotonic, and with which epoch
         self.skipped_in_a_row = 0
         self.steps_ended: Optional[float] = None  # when the last epoch's did, by perf_counter
         self.network = build_network(recipe, len(feed.source.class_names))
@@ -88,7 +90,10 @@ class Trainer:
         """
         compile_seconds: Optional[float] = self._compile()
         path = None
+        self.started = (time.monotonic(), first_epoch)
         for epoch in range(first_epoch, self.plan.epochs + 1):
+            if self.recipe.restarts_optimizer_at(epoch):
+                restart_rmsprop(self.step.optimizer)
             line = replace(self._train_epoch(epoch), compile_seconds=compile_seconds)
             compile_seconds = None
             self._check_weights(epoch)
@@ -186,9 +191,18 @@ class Trainer:
                 raise self._diverged(f"the loss is {losses[-1]} at step {step}")
         if losses:
             bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False,
-                            lr=f"{self.plan.learning_rates[first + count - 1]:.3g}")
+                            lr=f"{self.plan.learning_rates[first + count - 1]:.3g}",
+                            run_left=self._time_left(first + count))
             bar.update(self.plan.global_batch * count)
         return losses
+
+    def _time_left(self, steps: int) -> str:
+        """Return the time left to the end of the run, after so many of its steps, if the others
+        take as long as those of this process, with what lies between epochs."""
+        start, first_epoch = self.started
+        done = steps - (first_epoch - 1) * self.plan.steps_per_epoch
+        return tqdm.format_interval(
+            (time.monotonic() - start) / done * (self.plan.steps - steps))
 
     def _count_skipped(self, step: int) -> None:
         self.skipped_steps += 1

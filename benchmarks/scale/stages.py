@@ -23,7 +23,8 @@ from common.files import read_json
 from common.host import available_cores
 from convert.records.manifest import Manifest
 from convert.records.reader import open_records
-from train.recipe import PRESETS, Recipe, parse
+from train.options import parse
+from train.recipe import PRESETS, Recipe
 
 PRESET = "adsl-8p"
 SHUFFLES = ("global", "shard")
@@ -191,7 +192,7 @@ def plan(job: ScaleJob) -> StageReport:
     recipe = job.recipe("global")
     _check_equal("epochs", planned["epochs"], recipe.epochs)
     _check_equal("steps per epoch", planned["steps_per_epoch"], job.images // recipe.global_batch)
-    _check_equal("learning rates", len(planned["learning_rates"]), planned["steps"])
+    _check_equal("learning rates", len(planned["epoch_learning_rates"]), planned["epochs"])
     return StageReport(
         planned["steps"], f"{planned['epochs']} epochs of {planned['steps_per_epoch']:,} steps; "
                           f"{planned['images_left_out_per_epoch']} images left out of each")

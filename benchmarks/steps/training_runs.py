@@ -20,7 +20,8 @@ if __name__ == "__main__":
 
 from benchmarks.timing import run_process
 from common.cli import run_command
-from train.recipe import parse
+from common.forms import read_history
+from train.options import parse
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,6 @@ def run_training(workload: Workload, data: list[object], work: Path,
     Raises:
         CheckFailed: the run failed.
     """
-    from train.run_folder import read_history  # loads MindSpore
     run, log = work / "run", work / "log"
     launcher = ([] if workload.cards == 1 else
                 ["inceptionv4.launch", "--ranks", workload.cards, "--log-dir", log])

@@ -31,7 +31,6 @@ class Line:
     xs: Sequence[float]
     ys: Sequence[Optional[float]]
     of_set: str = ""  # "full" or "filtered": its colour, and dashes for the latter
-    dots: bool = True  # at its points, where they are few
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def _draw_line(axes: Any, line: Line) -> None:
     colour, dashed = COLOURS.get(line.of_set, PLAIN), line.of_set == "filtered"
     axes.plot(line.xs, line.ys, color=colour, label=line.label, linewidth=1.5,
               linestyle="--" if dashed else "-", clip_on=False, markersize=3.5,
-              marker="o" if line.dots and len(line.xs) < FEW else None,
+              marker="o" if len(line.xs) < FEW else None,
               markerfacecolor="white" if dashed else colour)
 
 

@@ -24,8 +24,8 @@ def training_section(inputs: Inputs, t: Translate) -> list[Block]:
     notes = []
     if not any(_errors(run.history, name, "top1") for name in SETS):
         notes.append(t("The run was not scored on a validation set."))
-    if "learning_rates" not in run.plan:
-        notes.append(t("{file} is missing: the learning rate is the one at the end of each epoch.",
+    if not run.plan:
+        notes.append(t("{file} is missing: the learning rate is that of the finished epochs.",
                        file=run.folder / PLAN))
     return [Facts(_facts(run, t)), Figures(_figures(run, t)), *notes, _table(run.history, t)]
 
@@ -113,16 +113,16 @@ def phase_marks(config: Mapping[str, Any], t: Translate) -> list[tuple[float, st
 
 
 def rate_line(run: RunFiles) -> Line:
-    """Return the planned rate of every step; if it is not known, that at each epoch's end.
-
-    There may be a million steps: Matplotlib leaves out points that make no visible difference.
-    """
-    rates: Optional[Sequence[float]] = run.plan.get("learning_rates")
+    """Return the rate at the end of each epoch that is planned; without a plan, of each one that
+    is in the history."""
+    rates: Optional[Sequence[float]] = run.plan.get("epoch_learning_rates")
+    if rates is None and "learning_rates" in run.plan:  # of an older version, one per step
+        steps = run.plan["steps_per_epoch"]
+        rates = run.plan["learning_rates"][steps - 1::steps]
     if rates is None:
         return Line("", [line.epoch for line in run.history],
                     [line.learning_rate for line in run.history])
-    return Line("", [step / run.plan["steps_per_epoch"] for step in range(len(rates))], rates,
-                dots=False)
+    return Line("", list(range(1, len(rates) + 1)), rates)
 
 
 def _table(history: Sequence[HistoryLine], t: Translate) -> Table:

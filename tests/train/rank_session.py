@@ -22,7 +22,7 @@ from evaluate.protocols import protocol_of
 from inceptionv4.device import Device, barrier, setup_device
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train import command, trainer
-from train.recipe import parse
+from train.options import parse
 from train.recipe import PRESETS
 from train.step import TrainStep
 

@@ -7,13 +7,14 @@ from unittest.mock import Mock
 
 import pytest
 
+from inceptionv4.checkpoint import read_meta
 from inceptionv4.device import Device
 from train import command
-from train.recipe import parse
+from train.options import parse
 from train.run_folder import check_unused
 
-FLAGS = ("--epochs", "2", "--batch-size", "4", "--steps-per-epoch", "2", "--workers", "1",
-         "--device", "CPU")
+FLAGS = ("--preset", "smoke", "--epochs", "2", "--batch-size", "4", "--steps-per-epoch", "2",
+         "--workers", "1", "--device", "CPU")
 
 
 def error_of(capfd) -> str:
@@ -32,10 +33,14 @@ def test_a_run_has_plan_config_history_and_tensorboards_events(records, call, tm
     plan = read(tmp_path / "plan.json")
     assert (plan["steps_per_epoch"], plan["global_batch"], plan["steps"]) == (2, 4, 4)
     assert plan["images_left_out_per_epoch"] == 21 - 2 * 4
-    assert plan["learning_rates"] == pytest.approx([1e-3] * 4)
+    assert plan["epoch_learning_rates"] == pytest.approx([1e-3] * 2)
     config = read(tmp_path / "config.json")
     assert config["argv"] == ["python", "-m", "train", *map(str, words)]
     assert (config["preset"], config["batch_size"], config["workers"]) == ("smoke", 4, 1)
+    request, recipe = parse(["--config", str(tmp_path / "config.json"), "--run", "another"])
+    assert (request.records, request.val_records) == (records["train"].folder,
+                                                      records["val"].folder)
+    assert recipe == parse([str(word) for word in words])[1]
     for name, split in (("data", "train"), ("val_records", "val")):
         assert config[name] == str(records[split].folder)
         assert config[f"{name}_sha256"] == records[split].sha256
@@ -46,9 +51,13 @@ def test_a_run_has_plan_config_history_and_tensorboards_events(records, call, tm
         "waiting_for_data", "seconds_since_last_epoch", "compile_seconds", "seconds_validating",
         "seconds_saving", "full_top1_error", "full_top5_error", "filtered_top1_error",
         "filtered_top5_error"][:len(history[0])]
-    out = capfd.readouterr().out
+    out, err = capfd.readouterr()
+    assert "run_left=00:00" in err
     assert out.splitlines()[0].startswith("device: CPU") and "recipe: smoke" in out
     assert out.splitlines()[-1] == f"checkpoint: {tmp_path}/checkpoints/inceptionv4-2_4.ckpt"
+    assert f"best checkpoint: {tmp_path}/checkpoints/inceptionv4-" in out
+    assert (tmp_path / "last.ckpt").samefile(tmp_path / "checkpoints" / "inceptionv4-2_4.ckpt")
+    assert read_meta(tmp_path / "last.ckpt").epoch == 2 and (tmp_path / "best.meta").exists()
     pytest.importorskip("tensorboardX", reason="the report extra is not installed")
     events = sorted((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
     assert [event.name.split(".")[-1] for event in events] == ["epoch-1", "epoch-2"]
@@ -83,10 +92,11 @@ def test_class_folders_train_without_records(records, call, tmp_path, capfd):
 
 def test_what_a_dry_run_reads_has_to_be_readable(call, tmp_path, capfd):
     """The first batch is read: an image that cannot be decoded fails now."""
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "1.jpeg").write_bytes(b"no image")
-    assert call("--images", tmp_path, "--run", tmp_path / "run", *FLAGS[-2:], "--dry-run",
-                "--batch-size", "1", "--workers", "1") == 2
+    for name in ("a", "b"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        (tmp_path / "images" / name / "1.jpeg").write_bytes(b"no image")
+    assert call("--images", tmp_path / "images", "--run", tmp_path / "run", *FLAGS[:2],
+                *FLAGS[-2:], "--dry-run", "--batch-size", "1", "--workers", "1") == 2
     error = error_of(capfd)
     assert "the feed of training images failed" in error and "verify --deep" in error
     assert not (tmp_path / "run").exists()
@@ -166,7 +176,8 @@ def test_a_folder_in_use_is_refused(records, call, tmp_path, capfd):
 
 @pytest.mark.parametrize("flags, named", [
     (("--run", "x"), "--records"),
-    (("--records", "nowhere", "--run", "x"), "nowhere"),
+    (("--records", "nowhere", "--run", "x", "--preset", "smoke"), "nowhere"),
+    (("--records", "nowhere", "--run", "x"), "--preset is missing"),
     (("--records", "nowhere", "--run", "x", "--phases", "40:5:x"), "--phases 40:5:x")])
 def test_a_wrong_request_is_one_line_and_exit_code_2(call, capfd, flags, named):
     assert call(*flags) == 2

@@ -8,12 +8,14 @@ import sys
 
 from terminal import CTRL_C, ROOT, interrupted
 
-from train.run_folder import checkpoints, read_history
+from common.forms import read_history
+from train.checkpoints import checkpoints
 
 
 def words_of(records, folder) -> list:
     return ["--records", records["train"].folder, "--val-records", records["val"].folder, "--run",
-            folder, "--epochs", 2, "--batch-size", 1, "--workers", 1, "--device", "CPU"]
+            folder, "--preset", "smoke", "--epochs", 2, "--batch-size", 1, "--workers", 1,
+            "--device", "CPU"]
 
 
 def test_while_the_real_step_is_compiled(records, tmp_path):

@@ -21,16 +21,20 @@ def test_plan_of_the_seed_run():
     assert (PLAN.steps_per_epoch, PLAN.global_batch, PLAN.epochs) == (1251, 1024, 95)
     assert (PLAN.steps, PLAN.images_left_out_per_epoch) == (95 * 1251, 1_281_167 - 1251 * 1024)
     np.testing.assert_array_equal(PLAN.learning_rates, learning_rates(ADSL, 1251))
-    written = np.array(plan_fields(PLAN)["learning_rates"], np.float64).astype(np.float32)
-    np.testing.assert_array_equal(written, PLAN.learning_rates)  # to the last bit
+    fields = plan_fields(PLAN)
+    written = np.array(fields["epoch_learning_rates"]).astype(np.float32)
+    np.testing.assert_array_equal(written, PLAN.learning_rates[1250::1251])  # to the last bit
+    assert fields["phases"][1] == dict(epochs=35, warmup_epochs=2, peak=0.05, decay=0.95,
+                                       epochs_per_decay=1)
     text = describe_plan(PLAN, ADSL)
     assert "1,251 steps" in text and "143 images left out" in text and "8 ranks x 128" in text
-    assert ("learning rate, epochs 41 to 75: from 2e-05, 0.05 after 2 epochs of warm-up, to "
-            f"{0.05 * 0.95 ** 32:.3g}") in text
+    assert ("learning rate, epochs 41 to 75: from 1e-05, 0.05 after 2 epochs of warm-up, to "
+            f"{0.05 * 0.95 ** 33:.3g}; RMSProp's averages start anew") in text
+    assert "adsl-8p's values from the lab's script: start of the warm-up" in text
     assert "float32 precision" in text and "147,000,000,000 bytes" in text
     assert sorted(plan_fields(PLAN)) == [
-        "checkpoint_bytes", "data_bytes", "epochs", "global_batch", "images",
-        "images_left_out_per_epoch", "learning_rates", "steps", "steps_per_epoch"]
+        "checkpoint_bytes", "data_bytes", "epoch_learning_rates", "epochs", "global_batch",
+        "images", "images_left_out_per_epoch", "phases", "steps", "steps_per_epoch"]
 
 
 def test_a_disk_without_room_for_the_checkpoints_is_refused(tmp_path):
@@ -51,6 +55,11 @@ def test_a_step_or_epoch_of_more_images_than_there_are_is_refused(records, enoug
     assert make_plan(recipe, records["train"], 1).images_left_out_per_epoch < recipe.global_batch
     with pytest.raises(RequestError, match=message):
         make_plan(replace(recipe, **too_many), records["train"], 1)
+
+
+def test_a_set_of_one_class_is_refused():
+    with pytest.raises(RequestError, match="train has 1 class; .* at least two"):
+        make_plan(ADSL, SimpleNamespace(**{**vars(IMAGENET), "class_names": ["n0"]}), 1)
 
 
 def test_other_classes_in_the_validation_set_are_refused(records, other_records):

@@ -15,10 +15,11 @@ from rank_session import predictions_of, train_on_fixed_batches
 from evaluate.predictions import load_predictions
 from inceptionv4.checkpoint import read_checkpoint
 from inceptionv4.device import Device
-from train.run_folder import checkpoints, newest_complete
+from train.checkpoints import checkpoints, newest_complete
 
 ROOT = Path(__file__).parents[2]
-FLAGS = ("--epochs", 2, "--batch-size", 3, "--workers", 1, "--dropout-keep", 0.5, "--device", "CPU")
+FLAGS = ("--preset", "smoke", "--epochs", 2, "--batch-size", 3, "--workers", 1,
+         "--dropout-keep", 0.5, "--device", "CPU")
 
 
 @pytest.fixture(scope="module")

@@ -11,19 +11,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.forms import read_history
 from inceptionv4.checkpoint import read_checkpoint
-from train.run_folder import checkpoints
+from train.checkpoints import checkpoints
 from train.run_folder import locked_run
 
 ROOT = Path(__file__).parents[2]
 EPOCHS = 3
 STEPS = 4  # an epoch
-# Each epoch moves history, .ckpt, .meta and history with the seconds to their places; before the
+# Each epoch moves history, .ckpt, .meta, the links to the last and the best checkpoint if these
+# change (the first changes all four), and history with the seconds to their places; before the
 # first, plan and config.
-FLAGS = ("--epochs", EPOCHS, "--batch-size", 5, "--workers", 1, "--dropout-keep", 0.5, "--device",
-         "CPU", "--keep", 1)
+FLAGS = ("--preset", "smoke", "--epochs", EPOCHS, "--batch-size", 5, "--workers", 1,
+         "--dropout-keep", 0.5, "--device", "CPU", "--keep", 1)
 FLOAT16 = ("--precision", "float16")
-SEED_RECIPE = ("--preset", "adsl-1p", "--image-size", 75)  # another optimiser than smoke's
+# Another optimiser than smoke's, which restarts with the third epoch.
+ADSL_RECIPE = ("--preset", "adsl-1p", "--image-size", 75, "--phases", "2:1:0.2:0.94:2",
+               "1:0:0.05:0.95:1")
 
 
 def words_of(records, folder, *flags) -> list:
@@ -75,7 +79,7 @@ def run(undisturbed, tmp_path) -> Path:
 
 def test_killed_and_resumed_it_ends_alike(records, undisturbed, call, tmp_path, capfd):
     """The second .ckpt is in place, its .meta is not: a torn checkpoint."""
-    assert start("move:9", records, tmp_path / "run") == -signal.SIGKILL
+    assert start("move:13", records, tmp_path / "run") == -signal.SIGKILL
     assert call(*words_of(records, tmp_path / "run", "--resume")) == 0
     assert "torn" in capfd.readouterr().err
     check_ends_alike(tmp_path / "run", undisturbed)
@@ -89,7 +93,7 @@ def test_killed_at_any_moment_of_saving_it_ends_alike(records, undisturbed, call
     check_ends_alike(tmp_path / "run", undisturbed)
 
 
-@pytest.mark.parametrize("flags", [SEED_RECIPE, FLOAT16], ids=["seed's recipe", "float16"])
+@pytest.mark.parametrize("flags", [ADSL_RECIPE, FLOAT16], ids=["adsl's recipe", "float16"])
 def test_killed_within_an_epoch_it_ends_alike_too(records, call, tmp_path, capfd, flags):
     """Also with the compiled step of the killed run, and with a dynamic loss scale, which counts
     the steps since it last changed."""
@@ -122,7 +126,9 @@ def test_resumed_when_all_is_done_it_changes_nothing(records, undisturbed, call,
     assert first == ["python", str(ROOT / "tests" / "train" / "tiny.py"), "never",
                      *map(str, words_of(records, undisturbed))]
     assert call(*words_of(records, run, "--resume")) == 0
-    assert f"resuming {run}: epoch 3 is the last one saved" in capfd.readouterr().out
+    out = capfd.readouterr().out
+    assert f"resuming {run}: epoch 3 is the last one saved" in out
+    assert "the run is finished, all 3 epochs of it" in out and "compiling" not in out
     check_ends_alike(run, undisturbed)
     assert json.loads((run / "config.json").read_text())["argv"] == first
 
@@ -169,11 +175,35 @@ def test_other_data_are_refused(records, other_records, call, run, capfd):
     assert call("--records", moved, "--val-records", records["val"].folder, "--run", run, *FLAGS,
                 "--resume") == 0
     assert json.loads((run / "config.json").read_text())["data"] == str(moved)
-    for train, val, key in ((other_records["train"], other_records["val"], "data_sha256"),
-                            (records["train"], None, "val_records_sha256")):
-        words = ["--records", train.folder, "--run", run, *FLAGS, "--batch-size", 5, "--resume"]
-        assert call(*words, *(["--val-records", val.folder] if val else [])) == 2
-        assert f"{key}: was" in capfd.readouterr().err
+    assert call("--records", other_records["train"].folder, "--val-records",
+                other_records["val"].folder, "--run", run, *FLAGS, "--resume") == 2
+    assert "data_sha256: was" in capfd.readouterr().err
+
+
+def test_epochs_may_be_raised_and_not_lowered(records, undisturbed, call, tmp_path, capfd):
+    words = words_of(records, tmp_path / "run")
+    assert call(*words, "--epochs", 1) == 0
+    assert call(*words, "--resume") == 0
+    check_ends_alike(tmp_path / "run", undisturbed)
+    assert call(*words, "--resume", "--epochs", 2) == 2
+    assert "another recipe or other data (phases: was" in capfd.readouterr().err
+
+
+def test_validation_records_may_be_left_out_and_added(records, other_records, undisturbed, call,
+                                                      tmp_path, capfd):
+    words = words_of(records, tmp_path / "run")
+    without = [words[0], words[1], *words[4:]]
+    assert call(*without, "--epochs", 1) == 0
+    assert call(*words, "--epochs", 2, "--resume") == 0
+    assert call(*without, "--resume") == 0
+    one, other = weights_of(tmp_path / "run"), weights_of(undisturbed)
+    assert [name for name in one if not np.array_equal(one[name], other[name])] == []
+    assert [line.full_top1_error is None for line in read_history(tmp_path / "run")] == [
+        True, False, True]
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    (tmp_path / "run" / "config.json").write_text(json.dumps({**config, "val_records_sha256": "x"}))
+    assert call(*words, "--resume") == 2
+    assert "val_records_sha256: was x" in capfd.readouterr().err
 
 
 def test_a_run_that_another_process_trains_is_left_alone(records, call, run, capfd):

@@ -7,15 +7,15 @@ import mindspore as ms
 import pytest
 
 from common.cli import RequestError
-from common.forms import HistoryLine
-from inceptionv4.checkpoint import CheckpointMeta
+from common.forms import HistoryLine, read_history
+from inceptionv4.checkpoint import CheckpointMeta, read_meta
 from inceptionv4.device import Device
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
+from train.checkpoints import add_checkpoint, best_checkpoint, checkpoints, newest_complete
 from train.plan import make_plan
 from train.recipe import PRESETS
-from train.run_folder import (CONFIG, HISTORY, add_checkpoint, add_history, best_checkpoint,
-                              check_same_run, checkpoints, config_of, describe_epoch,
-                              newest_complete, read_history, resume_at, start_run)
+from train.run_folder import (CONFIG, HISTORY, add_history, add_to_tensorboard, check_same_run,
+                              config_of, describe_epoch, resume_at, start_run)
 
 LINE = HistoryLine(3, 12, 2.345, 0.0123, 456.7, 89.01, None, 1.5)
 OLD = {"epoch": 2, "step": 8, "loss": 1.0, "learning_rate": 0.1, "ms_per_step": 5.0,
@@ -73,6 +73,21 @@ def test_an_epoch_is_described_with_what_was_measured():
                                     "89.0 images/s")
 
 
+def test_tensorboards_failure_is_a_warning(tmp_path, capfd):
+    pytest.importorskip("tensorboardX", reason="the report extra is not installed")
+    (tmp_path / "tensorboard").write_text("no folder")
+    add_to_tensorboard(tmp_path, LINE)
+    assert capfd.readouterr().err.startswith("warning: TensorBoard has no epoch 3: ")
+
+
+def test_where_links_are_impossible_a_warning_says_so(tmp_path, monkeypatch, capfd):
+    def refuse(*_):
+        raise OSError(1, "Operation not permitted")
+    monkeypatch.setattr("pathlib.Path.symlink_to", refuse)
+    add(tmp_path, 1)
+    assert epochs(tmp_path) == [1] and "has no links to its last" in capfd.readouterr().err
+
+
 def add(folder, epoch, error=None, keep=2):
     (folder / "checkpoints").mkdir(exist_ok=True)
     meta = CheckpointMeta(3, 75, INCEPTION_MEAN, INCEPTION_STD, 0.9, "", epoch, 9 * epoch, error)
@@ -106,6 +121,9 @@ def test_the_best_checkpoint_stays_too(tmp_path):
     for epoch, error in enumerate((50.0, 20.0, 30.0, 20.0, 40.0), start=1):
         add(tmp_path, epoch, error)
     assert epochs(tmp_path) == [2, 4, 5]
+    assert [read_meta(tmp_path / name).epoch for name in ("best.ckpt", "last.ckpt")] == [2, 5]
+    resume_at(tmp_path, 4)
+    assert [read_meta(tmp_path / name).epoch for name in ("best.ckpt", "last.ckpt")] == [2, 4]
 
 
 def test_torn_checkpoints_are_passed_over_with_a_warning(tmp_path, capfd):
@@ -133,5 +151,5 @@ def test_what_a_kill_left_is_removed(records, tmp_path):
     start_run(tmp_path, {}, make_plan(PRESETS["smoke"], records["train"], 1))
     assert sorted(path.name for path in files.iterdir()) == ["inceptionv4-2_18.ckpt",
                                                              "inceptionv4-2_18.meta"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "config.json",
-                                                                "plan.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "checkpoints", "config.json", "last.ckpt", "last.meta", "plan.json"]

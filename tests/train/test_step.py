@@ -130,6 +130,19 @@ def test_a_step_that_overflows_is_skipped_but_counted():
     assert int(step.optimizer.global_step) == 3
 
 
+def test_biases_gamma_and_beta_do_not_decay():
+    ends = {}
+    for decay in (0.0, 0.1):
+        ms.set_seed(1)
+        network = TinyNetwork(3)
+        recipe = replace(RECIPE, optimizer="rmsprop", momentum=0.0, epsilon=1.0, decay=0.0,
+                         weight_decay=decay)
+        TrainStep(recipe, network, RATES)(*batch())
+        ends[decay] = {name: value.asnumpy() for name, value in network_parameters(network).items()}
+    decayed = {name for name in ends[0.0] if not np.array_equal(ends[0.0][name], ends[0.1][name])}
+    assert decayed == {"conv.weight", "classifier.weight"}
+
+
 def mixed(x):
     """lowbias32 of C. Wellons on uint32."""
     x = np.asarray(x).astype(np.uint32)

@@ -14,17 +14,19 @@ import pytest
 
 from common.cli import CheckFailed, RequestError
 from convert.records.reader import open_records
+from common.forms import read_history
 from evaluate.predictions import Predictions
 from inceptionv4.checkpoint import read_checkpoint, read_meta
 from inceptionv4.device import Device
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train import trainer as trainer_module
-from train.run_folder import checkpoints, newest_complete
+from train.checkpoints import LoadedCheckpoint, checkpoints, newest_complete
 from train.feed import TrainingFeed
-from train.recipe import TrainRequest
+from train.phases import Phase
 from train.plan import make_plan
+from train.options import TrainRequest
 from train.recipe import PRESETS, with_epochs
-from train.run_folder import read_history, start_run
+from train.run_folder import start_run
 from train.step import StepResult
 from train.trainer import Trainer
 
@@ -34,15 +36,15 @@ STEPS = 7  # an epoch of 21 images
 
 
 def trainer_of(folder, records, sink_size=0, after_save=lambda: None, validation=None,
-               keep=1, profile=None, validate_every=1, **plan) -> Trainer:
+               keep=1, profile=None, validate_every=1, recipe=RECIPE, **plan) -> Trainer:
     """Over ``records``; ``plan`` changes the plan."""
     ms.set_seed(3)
     source = records["train"]
-    start_run(folder, {}, make_plan(RECIPE, source, keep))
+    start_run(folder, {}, make_plan(recipe, source, keep))
     request = TrainRequest(folder, keep=keep, sink_size=sink_size or 100, profile=profile,
                            validate_every=validate_every)
-    return Trainer(request, RECIPE, replace(make_plan(RECIPE, source, keep), **plan),
-                   TrainingFeed(source, RECIPE, STEPS), validation,
+    return Trainer(request, recipe, replace(make_plan(recipe, source, keep), **plan),
+                   TrainingFeed(source, recipe, STEPS), validation,
                    Device("CPU", bool(sink_size), 0, 1), after_save)
 
 
@@ -272,6 +274,27 @@ def test_a_checkpoint_holds_network_and_optimiser_of_this_version(records, tmp_p
     found.state["of_another"] = found.state["global_step"]
     with pytest.raises(RequestError, match="inceptionv4-2_14.ckpt: 'of_another' is unknown"):
         trainer.restore(found)
+
+
+def test_the_optimizer_restarts_at_a_phase_as_in_a_job_of_its_own(records, tmp_path):
+    phases = (Phase(1, 0, 0.5, 1, 1), Phase(1, 0, 0.2, 1, 1))
+    recipe = replace(RECIPE, phases=phases, optimizer="rmsprop", decay=0.5, epsilon=0.01,
+                     momentum=0.5, restart_optimizer=True)
+    whole = trainer_of(tmp_path / "whole", records, keep=2, recipe=recipe)
+    whole.run()
+    first, _ = checkpoints(tmp_path / "whole")
+    ends = []
+    for name, fresh in (("afresh", True), ("onwards", False)):
+        trainer = trainer_of(tmp_path / name, records,
+                             recipe=replace(recipe, restart_optimizer=False))
+        new = {key: value for key, value in trainer.state.items()
+               if fresh and key.startswith(("mean_square.", "moment."))}
+        trainer.restore(LoadedCheckpoint(first, read_meta(first),
+                                         {**read_checkpoint(first)[1], **new}))
+        trainer.run(first_epoch=2)
+        ends.append([key for key, value in trainer.state.items()
+                     if not np.array_equal(value.asnumpy(), whole.state[key].asnumpy())])
+    assert ends[0] == [] and "conv.weight" in ends[1]
 
 
 def test_the_profiler_measures_steps_of_the_first_epoch_alone(records, tmp_path, monkeypatch):

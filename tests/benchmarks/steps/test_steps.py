@@ -20,7 +20,7 @@ from benchmarks.table import render
 from benchmarks.timing import run_process
 from common.cli import RequestError
 from common.forms import HistoryLine
-from train.recipe import parse
+from train.options import parse
 
 CPU, ASCEND = (Target("CPU", False, None, "float32 throughout"),
                Target("Ascend", True, 8, "HF32"))

@@ -31,7 +31,7 @@ CONFIG = {"preset": "smoke", "phases": [{"epochs": 2}, {"epochs": 1}], "ranks": 
           "batch_size": 16, "optimizer": "adam", "device": "CPU",
           "argv": ["python", "-m", "inceptionv4.launch", "--ranks", "8", "train",
                    "--label-smoothing", "0.2"]}
-PLAN = {"epochs": 3, "steps_per_epoch": 10, "learning_rates": [0.1] * 20 + [0.02] * 10}
+PLAN = {"epochs": 3, "steps_per_epoch": 10, "epoch_learning_rates": [0.1, 0.1, 0.02]}
 SPEED = {"title": "Feeding", "items": 100, "unit": "images", "ratio": "rate",
          "machine": {"cores": 2}, "settings": {"repeats": 2}, "closing": ["It is so."],
          "rows": [{"name": "theirs", "seconds": [2.0, 4.0, 2.0], "note": "", "section": "warm"},

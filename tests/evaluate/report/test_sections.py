@@ -111,7 +111,7 @@ def test_training_shows_every_epoch_and_where_phases_begin(inputs, monkeypatch):
     assert all(drawn[1:] == ("epoch", [(0, "phase 1"), (2, "phase 2")])
                for drawn in charts.values())
     assert {name: [line.ys for line in drawn[0]] for name, drawn in charts.items()} == {
-        "loss": [[2.154, 1.077, 0.718]], "rate": [inputs.run.plan["learning_rates"]],
+        "loss": [[2.154, 1.077, 0.718]], "rate": [inputs.run.plan["epoch_learning_rates"]],
         "training top1": [[40.0, 20.0, 40 / 3], [38.5, 19.25, 38.5 / 3]],
         "training top5": [[0.0] * 3] * 2}
 
@@ -127,12 +127,12 @@ def test_the_time_between_epochs_is_shared_among_what_happens_there(inputs):
     assert (shown.value, shown.detail) == ("29.4 %", "of it all; validating 14.7 %, saving 7.4 %")
 
 
-def test_the_learning_rate_is_that_of_every_step_or_else_of_every_epoch(inputs):
-    line = rate_line(inputs.run)
-    assert line.xs == [step / 10 for step in range(30)] and not line.dots
-    assert line.ys == [0.1] * 20 + [0.02] * 10
-    without_plan = rate_line(replace(inputs.run, plan={}))
-    assert (without_plan.xs, without_plan.ys) == ([1, 2, 3], [0.1, 0.1, 0.02])
+def test_the_learning_rate_is_that_of_the_plan_or_else_of_the_history(inputs):
+    """Plans of older versions have that of every step."""
+    older = {"epochs": 3, "steps_per_epoch": 10, "learning_rates": [0.1] * 20 + [0.02] * 10}
+    for plan in (inputs.run.plan, older, {}):
+        line = rate_line(replace(inputs.run, plan=plan))
+        assert (line.xs, line.ys) == ([1, 2, 3], [0.1, 0.1, 0.02])
 
 
 def test_the_curve_is_that_of_the_result(inputs):
