@@ -38,6 +38,7 @@ class _State:
     """What the main thread and the thread that waits for signals tell each other."""
 
     kept = "completed work is kept"
+    waiting = False
     saving = False
     received = 0
     raised_at = -math.inf
@@ -53,9 +54,16 @@ def interruption_line() -> str:
 
 
 def raise_on_ending_signals() -> None:
-    """Make the ending signals raise ``Interrupted``; call it in the main thread."""
-    for number in _heard_signals():
+    """Make the ending signals raise ``Interrupted``; call it in the main thread.
+
+    They are unblocked, since a process inherits what its parent has blocked, unless a thread here
+    waits for them.
+    """
+    heard = _heard_signals()
+    for number in heard:
         signal.signal(number, _raise_interrupted)
+    if not _State.waiting:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, heard)
 
 
 def _heard_signals() -> set[int]:
@@ -88,6 +96,7 @@ def take_signals_from_mindspore() -> None:
     signal.signal(signal.SIGUSR1, _raise_interrupted)
     signal.pthread_sigmask(signal.SIG_BLOCK, heard)
     os.register_at_fork(after_in_child=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, heard))
+    _State.waiting = True
     threading.Thread(target=_wait_for_signals, args=(heard,), daemon=True).start()
 
 

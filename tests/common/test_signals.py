@@ -111,6 +111,14 @@ def test_processes_of_a_fork_server_can_be_ended_and_do_not_unblock_signals():
     assert process.stdout.read() == "True\n"
 
 
+def test_signals_that_the_parent_has_blocked_are_heard():
+    process = start("""
+        print("ready", flush=True)
+        time.sleep(1000)
+    """, preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}))
+    assert end(process, signal.SIGTERM)[0] == 143
+
+
 def test_under_nohup_a_closed_terminal_ends_nothing():
     process = start("""
         take_signals_from_mindspore()
