@@ -5,6 +5,7 @@ Ctrl-C, SIGTERM or a closed terminal, finished work kept.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shlex
@@ -75,7 +76,7 @@ def run_command(main: Callable[[], Optional[int]]) -> int:
         return _end("error", f"{error.strerror or error}:{place} (check that the path exists, may "
                              "be read or written, and that the disk has room)", EXIT_BAD_REQUEST)
     except KeyboardInterrupt as interrupt:
-        print(interruption_line(), file=sys.stderr, flush=True)
+        _print_last_line(interruption_line())
         return (interrupt if isinstance(interrupt, Interrupted) else Interrupted()).exit_code
 
 
@@ -94,8 +95,20 @@ def shown_command(*flags: str) -> str:
 
 def _end(kind: str, message: object, exit_code: int) -> int:
     one_line = " ".join(str(message).split())
-    print(f"{kind}: {one_line}", file=sys.stderr, flush=True)
+    _print_last_line(f"{kind}: {one_line}")
     return exit_code
+
+
+def _print_last_line(line: str) -> None:
+    """Print the line to stderr. Where the terminal is closed, what stdout and stderr still hold is
+    dropped: Python would fail to write it at its exit, and end with another exit code."""
+    for stream, text in ((sys.stdout, ""), (sys.stderr, f"{line}\n")):
+        try:
+            stream.write(text)
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
 
 
 class _LogLines:

@@ -78,7 +78,8 @@ def take_signals_from_mindspore() -> None:
     the process. While a graph is compiled, Ctrl-C is lost or becomes an error of the compiler. So
     the signals are blocked in every thread, no handler is ever called, and a thread of ours waits
     for them. Threads inherit the mask: call this before MindSpore is imported, and NumPy, which
-    starts some, too.
+    starts some, too. Forked processes unblock the signals; programs started with ``subprocess``
+    inherit the mask instead, and only SIGKILL ends them unless they unblock the signals.
     """
     from multiprocessing import forkserver  # not above: most commands can do without
     # Ascend's compiler starts its processes through this server and ends them by SIGTERM, so they
@@ -97,9 +98,12 @@ def _wait_for_signals(heard: set[int]) -> None:
     if _State.saving and main_thread is not None:
         signal.pthread_kill(main_thread, signal.SIGUSR1)  # also ends its sleep or its waiting
         signal.sigtimedwait(heard, SECONDS_TO_END)  # a second Ctrl-C ends the process now
-    below_bar = "\n" if sys.stderr.isatty() else ""  # a progress bar's line has no end yet
-    print(f"{below_bar}{interruption_line()}", file=sys.stderr, flush=True)
-    os._exit(128 + number)
+    try:
+        with contextlib.suppress(OSError, ValueError):  # the terminal may be closed
+            below_bar = "\n" if sys.stderr.isatty() else ""  # a progress bar's line has no end yet
+            print(f"{below_bar}{interruption_line()}", file=sys.stderr, flush=True)
+    finally:
+        os._exit(128 + number)
 
 
 @contextlib.contextmanager

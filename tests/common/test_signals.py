@@ -1,5 +1,7 @@
 """Ending signals, in real processes; C code takes over their handlers as MindSpore does."""
 
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -21,8 +23,8 @@ def main():
 {textwrap.indent(textwrap.dedent(body), "    ")}
 sys.exit(run_command(main))
 """
-    process = subprocess.Popen([sys.executable, "-c", script], text=True, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, **options)
+    process = subprocess.Popen([sys.executable, "-c", script], text=True,
+                               **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options})
     assert process.stdout.readline() == "ready\n"
     return process
 
@@ -109,6 +111,27 @@ def test_processes_of_a_fork_server_can_be_ended_and_do_not_unblock_signals():
         print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))
     """)
     assert process.stdout.read() == "True\n"
+
+
+@pytest.mark.parametrize("setup, failure", [
+    ("pass", ""), ("take_signals_from_mindspore()", ""), ("pass", "raise OSError('full')")])
+def test_a_closed_terminal_ends_a_command_that_can_print_nothing_any_more(setup, failure):
+    terminal, stderr = pty.openpty()
+    process = start(f"""
+        {setup}
+        print("ready", flush=True)
+        sys.stdin.read()
+        {failure}
+        time.sleep(1000)
+    """, stdin=subprocess.PIPE, stderr=stderr)
+    os.close(stderr)
+    os.close(terminal)
+    if failure:
+        process.stdin.close()
+        assert process.wait() == 2
+    else:
+        process.send_signal(signal.SIGHUP)
+        assert process.wait() == 129
 
 
 def test_under_nohup_a_closed_terminal_ends_nothing():
