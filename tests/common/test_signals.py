@@ -60,9 +60,9 @@ def test_the_main_thread_saves_its_work_if_it_has_any():
             print("saved", file=sys.stderr)
     """
     saving = end(start(body % ("with saving_work():", 1_000_000)), signal.SIGTERM)
-    assert saving == (143, "saved\ninterrupted: completed work is kept\n")
+    assert saving == (143, "saved\ninterrupted: nothing was kept\n")
     at_once = end(start(body % ("if True:", 2_000_000_000)), signal.SIGTERM)
-    assert at_once == (143, "interrupted: completed work is kept\n")
+    assert at_once == (143, "interrupted: nothing was kept\n")
 
 
 def test_a_second_signal_does_not_wait_for_the_main_thread():
@@ -78,7 +78,7 @@ def test_a_second_signal_does_not_wait_for_the_main_thread():
     """)
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "saving\n"
-    assert end(process, signal.SIGINT) == (130, "interrupted: completed work is kept\n")
+    assert end(process, signal.SIGINT) == (130, "interrupted: nothing was kept\n")
 
 
 def test_what_both_the_terminal_and_a_parent_send_counts_once():
@@ -95,7 +95,7 @@ def test_what_both_the_terminal_and_a_parent_send_counts_once():
     assert process.stdout.readline() == "ending\n"
     process.send_signal(signal.SIGTERM)
     assert process.stdout.read() == "ended\n"
-    assert end(process, 0) == (130, "interrupted: completed work is kept\n")
+    assert end(process, 0) == (130, "interrupted: nothing was kept\n")
 
 
 def test_processes_of_a_fork_server_can_be_ended_and_do_not_unblock_signals():
@@ -111,6 +111,21 @@ def test_processes_of_a_fork_server_can_be_ended_and_do_not_unblock_signals():
         print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))
     """)
     assert process.stdout.read() == "True\n"
+
+
+@pytest.mark.parametrize("seconds, said", [(0.3, "epoch 3 is kept"), (1000, "not all work was")])
+def test_what_is_kept_is_worked_out_at_the_signal_unless_a_second_one_comes(seconds, said):
+    process = start(f"""
+        take_signals_from_mindspore()
+        note_kept_work(lambda: (print("saving", flush=True), time.sleep({seconds}),
+                                "epoch 3 is kept")[-1])
+        print("ready", flush=True)
+        time.sleep(1000)
+    """)
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "saving\n"
+    code, errors = end(process, signal.SIGTERM if seconds == 1000 else 0)
+    assert code == 143 and errors.startswith(f"interrupted: {said}")
 
 
 @pytest.mark.parametrize("setup, failure", [
