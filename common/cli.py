@@ -1,7 +1,7 @@
 """How a command parses its arguments, shows progress and ends.
 
 Exit codes: 0 done; 1 a check failed; 2 the request was wrong; 130, 143 or 129 interrupted by
-Ctrl-C, SIGTERM or a closed terminal, finished work kept.
+Ctrl-C, SIGTERM or a closed terminal (the last line says what was kept).
 """
 
 import argparse
@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from common.host import raise_open_file_limit
 from common.jpeg import prefer_pillows_libjpeg
-from common.signals import Interrupted, interruption_line, raise_on_ending_signals
+from common.signals import (Interrupted, interruption_line, note_kept_work,
+                            raise_on_ending_signals)
 
 EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_REQUEST = 0, 1, 2
 SECONDS_BETWEEN_LOG_LINES = 30
@@ -65,6 +66,7 @@ def run_command(main: Callable[[], Optional[int]]) -> int:
     prefer_pillows_libjpeg()
     raise_open_file_limit()
     raise_on_ending_signals()
+    note_kept_work(lambda: f"nothing was kept; start it again: {shown_command()}")
     try:
         return main() or EXIT_DONE
     except CheckFailed as failure:

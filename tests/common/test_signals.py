@@ -20,6 +20,7 @@ import hashlib, signal, sys, time
 from common.cli import run_command
 from common.signals import *
 def main():
+    note_kept_work("nothing was kept")
 {textwrap.indent(textwrap.dedent(body), "    ")}
 sys.exit(run_command(main))
 """
