@@ -1,10 +1,11 @@
 """How a command parses its arguments, shows progress and ends.
 
 Exit codes: 0 done; 1 a check failed; 2 the request was wrong; 130, 143 or 129 interrupted by
-Ctrl-C, SIGTERM or a closed terminal, finished work kept.
+Ctrl-C, SIGTERM or a closed terminal (the last line says what was kept).
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shlex
@@ -15,7 +16,8 @@ from tqdm import tqdm
 
 from common.host import raise_open_file_limit
 from common.jpeg import prefer_pillows_libjpeg
-from common.signals import Interrupted, interruption_line, raise_on_ending_signals
+from common.signals import (Interrupted, interruption_line, note_kept_work,
+                            raise_on_ending_signals)
 
 EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_REQUEST = 0, 1, 2
 SECONDS_BETWEEN_LOG_LINES = 30
@@ -64,6 +66,7 @@ def run_command(main: Callable[[], Optional[int]]) -> int:
     prefer_pillows_libjpeg()
     raise_open_file_limit()
     raise_on_ending_signals()
+    note_kept_work(lambda: f"nothing was kept; start it again: {shown_command()}")
     try:
         return main() or EXIT_DONE
     except CheckFailed as failure:
@@ -75,7 +78,7 @@ def run_command(main: Callable[[], Optional[int]]) -> int:
         return _end("error", f"{error.strerror or error}:{place} (check that the path exists, may "
                              "be read or written, and that the disk has room)", EXIT_BAD_REQUEST)
     except KeyboardInterrupt as interrupt:
-        print(interruption_line(), file=sys.stderr, flush=True)
+        _print_last_line(interruption_line())
         return (interrupt if isinstance(interrupt, Interrupted) else Interrupted()).exit_code
 
 
@@ -94,8 +97,20 @@ def shown_command(*flags: str) -> str:
 
 def _end(kind: str, message: object, exit_code: int) -> int:
     one_line = " ".join(str(message).split())
-    print(f"{kind}: {one_line}", file=sys.stderr, flush=True)
+    _print_last_line(f"{kind}: {one_line}")
     return exit_code
+
+
+def _print_last_line(line: str) -> None:
+    """Print the line to stderr. Where the terminal is closed, what stdout and stderr still hold is
+    dropped: Python would fail to write it at its exit, and end with another exit code."""
+    for stream, text in ((sys.stdout, ""), (sys.stderr, f"{line}\n")):
+        try:
+            stream.write(text)
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
 
 
 class _LogLines:

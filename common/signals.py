@@ -14,10 +14,11 @@ import sys
 import threading
 import time
 from types import FrameType
-from typing import Iterator, Optional
+from typing import Callable, Iterator, Optional, Union
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = "interrupted: "  # how the last line of an interrupted command begins
+POLL_SECONDS = 0.1
 SECONDS_TO_END = 60  # for the main thread to save its work and leave a call into a library
 SAME_SIGNAL_SECONDS = 3  # a terminal and a parent process may both send what the user meant once
 
@@ -37,20 +38,25 @@ class Interrupted(KeyboardInterrupt):
 class _State:
     """What the main thread and the thread that waits for signals tell each other."""
 
-    kept = "completed work is kept"
+    kept: Union[str, Callable[[], str]] = "nothing was kept"
     waiting = False
     saving = False
     received = 0
     raised_at = -math.inf
 
 
-def note_kept_work(text: str) -> None:
-    """Set what the line of an interrupted command says: what is kept, and how to resume."""
+def note_kept_work(text: Union[str, Callable[[], str]]) -> None:
+    """Set what the line of an interrupted command says: what is kept, and how to resume.
+
+    A function that returns it is called when the signal has come, in a thread where
+    ``take_signals_from_mindspore`` was called, and may wait for work that is being saved: the
+    process ends without it after SECONDS_TO_END or at a second signal.
+    """
     _State.kept = text
 
 
 def interruption_line() -> str:
-    return INTERRUPTED + _State.kept
+    return INTERRUPTED + (_State.kept if isinstance(_State.kept, str) else _State.kept())
 
 
 def raise_on_ending_signals() -> None:
@@ -86,7 +92,8 @@ def take_signals_from_mindspore() -> None:
     the process. While a graph is compiled, Ctrl-C is lost or becomes an error of the compiler. So
     the signals are blocked in every thread, no handler is ever called, and a thread of ours waits
     for them. Threads inherit the mask: call this before MindSpore is imported, and NumPy, which
-    starts some, too.
+    starts some, too. Forked processes unblock the signals; programs started with ``subprocess``
+    inherit the mask instead, and only SIGKILL ends them unless they unblock the signals.
     """
     from multiprocessing import forkserver  # not above: most commands can do without
     # Ascend's compiler starts its processes through this server and ends them by SIGTERM, so they
@@ -102,13 +109,30 @@ def take_signals_from_mindspore() -> None:
 
 def _wait_for_signals(heard: set[int]) -> None:
     number = _State.received = signal.sigwait(heard)
+    deadline = time.monotonic() + SECONDS_TO_END
     main_thread = threading.main_thread().ident
-    if _State.saving and main_thread is not None:
-        signal.pthread_kill(main_thread, signal.SIGUSR1)  # also ends its sleep or its waiting
-        signal.sigtimedwait(heard, SECONDS_TO_END)  # a second Ctrl-C ends the process now
-    below_bar = "\n" if sys.stderr.isatty() else ""  # a progress bar's line has no end yet
-    print(f"{below_bar}{interruption_line()}", file=sys.stderr, flush=True)
-    os._exit(128 + number)
+    try:
+        if _State.saving and main_thread is not None:
+            signal.pthread_kill(main_thread, signal.SIGUSR1)  # also ends its sleep or its waiting
+            if signal.sigtimedwait(heard, SECONDS_TO_END):  # a second Ctrl-C ends the process now
+                deadline = 0
+        line = _line_before(deadline, heard)
+        with contextlib.suppress(OSError, ValueError):  # the terminal may be closed
+            below_bar = "\n" if sys.stderr.isatty() else ""  # a progress bar's line has no end yet
+            print(f"{below_bar}{line}", file=sys.stderr, flush=True)
+    finally:
+        os._exit(128 + number)
+
+
+def _line_before(deadline: float, heard: set[int]) -> str:
+    """Return the interruption's line, or another one where the deadline or a signal comes first."""
+    lines: list[str] = []
+    thread = threading.Thread(target=lambda: lines.append(interruption_line()), daemon=True)
+    thread.start()
+    thread.join(POLL_SECONDS)
+    while thread.is_alive() and time.monotonic() < deadline and not signal.sigpending() & heard:
+        thread.join(POLL_SECONDS)
+    return lines[0] if lines else f"{INTERRUPTED}not all work was saved before the process ended"
 
 
 @contextlib.contextmanager

@@ -75,6 +75,7 @@ def _run(arguments: Namespace) -> None:
 def _finish(arguments: Namespace) -> None:
     from convert.conversion import finish
     request = from_arguments(Request, arguments)
+    note_kept_work(f"the shards in {request.out} are kept; start it again: {shown_command()}")
     _print_manifest(request.out, finish(request))
 
 
@@ -85,6 +86,8 @@ def _verify(arguments: Namespace) -> None:
     engine = from_arguments(Request, arguments, source=source, out=request.records,
                             split=read_manifest(request.records).split)
     if request.repair is not None:
+        note_kept_work(f"shards that were built again are kept in {request.records}; start it "
+                       f"again: {shown_command()}")
         rebuilt = repair(engine)
         print(f"{request.records}: "
               f"{'built again: ' + ', '.join(rebuilt) if rebuilt else 'no shard is damaged'}")

@@ -25,11 +25,11 @@ import psutil
 from common.cli import (TYPED_COMMAND, ArgumentParser, CheckFailed, RequestError, run_command,
                         typed_command)
 from common.options import CheckedOptions, add_options, from_arguments, option
-from common.signals import ENDING_SIGNALS, INTERRUPTED, note_kept_work
+from common.signals import ENDING_SIGNALS, INTERRUPTED, SECONDS_TO_END, note_kept_work
 
 POLL_SECONDS = 0.2
 LAST_LINES = 20  # of a dead rank's log
-SECONDS_TO_END = 10  # for processes that were asked to stop
+SECONDS_FOR_RANKS = SECONDS_TO_END + 10  # a rank may save its work for SECONDS_TO_END
 ASCEND_DRIVER = Path("/dev/davinci_manager")  # the device file of the driver on a host with cards
 # What msrun logs when a rank ended with an error (process_entity/_api.py, join_processes).
 _DEAD_RANK = re.compile(r"Worker process (\d+) exit with exception. Error code: (-?\d+)")
@@ -57,7 +57,7 @@ class LaunchRequest(CheckedOptions):
 
     @property
     def own_ranks(self) -> range:
-        """The ranks on this host."""
+        """Return the ranks on this host."""
         return range(self.host_rank * self.ranks, (self.host_rank + 1) * self.ranks)
 
     def log(self, rank: int) -> Path:
@@ -211,11 +211,11 @@ def _end_all(rank_of: dict[psutil.Process, Optional[int]]) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
     psutil.wait_procs([process for process in processes if rank_of.get(process, 0) is not None],
-                      SECONDS_TO_END)
+                      SECONDS_FOR_RANKS)
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(processes, SECONDS_TO_END)
+    psutil.wait_procs(processes, SECONDS_FOR_RANKS)
 
 
 if __name__ == "__main__":

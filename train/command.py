@@ -17,8 +17,7 @@ from train.plan import check_disk, describe_plan, make_plan
 from train.options import TrainRequest
 from train.recipe import Recipe
 from train.run_folder import (MAY_DIFFER, check_same_run, check_unused, config_of, has_config,
-                              locked_run, note_saved_epochs, read_config, resume_at, start_run,
-                              write_plan)
+                              locked_run, read_config, resume_at, start_run, write_plan)
 from train.source import open_data
 from train.trainer import Trainer
 
@@ -56,11 +55,6 @@ def train(request: TrainRequest, recipe: Recipe,
         after_save: called by rank 0 when the run has started and whenever an epoch's files are
             written.
     """
-    def saved() -> None:
-        note_saved_epochs(request.run)
-        after_save()
-
-    note_saved_epochs(request.run)
     source, validation = open_data(request)
     resuming = _is_resuming(request)  # on every rank, before one of them writes
     device = _setup(request, recipe)
@@ -72,7 +66,7 @@ def train(request: TrainRequest, recipe: Recipe,
     config = config_of(recipe, source, validation, device)
     _check_same_request(device, config, request)
     feed = TrainingFeed(source, recipe, plan.steps_per_epoch, device.rank)
-    trainer = Trainer(request, recipe, plan, feed, validation, device, saved)
+    trainer = Trainer(request, recipe, plan, feed, validation, device, after_save)
     with locked_run(request.run) if device.rank == 0 else contextlib.nullcontext():
         done = _restore(trainer, config, resuming)
         if device.rank == 0:
@@ -85,7 +79,7 @@ def train(request: TrainRequest, recipe: Recipe,
                 print(f"resuming {request.run}: {where}", flush=True)
                 resume_at(request.run, done.epoch if done else 0)
             start_run(request.run, config, plan)
-            saved()
+            after_save()
         if done and done.epoch >= plan.epochs:
             last = checkpoints(request.run)[-1] if device.rank == 0 else None
         else:

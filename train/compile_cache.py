@@ -12,7 +12,9 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Iterator, Optional
 
@@ -20,6 +22,7 @@ from inceptionv4.device import Device
 from train.recipe import Recipe
 
 SOURCES = ("inceptionv4", "train")  # packages that the step's graph is made from
+STALE_SECONDS = 6 * 3600  # compiling takes minutes
 
 
 def cache_folder(base: Path, recipe: Recipe, device: Device, **settings: object) -> Path:
@@ -35,6 +38,15 @@ def cache_folder(base: Path, recipe: Recipe, device: Device, **settings: object)
     return base / f"step-{digest[:16]}"
 
 
+def _remove_stale(base: Path) -> None:
+    """Remove what processes that were ended while they compiled have left: by its age, since
+    other ranks and hosts may be compiling there."""
+    for work in base.glob(".step-*"):
+        with contextlib.suppress(FileNotFoundError):  # another rank removes it, too
+            if time.time() - work.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(work, ignore_errors=True)
+
+
 @contextlib.contextmanager
 def compile_cache(folder: Optional[Path]) -> Iterator[None]:
     """Let the one graph that is compiled within come from ``folder``, or go there; None: neither.
@@ -45,6 +57,7 @@ def compile_cache(folder: Optional[Path]) -> Iterator[None]:
         yield
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_stale(folder.parent)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as work:
         new = Path(work, "graph")
         os.environ["MS_COMPILER_CACHE_ENABLE"] = "1"

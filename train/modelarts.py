@@ -20,12 +20,12 @@ from pathlib import Path
 if not __package__:  # started as a script: the path has this folder, and needs the one above
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from common.signals import take_signals_from_mindspore
+from common.signals import note_kept_work, take_signals_from_mindspore
 
 if __name__ == "__main__":
     take_signals_from_mindspore()
 
-from common.cli import ArgumentParser, RequestError, run_command
+from common.cli import ArgumentParser, RequestError, run_command, shown_command
 from common.options import add_options, from_arguments, option
 from train.obs import RunOnObs, call_moxing, fetch_records, is_obs, join
 from train.options import TrainRequest, requested, train_parser
@@ -73,11 +73,13 @@ def main() -> None:
     if "ASCEND_DEVICE_ID" in os.environ:
         os.environ.setdefault("DEVICE_ID", os.environ["ASCEND_DEVICE_ID"])
     from train.command import dry_run, train  # loads MindSpore
+    from train.run_folder import describe_saved_epochs
     if request.dry_run is not None:
         dry_run(with_records(job, request), recipe)
     elif is_obs(job.train_url):
         train_on_obs(job, request, recipe)
     else:
+        note_kept_work(lambda: describe_saved_epochs(request.run, job.train_url))
         train(with_records(job, request), recipe)
 
 
@@ -118,6 +120,7 @@ def train_on_obs(job: ModelArtsRequest, request: TrainRequest, recipe: Recipe) -
     """Train in a run folder on this host that is uploaded to OBS after each epoch."""
     from train.command import train
     run = RunOnObs(request.run, job.train_url)
+    note_kept_work(lambda: finish_and_describe(run))
     if request.resume:
         run.fetch()
     elif is_first_rank():
@@ -130,6 +133,18 @@ def train_on_obs(job: ModelArtsRequest, request: TrainRequest, recipe: Recipe) -
             run.finish()
         raise
     run.finish()
+
+
+def finish_and_describe(run: RunOnObs) -> str:
+    """Wait for the last upload; return what a user reads who interrupts the run."""
+    from train.run_folder import describe_saved_epochs
+    if not is_first_rank():  # it may be on another host, whose folder gets no checkpoint
+        return f"saved epochs are in {run.url}; resume with: {shown_command('--resume')}"
+    try:
+        run.finish()
+    except RequestError as error:
+        return str(error)
+    return describe_saved_epochs(run.folder, run.url)
 
 
 def with_records(job: ModelArtsRequest, request: TrainRequest) -> TrainRequest:

@@ -12,7 +12,6 @@ from common.cli import RequestError, shown_command, typed_command
 from common.files import (describe_difference, locked_file, read_json, read_json_lines, write_json,
                           write_text)
 from common.forms import CONFIG, HISTORY, PLAN, HistoryLine
-from common.signals import note_kept_work
 from convert.records.reader import RecordSet
 from inceptionv4.device import Device
 from train.checkpoints import (CHECKPOINTS, checkpoints, epoch_of, link_checkpoints,
@@ -86,11 +85,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     return read_json(folder / CONFIG, "give another --run")
 
 
-def note_saved_epochs(folder: Path) -> None:
-    """Set what a user reads who interrupts the run: the last epoch that is saved, how to resume."""
+def describe_saved_epochs(folder: Path, place: object) -> str:
+    """Return what a user reads who interrupts the run: the last epoch that is saved in ``folder``,
+    which the user knows as ``place``, and how to resume."""
     saved = [path for path in checkpoints(folder) if path.with_suffix(".meta").exists()]
     what = f"epoch {epoch_of(saved[-1])} is the last one" if saved else "no epoch is"
-    note_kept_work(f"{what} saved in {folder}; resume with: {shown_command('--resume')}")
+    return f"{what} saved in {place}; resume with: {shown_command('--resume')}"
 
 
 def locked_run(folder: Path) -> ContextManager[None]:

@@ -1,5 +1,7 @@
 """Ending signals, in real processes; C code takes over their handlers as MindSpore does."""
 
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -18,11 +20,12 @@ import hashlib, signal, sys, time
 from common.cli import run_command
 from common.signals import *
 def main():
+    note_kept_work("nothing was kept")
 {textwrap.indent(textwrap.dedent(body), "    ")}
 sys.exit(run_command(main))
 """
-    process = subprocess.Popen([sys.executable, "-c", script], text=True, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, **options)
+    process = subprocess.Popen([sys.executable, "-c", script], text=True,
+                               **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options})
     assert process.stdout.readline() == "ready\n"
     return process
 
@@ -58,9 +61,9 @@ def test_the_main_thread_saves_its_work_if_it_has_any():
             print("saved", file=sys.stderr)
     """
     saving = end(start(body % ("with saving_work():", 1_000_000)), signal.SIGTERM)
-    assert saving == (143, "saved\ninterrupted: completed work is kept\n")
+    assert saving == (143, "saved\ninterrupted: nothing was kept\n")
     at_once = end(start(body % ("if True:", 2_000_000_000)), signal.SIGTERM)
-    assert at_once == (143, "interrupted: completed work is kept\n")
+    assert at_once == (143, "interrupted: nothing was kept\n")
 
 
 def test_a_second_signal_does_not_wait_for_the_main_thread():
@@ -76,7 +79,7 @@ def test_a_second_signal_does_not_wait_for_the_main_thread():
     """)
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "saving\n"
-    assert end(process, signal.SIGINT) == (130, "interrupted: completed work is kept\n")
+    assert end(process, signal.SIGINT) == (130, "interrupted: nothing was kept\n")
 
 
 def test_what_both_the_terminal_and_a_parent_send_counts_once():
@@ -93,7 +96,7 @@ def test_what_both_the_terminal_and_a_parent_send_counts_once():
     assert process.stdout.readline() == "ending\n"
     process.send_signal(signal.SIGTERM)
     assert process.stdout.read() == "ended\n"
-    assert end(process, 0) == (130, "interrupted: completed work is kept\n")
+    assert end(process, 0) == (130, "interrupted: nothing was kept\n")
 
 
 def test_processes_of_a_fork_server_can_be_ended_and_do_not_unblock_signals():
@@ -117,6 +120,42 @@ def test_signals_that_the_parent_has_blocked_are_heard():
         time.sleep(1000)
     """, preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}))
     assert end(process, signal.SIGTERM)[0] == 143
+
+
+@pytest.mark.parametrize("seconds, said", [(0.3, "epoch 3 is kept"), (1000, "not all work was")])
+def test_what_is_kept_is_worked_out_at_the_signal_unless_a_second_one_comes(seconds, said):
+    process = start(f"""
+        take_signals_from_mindspore()
+        note_kept_work(lambda: (print("saving", flush=True), time.sleep({seconds}),
+                                "epoch 3 is kept")[-1])
+        print("ready", flush=True)
+        time.sleep(1000)
+    """)
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "saving\n"
+    code, errors = end(process, signal.SIGTERM if seconds == 1000 else 0)
+    assert code == 143 and errors.startswith(f"interrupted: {said}")
+
+
+@pytest.mark.parametrize("setup, failure", [
+    ("pass", ""), ("take_signals_from_mindspore()", ""), ("pass", "raise OSError('full')")])
+def test_a_closed_terminal_ends_a_command_that_can_print_nothing_any_more(setup, failure):
+    terminal, stderr = pty.openpty()
+    process = start(f"""
+        {setup}
+        print("ready", flush=True)
+        sys.stdin.read()
+        {failure}
+        time.sleep(1000)
+    """, stdin=subprocess.PIPE, stderr=stderr)
+    os.close(stderr)
+    os.close(terminal)
+    if failure:
+        process.stdin.close()
+        assert process.wait() == 2
+    else:
+        process.send_signal(signal.SIGHUP)
+        assert process.wait() == 129
 
 
 def test_under_nohup_a_closed_terminal_ends_nothing():

@@ -1,6 +1,7 @@
 """Whatever the graph of the step follows from decides where it is kept."""
 
 import os
+import time
 from dataclasses import replace
 
 import pytest
@@ -37,3 +38,12 @@ def test_a_graph_is_kept_when_it_is_complete(tmp_path):
         assert os.environ["MS_COMPILER_CACHE_PATH"] == str(folder)
     with compile_cache(None):  # and never for the graphs that are compiled later
         assert "MS_COMPILER_CACHE_ENABLE" not in os.environ
+
+
+def test_what_a_killed_process_left_is_removed_later(tmp_path):
+    for name, age in ((".step-1.left", 7 * 3600), (".step-1.busy", 60)):
+        (tmp_path / name / "graph").mkdir(parents=True)
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    with compile_cache(tmp_path / "step-1"):
+        os.makedirs(os.environ["MS_COMPILER_CACHE_PATH"])
+    assert sorted(os.listdir(tmp_path)) == [".step-1.busy", "step-1"]
