@@ -201,6 +201,12 @@ def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
     return replace(recipe, phases=tuple(phase for phase in phases if phase.epochs))
 
 
+def with_precision(recipe: Recipe, precision: str) -> Recipe:
+    """Return the recipe in this precision, with the loss scale that is its default."""
+    scale = DYNAMIC if precision == "float16" else recipe.loss_scale
+    return replace(recipe, precision=precision, loss_scale=scale)
+
+
 @dataclass(frozen=True)
 class TrainRequest(CheckedOptions):
     """What to train on, where and how; of its own values, only the data changes the weights."""
@@ -279,11 +285,10 @@ def parse(words: Optional[Sequence[str]] = None) -> tuple[TrainRequest, Recipe]:
 def requested(arguments: argparse.Namespace) -> tuple[TrainRequest, Recipe]:
     """Return request and recipe from what ``train_parser()`` parsed."""
     request = from_arguments(TrainRequest, arguments)
-    preset = vars(PRESETS[request.preset])
-    if vars(arguments).get("precision") == "float16":
-        preset = {**preset, "loss_scale": DYNAMIC}
-    recipe = from_arguments(Recipe, arguments, **{name: value for name, value in preset.items()
-                                                  if name not in vars(arguments)})
+    preset = PRESETS[request.preset]
+    preset = with_precision(preset, vars(arguments).get("precision", preset.precision))
+    recipe = from_arguments(Recipe, arguments, **{
+        name: value for name, value in vars(preset).items() if name not in vars(arguments)})
     if request.epochs is not None:
         recipe = with_epochs(recipe, request.epochs)
     if recipe.workers > (os.cpu_count() or 1):
