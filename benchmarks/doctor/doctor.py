@@ -80,7 +80,7 @@ def row(found: Check) -> str:
 
 
 def all_checks(request: DoctorRequest) -> Iterator[Check]:
-    yield from version_checks(request.ranks)
+    yield from version_checks(request.device, request.ranks)
     yield from host_checks(request.ranks)
     yield from _record_checks(request)
     yield from _device_checks(request)
