@@ -62,7 +62,7 @@ def _set_ascend(precision: str) -> str:
         # CANN's documentation of aclnnConvolution: the cube unit of "Atlas training products", the
         # first 910, does not support float32; bfloat16 and HF32 came with the 910B.
         raise RequestError(f"--precision {precision}: this card (the first Ascend 910) multiplies "
-                           "in float16 only; use float16")
+                           "in float16 only; use --precision float16")
     # On the first 910 a vector operation without a float32 kernel would run on the host-like AI
     # CPU if its type had to stay; with allow_fp32_to_fp16, all that have one still stay float32.
     mode = "allow_fp32_to_fp16" if first_910 else "must_keep_origin_dtype"

@@ -214,3 +214,9 @@ def learning_rates(recipe: Recipe, steps_per_epoch: int) -> np.ndarray:
 def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
     """Return the recipe ended after ``epochs`` epochs, or with its last phase prolonged to them."""
     return replace(recipe, phases=with_total(recipe.phases, epochs))
+
+
+def with_precision(recipe: Recipe, precision: str) -> Recipe:
+    """Return the recipe in this precision, with the loss scale that is its default."""
+    scale = DYNAMIC if precision == "float16" else recipe.loss_scale
+    return replace(recipe, precision=precision, loss_scale=scale)

@@ -1,5 +1,5 @@
 """Whether the device computes what NumPy computes: ``python -m benchmarks.doctor.device_checks
-DEVICE RANKS RESULTS``.
+DEVICE PRECISION RANKS RESULTS``.
 
 Each check runs a part of the trainer's own network or step as a graph, and compares its result with
 the formula in float64.
@@ -15,13 +15,14 @@ import numpy as np
 from mindspore import nn, ops
 
 from benchmarks.doctor.checks import (FAIL, Check, Verdict, add_result, check, fail, ok, warn)
-from benchmarks.doctor.number_formats import (FLOAT32, HF32, convolution, format_of,
+from benchmarks.doctor.number_formats import (FLOAT32, FORMATS, HF32, convolution, format_of,
                                               relative_error)
 from benchmarks.doctor.step_checks import training_steps
 from common.cli import run_command
 from inceptionv4.device import Device, setup_device
 from inceptionv4.dropout import mix_bits
 from inceptionv4.network import ConvBlock
+from inceptionv4.precision import cast_cells
 from inceptionv4.preprocess import Preprocess
 from train.recipe import PRESETS
 from train.step import SmoothedCrossEntropy, TrainStep
@@ -54,31 +55,31 @@ class Update(nn.Cell):
         return self.optimizer((gradient,))
 
 
-def device_checks(choice: str, ranks: int) -> Iterator[Check]:
-    first = devices(choice, ranks)
+def device_checks(choice: str, precision: str, ranks: int) -> Iterator[Check]:
+    first = devices(choice, precision, ranks)
     yield first
     if first.state != FAIL:
         yield dropout_hash(Applied(mix_bits))
         yield rmsprop()
         yield batch_norm()
         yield normalisation(Applied(Preprocess()))
-        yield convolution_format(nn.Conv2d)
+        yield convolution_format(nn.Conv2d, precision)
         yield loss(Applied(SmoothedCrossEntropy(PRESETS["adsl-8p"].label_smoothing)))
         if ms.get_context("device_target") == "CPU":  # else by the ranks, each on its card
-            yield training_steps(Device("CPU", supports_sink=False, rank=0, ranks=1))
+            yield training_steps(Device("CPU", supports_sink=False, rank=0, ranks=1), precision)
 
 
 @check("devices")
-def devices(choice: str, ranks: int) -> Verdict:
+def devices(choice: str, precision: str, ranks: int) -> Verdict:
     """Choose the device as every command does; this also sets it up for the other checks."""
-    device = setup_device(choice, seed=0)
+    device = setup_device(choice, seed=0, precision=precision)
     if device.name == "Ascend":
         cards = ms.device_context.ascend.device_count()
         if cards < ranks:
             return fail(f"MindSpore sees {cards} Ascend cards, for {ranks} ranks",
                         "see 'cards of the driver' and ASCEND_RT_VISIBLE_DEVICES, or start fewer "
                         "ranks")
-        return ok(f"MindSpore sees {cards} Ascend cards")
+        return ok(f"MindSpore sees {cards} Ascend cards; {device.arithmetic}")
     if choice == "CPU":
         return ok(f"CPU, as asked for, {os.cpu_count()} cores")
     return warn("MindSpore finds no Ascend card and computes on the CPU",
@@ -109,7 +110,7 @@ def dropout_hash(mix: Callable) -> Verdict:
 
 @check("RMSProp")
 def rmsprop() -> Verdict:
-    """One update by the trainer's optimiser, of a weight that is no multiple of 8 long."""
+    """Let the trainer's optimiser update once a weight that is no multiple of 8 long."""
     recipe, rate = PRESETS["adsl-8p"], 0.2
     layer = nn.Dense(33, 21, has_bias=False)
     before = layer.weight.asnumpy().astype(np.float64)
@@ -124,8 +125,8 @@ def rmsprop() -> Verdict:
 
 @check("batch norm")
 def batch_norm() -> Verdict:
-    """The moving averages after one step in training. The decay is the smoke preset's: with 0.9997
-    one step would change them by little more than float32 resolves."""
+    """Compare the moving averages after one step in training. The decay is the smoke preset's: with
+    0.9997 one step would change them by little more than float32 resolves."""
     decay = PRESETS["smoke"].batch_norm_decay
     norm = ConvBlock(decay, 1, 6, 1).bn
     images = 3 * _numbers(4, 6, 9, 9) + 2
@@ -146,22 +147,24 @@ def normalisation(preprocess: Callable) -> Verdict:
 
 
 @check("3x3 convolution")
-def convolution_format(make: Callable) -> Verdict:
-    """Say in which format the device multiplies float32."""
+def convolution_format(make: Callable, precision: str) -> Verdict:
+    """Compare the format in which the device multiplies with the one that is asked for."""
+    asked = next(form for form in FORMATS if form.name.lower() == precision)
     images, weight = _numbers(2, 32, 16, 16), _numbers(32, 32, 3, 3, seed=1)
-    layer = make(32, 32, 3, pad_mode="valid", has_bias=False)
+    layer = cast_cells(make(32, 32, 3, pad_mode="valid", has_bias=False), precision)
     layer.weight.set_data(ms.Tensor(weight))
-    found = Applied(layer)(ms.Tensor(images)).asnumpy()
+    found = Applied(layer)(ms.Tensor(images)).astype(ms.float32).asnumpy()
     form = format_of(found, images, weight)
     text = f"computes in {form.name}: relative error " \
            f"{relative_error(found, convolution(images, weight)):.1e}"
-    if form == FLOAT32:
-        return ok(text)
-    if form == HF32:
-        return warn(f"{text}, although float32 is asked for",
-                    "results differ from float32's; see --precision of python -m train")
-    return fail(f"{text}, although float32 is asked for",
-                "small gradients become 0: give a --loss-scale; see --precision of python -m train")
+    if form == asked:
+        return ok(f"{text}, as asked for")
+    text, instead = f"{text}, although {asked.name} is asked for", form.name.lower()
+    if FORMATS.index(form) < FORMATS.index(asked):
+        return warn(text, "steps may be slower than they could be; results are no less exact")
+    if (form, asked) == (HF32, FLOAT32):
+        return warn(text, f"results differ from float32's; say so with --precision {instead}")
+    return fail(text, f"train and evaluate with --precision {instead}, and check that here, too")
 
 
 @check("softmax and loss")
@@ -182,9 +185,9 @@ def loss(cross_entropy: Callable) -> Verdict:
 
 
 def main() -> None:
-    choice, ranks, results = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-    for found in device_checks(choice, ranks):
-        add_result(results, found)
+    choice, precision, ranks, results = sys.argv[1:]
+    for found in device_checks(choice, precision, int(ranks)):
+        add_result(Path(results), found)
 
 
 if __name__ == "__main__":

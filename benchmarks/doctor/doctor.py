@@ -18,7 +18,7 @@ from benchmarks.doctor.version_checks import version_checks
 from benchmarks.table import describe_machine
 from common.cli import CheckFailed, typed_command
 from common.files import write_json
-from common.options import CheckedOptions, device_option, option
+from common.options import CheckedOptions, device_option, option, precision_option
 from common.signals import note_kept_work
 from convert.records.reader import RecordSet, open_records
 
@@ -35,6 +35,7 @@ class DoctorRequest(CheckedOptions):
     run: Path = option(help="folder of the run that is planned; need not exist")
     ranks: int = option(1, "cards of this host that will train (CPU: processes)", low=1)
     device: str = device_option()
+    precision: str = precision_option()
     out: Optional[Path] = option(None, "folder for doctor.json and the logs (default: that of "
                                        "--run with -doctor at its end)")
 
@@ -79,7 +80,7 @@ def row(found: Check) -> str:
 
 
 def all_checks(request: DoctorRequest) -> Iterator[Check]:
-    yield from version_checks(request.ranks)
+    yield from version_checks(request.device, request.ranks)
     yield from host_checks(request.ranks)
     yield from _record_checks(request)
     yield from _device_checks(request)
@@ -110,7 +111,7 @@ def record_set(folder: Path) -> Verdict:
 
 def _device_checks(request: DoctorRequest) -> Iterator[Check]:
     return _process(request, "device", DEVICE_SECONDS, "-m", "benchmarks.doctor.device_checks",
-                    request.device, request.ranks)
+                    request.device, request.precision, request.ranks)
 
 
 def _rank_checks(request: DoctorRequest) -> Iterator[Check]:
@@ -118,7 +119,7 @@ def _rank_checks(request: DoctorRequest) -> Iterator[Check]:
     shutil.rmtree(logs, ignore_errors=True)
     return _process(request, "ranks", RANKS_SECONDS, "-m", "inceptionv4.launch", "--ranks",
                     request.ranks, "--port", _free_port(), "--log-dir", logs,
-                    "benchmarks.doctor.rank_checks", request.device)
+                    "benchmarks.doctor.rank_checks", request.device, request.precision)
 
 
 def _process(request: DoctorRequest, name: str, seconds: float, *words: object) -> Iterator[Check]:

@@ -1,5 +1,5 @@
 """What the ranks do together; started once per rank, by ``inceptionv4.launch``:
-``python -m benchmarks.doctor.rank_checks DEVICE RESULTS``."""
+``python -m benchmarks.doctor.rank_checks DEVICE PRECISION RESULTS``."""
 
 import statistics
 import sys
@@ -33,12 +33,12 @@ class SumOverRanks(nn.Cell):
         return total, total[0]
 
 
-def rank_checks(device: Device, joined: Check) -> Iterator[Check]:
+def rank_checks(device: Device, precision: str, joined: Check) -> Iterator[Check]:
     yield joined
     if device.ranks > 1:
         yield all_reduce(device, SumOverRanks())
     if device.name != "CPU":  # whose processes would share its cores: see device_checks
-        yield training_steps(device)
+        yield training_steps(device, precision)
 
 
 @check("ranks join")
@@ -72,10 +72,10 @@ def all_reduce(device: Device, sum_over_ranks: Any) -> Verdict:
 
 def main() -> None:
     """Rank 0 reports; a fail on any rank ends all, or the others would wait for it."""
-    choice, results = sys.argv[1], Path(sys.argv[2])
+    choice, precision, results = sys.argv[1], sys.argv[2], Path(sys.argv[3])
     start = time.perf_counter()
-    device = setup_device(choice, seed=0)
-    for found in rank_checks(device, join(device, time.perf_counter() - start)):
+    device = setup_device(choice, seed=0, precision=precision)
+    for found in rank_checks(device, precision, join(device, time.perf_counter() - start)):
         if device.rank == 0:
             add_result(results, found)
         if found.state == FAIL:

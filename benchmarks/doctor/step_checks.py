@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.doctor.checks import Verdict, check, fail, ok, warn
 from benchmarks.doctor.data_checks import CARD_IMAGES_PER_SECOND
 from inceptionv4.device import Device
-from train.recipe import PRESETS, Recipe
+from train.recipe import PRESETS, Recipe, with_precision
 from train.step import TrainStep, build_network
 
 CLASSES = 1000
@@ -20,9 +20,9 @@ SMALLER: dict[str, dict[str, Any]] = {"Ascend": {}, "CPU": {"batch_size": 4, "im
 
 
 @check("training steps")
-def training_steps(device: Device) -> Verdict:
+def training_steps(device: Device, precision: str) -> Verdict:
     """Compile the training step of the preset and time it on one batch, without the feed."""
-    preset = PRESETS["adsl-1p" if device.ranks == 1 else "adsl-8p"]
+    preset = with_precision(PRESETS["adsl-1p" if device.ranks == 1 else "adsl-8p"], precision)
     recipe = replace(preset, ranks=device.ranks, **SMALLER[device.name])
     rates = np.full(STEPS + 1, 1e-3, np.float32)
     step = TrainStep(recipe, build_network(recipe, CLASSES), rates, device.rank)

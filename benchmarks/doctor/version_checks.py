@@ -24,10 +24,10 @@ NPU_SMI_SECONDS = 20
 _CARD = re.compile(r"^\s*\|\s*\d+\s+(\S+)\s*\|\s*([A-Za-z]+)\s*\|", re.MULTILINE)
 
 
-def version_checks(ranks: int) -> Iterator[Check]:
+def version_checks(device: str, ranks: int) -> Iterator[Check]:
     yield packages()
     yield ascend_software()
-    yield cards_of_driver(ranks)
+    yield cards_of_driver(device, ranks)
 
 
 @check("Python and packages")
@@ -112,8 +112,11 @@ def _device_nodes() -> list[Path]:
 
 
 @check("cards of the driver")
-def cards_of_driver(ranks: int) -> Verdict:
-    """Ask npu-smi for the cards and their health."""
+def cards_of_driver(device: str, ranks: int) -> Verdict:
+    """Ask npu-smi for the cards and their health, unless ``device``, that of the request, is the
+    CPU."""
+    if device == "CPU":
+        return ok("not needed with --device CPU")
     nodes = len(_device_nodes())
     if shutil.which("npu-smi") is None:
         if nodes:

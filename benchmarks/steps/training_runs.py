@@ -108,7 +108,7 @@ def main() -> None:
     from train.plan import make_plan
     from train.source import open_data
     from train.trainer import Trainer
-    device = setup_device(request.device, recipe.seed, recipe.precision, request.jit_level)
+    device = setup_device(request.device, recipe.seed, recipe.precision)
     source, _ = open_data(request)
     recipe = replace(recipe, workers=workers_for(recipe))
     plan = make_plan(recipe, source, request.keep)

@@ -99,7 +99,7 @@ def test_a_card_is_told_to_keep_types(switches, precision, hf32, text):
 def test_the_first_910_multiplies_in_float16_alone(switches):
     switches["first"] = True
     for precision in ("float32", "hf32", "bfloat16"):
-        with pytest.raises(RequestError, match="multiplies in float16 only; use float16"):
+        with pytest.raises(RequestError, match="float16 only; use --precision float16"):
             set_precision(precision, "Ascend")
     set_precision("float16", "Ascend")
     assert switches == {"first": True, "precision_mode": "allow_fp32_to_fp16"}

@@ -13,8 +13,8 @@ from train.step import SmoothedCrossEntropy
 
 
 def test_this_cpu_computes_what_numpy_computes(monkeypatch):
-    monkeypatch.setattr(checks, "training_steps", lambda device: Check("steps", "ok", device.name))
-    found = list(checks.device_checks("CPU", 1))
+    monkeypatch.setattr(checks, "training_steps", lambda *_: Check("steps", "ok", ""))
+    found = list(checks.device_checks("CPU", "float32", 1))
     assert [each.name for each in found] == [
         "devices", "dropout's hash", "RMSProp", "batch norm", "normalisation", "3x3 convolution",
         "softmax and loss", "steps"]
@@ -23,13 +23,13 @@ def test_this_cpu_computes_what_numpy_computes(monkeypatch):
 
 
 def test_devices(monkeypatch):
-    assert checks.devices("auto", 1).state == "warn"
-    found, = checks.device_checks("Ascend", 1)
+    assert checks.devices("auto", "float32", 1).state == "warn"
+    found, = checks.device_checks("Ascend", "float32", 1)
     assert found.state == "fail" and "cannot be used here" in found.finding
     monkeypatch.setattr(checks, "setup_device", lambda *_, **__: Device("Ascend", True, 0, 1))
     monkeypatch.setattr(ms.device_context.ascend, "device_count", lambda: 4)
-    assert checks.devices("auto", 4).state == "ok"
-    assert checks.devices("auto", 8).state == "fail"
+    assert checks.devices("auto", "float32", 4).state == "ok"
+    assert checks.devices("auto", "float32", 8).state == "fail"
 
 
 def test_another_hash_is_found():
@@ -54,15 +54,24 @@ def test_another_normalisation_is_found():
     assert checks.normalisation(checks.Applied(Preprocess(std=(127,) * 3))).state == "fail"
 
 
-def test_a_convolution_in_float16_is_found():
+def test_a_precision_that_the_device_lacks_ends_the_checks():
+    found, = checks.device_checks("CPU", "bfloat16", 1)
+    assert found.state == "fail" and "use float16 or float32" in found.finding
+
+
+def test_a_convolution_in_float16_is_found_unless_it_was_asked_for():
     found = checks.convolution_format(
-        lambda *shape, **options: nn.Conv2d(*shape, **options).to_float(ms.float16))
+        lambda *shape, **options: nn.Conv2d(*shape, **options).to_float(ms.float16), "float32")
     assert found.state == "fail" and "computes in float16" in found.finding
+    assert "--precision float16" in found.advice
+    assert checks.convolution_format(nn.Conv2d, "float16").state == "ok"
 
 
-def test_a_convolution_in_hf32_is_a_warning(monkeypatch):
+@pytest.mark.parametrize("precision, state", [
+    ("float32", "warn"), ("hf32", "ok"), ("float16", "warn")])
+def test_a_convolution_in_hf32(precision, state, monkeypatch):
     monkeypatch.setattr(checks, "format_of", lambda *_: checks.HF32)
-    assert checks.convolution_format(nn.Conv2d).state == "warn"
+    assert checks.convolution_format(nn.Conv2d, precision).state == state
 
 
 class SharedSmoothing(nn.Cell):

@@ -29,17 +29,18 @@ def test_the_sums_of_all_ranks_are_compared(wrong, state):
 
 
 def test_steps_are_timed_on_cards_and_sums_made_by_several(monkeypatch):
-    monkeypatch.setattr(checks, "training_steps", lambda device: f"steps on {device.ranks}")
+    monkeypatch.setattr(checks, "training_steps",
+                        lambda device, precision: f"{precision} steps on {device.ranks}")
     monkeypatch.setattr(checks, "all_reduce", lambda device, _: f"sum of {device.ranks}")
-    assert list(rank_checks(CPU, "joined")) == ["joined"]
-    assert list(rank_checks(SECOND_OF_THREE, "joined")) == ["joined", "sum of 3"]
-    assert list(rank_checks(Device("Ascend", True, 0, 8), "joined")) == [
-        "joined", "sum of 8", "steps on 8"]
+    assert list(rank_checks(CPU, "hf32", "joined")) == ["joined"]
+    assert list(rank_checks(SECOND_OF_THREE, "hf32", "joined")) == ["joined", "sum of 3"]
+    assert list(rank_checks(Device("Ascend", True, 0, 8), "hf32", "joined")) == [
+        "joined", "sum of 8", "hf32 steps on 8"]
 
 
 def test_a_fail_of_any_rank_ends_the_job(monkeypatch, tmp_path):
     results = tmp_path / "results"
-    monkeypatch.setattr(checks.sys, "argv", ["rank_checks", "CPU", str(results)])
+    monkeypatch.setattr(checks.sys, "argv", ["rank_checks", "CPU", "float32", str(results)])
     monkeypatch.setattr(checks, "setup_device", lambda *_, **__: SECOND_OF_THREE)
     monkeypatch.setattr(checks, "barrier", lambda _: None)
     monkeypatch.setattr(checks, "SumOverRanks", lambda: lambda values: (values, values[0]))

@@ -107,21 +107,22 @@ def npu_smi(monkeypatch, tmp_path):
     (8, "OK", "fail", "2 cards: 910ProB (OK), for 8 ranks")])
 def test_cards_and_their_health(ranks, health, state, finding, npu_smi):
     npu_smi(NPU_SMI.format(health=health))
-    found = cards_of_driver(ranks)
+    found = cards_of_driver("auto", ranks)
     assert found.state == state and found.finding.startswith(finding)
+    assert cards_of_driver("CPU", ranks).state == "ok"
 
 
 def test_npu_smi_that_cannot_reach_the_driver(npu_smi):
     npu_smi("dcmi model initialized failed, because the device is used. ret is -8020")
-    found = cards_of_driver(1)
+    found = cards_of_driver("auto", 1)
     assert found.state == "fail" and "ret is -8020" in found.finding
 
 
 def test_cards_without_npu_smi(monkeypatch, tmp_path):
     monkeypatch.setattr(version_checks, "DEVICE_NODES", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert cards_of_driver(1).state == "ok"
+    assert cards_of_driver("auto", 1).state == "ok"
     (tmp_path / "davinci0").touch()
     (tmp_path / "davinci_manager").touch()
-    found = cards_of_driver(1)
+    found = cards_of_driver("auto", 1)
     assert found.state == "warn" and found.finding.startswith("1 cards")
