@@ -144,7 +144,11 @@ def _describe(trainer: Trainer, recipe: Recipe) -> str:
     if trainer.device.supports_sink:
         sink = (f"; sink mode, the loss is checked every {trainer.sink_size} steps"
                 if trainer.sink_size else "; sink mode off")
-    return f"{trainer.device.describe()}{sink}\n{describe_plan(trainer.plan, recipe)}"
+    note = ""  # here, where ModelArts has looked for val/, too
+    if trainer.request.validate_every > 1 and trainer.validation is None:
+        note = (f"\nnote: --validate-every {trainer.request.validate_every} has no effect without "
+                "--val-records")
+    return f"{trainer.device.describe()}{sink}\n{describe_plan(trainer.plan, recipe)}{note}"
 
 
 def _restore(trainer: Trainer, config: dict[str, Any], resuming: bool) -> Optional[CheckpointMeta]:

@@ -86,7 +86,7 @@ class Recipe(CheckedOptions):
     min_crop_area: float = option(0.08, "smallest share of an image's area in a crop",
                                   low=1e-3, high=1)
     max_crop_aspect: float = option(4 / 3, "largest ratio of a crop's sides, either way",
-                                   low=1, high=WIDEST_CROP)
+                                    low=1, high=WIDEST_CROP)
     # The authors' training code, slim inception_preprocessing.py, distort_color; off as in the
     # ADSL report, which does not mention it.
     colour_distortion: bool = option(False, "vary brightness, contrast, saturation and hue",
