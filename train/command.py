@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 
 from common.cli import RequestError
-from common.files import sha256_of_lines
+from common.files import make_folder, sha256_of_lines
 from inceptionv4.checkpoint import CheckpointMeta, read_meta
 from inceptionv4.device import Device, ranks_agree, setup_device
 from train.checkpoints import best_checkpoint, checkpoints, newest_complete
@@ -103,6 +103,8 @@ def _print_checkpoints(folder: Path, last: Path) -> None:
 
 
 def _setup(request: TrainRequest, recipe: Recipe) -> Device:
+    if request.compile_cache:
+        make_folder(request.compile_cache, "--compile-cache")
     return setup_device(request.device, recipe.seed, recipe.precision, request.jit_level,
                         request.deterministic)
 
