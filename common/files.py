@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import socket
+import tempfile
 from pathlib import Path
 from typing import IO, Any, Iterable, Iterator, Mapping, Union
 
@@ -32,6 +33,18 @@ def replaced_file(path: PathLike, mode: str = "wb") -> Iterator[IO]:
         fsync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: PathLike, flag: str) -> None:
+    """Make the folder that ``flag`` names, unless it exists; RequestError where it cannot be
+    written."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise RequestError(f"{flag} {folder}: no folder that can be written ({error.strerror}); "
+                           "choose another one") from None
 
 
 def fsync_folder(folder: PathLike) -> None:

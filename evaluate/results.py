@@ -1,7 +1,6 @@
 """Accuracy from predictions alone, and ``result.json``: what an evaluation was of and what came
 out, as the commands and the report use it."""
 
-import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence
@@ -9,7 +8,7 @@ from typing import Any, Mapping, Optional, Sequence
 import numpy as np
 
 from common.cli import RequestError
-from common.files import describe_difference, read_json
+from common.files import describe_difference, make_folder, read_json
 from evaluate.predictions import TOP, Predictions, load_predictions
 from evaluate.protocols import KEEP
 
@@ -180,9 +179,7 @@ def claim_result_folder(folder: Path, planned: Result) -> None:
     Raises:
         RequestError: the folder cannot be written or holds the result of another evaluation.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise RequestError(f"{folder} cannot be written; choose another --out")
+    make_folder(folder, "--out")
     path = folder / JSON_NAME
     if not path.exists():
         return

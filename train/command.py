@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 
 from common.cli import RequestError
-from common.files import sha256_of_lines
+from common.files import make_folder, sha256_of_lines
 from inceptionv4.checkpoint import CheckpointMeta, read_meta
 from inceptionv4.device import Device, ranks_agree, setup_device
 from train.checkpoints import best_checkpoint, checkpoints, newest_complete
@@ -97,6 +97,8 @@ def _print_checkpoints(folder: Path, last: Path) -> None:
 
 
 def _setup(request: TrainRequest, recipe: Recipe) -> Device:
+    if request.compile_cache:
+        make_folder(request.compile_cache, "--compile-cache")
     return setup_device(request.device, recipe.seed, recipe.precision, request.jit_level,
                         request.deterministic)
 
@@ -138,7 +140,11 @@ def _describe(trainer: Trainer, recipe: Recipe) -> str:
     if trainer.device.supports_sink:
         sink = (f"; sink mode, the loss is checked every {trainer.sink_size} steps"
                 if trainer.sink_size else "; sink mode off")
-    return f"{trainer.device.describe()}{sink}\n{describe_plan(trainer.plan, recipe)}"
+    note = ""  # here, where ModelArts has looked for val/, too
+    if trainer.request.validate_every > 1 and trainer.validation is None:
+        note = (f"\nnote: --validate-every {trainer.request.validate_every} has no effect without "
+                "--val-records")
+    return f"{trainer.device.describe()}{sink}\n{describe_plan(trainer.plan, recipe)}{note}"
 
 
 def _restore(trainer: Trainer, config: dict[str, Any], resuming: bool) -> Optional[CheckpointMeta]:

@@ -72,7 +72,8 @@ def make_plan(recipe: Recipe, source: Source, kept_checkpoints: int) -> Plan:
         epochs=recipe.epochs, global_batch=recipe.global_batch,
         phases=recipe.phases, learning_rates=learning_rates(recipe, steps),
         # the best one stays too, and while one is written there is one more
-        checkpoint_bytes=(kept_checkpoints + 2) * parameters * CHECKPOINT_COPIES * FLOAT32_BYTES)
+        checkpoint_bytes=(min(kept_checkpoints, recipe.epochs) + 2) * parameters
+        * CHECKPOINT_COPIES * FLOAT32_BYTES)
 
 
 def check_disk(folder: Path, plan: Plan) -> None:

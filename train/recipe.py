@@ -20,6 +20,9 @@ from train.phases import ADSL_PHASES, Phase, parse_phase, with_total
 
 HIGHEST_DECAY = 0.999999  # with 1, nothing new would enter an average
 HIGHEST_FLOAT32 = float(np.finfo(np.float32).max)
+HIGHEST_LOSS_SCALE = 2.0 ** 24  # the dynamic one's highest, MindSpore's DynamicLossScaleManager
+LARGEST_IMAGE = 2048  # pixels; far above any published, and MindSpore can still allocate a batch
+WIDEST_CROP = 100.0  # ratio of sides; MindSpore itself takes less than 2 ** 24
 DYNAMIC = "dynamic"  # value of Recipe.loss_scale
 ADSL_GLOBAL_BATCH = 1024  # images per step, 8 x 128: the report's rates belong to this batch
 
@@ -69,7 +72,7 @@ class Recipe(CheckedOptions):
     loss_scale: Union[float, str] = option(
         1.0, "the loss is multiplied, the gradients divided by it; dynamic, the default with "
         "--precision float16: as large as the gradients allow, steps in which they overflow are "
-        "skipped", low=1, metavar="NUMBER|dynamic", parse=parse_loss_scale)
+        "skipped", low=1, high=HIGHEST_LOSS_SCALE, metavar="NUMBER|dynamic", parse=parse_loss_scale)
     precision: str = precision_option(also=["mixed"])
     label_smoothing: float = option(0.1, "probability moved from the label to the other classes",
                                     low=0, high=1)  # ADSL report, 5
@@ -78,11 +81,12 @@ class Recipe(CheckedOptions):
     dropout_keep: float = option(DROPOUT_KEEP, "share of features that dropout keeps",
                                  low=1e-3, high=1)
     image_size: int = option(IMAGE_SIZE, "side in pixels of the images that the network gets",
-                             low=SMALLEST_IMAGE)
+                             low=SMALLEST_IMAGE, high=LARGEST_IMAGE)
     # Random crops as in arXiv 1409.4842, section 6: 8 to 100 % of the area, aspect 3/4 to 4/3.
     min_crop_area: float = option(0.08, "smallest share of an image's area in a crop",
                                   low=1e-3, high=1)
-    max_crop_aspect: float = option(4 / 3, "largest ratio of a crop's sides, either way", low=1)
+    max_crop_aspect: float = option(4 / 3, "largest ratio of a crop's sides, either way",
+                                    low=1, high=WIDEST_CROP)
     # The authors' training code, slim inception_preprocessing.py, distort_color; off as in the
     # ADSL report, which does not mention it.
     colour_distortion: bool = option(False, "vary brightness, contrast, saturation and hue",

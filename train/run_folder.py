@@ -31,6 +31,12 @@ _TEMPORARY = ".*.tmp"  # of common.files.replaced_file
 MAY_DIFFER = ("data", "val_records", "device", "arithmetic", "argv", "workers")
 
 
+# What versions did that had no such key yet.
+BEFORE_THE_KEY = {"precision": "float32", "loss_scale": 1.0, "warmup_start": 0.0,
+                  "restart_optimizer": False, "colour_distortion": False, "shuffle": "global",
+                  "normalize_on": "device"}
+
+
 def write_plan(folder: Path, plan: Plan) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / PLAN, plan_fields(plan))
@@ -104,7 +110,7 @@ def locked_run(folder: Path) -> ContextManager[None]:
 def check_same_run(folder: Path, config: Mapping[str, Any]) -> None:
     """Raise RequestError, naming what differs, unless ``folder`` holds a run of the same recipe
     and data. It may have fewer epochs, and only one of both may be validated."""
-    earlier = read_config(folder)
+    earlier = {**BEFORE_THE_KEY, **read_config(folder)}
     unknown = sorted(earlier.keys() - config.keys())
     if unknown:
         raise RequestError(f"{folder / CONFIG} has the unknown key '{unknown[0]}'; resume with "
@@ -112,6 +118,8 @@ def check_same_run(folder: Path, config: Mapping[str, Any]) -> None:
     may_differ = set(MAY_DIFFER)
     if None in (earlier.get("val_records_sha256"), config["val_records_sha256"]):
         may_differ.add("val_records_sha256")
+    if not any(phase["warmup_epochs"] for phase in config["phases"]):
+        may_differ.add("warmup_start")  # of no effect
     if _is_prolonged(earlier.get("phases"), config["phases"]):
         may_differ.add("phases")
     difference = describe_difference(*({key: value for key, value in values.items()

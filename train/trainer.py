@@ -54,7 +54,9 @@ class Trainer:
         if request.profile and request.profile > most:
             raise RequestError(f"--profile {request.profile}: an epoch has {plan.steps_per_epoch} "
                                f"steps, of which the first {UNPROFILED_STEPS} are left out; give "
-                               + (f"at most {most}" if most > 0 else "a larger set of images"))
+                               + (f"at most {most}" if most > 0 else
+                                  "--steps-per-epoch or a set of images with at least "
+                                  f"{UNPROFILED_STEPS + 1} steps"))
         self.recipe, self.plan, self.feed, self.validation = recipe, plan, feed, validation
         self.device, self.after_save = device, after_save
         self.folder, self.keep = request.run, request.keep

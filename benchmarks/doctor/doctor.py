@@ -17,7 +17,7 @@ from benchmarks.doctor.host_checks import file_limit, host_checks, room
 from benchmarks.doctor.version_checks import version_checks
 from benchmarks.table import describe_machine
 from common.cli import CheckFailed, typed_command
-from common.files import write_json
+from common.files import make_folder, write_json
 from common.options import CheckedOptions, device_option, option, precision_option
 from common.signals import note_kept_work
 from convert.records.reader import RecordSet, open_records
@@ -52,7 +52,7 @@ def examine(request: DoctorRequest) -> None:
     """
     start, found = time.perf_counter(), []
     note_kept_work("the rows above hold; doctor.json is not written")
-    request.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(request.folder, "--out" if request.out else "--run")
     for each in all_checks(request):
         print(row(each), flush=True)
         found.append(each)

@@ -6,8 +6,8 @@ import os
 import pytest
 
 from common.cli import RequestError
-from common.files import (claim_folder, describe_difference, read_json, read_json_lines,
-                          replaced_file, sha256_of_file, write_json)
+from common.files import (claim_folder, describe_difference, make_folder, read_json,
+                          read_json_lines, replaced_file, sha256_of_file, write_json)
 
 
 def test_a_file_appears_only_when_complete_and_a_failed_write_keeps_the_old_one(tmp_path):
@@ -68,3 +68,12 @@ def test_a_folder_belongs_to_its_first_request(tmp_path):
     with pytest.raises(RequestError, match=r"whose \(seed: was 0, now 7\); remedy"):
         claim_folder(tmp_path / "request.json", {"seed": 7}, "whose", "remedy")
     assert read_json(tmp_path / "request.json", "") == {"seed": 0}
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_its_flag(tmp_path):
+    make_folder(tmp_path / "a" / "b", "--out")
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "below", "/proc/none"):
+        with pytest.raises(RequestError, match=f"--out {place}: no folder"):
+            make_folder(place, "--out")
+    assert list((tmp_path / "a" / "b").iterdir()) == []

@@ -82,6 +82,12 @@ def test_a_dry_run_writes_the_plan_alone_and_the_run_may_follow(records, call, t
     check_unused(tmp_path)
 
 
+def test_validate_every_without_validation_records_is_noted(records, call, tmp_path, capfd):
+    assert call("--records", records["train"].folder, "--run", tmp_path, *FLAGS, "--dry-run",
+                "--validate-every", 3) == 0
+    assert "note: --validate-every 3 has no effect" in capfd.readouterr().out
+
+
 def test_class_folders_train_without_records(records, call, tmp_path, capfd):
     images = records["train"].folder.parent / "images"
     assert call("--images", images, "--run", tmp_path, *FLAGS, "--normalize-on", "host",

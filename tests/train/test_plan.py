@@ -37,6 +37,11 @@ def test_plan_of_the_seed_run():
         "images", "images_left_out_per_epoch", "phases", "steps", "steps_per_epoch"]
 
 
+def test_no_more_checkpoints_are_kept_than_epochs_make():
+    assert (make_plan(ADSL, IMAGENET, 10**22).checkpoint_bytes
+            == make_plan(ADSL, IMAGENET, 95).checkpoint_bytes)
+
+
 def test_a_disk_without_room_for_the_checkpoints_is_refused(tmp_path):
     assert PLAN.checkpoint_bytes == 5 * 3 * 4 * 42_679_816  # 3, the best one, one being written
     check_disk(tmp_path / "a" / "run", replace(PLAN, checkpoint_bytes=1))

@@ -126,7 +126,8 @@ def test_the_network_takes_no_smaller_images():
     ("batch_size", 0), ("epsilon", 0.0), ("decay", 1.5), ("momentum", -0.1), ("seed", -1),
     ("label_smoothing", float("nan")), ("loss_scale", 0.5), ("dropout_keep", 0.0),
     ("min_crop_area", 1.5), ("max_crop_aspect", 0.9), ("workers", -1), ("steps_per_epoch", -1),
-    ("weight_decay", float("inf")), ("weight_decay", 1e39), ("decay", 1.0),
+    ("weight_decay", float("inf")), ("weight_decay", 1e39), ("loss_scale", 1e39),
+    ("loss_scale", 2.0 ** 25), ("max_crop_aspect", 1e300), ("image_size", 100_000), ("decay", 1.0),
     ("momentum", 1.0), ("batch_norm_decay", 1.0), ("warmup_start", float("inf"))])
 def test_a_value_out_of_range_is_named(name, value):
     with pytest.raises(RequestError, match=re.escape(f"--{name.replace('_', '-')} {value}: ")):

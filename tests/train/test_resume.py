@@ -14,7 +14,7 @@ import pytest
 from common.forms import read_history
 from inceptionv4.checkpoint import read_checkpoint
 from train.checkpoints import checkpoints
-from train.run_folder import locked_run
+from train.run_folder import BEFORE_THE_KEY, locked_run
 
 ROOT = Path(__file__).parents[2]
 EPOCHS = 3
@@ -139,6 +139,16 @@ def test_a_run_of_an_older_version_without_argv_resumes(records, undisturbed, ca
     (run / "config.json").write_text(json.dumps(config))
     assert call(*words_of(records, run, "--resume")) == 0
     check_ends_alike(run, undisturbed)
+
+
+def test_a_key_that_an_older_version_lacked_has_its_value_of_then(records, call, run, capfd):
+    config = json.loads((run / "config.json").read_text())
+    for name in BEFORE_THE_KEY:
+        del config[name]
+    (run / "config.json").write_text(json.dumps(config))
+    assert call(*words_of(records, run, "--resume", "--dry-run")) == 0
+    assert call(*words_of(records, run, "--resume", "--dry-run", "--loss-scale", 8)) == 2
+    assert "(loss_scale: was 1.0, now 8.0)" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("left", [(), ("plan.json", ".lock", ".config.json.7.tmp")])
