@@ -184,6 +184,23 @@ def test_what_ended_the_training_is_the_error_and_the_run_is_copied(monkeypatch,
     assert (obs.bucket / "run" / "config.json").exists()
 
 
+def test_an_interruption_waits_for_the_upload_and_names_the_place_on_obs(monkeypatch, obs, job,
+                                                                         capsys):
+    def train(request, recipe, after_save):
+        folder = request.run / "checkpoints"
+        folder.mkdir(parents=True)
+        for suffix in (".ckpt", ".meta"):
+            (folder / f"inceptionv4-3_27{suffix}").write_text("")
+        obs.spoil("copy", "slow", times=2)
+        after_save()
+        raise KeyboardInterrupt
+    monkeypatch.setattr("train.command.train", train)
+    assert job() == 130
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("interrupted: epoch 3 is the last one saved in obs://bucket/run; resume")
+    assert (obs.bucket / "run" / "checkpoints" / "inceptionv4-3_27.meta").exists()
+
+
 def test_a_dry_run_trains_nothing(trained, job, tmp_path, tiny_network):
     assert job(f"--train_url={tmp_path / 'run'}", "--batch_size=2", "--dry_run=8") == 0
     assert not trained
