@@ -135,12 +135,13 @@ def epoch_rows(source: Source, recipe: Recipe, epoch: int, rank: int = 0,
     if isinstance(source, ClassFolders):
         return _folder_rows(source, share)
     share["num_parallel_workers"] = source.readers(workers_for(recipe))
-    if recipe.shuffle == "shard":
-        rows = ds.MindDataset(source.files, list(columns), shuffle=ds.Shuffle.FILES, **share)
-        # MindDataset repeats rows at the end so that all ranks have equally many. Mixed in by the
-        # buffer, they would be in the batches, and others left out.
-        return rows.take(source.images // recipe.ranks).shuffle(SHUFFLE_BUFFER)
-    return ds.MindDataset(source.files, list(columns), shuffle=ds.Shuffle.GLOBAL, **share)
+    by_shard = recipe.shuffle == "shard"
+    with source.naming_damage():
+        rows = ds.MindDataset(source.files, list(columns), **share,
+                              shuffle=ds.Shuffle.FILES if by_shard else ds.Shuffle.GLOBAL)
+    # MindDataset repeats rows at the end so that all ranks have equally many. Mixed in by the
+    # buffer, they would be in the batches, and others left out.
+    return rows.take(source.images // recipe.ranks).shuffle(SHUFFLE_BUFFER) if by_shard else rows
 
 
 def _folder_rows(source: ClassFolders, share: dict) -> ds.Dataset:

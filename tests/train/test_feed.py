@@ -163,6 +163,14 @@ def test_mindspores_queue_says_that_its_feed_has_failed():
     queue.release()
 
 
+@pytest.mark.parametrize("order", ["global", "shard"])
+def test_a_record_file_that_vanishes_in_a_run_is_one_error(records, tmp_path, order):
+    moved = open_records(shutil.copytree(records["train"].folder, tmp_path / "records"))
+    (moved.folder / moved.manifest.shards[1].file).unlink()
+    with pytest.raises(RequestError, match=f"{moved.folder} cannot be read .*convert verify"):
+        epoch_of({"train": moved}, ORDERS[order])
+
+
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("epoch", range(1, 6))
 def test_two_ranks_share_the_images_of_an_epoch(records, order, epoch):
