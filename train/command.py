@@ -11,7 +11,7 @@ from common.cli import RequestError
 from common.files import sha256_of_lines
 from inceptionv4.checkpoint import CheckpointMeta
 from inceptionv4.device import Device, ranks_agree, setup_device
-from train.feed import TrainingFeed, next_batch, workers_for
+from train.feed import TrainingFeed, workers_for
 from train.plan import check_disk, describe_plan, make_plan
 from train.recipe import Recipe, TrainRequest
 from train.run_folder import (MAY_DIFFER, check_same_run, check_unused, config_of, has_config,
@@ -40,7 +40,7 @@ def dry_run(request: TrainRequest, recipe: Recipe) -> None:
     feed = TrainingFeed(source, alone, steps=1)
     trainer = Trainer(request, alone, plan, feed, validation, device)
     print(_describe(trainer, recipe))
-    next_batch(feed.epoch(1).create_tuple_iterator(num_epochs=1))
+    next(feed.batches(1))
     if not resuming:
         write_plan(request.run, plan)
     print(f"plan: {request.run / 'plan.json'}")
