@@ -12,7 +12,7 @@ from common.files import make_folder, sha256_of_lines
 from inceptionv4.checkpoint import CheckpointMeta, read_meta
 from inceptionv4.device import Device, ranks_agree, setup_device
 from train.checkpoints import best_checkpoint, checkpoints, newest_complete
-from train.feed import TrainingFeed, next_batch, workers_for
+from train.feed import TrainingFeed, workers_for
 from train.plan import check_disk, describe_plan, make_plan
 from train.options import TrainRequest
 from train.recipe import Recipe
@@ -41,7 +41,7 @@ def dry_run(request: TrainRequest, recipe: Recipe) -> None:
     feed = TrainingFeed(source, alone, steps=1)
     trainer = Trainer(request, alone, plan, feed, validation, device)
     print(_describe(trainer, recipe))
-    next_batch(feed.epoch(1).create_tuple_iterator(num_epochs=1))
+    next(feed.batches(1))
     if not resuming:
         write_plan(request.run, plan)
     print(f"plan: {request.run / 'plan.json'}")
@@ -70,9 +70,7 @@ def train(request: TrainRequest, recipe: Recipe,
     with locked_run(request.run) if device.rank == 0 else contextlib.nullcontext():
         done = _restore(trainer, config, resuming)
         if device.rank == 0:
-            if preset_ranks != recipe.ranks:
-                print(f"warning: preset {recipe.preset} is made for {preset_ranks} ranks, this run "
-                      f"has {recipe.ranks}", file=sys.stderr)
+            _warn_of_other_ranks(recipe, preset_ranks)
             print(_describe(trainer, recipe), flush=True)
             if resuming:
                 where = f"epoch {done.epoch} is the last one saved" if done else "no checkpoint yet"
@@ -87,6 +85,12 @@ def train(request: TrainRequest, recipe: Recipe,
     if last is not None:
         print(f"the run is finished, all {plan.epochs} epochs of it")
         _print_checkpoints(request.run, last)
+
+
+def _warn_of_other_ranks(recipe: Recipe, preset_ranks: int) -> None:
+    if preset_ranks != recipe.ranks:
+        print(f"warning: preset {recipe.preset} is made for {preset_ranks} ranks, this run has "
+              f"{recipe.ranks}", file=sys.stderr)
 
 
 def _print_checkpoints(folder: Path, last: Path) -> None:

@@ -5,9 +5,11 @@ By default uint8 and channels last: normalising and the change of layout are the
 larger.
 """
 
+import contextlib
+import itertools
 import time
 from dataclasses import dataclass
-from typing import Iterator, Optional, Sequence
+from typing import Iterator, Sequence
 
 import mindspore as ms
 import mindspore.dataset as ds
@@ -15,6 +17,7 @@ import numpy as np
 from mindspore.dataset import vision
 
 from common.cli import RequestError
+from common.deadline import NothingCame, within
 from common.host import cores_per_rank
 from convert.sources.listing import IMAGE_EXTENSIONS
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
@@ -70,6 +73,42 @@ class TrainingFeed:
                         num_parallel_workers=workers_for(self.recipe))
         return rows.batch(self.recipe.batch_size, drop_remainder=True).take(self.steps)
 
+    def batches(self, number: int) -> Iterator[list[ms.Tensor]]:
+        """Yield images and labels of that epoch, see ``epoch``, for the host to hand out.
+
+        Raises:
+            RequestError: the images cannot be read, or no batch came for
+                ``SECONDS_WITHOUT_BATCH``.
+        """
+        with self.naming_failure():
+            batches = self.epoch(number).create_tuple_iterator(num_epochs=1)
+        waiting = within(SECONDS_WITHOUT_BATCH, batches)
+        for step in itertools.count(1):
+            with self.naming_failure():
+                try:
+                    batch = next(waiting, None)
+                except NothingCame:
+                    raise _no_batch(step) from None
+            if batch is None:
+                return
+            yield batch
+
+    @contextlib.contextmanager
+    def naming_failure(self) -> Iterator[None]:
+        """Raise RequestError where MindSpore raises RuntimeError or ValueError because an image or
+        a file cannot be read. What the limit on open files stopped looks alike to MindSpore."""
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:
+            advice = f"check the images in {self.source.folder}"
+            if not isinstance(self.source, ClassFolders):
+                self.source.readers(1)
+                advice = ("find what is damaged with: python -m convert verify --deep "
+                          f"{self.source.folder}")
+            reason = " ".join(line for line in str(error).splitlines() if line.strip(" -"))
+            raise RequestError(f"the feed of training images failed ({reason[:300]}); {advice}"
+                               ) from error
+
     def empty_batch(self) -> tuple[ms.Tensor, ms.Tensor]:
         """Return zeros of the shapes and types that ``epoch`` gives, to compile for."""
         batch, size = self.recipe.batch_size, self.recipe.image_size
@@ -77,20 +116,6 @@ class TrainingFeed:
                   if self.recipe.normalize_on == "device" else
                   np.zeros((batch, 3, size, size), np.float32))
         return ms.Tensor(images), ms.Tensor(np.zeros(batch, np.int32))
-
-
-def next_batch(batches: Iterator) -> Optional[tuple[ms.Tensor, ms.Tensor]]:
-    """Return the next images and labels of an epoch's iterator, or None at the end.
-
-    Raises:
-        RequestError: an image cannot be read.
-    """
-    try:
-        return next(batches, None)
-    except RuntimeError as error:
-        reason = " ".join(line for line in str(error).splitlines() if line.strip(" -"))
-        raise RequestError(f"the feed of training images failed ({reason[:300]}); find what is "
-                           "damaged with: python -m convert verify --deep RECORDS") from error
 
 
 def wait_until_sent(queue: ds.Dataset, number: int) -> None:
@@ -103,7 +128,8 @@ def wait_until_sent(queue: ds.Dataset, number: int) -> None:
         queue: MindSpore's ``TransferDataset``.
 
     Raises:
-        RequestError: an image cannot be read, or no batch came for ``SECONDS_WITHOUT_BATCH``.
+        RuntimeError: the feed has failed.
+        RequestError: no batch came for ``SECONDS_WITHOUT_BATCH``.
     """
     start = time.monotonic()
     # An epoch's entry in send info: [epoch, batches, seconds for the first, for all].
@@ -111,15 +137,17 @@ def wait_until_sent(queue: ds.Dataset, number: int) -> None:
         try:
             queue.get_mbuf_queue_size()  # raises, without its cause, when the feed has failed
         except RuntimeError as error:
-            raise RequestError(
-                f"the feed of training images failed before step {number} of the epoch (an [ERROR] "
-                "line of MindSpore above names the cause); find what is damaged with: python -m "
-                "convert verify --deep RECORDS") from error
+            raise RuntimeError(f"before step {number} of the epoch; an [ERROR] line of MindSpore "
+                               "above names the cause") from error
         if time.monotonic() - start > SECONDS_WITHOUT_BATCH:
-            raise RequestError(
-                f"the feed of training images gave no batch for {SECONDS_WITHOUT_BATCH} s, before "
-                f"step {number} of the epoch; check that the storage of the records answers")
+            raise _no_batch(number)
         time.sleep(0.001)
+
+
+def _no_batch(step: int) -> RequestError:
+    return RequestError(
+        f"the feed of training images gave no batch for {SECONDS_WITHOUT_BATCH} s, before step "
+        f"{step} of the epoch; check that the storage of the images answers")
 
 
 def epoch_rows(source: Source, recipe: Recipe, epoch: int, rank: int = 0,
@@ -135,12 +163,13 @@ def epoch_rows(source: Source, recipe: Recipe, epoch: int, rank: int = 0,
     if isinstance(source, ClassFolders):
         return _folder_rows(source, share)
     share["num_parallel_workers"] = source.readers(workers_for(recipe))
-    if recipe.shuffle == "shard":
-        rows = ds.MindDataset(source.files, list(columns), shuffle=ds.Shuffle.FILES, **share)
-        # MindDataset repeats rows at the end so that all ranks have equally many. Mixed in by the
-        # buffer, they would be in the batches, and others left out.
-        return rows.take(source.images // recipe.ranks).shuffle(SHUFFLE_BUFFER)
-    return ds.MindDataset(source.files, list(columns), shuffle=ds.Shuffle.GLOBAL, **share)
+    by_shard = recipe.shuffle == "shard"
+    with source.naming_damage():
+        rows = ds.MindDataset(source.files, list(columns), **share,
+                              shuffle=ds.Shuffle.FILES if by_shard else ds.Shuffle.GLOBAL)
+    # MindDataset repeats rows at the end so that all ranks have equally many. Mixed in by the
+    # buffer, they would be in the batches, and others left out.
+    return rows.take(source.images // recipe.ranks).shuffle(SHUFFLE_BUFFER) if by_shard else rows
 
 
 def _folder_rows(source: ClassFolders, share: dict) -> ds.Dataset:

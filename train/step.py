@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Iterator, NamedTuple, Optional, Union
 
 import mindspore as ms
-import mindspore.dataset as ds
 import numpy as np
 from mindspore import amp, nn, ops
 
@@ -16,7 +15,7 @@ from inceptionv4.dropout import mix_bits, mixed_array
 from inceptionv4.network import InceptionV4
 from inceptionv4.precision import DynamicLossScale, cast_cells
 from inceptionv4.preprocess import Preprocess
-from train.feed import next_batch, wait_until_sent
+from train.feed import TrainingFeed, wait_until_sent
 from train.recipe import DYNAMIC, Recipe
 
 UNPROFILED_STEPS = 10  # the first ones wait for the feed to fill its queues, for one
@@ -197,12 +196,12 @@ class StepResult(NamedTuple):
     waited: float  # seconds that the host waited for its data; 0 in sink mode
 
 
-def host_steps(step: TrainStep, feed: ds.Dataset) -> Iterator[StepResult]:
-    """Hand each batch of ``feed`` to ``step``, one after the other."""
-    batches = feed.create_tuple_iterator(num_epochs=1)
+def host_steps(step: TrainStep, feed: TrainingFeed, epoch: int) -> Iterator[StepResult]:
+    """Hand each batch of the epoch to ``step``, one after the other."""
+    batches = feed.batches(epoch)
     while True:
         start = time.perf_counter()
-        batch = next_batch(batches)
+        batch = next(batches, None)
         if batch is None:
             return
         waited = time.perf_counter() - start
@@ -210,22 +209,21 @@ def host_steps(step: TrainStep, feed: ds.Dataset) -> Iterator[StepResult]:
         yield StepResult(loss, skipped, waited)
 
 
-def sink_steps(step: TrainStep, feed: ds.Dataset, steps: int, batch: tuple[ms.Tensor, ms.Tensor]
-               ) -> Iterator[StepResult]:
+def sink_steps(step: TrainStep, feed: TrainingFeed, epoch: int) -> Iterator[StepResult]:
     """Let the device take the batches itself from a queue that MindSpore fills meanwhile.
 
     The step's own graph stays the one that was compiled, whatever queue an epoch has; a graph
     with the queue in it would be compiled anew for each epoch, minutes on Ascend.
-
-    Args:
-        batch: any batch of the shapes and types that ``feed`` gives.
     """
-    feed.__total_batch__ = steps  # else the queue is filled on with the epoch's beginning
-    take = ms.data_sink(step, feed, sink_size=1, input_signature=batch)
-    queue = feed.__transfer_dataset__
+    with feed.naming_failure():
+        rows = feed.epoch(epoch)
+        rows.__total_batch__ = feed.steps  # else the queue is filled on with the epoch's beginning
+        take = ms.data_sink(step, rows, sink_size=1, input_signature=feed.empty_batch())
+    queue = rows.__transfer_dataset__
     try:
-        for number in range(1, steps + 1):
-            wait_until_sent(queue, number)
+        for number in range(1, feed.steps + 1):
+            with feed.naming_failure():
+                wait_until_sent(queue, number)
             loss, skipped = take()
             yield StepResult(loss, skipped, 0.0)
     finally:  # as mindspore.train.Model ends: else threads and up to 2 GB of batches stay

@@ -163,10 +163,8 @@ class Trainer:
             skipped_steps=None if scale is None else self.skipped_steps)
 
     def _steps(self, epoch: int) -> Iterator[StepResult]:
-        batches = self.feed.epoch(epoch)
-        results = (host_steps(self.step, batches) if not self.sink_size else
-                   sink_steps(self.step, batches, self.plan.steps_per_epoch,
-                              self.feed.empty_batch()))
+        take = sink_steps if self.sink_size else host_steps
+        results = take(self.step, self.feed, epoch)
         if self.request.profile and self.steps_ended is None:  # in the first epoch of this process
             return profiled(results, self.request.profile, self.folder / PROFILE)
         return results

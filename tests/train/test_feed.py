@@ -1,6 +1,8 @@
 """The training feed: what an epoch holds, and that it can be repeated."""
 
 import shutil
+import threading
+import time
 from dataclasses import replace
 
 import mindspore.dataset as ds
@@ -11,6 +13,7 @@ from mindspore.dataset.engine.datasets import TransferDataset
 from PIL import Image
 
 from common.cli import RequestError
+from common.deadline import is_stuck
 from convert.conversion import convert
 from convert.records import reader
 from convert.records.reader import open_records
@@ -153,14 +156,24 @@ def test_shard_order_reads_one_file_after_the_other(records, monkeypatch):
     assert seen == {tuple(shards[0] + shards[1]), tuple(shards[1] + shards[0])}
 
 
-def test_mindspores_queue_says_that_its_feed_has_failed():
+def test_mindspores_queue_says_that_its_feed_has_failed(records):
     """On CPU it sends to no device, and counts no batches, but fails alike."""
     damaged = ds.NumpySlicesDataset([np.zeros(9, np.uint8)], "image").map(vision.Decode())
     queue = TransferDataset(damaged)
     queue.send(-1)
-    with pytest.raises(RequestError, match="failed before step 1 .* convert verify --deep"):
-        wait_until_sent(queue, 1)
+    feed = TrainingFeed(records["train"], RECIPE, STEPS)
+    with pytest.raises(RequestError, match=r"failed \(before step 1 .* convert verify --deep"):
+        with feed.naming_failure():
+            wait_until_sent(queue, 1)
     queue.release()
+
+
+@pytest.mark.parametrize("order", ["global", "shard"])
+def test_a_record_file_that_vanishes_in_a_run_is_one_error(records, tmp_path, order):
+    moved = open_records(shutil.copytree(records["train"].folder, tmp_path / "records"))
+    (moved.folder / moved.manifest.shards[1].file).unlink()
+    with pytest.raises(RequestError, match=f"{moved.folder} cannot be read .*convert verify"):
+        epoch_of({"train": moved}, ORDERS[order])
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -226,3 +239,31 @@ def test_readers_follow_the_limit_on_open_files_and_change_no_batch(records, mon
         monkeypatch.setattr(reader, "open_file_limit", lambda limit=limit: limit)
         batches.append(epoch_of(records))
     assert opened == [2, 1] and same(*batches)
+
+
+def test_a_limit_that_stops_the_feed_is_named_not_damage(records, monkeypatch):
+    def stopped(*_, **__):
+        monkeypatch.setattr(reader, "open_file_limit", lambda: 5)
+        raise RuntimeError("[Internal ERROR] Error raised in GetHeadersOneTask function.")
+    monkeypatch.setattr(ds.Dataset, "create_tuple_iterator", stopped)
+    with pytest.raises(RequestError, match="open files.*ulimit -n"):
+        next(TrainingFeed(records["train"], RECIPE, STEPS).batches(1))
+
+
+def test_batches_of_the_host_keep_their_order(records):
+    feed = TrainingFeed(records["train"], RECIPE, STEPS)
+    assert same(epoch_of(records), [[part.asnumpy() for part in batch]
+                                    for batch in feed.batches(1)])
+
+
+def test_a_feed_of_the_host_that_hangs_ends_the_run(records, monkeypatch):
+    storage_answers = threading.Event()
+    monkeypatch.setattr(ds.Dataset, "create_tuple_iterator", lambda *_, **__: (
+        None for _ in iter(storage_answers.wait, True)))
+    monkeypatch.setattr("train.feed.SECONDS_WITHOUT_BATCH", 0.1)
+    with pytest.raises(RequestError, match="no batch for 0.1 s, before step 1 of the epoch"):
+        next(TrainingFeed(records["train"], RECIPE, STEPS).batches(1))
+    assert is_stuck()
+    storage_answers.set()
+    while is_stuck():
+        time.sleep(0.001)

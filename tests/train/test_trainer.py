@@ -129,7 +129,7 @@ def test_a_feed_that_hangs_or_fails_in_sink_mode_ends_the_run(records, tmp_path,
     with pytest.raises(RequestError, match="no batch for 0.1 s, before step 3 of the epoch"):
         trainer.run()
     monkeypatch.setattr(FakeQueue, "get_mbuf_queue_size", failed)
-    with pytest.raises(RequestError, match="failed before step 3 of the epoch .* verify --deep"):
+    with pytest.raises(RequestError, match=r"failed \(before step 3 of the epoch.* verify --deep"):
         trainer.run()
     assert [queue.events for queue in queues] == [["step", "step", "wait", "stop", "release"]] * 2
 
