@@ -14,7 +14,6 @@ from typing import Callable, NoReturn, Optional
 
 from tqdm import tqdm
 
-from common.deadline import is_stuck
 from common.host import raise_open_file_limit
 from common.jpeg import prefer_pillows_libjpeg
 from common.signals import (Interrupted, interruption_line, note_kept_work,
@@ -68,14 +67,6 @@ def run_command(main: Callable[[], Optional[int]]) -> int:
     raise_open_file_limit()
     raise_on_ending_signals()
     note_kept_work(lambda: f"nothing was kept; start it again: {shown_command()}")
-    exit_code = _exit_code_of(main)
-    if is_stuck():  # at its exit Python would wait for the thread, or MindSpore crash on it
-        sys.stdout.flush()
-        os._exit(exit_code)
-    return exit_code
-
-
-def _exit_code_of(main: Callable[[], Optional[int]]) -> int:
     try:
         return main() or EXIT_DONE
     except CheckFailed as failure:

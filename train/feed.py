@@ -6,7 +6,6 @@ larger.
 """
 
 import contextlib
-import itertools
 import time
 from dataclasses import dataclass
 from typing import Iterator, Sequence
@@ -17,7 +16,6 @@ import numpy as np
 from mindspore.dataset import vision
 
 from common.cli import RequestError
-from common.deadline import NothingCame, within
 from common.host import cores_per_rank
 from convert.sources.listing import IMAGE_EXTENSIONS
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
@@ -77,18 +75,13 @@ class TrainingFeed:
         """Yield images and labels of that epoch, see ``epoch``, for the host to hand out.
 
         Raises:
-            RequestError: the images cannot be read, or no batch came for
-                ``SECONDS_WITHOUT_BATCH``.
+            RequestError: the images cannot be read.
         """
         with self.naming_failure():
             batches = self.epoch(number).create_tuple_iterator(num_epochs=1)
-        waiting = within(SECONDS_WITHOUT_BATCH, batches)
-        for step in itertools.count(1):
+        while True:
             with self.naming_failure():
-                try:
-                    batch = next(waiting, None)
-                except NothingCame:
-                    raise _no_batch(step) from None
+                batch = next(batches, None)
             if batch is None:
                 return
             yield batch
@@ -100,14 +93,12 @@ class TrainingFeed:
         try:
             yield
         except (RuntimeError, ValueError) as error:
-            advice = f"check the images in {self.source.folder}"
             if not isinstance(self.source, ClassFolders):
                 self.source.readers(1)
-                advice = ("find what is damaged with: python -m convert verify --deep "
-                          f"{self.source.folder}")
             reason = " ".join(line for line in str(error).splitlines() if line.strip(" -"))
-            raise RequestError(f"the feed of training images failed ({reason[:300]}); {advice}"
-                               ) from error
+            raise RequestError(
+                f"the feed of training images failed ({reason[:300]}); find what is damaged with: "
+                "python -m convert verify --deep RECORDS") from error
 
     def empty_batch(self) -> tuple[ms.Tensor, ms.Tensor]:
         """Return zeros of the shapes and types that ``epoch`` gives, to compile for."""
@@ -140,14 +131,10 @@ def wait_until_sent(queue: ds.Dataset, number: int) -> None:
             raise RuntimeError(f"before step {number} of the epoch; an [ERROR] line of MindSpore "
                                "above names the cause") from error
         if time.monotonic() - start > SECONDS_WITHOUT_BATCH:
-            raise _no_batch(number)
+            raise RequestError(
+                f"the feed of training images gave no batch for {SECONDS_WITHOUT_BATCH} s, before "
+                f"step {number} of the epoch; check that the storage of the images answers")
         time.sleep(0.001)
-
-
-def _no_batch(step: int) -> RequestError:
-    return RequestError(
-        f"the feed of training images gave no batch for {SECONDS_WITHOUT_BATCH} s, before step "
-        f"{step} of the epoch; check that the storage of the images answers")
 
 
 def epoch_rows(source: Source, recipe: Recipe, epoch: int, rank: int = 0,

@@ -1,8 +1,6 @@
 """The training feed: what an epoch holds, and that it can be repeated."""
 
 import shutil
-import threading
-import time
 from dataclasses import replace
 
 import mindspore.dataset as ds
@@ -13,7 +11,6 @@ from mindspore.dataset.engine.datasets import TransferDataset
 from PIL import Image
 
 from common.cli import RequestError
-from common.deadline import is_stuck
 from convert.conversion import convert
 from convert.records import reader
 from convert.records.reader import open_records
@@ -254,16 +251,3 @@ def test_batches_of_the_host_keep_their_order(records):
     feed = TrainingFeed(records["train"], RECIPE, STEPS)
     assert same(epoch_of(records), [[part.asnumpy() for part in batch]
                                     for batch in feed.batches(1)])
-
-
-def test_a_feed_of_the_host_that_hangs_ends_the_run(records, monkeypatch):
-    storage_answers = threading.Event()
-    monkeypatch.setattr(ds.Dataset, "create_tuple_iterator", lambda *_, **__: (
-        None for _ in iter(storage_answers.wait, True)))
-    monkeypatch.setattr("train.feed.SECONDS_WITHOUT_BATCH", 0.1)
-    with pytest.raises(RequestError, match="no batch for 0.1 s, before step 1 of the epoch"):
-        next(TrainingFeed(records["train"], RECIPE, STEPS).batches(1))
-    assert is_stuck()
-    storage_answers.set()
-    while is_stuck():
-        time.sleep(0.001)
