@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -37,3 +38,17 @@ def test_a_graph_is_kept_when_it_is_complete(tmp_path):
         assert os.environ["MS_COMPILER_CACHE_PATH"] == str(folder)
     with compile_cache(None):  # and never for the graphs that are compiled later
         assert "MS_COMPILER_CACHE_ENABLE" not in os.environ
+
+
+def test_a_damaged_graph_is_replaced(tmp_path):
+    folder = tmp_path / "step-1"
+    for kept in (False, True, False):
+        with compile_cache(folder):
+            place = Path(os.environ["MS_COMPILER_CACHE_PATH"])
+            assert (place == folder) == kept
+            if not kept:
+                place.mkdir()
+                (place / "graph").write_bytes(b"whole")
+        if kept:
+            (folder / "graph").write_bytes(b"random")
+    assert (folder / "graph").read_bytes() == b"whole"
