@@ -40,7 +40,7 @@ def make_folder(folder: PathLike, flag: str) -> None:
     written."""
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=os.fspath(folder)):
             pass
     except OSError as error:
         raise RequestError(f"{flag} {folder}: no folder that can be written ({error.strerror}); "
