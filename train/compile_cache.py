@@ -18,9 +18,12 @@ import time
 from pathlib import Path
 from typing import Iterator, Optional
 
+from common.cli import RequestError
+from common.files import read_json, sha256_of_file, write_json
 from inceptionv4.device import Device
 from train.recipe import Recipe
 
+DIGESTS = "digests.json"  # in the folder of a graph, of its files
 SOURCES = ("inceptionv4", "train")  # packages that the step's graph is made from
 STALE_SECONDS = 6 * 3600  # compiling takes minutes
 
@@ -47,6 +50,20 @@ def _remove_stale(base: Path) -> None:
                 shutil.rmtree(work, ignore_errors=True)
 
 
+def _digests(folder: Path) -> dict[str, str]:
+    """Return the sha256 of each file of a graph."""
+    return {str(path.relative_to(folder)): sha256_of_file(path)
+            for path in sorted(folder.rglob("*")) if path.is_file() and path.name != DIGESTS}
+
+
+def _noted_digests(folder: Path) -> Optional[dict[str, str]]:
+    """Return those that were noted when the graph was complete; None where that note is damaged."""
+    try:
+        return read_json(folder / DIGESTS, "")
+    except (OSError, RequestError):
+        return None
+
+
 @contextlib.contextmanager
 def compile_cache(folder: Optional[Path]) -> Iterator[None]:
     """Let the one graph that is compiled within come from ``folder``, or go there; None: neither.
@@ -58,6 +75,9 @@ def compile_cache(folder: Optional[Path]) -> Iterator[None]:
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale(folder.parent)
+    if folder.exists() and _digests(folder) != _noted_digests(folder):
+        # MindSpore would report a damaged graph as an error of its own, each time anew.
+        shutil.rmtree(folder, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as work:
         new = Path(work, "graph")
         os.environ["MS_COMPILER_CACHE_ENABLE"] = "1"
@@ -66,6 +86,7 @@ def compile_cache(folder: Optional[Path]) -> Iterator[None]:
             yield
         finally:
             del os.environ["MS_COMPILER_CACHE_ENABLE"], os.environ["MS_COMPILER_CACHE_PATH"]
-        if not folder.exists():
+        if not folder.exists() and new.exists():
+            write_json(new / DIGESTS, _digests(new))
             with contextlib.suppress(OSError):  # another process was faster
                 os.replace(new, folder)

@@ -12,12 +12,15 @@ from benchmarks.scale.stages import (PRESET, STAGES, ScaleJob, StageReport, repo
                                      stage_command)
 from benchmarks.scale.tiny_imagenet import TRAIN_IMAGES
 from benchmarks.table import GIB, describe_machine
-from common.cli import RequestError
+from common.cli import CheckFailed, RequestError
 from common.files import write_json, write_text
 from common.options import CheckedOptions, option
 from evaluate.report.speed import describe_pairs
 from evaluate.result_page import markdown_table
 from train.recipe import PRESETS
+
+
+LEAST_FREE = 1 << 20  # bytes; a stage that failed with less had no room
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,13 @@ def rehearse(request: ScaleRequest) -> ScaleTable:
     try:
         for number, name in enumerate(STAGES, start=1):
             print(f"{number} of {len(STAGES)}: {name}", flush=True)
-            stages.append(run_measured_stage(name, job))
+            try:
+                stages.append(run_measured_stage(name, job))
+            except CheckFailed:
+                if shutil.disk_usage(work).free < LEAST_FREE:
+                    raise RequestError(f"--out {request.out}: the disk is full; make room or "
+                                       "choose another folder") from None
+                raise
     finally:
         shutil.rmtree(work)
     settings = {"images": request.images, "shards": request.shards, "ranks": request.ranks}

@@ -3,6 +3,7 @@
 import os
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -47,3 +48,17 @@ def test_what_a_killed_process_left_is_removed_later(tmp_path):
     with compile_cache(tmp_path / "step-1"):
         os.makedirs(os.environ["MS_COMPILER_CACHE_PATH"])
     assert sorted(os.listdir(tmp_path)) == [".step-1.busy", "step-1"]
+
+
+def test_a_damaged_graph_is_replaced(tmp_path):
+    folder = tmp_path / "step-1"
+    for kept in (False, True, False):
+        with compile_cache(folder):
+            place = Path(os.environ["MS_COMPILER_CACHE_PATH"])
+            assert (place == folder) == kept
+            if not kept:
+                place.mkdir()
+                (place / "graph").write_bytes(b"whole")
+        if kept:
+            (folder / "graph").write_bytes(b"random")
+    assert (folder / "graph").read_bytes() == b"whole"

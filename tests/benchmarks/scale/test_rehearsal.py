@@ -201,3 +201,14 @@ def test_ctrl_c_leaves_no_process(tmp_path):
 def test_a_stage_that_fails_ends_the_rehearsal():
     with pytest.raises(CheckFailed, match="ended with 3; its error is above"):
         run_measured(sys.executable, "-c", "raise SystemExit(3)")
+
+
+def test_a_stage_that_fails_on_a_full_disk_names_the_folder(tmp_path, monkeypatch):
+    def fail(*_):
+        raise CheckFailed("ended with 2")
+    monkeypatch.setattr(rehearsal, "run_measured_stage", fail)
+    with pytest.raises(CheckFailed):
+        rehearse(request(tmp_path))
+    monkeypatch.setattr(rehearsal.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    with pytest.raises(RequestError, match="--out .*: the disk is full"):
+        rehearse(request(tmp_path))
