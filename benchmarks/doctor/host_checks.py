@@ -9,13 +9,13 @@ from typing import Iterator, Optional
 import psutil
 
 from benchmarks.doctor.checks import Check, Verdict, check, fail, ok, warn
+from benchmarks.table import GIB
 from common.host import available_cores, cores_per_rank, open_file_limit, open_files
 from convert.records.reader import READERS, SPARE_FILES, RecordSet
 from train.plan import check_disk, make_plan
 from train.options import TrainRequest
 from train.recipe import PRESETS
 
-GIB = 1 << 30
 # A rank keeps a quarter of a gigabyte of encoded images to shuffle, up to 16 batches of 34 MB
 # between feed and device, weights and their averages while it saves, and MindSpore itself.
 MEMORY_PER_RANK = 4 * GIB

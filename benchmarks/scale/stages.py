@@ -135,8 +135,9 @@ def order(shuffle: str) -> Callable[[ScaleJob], StageReport]:
 
 
 def resume(job: ScaleJob) -> StageReport:
-    """Read the second epoch in a process that has not read the first one, as a resumed run does;
-    its second half has to be that of the run that was not interrupted."""
+    """Read the whole second epoch in a process that has not read the first one: every step has to
+    be that of the run that was not interrupted. A resumed run starts at the beginning of an epoch,
+    so that none is entered in its middle."""
     from benchmarks.scale.row_order import read_epoch
     items = 0
     for shuffle in SHUFFLES:
@@ -147,7 +148,7 @@ def resume(job: ScaleJob) -> StageReport:
             raise CheckFailed(f"resumed in epoch 2, {shuffle} shuffle, step {different[0] + 1} has "
                               "other images than in the run that was not interrupted")
         items += kept[..., 0].size
-    return StageReport(items, "epoch 2 in a new process: every step has the same images")
+    return StageReport(items, "all of epoch 2 in a new process: every step has the same images")
 
 
 def evaluate(job: ScaleJob) -> StageReport:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.doctor import host_checks
-from benchmarks.doctor.host_checks import GIB, cores, file_limit, memory, room
+from benchmarks.doctor.host_checks import cores, file_limit, memory, room
+from benchmarks.table import GIB
 from convert.records import reader
 
 
