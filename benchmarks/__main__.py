@@ -3,10 +3,10 @@
 import sys
 from typing import Any, Callable
 
-from common.signals import note_kept_work, take_signals_from_mindspore
+from common.signals import end_on_signals, note_kept_work, take_signals_from_mindspore
 
-if __name__ == "__main__" and sys.argv[1:2] == ["crops"]:  # runs graphs in this process, it alone
-    take_signals_from_mindspore()
+if __name__ == "__main__":  # crops alone runs graphs in this process
+    (take_signals_from_mindspore if sys.argv[1:2] == ["crops"] else end_on_signals)()
 
 from benchmarks.converters import ConversionRequest, benchmark_conversion
 from benchmarks.crops import CropsRequest, benchmark_crops

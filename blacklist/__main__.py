@@ -4,6 +4,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.signals import end_on_signals
+
+if __name__ == "__main__":
+    end_on_signals()
+
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES, load_blacklist
 from common.cli import run_command
 from common.options import CheckedOptions, Subcommand, option, run_subcommand

@@ -6,6 +6,7 @@ and the exit code 130, 143 or 129. A command that runs MindSpore's graphs calls
 even in the middle of compiling, and raises ``Interrupted`` only within ``saving_work``.
 """
 
+import atexit
 import contextlib
 import math
 import os
@@ -59,6 +60,28 @@ def interruption_line() -> str:
     return INTERRUPTED + (_State.kept if isinstance(_State.kept, str) else _State.kept())
 
 
+def end_on_signals() -> None:
+    """Make the ending signals end the process with its line at once: for a program's imports, in
+    which an exception may be lost or abort the process. ``raise_on_ending_signals`` follows."""
+    for number in _heard_signals():
+        signal.signal(number, _end_process)
+    # Python's last act resets the handlers; a second signal would then change the exit code.
+    atexit.register(_ignore_signals)  # the first registered is called last
+
+
+def _end_process(number: int, _: Optional[FrameType]) -> None:
+    try:
+        with contextlib.suppress(OSError, ValueError, RuntimeError):  # the terminal may be closed
+            print(interruption_line(), file=sys.stderr, flush=True)
+    finally:
+        os._exit(128 + number)
+
+
+def _ignore_signals() -> None:
+    for number in ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def raise_on_ending_signals() -> None:
     """Make the ending signals raise ``Interrupted``; call it in the main thread.
 
@@ -95,9 +118,13 @@ def take_signals_from_mindspore() -> None:
     starts some, too. Forked processes unblock the signals; programs started with ``subprocess``
     inherit the mask instead, and only SIGKILL ends them unless they unblock the signals.
     """
-    from multiprocessing import forkserver  # not above: most commands can do without
+    end_on_signals()
+    # Not above: most commands can do without.
+    from multiprocessing import forkserver, resource_tracker
+    resource_tracker.ensure_running()  # by itself and here, since it unblocks the signals
     # Ascend's compiler starts its processes through this server and ends them by SIGTERM, so they
-    # must not inherit the mask. Starting the server also unblocks signals here: do it first.
+    # must not inherit the whole mask; of Ctrl-C they print a traceback each.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     forkserver.ensure_running()
     heard = _heard_signals()
     signal.signal(signal.SIGUSR1, _raise_interrupted)

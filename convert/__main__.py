@@ -8,9 +8,13 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Callable
 
+from common.signals import end_on_signals, note_kept_work, take_signals_from_mindspore
+
+if __name__ == "__main__":  # show alone has MindSpore's datasets and nothing to end before it does
+    (take_signals_from_mindspore if sys.argv[1:2] == ["show"] else end_on_signals)()
+
 from common.cli import ArgumentParser, run_command, shown_command
 from common.options import add_options, from_arguments
-from common.signals import note_kept_work
 from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest
 from convert.request import (ENGINE_OPTIONS, SOURCE_OPTIONS, Request, RunMode, SampleRequest,
                              ShowRequest, VerifyRequest)
