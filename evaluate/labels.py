@@ -1,14 +1,16 @@
 """What a label of the records means to the checkpoint."""
 
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 import numpy as np
 
 from common.cli import RequestError
 from common.files import sha256_of_lines
 from convert.records.reader import RecordSet
-from inceptionv4.checkpoint import CheckpointMeta
+
+if TYPE_CHECKING:  # it loads MindSpore, for which --help of the benchmarks should not wait
+    from inceptionv4.checkpoint import CheckpointMeta
 
 
 class NetworkClasses(NamedTuple):
@@ -19,7 +21,7 @@ class NetworkClasses(NamedTuple):
     labels: np.ndarray
 
 
-def network_classes(records: RecordSet, meta: CheckpointMeta, checkpoint: Path,
+def network_classes(records: RecordSet, meta: "CheckpointMeta", checkpoint: Path,
                     class_names: Optional[Path]) -> NetworkClasses:
     """Return what the labels of the records mean to the checkpoint.
 
@@ -53,7 +55,7 @@ def network_classes(records: RecordSet, meta: CheckpointMeta, checkpoint: Path,
     return NetworkClasses(names, np.array(labels, np.int32))
 
 
-def _check_same_classes(records: RecordSet, meta: CheckpointMeta, checkpoint: Path) -> None:
+def _check_same_classes(records: RecordSet, meta: "CheckpointMeta", checkpoint: Path) -> None:
     classes = len(records.class_names)
     if classes != meta.num_classes:
         raise RequestError(f"{checkpoint} has {meta.num_classes} classes but {records.folder} has "
