@@ -3,10 +3,9 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
 
 from common.cli import RequestError
-from common.files import sha256_of_lines
+from common.files import read_lines, sha256_of_lines
 
 # devkit/data/ILSVRC2015_clsloc_validation_blacklist.txt; digest of "%d\n" per id, ascending.
 ILSVRC_COUNT = 1762
@@ -54,7 +53,10 @@ def read_image_ids(path: Path, images: int) -> frozenset[int]:
             range or repeated; the message names the file and the line.
     """
     seen: dict[int, int] = {}  # image id -> line
-    for number, text in _meaningful_lines(path):
+    for number, line in enumerate(read_lines(path, "image id"), start=1):
+        text = line.split("#", 1)[0].strip()
+        if not text:
+            continue
         where = f"{path}, line {number}"
         match = _ID_OR_FILE_NAME.fullmatch(text)
         if match is None:
@@ -72,18 +74,3 @@ def read_image_ids(path: Path, images: int) -> frozenset[int]:
         raise RequestError(f"{path} lists no image ids; leave the file out to score only the full "
                            "set")
     return frozenset(seen)
-
-
-def _meaningful_lines(path: Path) -> Iterator[tuple[int, str]]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
-        raise RequestError(f"{path} does not exist; give a text file with one image id per line"
-                           ) from None
-    except UnicodeDecodeError:
-        raise RequestError(f"{path} is not a text file; put one image id on each line"
-                           ) from None
-    for number, line in enumerate(lines, start=1):
-        text = line.split("#", 1)[0].strip()
-        if text:
-            yield number, text

@@ -95,6 +95,13 @@ def shown_command(*flags: str) -> str:
     return shlex.join([*words, *(flag for flag in flags if flag not in words)])
 
 
+def one_line(error: object, most: int) -> str:
+    """Return the first ``most`` characters of a message of several lines as one, without the rules
+    of dashes that MindSpore draws."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return " ".join(line for line in lines if line.strip("- "))[:most]
+
+
 def _end(kind: str, message: object, exit_code: int) -> int:
     one_line = " ".join(str(message).split())
     _print_last_line(f"{kind}: {one_line}")

@@ -47,6 +47,11 @@ def make_folder(folder: PathLike, flag: str) -> None:
                            "choose another one") from None
 
 
+def existing_folder(path: PathLike) -> Path:
+    """Return ``path``, or the nearest folder above it that exists: that of its disk."""
+    return next(each for each in (Path(path), *Path(path).absolute().parents) if each.exists())
+
+
 def fsync_folder(folder: PathLike) -> None:
     """Make the names in ``folder`` durable: without it a moved file may vanish in a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -98,6 +103,25 @@ def read_json(path: PathLike, remedy: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RequestError(f"{path} does not hold a JSON object; {remedy}")
     return value
+
+
+def read_lines(path: PathLike, content: str) -> list[str]:
+    """Return the lines of a text file without the spaces at their ends; blank ones are kept.
+
+    Args:
+        content: what a line holds, for the errors: "image id".
+
+    Raises:
+        RequestError: there is no such file, or it is not text.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise RequestError(f"{path} does not exist; give a text file with one {content} per line"
+                           ) from None
+    except UnicodeDecodeError:
+        raise RequestError(f"{path} is not a text file; put one {content} on each line") from None
+    return [line.strip() for line in text.splitlines()]
 
 
 def describe_difference(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> str:

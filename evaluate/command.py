@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
-from mindspore import nn
 
 from blacklist.ids import Blacklist, load_blacklist
 from common.cli import RequestError, shown_command, typed_command
@@ -18,8 +17,8 @@ from common.host import cores_per_rank
 from common.signals import note_kept_work, saving_work
 from convert.records.reader import RecordSet, open_records
 from convert.sources.listing import validation_id
+from evaluate.class_names import NetworkClasses, network_classes
 from evaluate.evaluator import Evaluator, check_rows
-from evaluate.labels import NetworkClasses, network_classes
 from evaluate.predictions import (Predictions, missing_rows, opened_parts, read_parts, remove_parts,
                                   rows_of_rank, save_predictions, saved_rows, write_parts)
 from evaluate.protocols import Protocol, protocol_of
@@ -62,41 +61,47 @@ def evaluate_checkpoint(request: Request) -> bool:
     if request.results_file:
         check_results_file(request.results_file)
     claim_result_folder(request.out, planned)
-    finished = finished_result(request.out, request.again, request.curve,
-                               request.keep_probabilities)
+    result = finished_result(request.out, request.again, request.curve,
+                             request.keep_probabilities)
     device = setup_device(request.device, precision=request.precision)
     print(device.describe(), flush=True)
-    if finished:
+    if result is not None:
         print(f"{request.out} has this result already: it is shown (--again computes it anew)")
-        _append_row(request, finished, device)
-        return device.rank == 0
+    else:
+        evaluator = _load_evaluator(request, meta, protocol, device)
+        result = _evaluate(evaluator, planned, records, classes, blacklist, request.out, device)
+    if request.results_file and result is not None and device.rank == 0:
+        append_result(request.results_file, result)
+    return device.rank == 0
+
+
+def _evaluate(evaluator: Evaluator, planned: Result, records: RecordSet, classes: NetworkClasses,
+              blacklist: Optional[Blacklist], out: Path, device: Device) -> Optional[Result]:
+    """Classify the images of this rank; rank 0 writes the result of all and returns it, the others
+    return None."""
+    identity = _identity(planned, evaluator, device)
+    with opened_parts(out, identity, alone=device.rank == 0) as folder:
+        _classify_share(evaluator, records, folder, device)
+        if device.rank > 0:
+            return None
+        result, predictions = _merge(planned, records, folder, evaluator, device)
+        predictions = replace(predictions, label=classes.labels[predictions.label])
+        result = write_results(out, result, mark(predictions, blacklist))
+        remove_parts(folder)
+        return result
+
+
+def _load_evaluator(request: Request, meta: CheckpointMeta, protocol: Protocol, device: Device
+                    ) -> Evaluator:
+    """Return the evaluator of the checkpoint; RequestError if it is no longer the one of ``meta``.
+    """
     network = cast_cells(InceptionV4(meta.num_classes, meta.batch_norm_decay), request.precision)
     if load_checkpoint(request.checkpoint, network) != meta:
         raise RequestError(f"checkpoint '{request.checkpoint}' was replaced while the evaluation "
                            "started; start it again")
     workers = request.workers or cores_per_rank(device.local_ranks)
-    evaluator = Evaluator(network, protocol, meta.mean, meta.std, request.views_per_step, workers,
-                          request.curve, request.keep_probabilities)
-    with opened_parts(request.out, _identity(planned, evaluator, device),
-                      device.rank == 0) as folder:
-        _classify_share(evaluator, records, folder, device)
-        if device.rank == 0:
-            result, predictions = _merge(planned, records, folder, device)
-            result = replace(result, param_count=_trained_parameters(network))
-            predictions = replace(predictions, label=classes.labels[predictions.label])
-            result = write_results(request.out, result, mark(predictions, blacklist))
-            remove_parts(folder)
-            _append_row(request, result, device)
-    return device.rank == 0
-
-
-def _append_row(request: Request, result: Result, device: Device) -> None:
-    if request.results_file and device.rank == 0:
-        append_result(request.results_file, result)
-
-
-def _trained_parameters(network: nn.Cell) -> int:
-    return sum(parameter.size for parameter in network.trainable_params())
+    return Evaluator(network, protocol, meta.mean, meta.std, request.views_per_step, workers,
+                     request.curve, request.keep_probabilities)
 
 
 def _plan_result(request: Request, records: RecordSet, meta: CheckpointMeta, protocol: Protocol,
@@ -192,16 +197,18 @@ def _classify_share(evaluator: Evaluator, records: RecordSet, folder: Path,
             write_parts(folder, chain([first], groups))
 
 
-def _merge(planned: Result, records: RecordSet, folder: Path,
+def _merge(planned: Result, records: RecordSet, folder: Path, evaluator: Evaluator,
            device: Device) -> tuple[Result, Predictions]:
-    """Return ``planned`` with its speed, and the predictions of all ranks, each image once."""
+    """Return ``planned`` with what is known now, and the predictions of all ranks, each image
+    once."""
     whole = read_parts(folder, records.images)
     check_rows(records, whole.predictions)
     speed = EvaluationSpeed(device.ranks, len(whole.rows) / whole.seconds,
                             whole.waiting / whole.seconds, whole.seconds)
     versions = {"python": platform.python_version(), **_versions()}
+    parameters = sum(each.size for each in evaluator.network.trainable_params())
     result = replace(planned, device=device.name, arithmetic=device.arithmetic, speed=speed,
-                     versions=versions)
+                     versions=versions, param_count=parameters)
     return result, whole.predictions
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from PIL import Image
 
 from common.cli import RequestError
-from common.files import sha256_of_lines
+from common.files import read_lines
 from common.jpeg import UNDECODABLE
 from common.signals import note_kept_work
 from convert.records.reader import open_records
+from evaluate.class_names import check_class_names
 from evaluate.evaluator import Evaluator, mean_of_views
-from evaluate.labels import read_class_names
 from evaluate.predictions import best_classes
 from evaluate.protocols import protocol_of
 from evaluate.request import PredictRequest
@@ -58,18 +58,15 @@ def class_names(meta: CheckpointMeta, request: PredictRequest) -> list[str]:
     Raises:
         RequestError: the classes are not the checkpoint's.
     """
+    source = request.records or request.classes
+    if source is None:
+        return [f"label {label}" for label in range(meta.num_classes)]
     if request.records:
         names = open_records(request.records).class_names
-    elif request.classes:
-        names = read_class_names(request.classes)
     else:
-        return [f"label {label}" for label in range(meta.num_classes)]
-    known = meta.class_names_sha256 in ("", sha256_of_lines(names))
-    if len(names) != meta.num_classes or not known:
-        raise RequestError(f"the {len(names)} class names of {request.records or request.classes} "
-                           "are not those that the checkpoint was trained on "
-                           f"({meta.num_classes} classes): give the right ones, sorted, or leave "
-                           "them out to see label numbers")
+        names = [name for name in read_lines(source, "class name") if name]
+    check_class_names(names, source, meta, request.checkpoint,
+                      ", or leave them out to see label numbers")
     return names
 
 

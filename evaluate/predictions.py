@@ -44,6 +44,7 @@ DTYPES = {"image_id": np.int32, "label": np.int32, "blacklisted": np.bool_,
 # What NumPy raises for a file that is no .npz, is torn, or has other arrays.
 UNREADABLE = (ValueError, TypeError, KeyError, EOFError, AttributeError, zipfile.BadZipFile)
 
+PARTS = "parts"  # in the result folder, until the evaluation is finished
 SECONDS_PER_PART = 60  # a killed run loses no more than this
 POLL_SECONDS = 1  # between checks of what other ranks have finished
 _PART_NAME = re.compile(r"rows-(\d{8})-(\d{8})\.npz")
@@ -176,7 +177,7 @@ def opened_parts(out: Path, request: dict[str, Any], alone: bool) -> Iterator[Pa
     Raises:
         RequestError: the folder has parts of another request, or another process is working there.
     """
-    folder = out / "parts"
+    folder = out / PARTS
     folder.mkdir(parents=True, exist_ok=True)
     refusal = f"{out}: another evaluation is writing there; wait for it or give another --out"
     with locked_file(folder / "lock", refusal) if alone else contextlib.nullcontext():

@@ -10,8 +10,8 @@ import numpy as np
 
 from blacklist.ids import read_image_ids
 from common.cli import RequestError, typed_command
-from common.files import describe_difference, read_json, sha256_of_file, write_json
-from evaluate.labels import read_class_names
+from common.files import (describe_difference, read_json, read_lines, sha256_of_file,
+                          write_json)
 from evaluate.predictions import TOP, Predictions
 from evaluate.request import RescoreRequest
 from evaluate.result_page import accuracy_table
@@ -149,7 +149,7 @@ def _hits_among_classes(path: Path, predictions: Predictions, result: Result, fo
 def _labels_of_names(path: Path, class_names: list[str]) -> np.ndarray:
     """Return the labels of the classes that the file lists, ascending."""
     positions = {name: label for label, name in enumerate(class_names)}
-    names = read_class_names(path)
+    names = [name for name in read_lines(path, "class name") if name]
     for name in names:
         if name not in positions:
             raise RequestError(f"{path}: '{name[:80]}' is not one of the {len(class_names):,} "

@@ -9,7 +9,7 @@ import numpy as np
 
 from common.cli import RequestError
 from common.files import describe_difference, make_folder, read_json
-from evaluate.predictions import TOP, Predictions, load_predictions
+from evaluate.predictions import PARTS, TOP, Predictions, load_predictions
 from evaluate.protocols import KEEP
 
 PREDICTIONS_NAME, JSON_NAME, PAGE_NAME = "predictions.npz", "result.json", "result.md"
@@ -209,7 +209,7 @@ def finished_result(folder: Path, again: bool, curve: bool, probabilities: bool
     asked = {"--curve": curve, "--keep-probabilities": probabilities}
     # Parts are left where it is being computed anew, or was not quite finished.
     if not again and all(had[flag] or not asked[flag] for flag in asked) \
-            and not (folder / "parts").exists():
+            and not (folder / PARTS).exists():
         return result
     for flag in asked:
         if had[flag] and not asked[flag]:

@@ -32,7 +32,7 @@ def cache_folder(base: Path, recipe: Recipe, device: Device, **settings: object)
     """Return the folder below ``base`` for the graph that this rank compiles from the recipe, on
     the device, and with whatever ``settings`` else it follows from."""
     root = Path(__file__).parents[1]
-    sources = {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+    sources = {str(path.relative_to(root)): sha256_of_file(path)
                for package in SOURCES for path in sorted((root / package).rglob("*.py"))}
     parts = {"recipe": dataclasses.asdict(recipe), "device": dataclasses.asdict(device),
              "settings": settings, "sources": sources,

@@ -15,7 +15,7 @@ import mindspore.dataset as ds
 import numpy as np
 from mindspore.dataset import vision
 
-from common.cli import RequestError
+from common.cli import RequestError, one_line
 from common.host import cores_per_rank
 from convert.sources.listing import IMAGE_EXTENSIONS
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
@@ -95,10 +95,9 @@ class TrainingFeed:
         except (RuntimeError, ValueError) as error:
             if not isinstance(self.source, ClassFolders):
                 self.source.readers(1)
-            reason = " ".join(line for line in str(error).splitlines() if line.strip(" -"))
             raise RequestError(
-                f"the feed of training images failed ({reason[:300]}); find what is damaged with: "
-                "python -m convert verify --deep RECORDS") from error
+                f"the feed of training images failed ({one_line(error, 300)}); find what is "
+                "damaged with: python -m convert verify --deep RECORDS") from error
 
     def empty_batch(self) -> tuple[ms.Tensor, ms.Tensor]:
         """Return zeros of the shapes and types that ``epoch`` gives, to compile for."""

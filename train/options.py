@@ -11,7 +11,7 @@ from common.files import read_json
 from common.options import CheckedOptions, add_options, device_option, from_arguments, option
 from convert.records.manifest import MANIFEST_NAME
 from train.phases import Phase, parse_phase
-from train.recipe import DYNAMIC, PRESETS, Recipe, parse_loss_scale, with_epochs
+from train.recipe import PRESETS, Recipe, parse_loss_scale, with_epochs, with_precision
 
 # What a config.json holds next to the recipe.
 ABOUT_A_RUN = ("data", "data_sha256", "val_records", "val_records_sha256", "device", "arithmetic",
@@ -77,7 +77,7 @@ def train_parser() -> ArgumentParser:
     return parser
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config_of_run(path: Path) -> dict[str, Any]:
     """Return what a run's ``config.json`` holds.
 
     Raises:
@@ -129,17 +129,18 @@ def with_data_of(request: TrainRequest, config: Mapping[str, Any]) -> TrainReque
     return request
 
 
-def _with_preset(request: TrainRequest) -> tuple[TrainRequest, Mapping[str, Any]]:
-    """Return the request with its data, and the recipe's values that hold without a flag."""
+def _with_preset(request: TrainRequest) -> tuple[TrainRequest, Recipe]:
+    """Return the request with its data, and the recipe whose values hold without a flag."""
     if request.config is not None:
-        config = read_config(request.config)
-        return with_data_of(request, config), recipe_values(request.config, config)
+        config = read_config_of_run(request.config)
+        return (with_data_of(request, config),
+                Recipe(**recipe_values(request.config, config)))
     if request.records is None and request.images is None:
         raise RequestError("--records is missing: give the record set to train on, or --images")
     if request.preset is None:
         raise RequestError(f"--preset is missing: give one of {', '.join(PRESETS)}, whose values "
                            "--help shows, or --config")
-    return request, vars(PRESETS[request.preset])
+    return request, PRESETS[request.preset]
 
 
 def _help_with_presets(item: Field) -> str:
@@ -165,10 +166,10 @@ def requested(arguments: argparse.Namespace) -> tuple[TrainRequest, Recipe]:
     """Return request and recipe from what ``train_parser()`` parsed."""
     request = from_arguments(TrainRequest, arguments)
     request, preset = _with_preset(request)
-    if vars(arguments).get("precision") == "float16":
-        preset = {**preset, "loss_scale": DYNAMIC}
+    if "precision" in vars(arguments):
+        preset = with_precision(preset, arguments.precision)
     recipe = from_arguments(Recipe, arguments, **{
-        name: value for name, value in preset.items()
+        name: value for name, value in vars(preset).items()
         if name == "preset" or name not in vars(arguments)})
     if request.epochs is not None:
         recipe = with_epochs(recipe, request.epochs)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from common.cli import RequestError
+from common.files import existing_folder
 from inceptionv4 import FEATURES
 from train.phases import Phase
 from train.recipe import SOURCES, Recipe, learning_rates
@@ -79,8 +80,7 @@ def make_plan(recipe: Recipe, source: Source, kept_checkpoints: int) -> Plan:
 def check_disk(folder: Path, plan: Plan) -> None:
     """Raise RequestError unless the disk of ``folder`` has room for the run's checkpoints; those
     that a resumed run has already count as room."""
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(existing).free + sum(
+    free = shutil.disk_usage(existing_folder(folder)).free + sum(
         path.stat().st_size for path in folder.rglob("*.ckpt") if not path.is_symlink())
     if free < plan.checkpoint_bytes:
         raise RequestError(f"--run {folder}: its checkpoints take "

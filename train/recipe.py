@@ -21,7 +21,7 @@ from train.phases import ADSL_PHASES, Phase, parse_phase, with_total
 HIGHEST_DECAY = 0.999999  # with 1, nothing new would enter an average
 HIGHEST_FLOAT32 = float(np.finfo(np.float32).max)
 HIGHEST_LOSS_SCALE = 2.0 ** 24  # the dynamic one's highest, MindSpore's DynamicLossScaleManager
-LARGEST_IMAGE = 2048  # pixels; far above any published, and MindSpore can still allocate a batch
+LARGEST_IMAGE = 2048  # pixels; far above any published
 WIDEST_CROP = 100.0  # ratio of sides; MindSpore itself takes less than 2 ** 24
 DYNAMIC = "dynamic"  # value of Recipe.loss_scale
 ADSL_GLOBAL_BATCH = 1024  # images per step, 8 x 128: the report's rates belong to this batch

@@ -30,7 +30,6 @@ _TEMPORARY = ".*.tmp"  # of common.files.replaced_file
 # same, the command to resume has --resume, and where workers differ, a warning says so.
 MAY_DIFFER = ("data", "val_records", "device", "arithmetic", "argv", "workers")
 
-
 # What versions did that had no such key yet.
 BEFORE_THE_KEY = {"precision": "float32", "loss_scale": 1.0, "warmup_start": 0.0,
                   "restart_optimizer": False, "colour_distortion": False, "shuffle": "global",

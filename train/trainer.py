@@ -25,8 +25,8 @@ from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train.checkpoints import LoadedCheckpoint, add_checkpoint
 from train.compile_cache import cache_folder, compile_cache
 from train.feed import TrainingFeed
-from train.plan import Plan
 from train.options import TrainRequest
+from train.plan import Plan
 from train.recipe import Recipe
 from train.run_folder import PROFILE, add_history, add_to_tensorboard, describe_epoch
 from train.step import (UNPROFILED_STEPS, StepResult, TrainStep, build_network, host_steps,

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Callable, Iterator, NamedTuple, ParamSpec, Sequence
 
-from common.cli import CheckFailed, RequestError
+from common.cli import CheckFailed, RequestError, one_line
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 POLL_SECONDS = 0.2
@@ -67,17 +67,13 @@ def check(name: str) -> Callable[[Callable[Arguments, Verdict]], Callable[Argume
             try:
                 return Check(name, *function(*args, **kwargs))
             except (RequestError, CheckFailed) as error:  # the message says what to do
-                return Check(name, FAIL, _one_line(error))
+                return Check(name, FAIL, one_line(error, LONGEST_REASON))
             except Exception as error:
-                return Check(name, FAIL, f"{type(error).__name__}: {_one_line(error)}",
+                reason = f"{type(error).__name__}: {one_line(error, LONGEST_REASON)}"
+                return Check(name, FAIL, reason,
                              "report this with doctor.json and the logs next to it")
         return checked
     return decorate
-
-
-def _one_line(error: Exception) -> str:
-    lines = (line.strip() for line in str(error).splitlines())
-    return " ".join(line for line in lines if line.strip("- "))[:LONGEST_REASON]
 
 
 def add_result(results: Path, found: Check) -> None:

@@ -10,10 +10,11 @@ import psutil
 
 from benchmarks.doctor.checks import Check, Verdict, check, fail, ok, warn
 from benchmarks.table import GIB
-from common.host import available_cores, cores_per_rank, open_file_limit, open_files
-from convert.records.reader import READERS, SPARE_FILES, RecordSet
-from train.plan import check_disk, make_plan
+from common.files import existing_folder
+from common.host import available_cores, cores_per_rank, open_file_limit
+from convert.records.reader import READERS, RecordSet
 from train.options import TrainRequest
+from train.plan import check_disk, make_plan
 from train.recipe import PRESETS
 
 # A rank keeps a quarter of a gigabyte of encoded images to shuffle, up to 16 batches of 34 MB
@@ -67,9 +68,10 @@ def _memory_limit() -> Optional[int]:
 @check("open files")
 def file_limit(records: RecordSet) -> Verdict:
     """Compare the limit, which every command raises as far as it may, with what a rank opens."""
-    shards, limit, readers = len(records.files), open_file_limit(), records.readers(READERS)
-    wanted = shards * (READERS + 1) + open_files() + SPARE_FILES
-    found = f"limit {limit:,}; {READERS} readers of {shards} shards take {wanted:,} on each rank"
+    limit, readers = open_file_limit(), records.readers(READERS)
+    wanted = records.open_files_with(READERS)
+    found = (f"limit {limit:,}; {READERS} readers of {len(records.files)} shards take {wanted:,} "
+             "on each rank")
     if readers < READERS:
         return warn(f"{found}, so that {readers} will read",
                     f"ulimit -n {wanted}; in a container: --ulimit nofile={wanted}")
@@ -80,7 +82,7 @@ def file_limit(records: RecordSet) -> Verdict:
 def room(records: RecordSet, run: Path) -> Verdict:
     one_image = replace(PRESETS["adsl-1p"], batch_size=1)  # the size does not depend on the batch
     plan = make_plan(one_image, records, TrainRequest(run).keep)
-    existing = next(path for path in (run, *run.absolute().parents) if path.exists())
+    existing = existing_folder(run)
     found = (f"{plan.checkpoint_bytes / 1e9:.1f} GB for the checkpoints of {run}, "
              f"{shutil.disk_usage(existing).free / 1e9:.1f} GB free")
     if not os.access(existing, os.W_OK):

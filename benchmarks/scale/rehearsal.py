@@ -19,7 +19,6 @@ from evaluate.report.speed import describe_pairs
 from evaluate.result_page import markdown_table
 from train.recipe import PRESETS
 
-
 LEAST_FREE = 1 << 20  # bytes; a stage that failed with less had no room
 
 

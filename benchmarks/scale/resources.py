@@ -49,7 +49,7 @@ def run_measured(*command: object) -> tuple[str, Resources]:
         try:
             with _measuring(running.pid) as resources:
                 printed, _ = running.communicate()
-        except BaseException:  # Ctrl-C: leave no process behind
+        except BaseException:  # Ctrl-C: its processes must end, too
             for process in _family(running.pid):
                 with contextlib.suppress(psutil.Error):
                     process.kill()

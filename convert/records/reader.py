@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
-from common.cli import RequestError
+from common.cli import RequestError, one_line
 from common.files import sha256_of_lines
 from common.host import open_file_limit, open_files
 from convert.records.manifest import Manifest, read_manifest
@@ -59,23 +59,28 @@ class RecordSet:
         """Identify the records by the digests of their shards, wherever they lie."""
         return sha256_of_lines(shard.sha256 for shard in self.manifest.shards)
 
+    def open_files_with(self, readers: int) -> int:
+        """Return how many files this process has open while ``MindDataset`` reads with so many
+        threads: each opens every data file, and the data set opens each once more."""
+        return (readers + 1) * len(self.manifest.shards) + open_files() + SPARE_FILES
+
     def readers(self, threads: int) -> int:
         """Return the number of threads, 1 to READERS and at most ``threads``, for ``MindDataset``.
 
-        Each opens every data file, and the data set opens each once more. Their number changes
-        neither the order of rows nor the crops, so that it can follow the limit on open files.
+        Their number changes neither the order of rows nor the crops, so that it can follow the
+        limit on open files.
 
         Raises:
             RequestError: the limit does not allow even one.
         """
         shards, limit = len(self.manifest.shards), open_file_limit()
-        others = open_files() + SPARE_FILES
-        if 2 * shards + others > limit:
+        needed = self.open_files_with(1)
+        if needed > limit:
             raise RequestError(
-                f"reading {self.folder} takes at least {2 * shards + others:,} open files (2 for "
-                f"each of {shards:,} shards, {others} others), this process may have {limit:,}: "
-                f"raise the limit with: ulimit -n {(READERS + 1) * shards + others}")
-        return min(READERS, threads, (limit - others) // shards - 1)
+                f"reading {self.folder} takes at least {needed:,} open files (2 for each of "
+                f"{shards:,} shards, {needed - 2 * shards} others), this process may have "
+                f"{limit:,}: raise the limit with: ulimit -n {self.open_files_with(READERS)}")
+        return min(READERS, threads, 1 + (limit - needed) // shards)
 
     def stored_rows(self) -> int:
         """Return the number of rows in the data files; raise RequestError if they are damaged."""
@@ -106,9 +111,8 @@ class RecordSet:
             yield
         except (RuntimeError, ValueError) as error:
             self.readers(1)
-            lines = [line.strip() for line in str(error).splitlines() if line.strip(" -")]
             raise RequestError(
-                f"{self.folder} cannot be read ({' '.join(lines)[:200]}); see what is damaged "
+                f"{self.folder} cannot be read ({one_line(error, 200)}); see what is damaged "
                 f"with: python -m convert verify {self.folder}") from error
 
 

@@ -6,8 +6,9 @@ import os
 import pytest
 
 from common.cli import RequestError
-from common.files import (claim_folder, describe_difference, make_folder, read_json,
-                          read_json_lines, replaced_file, sha256_of_file, write_json)
+from common.files import (claim_folder, describe_difference, existing_folder, make_folder,
+                          read_json, read_json_lines, read_lines, replaced_file, sha256_of_file,
+                          write_json)
 
 
 def test_a_file_appears_only_when_complete_and_a_failed_write_keeps_the_old_one(tmp_path):
@@ -77,3 +78,19 @@ def test_a_folder_that_cannot_be_written_is_named_with_its_flag(tmp_path):
         with pytest.raises(RequestError, match=f"--out {place}: no folder"):
             make_folder(place, "--out")
     assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_lines_of_a_text_file_are_read_without_its_mark_and_the_spaces_at_their_ends(tmp_path):
+    path = tmp_path / "names.txt"
+    for content, message in ((None, "does not exist; give a text file with one name per line"),
+                             (b"\xff\xfe", "is not a text file; put one name on each line")):
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(RequestError, match=f"{path} {message}"):
+            read_lines(path, "name")
+    path.write_bytes("\ufeffone \r\n\n  zwölf".encode())
+    assert read_lines(path, "name") == ["one", "", "zwölf"]
+
+
+def test_the_disk_of_a_folder_that_does_not_exist_yet_is_that_of_the_one_above(tmp_path):
+    assert existing_folder(tmp_path) == tmp_path == existing_folder(tmp_path / "a" / "b")

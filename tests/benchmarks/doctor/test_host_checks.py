@@ -41,7 +41,7 @@ def test_open_files_are_shards_times_readers_and_one(limit, state, words, small_
                                                      monkeypatch):
     for module in (host_checks, reader):
         monkeypatch.setattr(module, "open_file_limit", lambda: limit)
-        monkeypatch.setattr(module, "open_files", lambda: 6)
+    monkeypatch.setattr(reader, "open_files", lambda: 6)
     found = file_limit(small_records)
     assert found.state == state and words in found.finding
     assert ("nofile=88" in found.advice) == (state == "warn")

@@ -8,7 +8,7 @@ import pytest
 
 from common.cli import RequestError
 from common.files import sha256_of_lines
-from evaluate.labels import network_classes
+from evaluate.class_names import network_classes
 from evaluate.predictions import load_predictions
 
 ANIMALS = ["ant", "bee", "cat", "dog"]

@@ -1,16 +1,14 @@
-"""What a label of the records means to the checkpoint."""
+"""Class names compared with a checkpoint's, and what a label of the records means to it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import NamedTuple, Optional, Sequence
 
 import numpy as np
 
 from common.cli import RequestError
-from common.files import sha256_of_lines
+from common.files import read_lines, sha256_of_lines
 from convert.records.reader import RecordSet
-
-if TYPE_CHECKING:  # it loads MindSpore, for which --help of the benchmarks should not wait
-    from inceptionv4.checkpoint import CheckpointMeta
+from inceptionv4.checkpoint import CheckpointMeta
 
 
 class NetworkClasses(NamedTuple):
@@ -21,7 +19,7 @@ class NetworkClasses(NamedTuple):
     labels: np.ndarray
 
 
-def network_classes(records: RecordSet, meta: "CheckpointMeta", checkpoint: Path,
+def network_classes(records: RecordSet, meta: CheckpointMeta, checkpoint: Path,
                     class_names: Optional[Path]) -> NetworkClasses:
     """Return what the labels of the records mean to the checkpoint.
 
@@ -36,12 +34,8 @@ def network_classes(records: RecordSet, meta: "CheckpointMeta", checkpoint: Path
     if class_names is None:
         _check_same_classes(records, meta, checkpoint)
         return NetworkClasses(records.class_names, np.arange(meta.num_classes, dtype=np.int32))
-    names = read_class_names(class_names)
-    known = meta.class_names_sha256 in ("", sha256_of_lines(names))
-    if len(names) != meta.num_classes or not known:
-        raise RequestError(f"the {len(names)} class names of {class_names} are not those that "
-                           f"{checkpoint} was trained on ({meta.num_classes} classes): give the "
-                           "right ones in label order")
+    names = [name for name in read_lines(class_names, "class name") if name]
+    check_class_names(names, class_names, meta, checkpoint)
     # All numbers from 0 are labels. Numbers from 1 would be the devkit's, in another order.
     numbered = records.class_names == [str(label) for label in range(len(names))]
     positions = {name: label for label, name in enumerate(records.class_names if numbered else
@@ -55,7 +49,18 @@ def network_classes(records: RecordSet, meta: "CheckpointMeta", checkpoint: Path
     return NetworkClasses(names, np.array(labels, np.int32))
 
 
-def _check_same_classes(records: RecordSet, meta: "CheckpointMeta", checkpoint: Path) -> None:
+def check_class_names(names: Sequence[str], source: Path, meta: CheckpointMeta, checkpoint: Path,
+                      otherwise: str = "") -> None:
+    """Raise RequestError unless the names, read from ``source``, are the checkpoint's; the message
+    ends with ``otherwise``, what else the user can do."""
+    known = meta.class_names_sha256 in ("", sha256_of_lines(names))
+    if len(names) != meta.num_classes or not known:
+        raise RequestError(f"the {len(names)} class names of {source} are not those that "
+                           f"{checkpoint} was trained on ({meta.num_classes} classes): give the "
+                           f"right ones in label order{otherwise}")
+
+
+def _check_same_classes(records: RecordSet, meta: CheckpointMeta, checkpoint: Path) -> None:
     classes = len(records.class_names)
     if classes != meta.num_classes:
         raise RequestError(f"{checkpoint} has {meta.num_classes} classes but {records.folder} has "
@@ -65,12 +70,3 @@ def _check_same_classes(records: RecordSet, meta: "CheckpointMeta", checkpoint: 
         raise RequestError(f"{checkpoint} and {records.folder} both have {classes} classes, but "
                            "with other names: evaluate it on records of the classes it was "
                            "trained on, or give those with --class-names")
-
-
-def read_class_names(path: Path) -> list[str]:
-    """Return the names in a text file, one per line; RequestError if it is no text."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise RequestError(f"{path} is not a text file; put one class name on each line") from None
-    return [line.strip() for line in lines if line.strip()]
