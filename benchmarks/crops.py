@@ -15,6 +15,7 @@ from PIL import Image
 from benchmarks.synthetic import make_class_folders, make_folders_and_records
 from benchmarks.table import describe_machine
 from benchmarks.timing import time_rows, timed
+from blacklist.ids import ILSVRC_VALIDATION_IMAGES
 from common.forms import SpeedRow, SpeedTable
 from common.options import CheckedOptions, device_option, option, precision_option
 from convert.records.reader import open_records
@@ -23,7 +24,6 @@ from evaluate.protocols import (MULTI_SCALE, VIEWS_PER_STEP, Protocol, protocol_
 from inceptionv4 import IMAGE_SIZE, SMALLEST_IMAGE
 
 GOAL = 5  # percent by which a whole run may exceed its network
-VALIDATION_IMAGES = 50_000
 FORWARDS_PER_SECOND = 1_000  # of Inception-v4 on one card, assumed for the projection
 CLASSES = 10  # of the run's network, whose weights are random
 
@@ -140,9 +140,9 @@ def time_running(work: Path, request: CropsRequest) -> list[SpeedRow]:
 
 def project(images_per_second_per_core: float, cards: int) -> str:
     """Return a sentence on the hours that the 50,000 validation images take on so many cards."""
-    seconds = VALIDATION_IMAGES * MULTI_SCALE / (FORWARDS_PER_SECOND * cards)
+    seconds = ILSVRC_VALIDATION_IMAGES * MULTI_SCALE / (FORWARDS_PER_SECOND * cards)
     cores = FORWARDS_PER_SECOND * cards / MULTI_SCALE / images_per_second_per_core
     on = "1 card" if cards == 1 else f"{cards} cards"
-    return (f"Projection, not measured: {VALIDATION_IMAGES:,} images x {MULTI_SCALE} crops at "
-            f"{FORWARDS_PER_SECOND:,} forwards/s per card take {seconds / 3600:.2f} h on {on}; "
+    return (f"Projection, not measured: {ILSVRC_VALIDATION_IMAGES:,} images x {MULTI_SCALE} crops "
+            f"at {FORWARDS_PER_SECOND:,} forwards/s per card take {seconds / 3600:.2f} h on {on}; "
             f"cutting takes {cores:.2f} cores of the host.")

@@ -3,12 +3,14 @@ published figures of Inception-v4 next to results of the same images and number 
 
 from typing import Container, Mapping, NamedTuple, Sequence
 
+from blacklist.ids import ILSVRC_COUNT, ILSVRC_VALIDATION_IMAGES
 from evaluate.predictions import TOP
 from evaluate.protocols import CENTRE_FRACTION, KEEP, SQUASH
 from evaluate.results import Curve, Result, Score
 from inceptionv4 import IMAGE_SIZE
 
-FULL, FILTERED = 50_000, 48_238  # ILSVRC2012 validation images
+FULL = ILSVRC_VALIDATION_IMAGES
+FILTERED = FULL - ILSVRC_COUNT
 
 
 class Published(NamedTuple):

@@ -9,13 +9,12 @@ import numpy as np
 
 from common.cli import RequestError
 from common.files import existing_folder
-from inceptionv4 import FEATURES
+from inceptionv4 import FEATURES, PARAMETERS_WITHOUT_CLASSIFIER
 from train.phases import Phase
 from train.recipe import SOURCES, Recipe, learning_rates
 from train.source import Source
 
 # Weights, and two more values per weight for Adam (one and a momentum for RMSProp), in float32.
-PARAMETERS_WITHOUT_CLASSIFIER = 41_142_816  # Inception-v4 (arXiv 1602.07261) up to the pooling
 CHECKPOINT_COPIES = 3
 FLOAT32_BYTES = 4
 

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Callable, Iterator, NamedTuple, ParamSpec, Sequence
 
 from common.cli import CheckFailed, RequestError, one_line
+from inceptionv4.launch import SECONDS_FOR_RANKS
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 POLL_SECONDS = 0.2
-SECONDS_TO_END = 30  # for a process that was asked to
+SECONDS_FOR_LAUNCHER = SECONDS_FOR_RANKS + 10  # killed earlier, it would leave its ranks running
 LONGEST_REASON = 300  # characters of an exception
 
 Arguments = ParamSpec("Arguments")
@@ -123,7 +124,7 @@ def _end(process: subprocess.Popen) -> None:
     if process.poll() is None:
         process.terminate()  # a launcher ends its ranks
         try:
-            process.wait(SECONDS_TO_END)
+            process.wait(SECONDS_FOR_LAUNCHER)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

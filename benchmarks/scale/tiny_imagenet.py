@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from blacklist.ids import ILSVRC_COUNT, ILSVRC_VALIDATION_IMAGES
 from common.cli import progress_bar
 from convert.sample.arrange import add_member, pack_devkit, write_devkit
 
 # ILSVRC2012 CLS-LOC: 895 classes have 1,300 training images, the other ones 732 and more.
 CLASSES = 1000
-TRAIN_IMAGES, VAL_IMAGES, BLACKLISTED = 1_281_167, 50_000, 1_762
+TRAIN_IMAGES = 1_281_167
 LARGEST_CLASS, SMALLER_CLASSES = 1300, 105
 
 SIZE = (16, 12)  # pixels; about 300 bytes as JPEG
@@ -26,12 +27,12 @@ BLACKLIST = Path("devkit", "data", "ILSVRC2015_clsloc_validation_blacklist.txt")
 
 def val_images_of(images: int) -> int:
     """Return the number of validation images that go with ``images`` training images."""
-    return round(VAL_IMAGES * images / TRAIN_IMAGES)
+    return round(ILSVRC_VALIDATION_IMAGES * images / TRAIN_IMAGES)
 
 
 def blacklisted_of(images: int) -> int:
     """Return how many of those are on the blacklist."""
-    return round(BLACKLISTED * images / TRAIN_IMAGES)
+    return round(ILSVRC_COUNT * images / TRAIN_IMAGES)
 
 
 def class_sizes(images: int, seed: int) -> np.ndarray:
