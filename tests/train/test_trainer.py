@@ -124,7 +124,7 @@ def test_a_feed_that_hangs_or_fails_in_sink_mode_ends_the_run(records, tmp_path,
             raise RuntimeError("DataQueueOp thread had been interrupted")
     queues = fake_data_sink(monkeypatch)
     monkeypatch.setattr(FakeQueue, "batches", 2)
-    monkeypatch.setattr("train.feed.SECONDS_WITHOUT_BATCH", 0.1)
+    monkeypatch.setattr("common.deadline.SECONDS_WITHOUT_IMAGES", 0.1)
     trainer = trainer_of(tmp_path / "run", records, sink_size=100)
     with pytest.raises(RequestError, match="no batch for 0.1 s, before step 3 of the epoch"):
         trainer.run()
