@@ -57,7 +57,7 @@ class CheckpointMeta:
     ckpt_sha256: str = ""
 
     def __post_init__(self):
-        """ValueError for a value of the wrong kind: a wrong mean would just cost accuracy."""
+        """Raise ValueError for a value of the wrong kind: a wrong mean would only cost accuracy."""
         for name, value in vars(self).items():
             if not _is_right(name, value):
                 raise ValueError(f"{name} is {value!r}")

@@ -104,7 +104,8 @@ def _choose_target(target: str) -> str:
 
 
 def _started_by_launcher() -> bool:
-    """msrun sets MS_ROLE, even for one worker, whose scheduler waits until the worker joins."""
+    """Return whether this process has ranks to join: msrun sets MS_ROLE, even for one worker, whose
+    scheduler waits until the worker joins."""
     return "MS_ROLE" in os.environ or int(os.environ.get("RANK_SIZE", "1")) > 1
 
 

@@ -27,10 +27,11 @@ from train.compile_cache import cache_folder, compile_cache
 from train.feed import TrainingFeed
 from train.options import TrainRequest
 from train.plan import Plan
+from train.profiling import UNPROFILED_STEPS, profiled
 from train.recipe import Recipe
 from train.run_folder import PROFILE, add_history, add_to_tensorboard, describe_epoch
-from train.step import (UNPROFILED_STEPS, StepResult, TrainStep, build_network, host_steps,
-                        profiled, restart_rmsprop, sink_steps, training_state)
+from train.step import (StepResult, TrainStep, build_network, host_steps, restart_rmsprop,
+                        sink_steps, training_state)
 
 
 class Trainer:
