@@ -133,7 +133,7 @@ def _check_same_request(device: Device, config: dict[str, Any], request: TrainRe
 
 def _workers(recipe: Recipe, folder: Path, device: Device, resuming: bool) -> int:
     """Return as many as before where a run is resumed, since the crops depend on their number."""
-    workers = workers_for(recipe, device.local_ranks)
+    workers = recipe.workers or device.cores
     if not resuming:
         return workers
     earlier = int(read_config(folder).get("workers", 0))
