@@ -91,9 +91,15 @@ def train(request: TrainRequest, recipe: Recipe,
 
 
 def _warn_of_other_ranks(recipe: Recipe, preset_ranks: int) -> None:
-    if preset_ranks != recipe.ranks:
-        print(f"warning: preset {recipe.preset} is made for {preset_ranks} ranks, this run has "
-              f"{recipe.ranks}", file=sys.stderr)
+    meant = preset_ranks * recipe.batch_size
+    if preset_ranks == recipe.ranks or recipe.global_batch == meant:
+        return
+    text = (f"preset {recipe.preset} is made for {preset_ranks} ranks, {meant} images per step; "
+            f"this run has {recipe.ranks}, {recipe.global_batch} images per step")
+    if meant % (recipe.ranks * recipe.batch_size) == 0:
+        text += (f"; --accumulate {meant // (recipe.ranks * recipe.batch_size)} gives a step as "
+                 "many as the preset's")
+    print(f"warning: {text}", file=sys.stderr)
 
 
 def _print_checkpoints(folder: Path, last: Path) -> None:

@@ -53,7 +53,7 @@ class TrainingFeed:
     ``recipe.shuffle`` "shard" only as far as the ranks' buffers mix alike).
 
     Attributes:
-        steps: batches per epoch; the images after them are left out.
+        steps: per epoch, of ``recipe.accumulate`` batches each; the images after them are left out.
         rank: 0 to recipe.ranks - 1.
     """
 
@@ -61,6 +61,10 @@ class TrainingFeed:
     recipe: Recipe
     steps: int
     rank: int = 0
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return self.steps * self.recipe.accumulate
 
     def epoch(self, number: int) -> ds.Dataset:
         """Return the batches of that epoch, counted from 1.
@@ -72,7 +76,7 @@ class TrainingFeed:
         rows = epoch_rows(self.source, self.recipe, number, self.rank)
         rows = rows.map(_transforms(self.recipe), input_columns="image",
                         num_parallel_workers=workers_for(self.recipe))
-        return rows.batch(self.recipe.batch_size, drop_remainder=True).take(self.steps)
+        return rows.batch(self.recipe.batch_size, drop_remainder=True).take(self.batches_per_epoch)
 
     def batches(self, number: int) -> Iterator[list[ms.Tensor]]:
         """Yield images and labels of that epoch, see ``epoch``, for the host to hand out. A feed
@@ -83,8 +87,8 @@ class TrainingFeed:
         """
         with self.naming_failure(), reading_deadline(NO_BATCH, _before(1)):
             batches = self.epoch(number).create_tuple_iterator(num_epochs=1)
-        for step in itertools.count(1):
-            with self.naming_failure(), reading_deadline(NO_BATCH, _before(step)):
+        for place in itertools.count(1):
+            with self.naming_failure(), reading_deadline(NO_BATCH, _before(place)):
                 batch = next(batches, None)
             if batch is None:
                 return
@@ -112,8 +116,8 @@ class TrainingFeed:
         return ms.Tensor(images), ms.Tensor(np.zeros(batch, np.int32))
 
 
-def _before(step: int) -> str:
-    return f"before step {step} of the epoch"
+def _before(batch: int) -> str:
+    return f"before batch {batch} of the epoch"
 
 
 def wait_until_sent(queue: ds.Dataset, number: int) -> None:

@@ -162,7 +162,7 @@ def test_mindspores_queue_says_that_its_feed_has_failed(records):
     queue = TransferDataset(damaged)
     queue.send(-1)
     feed = TrainingFeed(records["train"], RECIPE, STEPS)
-    with pytest.raises(RequestError, match=r"failed \(before step 1 .* convert verify --deep"):
+    with pytest.raises(RequestError, match=r"failed \(before batch 1 .* convert verify --deep"):
         with feed.naming_failure():
             wait_until_sent(queue, 1)
     queue.release()
@@ -279,5 +279,5 @@ def test_images_that_cannot_be_read_to_their_end_end_the_process(tmp_path):
         os.mkfifo(tmp_path / "train" / "a" / f"{number}.JPEG")
     done = subprocess.run([sys.executable, "-c", HANGING, tmp_path], text=True, capture_output=True)
     assert (done.returncode, done.stderr) == (
-        2, "error: the feed of training images gave no batch for 1 s, before step 1 of the epoch; "
+        2, "error: the feed of training images gave no batch for 1 s, before batch 1 of the epoch; "
         "check that the storage of the images answers\n")
