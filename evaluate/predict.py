@@ -33,8 +33,8 @@ def predict_images(request: PredictRequest) -> str:
     note_kept_work("nothing is written; start it again")
     meta = read_meta(request.checkpoint)
     names = class_names(meta, request)
-    protocol = protocol_of(request.crops, meta.image_size, request.scales, request.interpolation,
-                           request.single_crop)
+    protocol = protocol_of(request.crops, meta.image_size, request.scales,
+                           request.interpolation or meta.interpolation, request.single_crop)
     for path in request.images:
         _decode(path)  # an image that cannot be read is reported before the network runs
     setup_device(request.device, precision=request.precision)

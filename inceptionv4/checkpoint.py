@@ -25,6 +25,7 @@ from mindspore.train.checkpoint_pb2 import Checkpoint
 
 from common.cli import RequestError
 from common.files import PathLike, replaced_file, sha256_of_file, write_json
+from inceptionv4 import INTERPOLATIONS
 
 CKPT_SUFFIX, META_SUFFIX = ".ckpt", ".meta"
 CRC_MARK, CRC_DIGITS = b"crc_num", 10  # end of a .ckpt that MindSpore saved with crc_check=True
@@ -43,6 +44,8 @@ class CheckpointMeta:
         epoch, step: finished epochs and finished training steps, counted over the whole run.
         top1_error: of one crop after that epoch, in percent; None where it was not measured.
         ckpt_sha256: of the ``.ckpt`` file; ``save_checkpoint`` fills it in.
+        interpolation: how the library that trained it resizes images to evaluate it, one of
+            ``INTERPOLATIONS``; None: this program's own way.
     """
 
     num_classes: int
@@ -55,6 +58,7 @@ class CheckpointMeta:
     step: int
     top1_error: Optional[float] = None
     ckpt_sha256: str = ""
+    interpolation: Optional[str] = None
 
     def __post_init__(self):
         """ValueError for a value of the wrong kind: a wrong mean would just cost accuracy."""
@@ -71,6 +75,8 @@ def _is_right(name: str, value: Any) -> bool:
         return isinstance(value, tuple) and len(value) == 3 and all(map(_is_finite, value))
     if name in ("batch_norm_decay", "top1_error"):
         return _is_finite(value) or (name == "top1_error" and value is None)
+    if name == "interpolation":
+        return value is None or value in INTERPOLATIONS
     return type(value) is int and value >= 0
 
 
