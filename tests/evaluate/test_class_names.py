@@ -27,7 +27,8 @@ def classes_of(folder, names, of_records, known=True):
 
 
 @pytest.mark.parametrize("of_records, expected", [
-    (ANIMALS, [0, 1, 2, 3]), (["bee", "dog"], [1, 3]), (["0", "1", "2", "3"], [0, 1, 2, 3])])
+    (ANIMALS, [0, 1, 2, 3]), (["bee", "dog"], [1, 3]), (["0", "1", "2", "3"], [0, 1, 2, 3]),
+    (["0", "3", "1", "2"], [0, 3, 1, 2])])
 def test_labels_are_found_by_name_or_are_the_numbers(tmp_path, of_records, expected):
     found = classes_of(tmp_path, ANIMALS, of_records)
     assert found.names == ANIMALS and found.labels.tolist() == expected
