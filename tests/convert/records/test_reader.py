@@ -84,6 +84,17 @@ def test_a_limit_that_stops_a_reading_is_named_not_damage(val, set_limit):
     (lambda fields: fields["shards"].pop(), "12 images in all, 8 in its shards"),
     (lambda fields: fields["classes"].reverse(), "its classes are not sorted"),
 ])
+def test_numbers_sorted_as_text_by_older_versions_are_read(records):
+    path = records / MANIFEST_NAME
+    fields = json.loads(path.read_text())
+    names = sorted(map(str, range(9, 9 + len(fields["classes"]))))
+    assert names[0] == "10"
+    for item, name in zip(fields["classes"], names):
+        item["name"] = name
+    path.write_text(json.dumps(fields))
+    assert [item.name for item in read_manifest(records).classes] == names
+
+
 def test_a_manifest_that_contradicts_itself_is_not_believed(records, change, words):
     path = records / MANIFEST_NAME
     fields = json.loads(path.read_text())
