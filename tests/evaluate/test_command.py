@@ -127,6 +127,8 @@ def test_what_a_result_lacks_is_computed_and_what_it_has_is_not_lost(
     assert "it is shown" in call(*plain)[1]
     code, _, errors = call(*plain, "--again")
     assert code == 2 and "a result with --curve, which would be lost: add --curve" in errors[0]
+    (tmp_path / "out" / "predictions.npz").unlink()  # they have to be computed, too
+    assert "a result with --curve" in call(*plain)[2][0]
     speed = json.loads(path.read_text())["speed"]
     assert call(*words("out"), "--again")[0] == 0
     assert json.loads(path.read_text())["speed"] != speed
