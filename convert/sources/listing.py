@@ -5,13 +5,17 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Iterable, NamedTuple, Optional, Sequence
+from typing import Iterable, Mapping, NamedTuple, Optional, Sequence
 
 from common.cli import RequestError
 
 IMAGE_EXTENSIONS = (".jpeg", ".jpg", ".png")
 
-_VALIDATION_NAME = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
+# Copies differ in the ending, and Hugging Face's have the class at the end of the name.
+_VALIDATION_NAME = re.compile(
+    r"ILSVRC2012_val_([0-9]{8})(?:_(n[0-9]{8}))?\.(?:JPEG|JPG|PNG)", re.IGNORECASE)
+_WNID = re.compile("n[0-9]{8}")
+_NAMES_SHOWN = 3
 
 
 class SourceFile(NamedTuple):
@@ -49,6 +53,7 @@ class GroundTruth:
     origin: Path
     class_names: list[str]  # sorted wnids: the index is the label
     labels: dict[int, int]  # image id (1-based) -> label (0-based)
+    lines: Mapping[int, int] = field(default_factory=dict)  # image id -> line, where it names them
 
 
 class Entry(NamedTuple):
@@ -73,6 +78,12 @@ class Listing:
     entries: list[Entry]
     ignored: list[str] = field(default_factory=list)  # files whose names are not those of images
 
+    @property
+    def ids_are_positions(self) -> bool:
+        """Return whether ids are positions among the names, not ILSVRC's numbers in the names."""
+        return any(validation_id(entry.file_name.rsplit("/")[-1]) != entry.image_id
+                   for entry in self.entries)
+
     def sha256(self) -> str:
         """Return a digest of the images' names, sizes, labels and ids, the same for every layout.
         """
@@ -84,20 +95,43 @@ class Listing:
 
 
 def validation_id(file_name: str) -> Optional[int]:
-    """Return the number in ``ILSVRC2012_val_NNNNNNNN.JPEG``, or None for any other name."""
+    """Return the number in ``ILSVRC2012_val_NNNNNNNN.JPEG``, with another ending (``.jpg``) or the
+    class before it (``_n01440764.JPEG``), too; None for any other name."""
     match = _VALIDATION_NAME.fullmatch(file_name)
     return int(match.group(1)) if match else None
 
 
+def wnid_in_name(file_name: str) -> Optional[str]:
+    """Return the class in ``ILSVRC2012_val_NNNNNNNN_nNNNNNNNN.JPEG``, or None without one."""
+    match = _VALIDATION_NAME.fullmatch(file_name)
+    return match.group(2).lower() if match and match.group(2) else None
+
+
 def validation_scan(files: Iterable[SourceFile]) -> Scan:
-    """Return the files, those with the names of ILSVRC's validation images as images."""
-    scan = Scan([], [])
+    """Return the files, those with the names of ILSVRC's validation images as images.
+
+    Raises:
+        RequestError: some of them have names like these, but other images have not.
+    """
+    scan, others = Scan([], []), []
     for file in files:
-        if validation_id(file.name) is None:
-            scan.ignored.append(file.name)
-        else:
+        if validation_id(file.name) is not None:
             scan.images.append(file)
+        elif file.name.lower().endswith(IMAGE_EXTENSIONS) and not file.name.startswith("."):
+            others.append(file.name)
+        else:
+            scan.ignored.append(file.name)
+    if others and scan.images:
+        raise _mixed_names(len(scan.images), others)
     return scan
+
+
+def _mixed_names(numbered: int, others: Sequence[str]) -> RequestError:
+    shown = ", ".join(f"'{name}'" for name in sorted(others)[:_NAMES_SHOWN])
+    return RequestError(f"{numbered} validation images are named like ILSVRC's and {len(others)} "
+                        f"not ({shown}{', …' if len(others) > _NAMES_SHOWN else ''}): image ids "
+                        "are the numbers in the names, so all or none must have one; rename or "
+                        "remove the others")
 
 
 def check_utf8(name: str, place: Path) -> None:
@@ -122,18 +156,62 @@ def entries_by_class(files: Sequence[SourceFile], class_names: Sequence[str], sp
 
     Validation images with ILSVRC's names keep its ids and are listed by their bare names, as in
     the official archive, so that every layout gives the same records.
+
+    Raises:
+        RequestError: some have ILSVRC's names and some not, a name has another class than the
+            folder, or two images have one id.
     """
     label_of = {name: label for label, name in enumerate(class_names)}
     entries = [Entry(file.name, label_of[file.name.split("/")[0]], position, *file[1:])
                for position, file in enumerate(sorted(files), start=1)]
-    numbered = []
+    if split == "train":
+        return entries
+    numbered, others = [], []
     for entry in entries:
-        name = entry.file_name.split("/")[1]
+        class_name, name = entry.file_name.split("/")
         image_id = validation_id(name)
-        if split == "train" or image_id is None:
-            return entries
-        numbered.append(entry._replace(file_name=name, image_id=image_id))
-    return _in_id_order(numbered)
+        if image_id is None:
+            others.append(entry.file_name)
+        else:
+            check_wnid_in_name(name, class_name, f"the folder {class_name}")
+            numbered.append(entry._replace(file_name=name, image_id=image_id))
+    if numbered and others:
+        raise _mixed_names(len(numbered), others)
+    return _in_id_order(numbered) if numbered else entries
+
+
+def check_wnid_in_name(file_name: str, class_name: str, origin: str) -> None:
+    """Raise RequestError where the name has another class than ``origin``; one that does not
+    name classes by their wnids is not comparable."""
+    wnid = wnid_in_name(file_name)
+    if wnid and _WNID.fullmatch(class_name) and wnid != class_name:
+        raise RequestError(f"{file_name} is of class {wnid} by its name but of {class_name} by "
+                           f"{origin}; correct the one that is wrong")
+
+
+def truth_in_names(files: Sequence[SourceFile], root: Path) -> Optional[GroundTruth]:
+    """Return the labels that the images' names end in, or None unless all have one."""
+    wnids = [wnid_in_name(file.name) for file in files]
+    class_names = sorted({wnid for wnid in wnids if wnid})
+    label_of = {name: label for label, name in enumerate(class_names)}
+    labels = {validation_id(file.name) or 0: label_of[wnid]
+              for file, wnid in zip(files, wnids) if wnid}
+    return None if None in wnids else GroundTruth(root, class_names, labels)
+
+
+def check_by_truth(entries: Sequence[Entry], class_names: Sequence[str], truth: GroundTruth
+                   ) -> None:
+    """Check the classes that folders give validation images against those of a ground truth.
+
+    Raises:
+        RequestError: they differ, an image has no label, or a label no image.
+    """
+    files = [SourceFile(entry.file_name, *entry[3:]) for entry in entries]
+    for entry, checked in zip(entries, entries_by_truth(files, truth)):
+        known, expected = class_names[entry.label], truth.class_names[checked.label]
+        if known != expected:
+            raise RequestError(f"'{entry.container}' is of class {expected} by {truth.origin} but "
+                               f"of {known} by its folder; correct the one that is wrong")
 
 
 def entries_by_truth(files: Sequence[SourceFile], truth: GroundTruth) -> list[Entry]:
@@ -148,13 +226,17 @@ def entries_by_truth(files: Sequence[SourceFile], truth: GroundTruth) -> list[En
         if image_id not in truth.labels:
             raise RequestError(f"{file.name} has no label: {truth.origin} has "
                                f"{len(truth.labels)} labels; give the ground truth of this set")
-        entries.append(Entry(file.name, truth.labels[image_id], image_id, *file[1:]))
+        label = truth.labels[image_id]
+        check_wnid_in_name(file.name, truth.class_names[label], str(truth.origin))
+        entries.append(Entry(file.name, label, image_id, *file[1:]))
     entries = _in_id_order(entries)
     if len(entries) != len(truth.labels):
         missing = min(truth.labels.keys() - {entry.image_id for entry in entries})
+        line = f", line {truth.lines[missing]}," if missing in truth.lines else ""
         raise RequestError(f"{truth.origin} has {len(truth.labels)} labels but there are "
-                           f"{len(entries)} validation images (ILSVRC2012_val_{missing:08d}.JPEG "
-                           "is missing); complete them or give the ground truth of this set")
+                           f"{len(entries)} validation images (ILSVRC2012_val_{missing:08d}.JPEG"
+                           f"{line} is missing); complete them or give the ground truth of this "
+                           "set")
     return entries
 
 
