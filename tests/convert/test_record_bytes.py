@@ -51,7 +51,8 @@ def test_files_and_manifest_are_as_they_always_were(folders, tmp_path):
     assert list(fields) == [
         "format_version", "split", "layout", "options", "seed", "images", "picture_bytes",
         "shrunk", "bytes_saved", "source_sha256", "rows_sha256", "classes", "shards", "blacklist",
-        "ilsvrc", "repaired", "rejected", "ignored", "mindspore_version"]
+        "ilsvrc", "repaired", "rejected", "ignored", "mindspore_version",
+        "ilsvrc_numbers"]
     assert fields["picture_bytes"] == 3 * len(JPEG) == read_manifest(tmp_path / "out").image_bytes
 
 
