@@ -199,7 +199,7 @@ def test_ctrl_c_leaves_no_process(tmp_path):
 
 
 def test_a_stage_that_fails_ends_the_rehearsal():
-    with pytest.raises(CheckFailed, match="ended with 3; its error is above"):
+    with pytest.raises(CheckFailed, match="ended with 3: its error is above"):
         run_measured(sys.executable, "-c", "raise SystemExit(3)")
 
 
