@@ -147,16 +147,6 @@ def test_bad_images_stop_it_with_nothing_under_a_final_name(source, tmp_path, ca
     assert {item.name: item.images for item in manifest.classes}[victim.parent.name] == 4
 
 
-def test_a_blacklisted_image_that_is_rejected_is_not_counted_as_marked(source, tmp_path):
-    listed, = blacklist_of(source).read_text().split()
-    victim = source / "val" / f"ILSVRC2012_val_{int(listed):08d}.JPEG"
-    victim.write_bytes(victim.read_bytes()[:500])
-    manifest = convert(Request(source, "val", tmp_path / "b", shards=1, on_bad="skip",
-                               blacklist=blacklist_of(source)))
-    assert (manifest.blacklist.ids, manifest.blacklist.images) == (1, 0)
-    assert verify(tmp_path / "b").images == 11
-
-
 def test_a_row_that_the_writer_drops_is_noticed(sample, tmp_path, monkeypatch):
     append = RecordWriter.append
     monkeypatch.setattr(RecordWriter, "append",
