@@ -232,7 +232,18 @@ def load_checkpoint(path: PathLike, network: nn.Cell) -> CheckpointMeta:
     if meta.num_classes != num_classes:
         raise RequestError(f"checkpoint '{path}' has {meta.num_classes} classes but "
                            f"{num_classes} are needed: use one trained on the same classes")
-    for name, parameter in own.items():
+    fill_parameters(path, own, values)
+    return meta
+
+
+def fill_parameters(path: PathLike, parameters: Mapping[str, ms.Parameter],
+                    values: Mapping[str, ms.Tensor]) -> None:
+    """Fill each parameter, or none, from the values that were read from the checkpoint ``path``.
+
+    Raises:
+        RequestError: one of them is missing there, or of another shape or type.
+    """
+    for name, parameter in parameters.items():
         if name not in values:
             raise RequestError(f"checkpoint '{path}' belongs to another network: "
                                f"it has no parameter '{name}'")
@@ -241,6 +252,5 @@ def load_checkpoint(path: PathLike, network: nn.Cell) -> CheckpointMeta:
         if found != needed:
             raise RequestError(f"checkpoint '{path}' belongs to another network: parameter "
                                f"'{name}' is {found} instead of {needed}")
-    for name, parameter in own.items():
+    for name, parameter in parameters.items():
         parameter.set_data(values[name])
-    return meta

@@ -18,7 +18,7 @@ from mindspore.dataset import vision
 from common.cli import RequestError, one_line
 from common.host import cores_per_rank
 from convert.sources.listing import IMAGE_EXTENSIONS
-from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
+from inceptionv4.preprocess import InputStatistics
 from train.recipe import Recipe
 from train.source import ClassFolders, Source
 
@@ -52,12 +52,14 @@ class TrainingFeed:
     Attributes:
         steps: batches per epoch; the images after them are left out.
         rank: 0 to recipe.ranks - 1.
+        statistics: what the images are normalised with, by the network or here.
     """
 
     source: Source
     recipe: Recipe
     steps: int
     rank: int = 0
+    statistics: InputStatistics = InputStatistics()
 
     def epoch(self, number: int) -> ds.Dataset:
         """Return the batches of that epoch, counted from 1.
@@ -67,7 +69,7 @@ class TrainingFeed:
             or float32 (batch_size, 3, S, S) where ``recipe.normalize_on`` is "host".
         """
         rows = epoch_rows(self.source, self.recipe, number, self.rank)
-        rows = rows.map(_transforms(self.recipe), input_columns="image",
+        rows = rows.map(_transforms(self.recipe, self.statistics), input_columns="image",
                         num_parallel_workers=workers_for(self.recipe))
         return rows.batch(self.recipe.batch_size, drop_remainder=True).take(self.steps)
 
@@ -172,7 +174,7 @@ def _folder_rows(source: ClassFolders, share: dict) -> ds.Dataset:
     return rows
 
 
-def _transforms(recipe: Recipe) -> list:
+def _transforms(recipe: Recipe, statistics: InputStatistics) -> list:
     operations = [
         vision.RandomCropDecodeResize(
             recipe.image_size, scale=(recipe.min_crop_area, 1.0),
@@ -182,5 +184,5 @@ def _transforms(recipe: Recipe) -> list:
     if recipe.colour_distortion:
         operations.append(vision.RandomColorAdjust(BRIGHTNESS, CONTRAST, SATURATION, HUE))
     if recipe.normalize_on == "host":
-        operations += [vision.Normalize(INCEPTION_MEAN, INCEPTION_STD), vision.HWC2CHW()]
+        operations += [vision.Normalize(*statistics), vision.HWC2CHW()]
     return operations
