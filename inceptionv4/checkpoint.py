@@ -26,6 +26,7 @@ from mindspore.train.checkpoint_pb2 import Checkpoint
 from common.cli import RequestError
 from common.files import PathLike, replaced_file, sha256_of_file, write_json
 
+CLASSIFIER = "classifier."  # what the names of the last layer's parameters begin with
 CKPT_SUFFIX, META_SUFFIX = ".ckpt", ".meta"
 CRC_MARK, CRC_DIGITS = b"crc_num", 10  # end of a .ckpt that MindSpore saved with crc_check=True
 
@@ -216,11 +217,16 @@ def _array(name: str, tensor: Any) -> np.ndarray:
     return np.frombuffer(content, dtype).reshape(shape)
 
 
-def load_checkpoint(path: PathLike, network: nn.Cell) -> CheckpointMeta:
+def load_checkpoint(path: PathLike, network: nn.Cell, other_classes: bool = False
+                    ) -> CheckpointMeta:
     """Fill every parameter and moving average of ``network`` from the checkpoint ``path``.
 
     The file must have all of the network's parameters with their shapes and types; what else it
     has (optimiser state) is not used. On an error the network keeps its values.
+
+    Args:
+        other_classes: whether the checkpoint may have another class count; the network's classifier
+            then keeps its values.
 
     Raises:
         RequestError: as ``read_checkpoint``, or the checkpoint belongs to another network or
@@ -229,21 +235,12 @@ def load_checkpoint(path: PathLike, network: nn.Cell) -> CheckpointMeta:
     meta, values = read_checkpoint(path)
     own = network_parameters(network)
     num_classes = own["classifier.bias"].shape[0]
-    if meta.num_classes != num_classes:
+    if meta.num_classes != num_classes and other_classes:
+        own = {name: value for name, value in own.items() if not name.startswith(CLASSIFIER)}
+    elif meta.num_classes != num_classes:
         raise RequestError(f"checkpoint '{path}' has {meta.num_classes} classes but "
                            f"{num_classes} are needed: use one trained on the same classes")
-    fill_parameters(path, own, values)
-    return meta
-
-
-def fill_parameters(path: PathLike, parameters: Mapping[str, ms.Parameter],
-                    values: Mapping[str, ms.Tensor]) -> None:
-    """Fill each parameter, or none, from the values that were read from the checkpoint ``path``.
-
-    Raises:
-        RequestError: one of them is missing there, or of another shape or type.
-    """
-    for name, parameter in parameters.items():
+    for name, parameter in own.items():
         if name not in values:
             raise RequestError(f"checkpoint '{path}' belongs to another network: "
                                f"it has no parameter '{name}'")
@@ -252,5 +249,6 @@ def fill_parameters(path: PathLike, parameters: Mapping[str, ms.Parameter],
         if found != needed:
             raise RequestError(f"checkpoint '{path}' belongs to another network: parameter "
                                f"'{name}' is {found} instead of {needed}")
-    for name, parameter in parameters.items():
+    for name, parameter in own.items():
         parameter.set_data(values[name])
+    return meta

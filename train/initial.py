@@ -13,12 +13,9 @@ from typing import Any, Iterator, Mapping, Optional
 from mindspore import nn
 
 from common.cli import RequestError
-from inceptionv4.checkpoint import (CheckpointMeta, fill_parameters, network_parameters,
-                                    read_checkpoint, read_meta)
+from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta
 from inceptionv4.preprocess import InputStatistics
 from train.source import Source
-
-CLASSIFIER = "classifier."  # what the names of the layer's parameters begin with
 
 
 @dataclass(frozen=True)
@@ -95,16 +92,11 @@ def take_over_weights(initial: InitialWeights, network: nn.Cell, source: Source,
     """
     if initial.path is None:
         return
-    own = network_parameters(network)
     with _naming_flag():
-        meta, values = read_checkpoint(initial.path)
-        if meta.ckpt_sha256 != initial.sha256:
+        if read_meta(initial.path).ckpt_sha256 != initial.sha256:
             raise RequestError(f"checkpoint '{initial.path}' is not the one that the run was "
                                f"started from, whose sha256 is {initial.sha256}; start a new run")
-        same_classifier = meta.num_classes == len(source.class_names)
-        fill_parameters(initial.path, {
-            name: parameter for name, parameter in own.items()
-            if same_classifier or not name.startswith(CLASSIFIER)}, values)
+        meta = load_checkpoint(initial.path, network, other_classes=True)
     if not quiet:
         _describe(initial.path, meta, source)
 

@@ -38,6 +38,13 @@ def with_meta(source: Path, copy: Path, **changes) -> Path:
     return copy
 
 
+def with_more(source: Path, copy: Path) -> Path:
+    """Copy a checkpoint with one parameter more, so that its digest is another."""
+    meta, values = read_checkpoint(source)
+    save_checkpoint(copy, {**values, "more": values["conv.weight"]}, meta)
+    return copy
+
+
 def arrays_of(parameters) -> dict[str, np.ndarray]:
     return {name: value.asnumpy() for name, value in parameters.items()}
 
@@ -158,13 +165,14 @@ def test_a_run_resumes_without_the_file_and_may_be_repeated(records, trained, ca
         remove(checkpoint)
     assert call(*words_of(records, run, "--resume")) == 2  # from the beginning, which is gone
     assert f"--init: checkpoint '{init}' does not exist" in error_of(capfd)
+    with_more(trained, init)
+    assert call(*words_of(records, run, "--resume")) == 2
+    assert "is not the one that the run was started from" in error_of(capfd)
 
 
 def test_another_checkpoint_than_the_runs_is_refused(records, trained, call, started, tmp_path,
                                                      capfd):
-    other = tmp_path / "other.ckpt"
-    meta, values = read_checkpoint(trained)
-    save_checkpoint(other, {**values, "more": values["conv.weight"]}, meta)
+    other = with_more(trained, tmp_path / "other.ckpt")
     assert call(*words_of(records, tmp_path / "run", "--init", trained)) == 0
     assert call(*words_of(records, tmp_path / "fresh")) == 0
     for run, was in (("run", read_meta(trained).ckpt_sha256), ("fresh", None)):
