@@ -43,7 +43,7 @@ def dry_run(request: TrainRequest, recipe: Recipe) -> None:
     feed = TrainingFeed(source, alone, steps=1, statistics=initial.statistics)
     trainer = Trainer(request, alone, plan, feed, validation, device)
     if not (resuming and checkpoints(request.run)):
-        take_over_weights(initial, trainer.network, source)
+        take_over_weights(initial, trainer.step, source)
     print(_describe(trainer, recipe))
     next(feed.batches(1))
     if not resuming:
@@ -93,9 +93,15 @@ def train(request: TrainRequest, recipe: Recipe,
 
 
 def _warn_of_other_ranks(recipe: Recipe, preset_ranks: int) -> None:
-    if preset_ranks != recipe.ranks:
-        print(f"warning: preset {recipe.preset} is made for {preset_ranks} ranks, this run has "
-              f"{recipe.ranks}", file=sys.stderr)
+    meant = preset_ranks * recipe.batch_size
+    if preset_ranks == recipe.ranks or recipe.global_batch == meant:
+        return
+    text = (f"preset {recipe.preset} is made for {preset_ranks} ranks, {meant} images per step; "
+            f"this run has {recipe.ranks}, {recipe.global_batch} images per step")
+    if meant % (recipe.ranks * recipe.batch_size) == 0:
+        text += (f"; --accumulate {meant // (recipe.ranks * recipe.batch_size)} gives a step as "
+                 "many as the preset's")
+    print(f"warning: {text}", file=sys.stderr)
 
 
 def _print_checkpoints(folder: Path, last: Path) -> None:
@@ -176,8 +182,7 @@ def _restore(trainer: Trainer, config: dict[str, Any], resuming: bool, initial: 
     if found:
         trainer.restore(found)
     else:
-        take_over_weights(initial, trainer.network, trainer.feed.source,
-                          quiet=trainer.device.rank > 0)
+        take_over_weights(initial, trainer.step, trainer.feed.source, trainer.device.rank)
     step, digest = (found.meta.step, int(found.meta.ckpt_sha256[:6], 16)) if found else (0, 0)
     if not ranks_agree(trainer.device, step, digest):
         raise RequestError("the ranks would resume from different checkpoints (this one from step "

@@ -50,7 +50,7 @@ class TrainingFeed:
     ``recipe.shuffle`` "shard" only as far as the ranks' buffers mix alike).
 
     Attributes:
-        steps: batches per epoch; the images after them are left out.
+        steps: per epoch, of ``recipe.accumulate`` batches each; the images after them are left out.
         rank: 0 to recipe.ranks - 1.
         statistics: what the images are normalised with, by the network or here.
     """
@@ -60,6 +60,10 @@ class TrainingFeed:
     steps: int
     rank: int = 0
     statistics: InputStatistics = InputStatistics()
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return self.steps * self.recipe.accumulate
 
     def epoch(self, number: int) -> ds.Dataset:
         """Return the batches of that epoch, counted from 1.
@@ -71,7 +75,7 @@ class TrainingFeed:
         rows = epoch_rows(self.source, self.recipe, number, self.rank)
         rows = rows.map(_transforms(self.recipe, self.statistics), input_columns="image",
                         num_parallel_workers=workers_for(self.recipe))
-        return rows.batch(self.recipe.batch_size, drop_remainder=True).take(self.steps)
+        return rows.batch(self.recipe.batch_size, drop_remainder=True).take(self.batches_per_epoch)
 
     def batches(self, number: int) -> Iterator[list[ms.Tensor]]:
         """Yield images and labels of that epoch, see ``epoch``, for the host to hand out.
@@ -129,12 +133,12 @@ def wait_until_sent(queue: ds.Dataset, number: int) -> None:
         try:
             queue.get_mbuf_queue_size()  # raises, without its cause, when the feed has failed
         except RuntimeError as error:
-            raise RuntimeError(f"before step {number} of the epoch; an [ERROR] line of MindSpore "
+            raise RuntimeError(f"before batch {number} of the epoch; an [ERROR] line of MindSpore "
                                "above names the cause") from error
         if time.monotonic() - start > SECONDS_WITHOUT_BATCH:
             raise RequestError(
                 f"the feed of training images gave no batch for {SECONDS_WITHOUT_BATCH} s, before "
-                f"step {number} of the epoch; check that the storage of the images answers")
+                f"batch {number} of the epoch; check that the storage of the images answers")
         time.sleep(0.001)
 
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Optional
 
-from mindspore import nn
-
 from common.cli import RequestError
-from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta
+from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta, weights_of
 from inceptionv4.preprocess import InputStatistics
 from train.source import Source
+from train.step import TrainStep
 
 
 @dataclass(frozen=True)
@@ -79,9 +78,10 @@ def _naming_flag() -> Iterator[None]:
         raise RequestError(f"--init: {error}") from error
 
 
-def take_over_weights(initial: InitialWeights, network: nn.Cell, source: Source,
-                      quiet: bool = False) -> None:
-    """Fill a fresh network with the weights, if there are any, and say with what, unless ``quiet``.
+def take_over_weights(initial: InitialWeights, step: TrainStep, source: Source,
+                      rank: int = 0) -> None:
+    """Fill the network of a fresh step with the weights, if there are any; rank 0 says with what.
+    Of a checkpoint with averaged weights, these are taken.
 
     Where the number of classes is another, the classifier stays as it is: drawn from the seed, so
     that all ranks have the same.
@@ -96,15 +96,18 @@ def take_over_weights(initial: InitialWeights, network: nn.Cell, source: Source,
         if read_meta(initial.path).ckpt_sha256 != initial.sha256:
             raise RequestError(f"checkpoint '{initial.path}' is not the one that the run was "
                                f"started from, whose sha256 is {initial.sha256}; start a new run")
-        meta = load_checkpoint(initial.path, network, other_classes=True)
-    if not quiet:
+        meta = load_checkpoint(initial.path, step.network, other_classes=True)
+    if step.averages is not None:
+        step.averages.start_from_weights()
+    if rank == 0:
         _describe(initial.path, meta, source)
 
 
 def _describe(path: Path, meta: CheckpointMeta, source: Source) -> None:
     classes = len(source.class_names)
-    print(f"--init: weights and batch norm's averages are those of {path}, epoch {meta.epoch}; "
-          f"images are normalised with mean {meta.mean}, std {meta.std}", flush=True)
+    averaged = "averaged " if weights_of(path, meta) == "ema" else ""
+    print(f"--init: {averaged}weights and batch norm's averages are those of {path}, epoch "
+          f"{meta.epoch}; images are normalised with mean {meta.mean}, std {meta.std}", flush=True)
     if meta.num_classes != classes:
         print(f"--init: the checkpoint has {meta.num_classes} classes, these records {classes}: "
               "the classifier starts fresh", flush=True)

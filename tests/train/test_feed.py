@@ -159,7 +159,7 @@ def test_mindspores_queue_says_that_its_feed_has_failed(records):
     queue = TransferDataset(damaged)
     queue.send(-1)
     feed = TrainingFeed(records["train"], RECIPE, STEPS)
-    with pytest.raises(RequestError, match=r"failed \(before step 1 .* convert verify --deep"):
+    with pytest.raises(RequestError, match=r"failed \(before batch 1 .* convert verify --deep"):
         with feed.naming_failure():
             wait_until_sent(queue, 1)
     queue.release()

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import mindspore as ms
 import numpy as np
 import pytest
 from tiny import build_tiny_network
@@ -89,6 +90,24 @@ def test_weights_and_averages_are_taken_over_and_nothing_else(records, trained, 
     captured = capfd.readouterr()
     assert f"those of {trained}, epoch 2;" in captured.out and "fresh" not in captured.out
     assert "other names" not in captured.err
+
+
+def test_averaged_weights_are_taken_where_there_are_some(records, trained, call, started, tmp_path,
+                                                         capfd):
+    """The new run's own averages start from them."""
+    meta, values = read_checkpoint(trained)
+    averages = {"ema." + name: ms.Tensor(values[name].asnumpy() + 1)
+                for name in ("conv.weight", "bn.gamma", "bn.beta", "classifier.weight",
+                             "classifier.bias")}
+    init = tmp_path / "averaged.ckpt"
+    save_checkpoint(init, {**values, **averages}, replace(meta, ema_decay=0.9))
+    assert call(*words_of(records, tmp_path / "run", "--init", init, "--ema-decay", 0.9)) == 0
+    state = arrays_of(started[0].state)
+    for name, value in arrays_of(averages).items():
+        assert np.array_equal(state[name], value), name
+        assert np.array_equal(state[name.removeprefix("ema.")], value), name
+    assert np.array_equal(state["bn.moving_mean"], values["bn.moving_mean"].asnumpy())
+    assert "--init: averaged weights and" in capfd.readouterr().out
 
 
 def test_other_classes_get_a_fresh_classifier(records, other_records, trained, call, started,
