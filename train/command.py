@@ -136,8 +136,8 @@ def _check_same_request(device: Device, config: dict[str, Any], request: TrainRe
     same = {key: value for key, value in config.items() if key not in MAY_DIFFER}
     digest = sha256_of_lines([sorted(same.items()), request.validate_every])
     if not ranks_agree(device, int(digest[:6], 16)):
-        raise RequestError("the ranks were started with different flags or records: give the same "
-                           "command on all hosts, with copies of the same record sets")
+        raise RequestError("the ranks were started with different flags, records or --init files: "
+                           "give the same command on all hosts, with copies of the same files")
 
 
 def _workers(recipe: Recipe, folder: Path, device: Device, resuming: bool) -> int:
