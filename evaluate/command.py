@@ -13,7 +13,6 @@ import numpy as np
 from blacklist.ids import Blacklist, load_blacklist
 from common.cli import RequestError, shown_command, typed_command
 from common.files import sha256_of_lines, write_json, write_text
-from common.host import cores_per_rank
 from common.signals import note_kept_work, saving_work
 from convert.records.reader import RecordSet, open_records
 from convert.sources.listing import validation_id
@@ -99,7 +98,7 @@ def _load_evaluator(request: Request, meta: CheckpointMeta, protocol: Protocol, 
     if load_checkpoint(request.checkpoint, network, request.weights) != meta:
         raise RequestError(f"checkpoint '{request.checkpoint}' was replaced while the evaluation "
                            "started; start it again")
-    workers = request.workers or cores_per_rank(device.local_ranks)
+    workers = request.workers or device.cores
     return Evaluator(network, protocol, meta.mean, meta.std, request.views_per_step, workers,
                      request.curve, request.keep_probabilities)
 

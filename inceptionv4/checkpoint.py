@@ -62,7 +62,7 @@ class CheckpointMeta:
     ema_decay: float = 0.0
 
     def __post_init__(self):
-        """ValueError for a value of the wrong kind: a wrong mean would just cost accuracy."""
+        """Raise ValueError for a value of the wrong kind: a wrong mean would only cost accuracy."""
         for name, value in vars(self).items():
             if not _is_right(name, value):
                 raise ValueError(f"{name} is {value!r}")

@@ -22,6 +22,9 @@ from train.run_folder import (MAY_DIFFER, check_same_run, check_unused, complete
 from train.source import open_data
 from train.trainer import Trainer
 
+# Flags that are no part of a run's config, but have to be those of all its ranks.
+SAME_FLAGS = ("validate_every", "jit_level", "deterministic", "sink", "sink_size", "profile")
+
 
 def dry_run(request: TrainRequest, recipe: Recipe) -> None:
     """Check everything that can be checked, print the plan, write ``plan.json``, train nothing.
@@ -119,7 +122,8 @@ def _setup(request: TrainRequest, recipe: Recipe) -> Device:
 
 
 def _is_resuming(request: TrainRequest) -> bool:
-    """Whether there is a run to resume; RequestError for a folder in use without --resume."""
+    """Return whether there is a run to resume; raise RequestError for a folder in use without
+    --resume."""
     if request.resume and has_config(request.run):
         return True
     check_unused(request.run)
@@ -132,9 +136,11 @@ def _initial_of(request: TrainRequest, resuming: bool) -> InitialWeights:
 
 def _check_same_request(device: Device, config: dict[str, Any], request: TrainRequest) -> None:
     """Raise RequestError unless all hosts were asked for the same: a rank that validates would
-    wait for ever for one that does not."""
+    wait for ever for one that does not, and ranks that compute in other ways would average
+    gradients of weights that drift apart."""
     same = {key: value for key, value in config.items() if key not in MAY_DIFFER}
-    digest = sha256_of_lines([sorted(same.items()), request.validate_every])
+    flags = [(name, getattr(request, name)) for name in SAME_FLAGS]
+    digest = sha256_of_lines([sorted(same.items()), flags])
     if not ranks_agree(device, int(digest[:6], 16)):
         raise RequestError("the ranks were started with different flags, records or --init files: "
                            "give the same command on all hosts, with copies of the same files")
@@ -142,7 +148,7 @@ def _check_same_request(device: Device, config: dict[str, Any], request: TrainRe
 
 def _workers(recipe: Recipe, folder: Path, device: Device, resuming: bool) -> int:
     """Return as many as before where a run is resumed, since the crops depend on their number."""
-    workers = workers_for(recipe, device.local_ranks)
+    workers = recipe.workers or device.cores
     if not resuming:
         return workers
     earlier = int(read_config(folder).get("workers", 0))

@@ -57,7 +57,8 @@ def check_unused(folder: Path) -> None:
 
 
 def _is_leftover(path: Path) -> bool:
-    """Whether a dry run left it, or a run that was killed before its config was written."""
+    """Return whether a dry run left the file, or a run that was killed before it wrote its
+    config."""
     empty = path.name == CHECKPOINTS and not any(path.iterdir())
     return path.name in (PLAN, LOCK) or empty or path.match(_TEMPORARY)
 

@@ -2,7 +2,6 @@
 or in sink mode through a queue on the device."""
 
 import time
-from pathlib import Path
 from typing import Iterator, NamedTuple, Optional, Union
 
 import mindspore as ms
@@ -20,7 +19,6 @@ from train.feed import TrainingFeed, wait_until_sent
 from train.optimizer import build_optimizer
 from train.recipe import DYNAMIC, Recipe
 
-UNPROFILED_STEPS = 10  # the first ones wait for the feed to fill its queues, for one
 RATE_TABLE = "learning_rate"  # the name that MindSpore's optimisers give their table of rates
 
 
@@ -238,17 +236,3 @@ def sink_steps(step: TrainStep, feed: TrainingFeed, epoch: int) -> Iterator[Step
         ms.runtime.synchronize()  # steps that were started still read from the queue
         queue.stop_send()
         queue.release()
-
-
-def profiled(results: Iterator[StepResult], steps: int, folder: Path) -> Iterator[StepResult]:
-    """Yield the results, with MindSpore's profiler around ``steps`` of them after the first
-    UNPROFILED_STEPS; what it measures goes to a folder of its own for each rank in ``folder``."""
-    profiler = ms.profiler.profile(
-        schedule=ms.profiler.schedule(wait=UNPROFILED_STEPS - 1, warmup=1, active=steps, repeat=1),
-        on_trace_ready=ms.profiler.tensorboard_trace_handler(str(folder)))
-    try:
-        for result in results:
-            yield result
-            profiler.step()
-    finally:
-        profiler.stop()

@@ -27,10 +27,11 @@ from train.feed import TrainingFeed
 from train.options import TrainRequest
 from train.optimizer import restart_rmsprop
 from train.plan import Plan
+from train.profiling import UNPROFILED_STEPS, profiled
 from train.recipe import Recipe
 from train.run_folder import PROFILE, add_history, add_to_tensorboard, describe_epoch
-from train.step import (UNPROFILED_STEPS, StepResult, TrainStep, build_network, host_steps,
-                        profiled, sink_steps, training_state)
+from train.step import (StepResult, TrainStep, build_network, host_steps, sink_steps,
+                        training_state)
 
 
 class Trainer:

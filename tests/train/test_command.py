@@ -201,3 +201,15 @@ def test_a_wrong_request_is_one_line_and_exit_code_2(call, capfd, flags, named):
     assert call(*flags) == 2
     error, = capfd.readouterr().err.splitlines()
     assert error.startswith("error: ") and named in error
+
+
+def test_flags_that_would_make_the_ranks_differ_have_to_be_equal(monkeypatch):
+    digests = []
+    monkeypatch.setattr(command, "ranks_agree", lambda _, digest: digests.append(digest) or True)
+    words = ["--records", "r", "--preset", "smoke", "--run"]
+    for flags in ("run", "run --validate-every 2", "run --jit-level O1", "run --deterministic",
+                  "run --sink", "run --no-sink", "run --sink-size 7", "run --profile 3",
+                  "run-of-host-1", "run --keep 9", "run --compile-cache cache"):
+        request = parse([*words, *flags.split()])[0]
+        command._check_same_request(Device("CPU", False, 0, 2), {"seed": 0}, request)
+    assert len(set(digests[:8])) == 8 and set(digests[8:]) == {digests[0]}

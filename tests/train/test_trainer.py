@@ -155,7 +155,7 @@ def test_a_feed_that_hangs_or_fails_in_sink_mode_ends_the_run(records, tmp_path,
             raise RuntimeError("DataQueueOp thread had been interrupted")
     queues = fake_data_sink(monkeypatch)
     monkeypatch.setattr(FakeQueue, "batches", 2)
-    monkeypatch.setattr("train.feed.SECONDS_WITHOUT_BATCH", 0.1)
+    monkeypatch.setattr("common.deadline.SECONDS_WITHOUT_IMAGES", 0.1)
     trainer = trainer_of(tmp_path / "run", records, sink_size=100)
     with pytest.raises(RequestError, match="no batch for 0.1 s, before batch 3 of the epoch"):
         trainer.run()
@@ -329,13 +329,30 @@ def test_the_optimizer_restarts_at_a_phase_as_in_a_job_of_its_own(records, tmp_p
 
 
 def test_the_profiler_measures_steps_of_the_first_epoch_alone(records, tmp_path, monkeypatch):
-    monkeypatch.setattr("train.step.UNPROFILED_STEPS", 2)
+    monkeypatch.setattr("train.profiling.UNPROFILED_STEPS", 2)
     monkeypatch.setattr(trainer_module, "UNPROFILED_STEPS", 2)
     train_in(tmp_path / "run", records, profile=3)
     trace, = (tmp_path / "run" / "profile").glob("*/*/trace_view.json")
     operations = Counter(event["name"] for event in json.loads(trace.read_text())
                          if "cross_entropy" in event["name"] and "-op" in event["name"])
     assert operations and set(operations.values()) == {3}
+
+
+@pytest.mark.parametrize("moment", ["__init__", "step", "stop"])
+def test_a_profiler_that_fails_is_a_warning_and_no_epoch_is_lost(records, tmp_path, monkeypatch,
+                                                                 capfd, moment):
+    def fail(*_, **__):
+        raise RuntimeError("no room\n------\n for the trace")
+    steps_of(monkeypatch, [1.0] * STEPS)
+    monkeypatch.setattr(trainer_module, "UNPROFILED_STEPS", 2)
+    for name in ("__init__", "step", "stop"):
+        monkeypatch.setattr(ms.profiler.profile, name, lambda *_, **__: None)
+    monkeypatch.setattr(ms.profiler.profile, moment, fail)
+    history = train_in(tmp_path / "run", records, profile=3)
+    assert [line.epoch for line in history] == [1, 2]
+    assert [line for line in capfd.readouterr().err.splitlines() if "profile" in line] == [
+        "warning: --profile: MindSpore's profiler failed (RuntimeError: no room for the trace); "
+        f"the run continues without it, {tmp_path / 'run' / 'profile'} may be incomplete"]
 
 
 def test_more_steps_to_profile_than_an_epoch_has_are_refused(records, tmp_path):
