@@ -26,6 +26,7 @@ from mindspore.train.checkpoint_pb2 import Checkpoint
 from common.cli import RequestError
 from common.files import PathLike, replaced_file, sha256_of_file, write_json
 
+CLASSIFIER = "classifier."  # what the names of the last layer's parameters begin with
 CKPT_SUFFIX, META_SUFFIX = ".ckpt", ".meta"
 AVERAGED = "ema."  # before the name of a weight: its running average
 CRC_MARK, CRC_DIGITS = b"crc_num", 10  # end of a .ckpt that MindSpore saved with crc_check=True
@@ -233,8 +234,8 @@ def weights_of(path: PathLike, meta: CheckpointMeta, asked: Optional[str] = None
     return asked or ("ema" if meta.ema_decay else "raw")
 
 
-def load_checkpoint(path: PathLike, network: nn.Cell, weights: Optional[str] = None
-                    ) -> CheckpointMeta:
+def load_checkpoint(path: PathLike, network: nn.Cell, weights: Optional[str] = None,
+                    other_classes: bool = False) -> CheckpointMeta:
     """Fill every parameter and moving average of ``network`` from the checkpoint ``path``.
 
     The file must have all of the network's parameters with their shapes and types; what else it
@@ -242,6 +243,8 @@ def load_checkpoint(path: PathLike, network: nn.Cell, weights: Optional[str] = N
 
     Args:
         weights: see ``weights_of``; batch norm's moving averages are the same for both.
+        other_classes: whether the checkpoint may have another class count; the network's classifier
+            then keeps its values.
 
     Raises:
         RequestError: as ``read_checkpoint`` and ``weights_of``, or the checkpoint belongs to
@@ -253,7 +256,9 @@ def load_checkpoint(path: PathLike, network: nn.Cell, weights: Optional[str] = N
         values.update({name: values.get(AVERAGED + name) for name, parameter in own.items()
                        if parameter.requires_grad})
     num_classes = own["classifier.bias"].shape[0]
-    if meta.num_classes != num_classes:
+    if meta.num_classes != num_classes and other_classes:
+        own = {name: value for name, value in own.items() if not name.startswith(CLASSIFIER)}
+    elif meta.num_classes != num_classes:
         raise RequestError(f"checkpoint '{path}' has {meta.num_classes} classes but "
                            f"{num_classes} are needed: use one trained on the same classes")
     for name, parameter in own.items():
