@@ -25,6 +25,7 @@ from mindspore.train.checkpoint_pb2 import Checkpoint
 
 from common.cli import RequestError
 from common.files import PathLike, replaced_file, sha256_of_file, write_json
+from inceptionv4 import INTERPOLATIONS
 
 CLASSIFIER = "classifier."  # what the names of the last layer's parameters begin with
 CKPT_SUFFIX, META_SUFFIX = ".ckpt", ".meta"
@@ -47,6 +48,8 @@ class CheckpointMeta:
             them; None where it was not measured.
         ckpt_sha256: of the ``.ckpt`` file; ``save_checkpoint`` fills it in.
         ema_decay: of the averaged weights in it; 0: it has none.
+        interpolation: how the library that trained it resizes images to evaluate it, one of
+            ``INTERPOLATIONS``; None: this program's own way.
     """
 
     num_classes: int
@@ -60,6 +63,7 @@ class CheckpointMeta:
     top1_error: Optional[float] = None
     ckpt_sha256: str = ""
     ema_decay: float = 0.0
+    interpolation: Optional[str] = None
 
     def __post_init__(self):
         """Raise ValueError for a value of the wrong kind: a wrong mean would only cost accuracy."""
@@ -76,6 +80,8 @@ def _is_right(name: str, value: Any) -> bool:
         return isinstance(value, tuple) and len(value) == 3 and all(map(_is_finite, value))
     if name in ("batch_norm_decay", "top1_error", "ema_decay"):
         return _is_finite(value) or (name == "top1_error" and value is None)
+    if name == "interpolation":
+        return value is None or value in INTERPOLATIONS
     return type(value) is int and value >= 0
 
 

@@ -31,6 +31,16 @@ def test_an_image_gets_the_classes_and_shares_that_its_record_gets(
     assert np.allclose(shares, predictions.top5_prob[2], atol=1e-4)
 
 
+def test_images_are_resized_as_the_checkpoint_says_unless_told_otherwise(
+        call, save, source, tmp_path):
+    other = source / "val" / "ILSVRC2012_val_00000002.JPEG"
+    own, imported = save(tmp_path / "a.ckpt"), save(tmp_path / "b.ckpt", interpolation="bilinear")
+    printed = [call("predict", checkpoint, other, "--device", "CPU", *told)[1]
+               for checkpoint, told in ((own, []), (imported, ["--interpolation", "bicubic"]),
+                                        (imported, []), (own, ["--interpolation", "bilinear"]))]
+    assert printed[0] == printed[1] != printed[2] == printed[3]
+
+
 def test_without_names_labels_are_numbered_and_every_image_has_its_lines(
         call, checkpoint, source, image):
     other = source / "val" / "ILSVRC2012_val_00000001.JPEG"
