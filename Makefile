@@ -84,7 +84,7 @@ lint: $(DONE) ## flake8 and mypy
 	$(PY) -m mypy
 
 test: lint ## flake8, mypy and the tests; fails below 90 % of lines run
-	$(PY) -m pytest --cov
+	$(PY) -m pytest --cov --numprocesses 2 --dist loadfile
 
 # The small split first: a wrong label or blacklist file is reported within minutes.
 convert: need-IMAGENET $(DONE) ## JPEGs of IMAGENET into RECORDS/train and RECORDS/val

@@ -82,6 +82,17 @@ def run_command(main: Callable[[], Optional[int]]) -> int:
         return (interrupt if isinstance(interrupt, Interrupted) else Interrupted()).exit_code
 
 
+def end_process(error: RequestError) -> NoReturn:
+    """End the process with the error's line, from a thread, while the main thread hangs in a call
+    into a library. Nothing else is saved or closed."""
+    try:
+        below_bar = "\n" if sys.stderr.isatty() else ""  # a progress bar's line has no end yet
+        print(end=below_bar, file=sys.stderr)
+        _end("error", error, EXIT_BAD_REQUEST)
+    finally:
+        os._exit(EXIT_BAD_REQUEST)
+
+
 def typed_command() -> list[str]:
     """Return the command that started this process as it was typed, without the interpreter's
     path: ``["python", "-m", "train", …]``; under ``inceptionv4.launch``, that of the launcher."""

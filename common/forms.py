@@ -34,6 +34,7 @@ class HistoryLine:
             None where there was none.
         seconds_saving: writing this epoch's checkpoint; None where that failed.
         full_top1_error, …: percent, single crop; None where nothing was scored.
+        ema_full_top1_error, …: the same of the averaged weights; None without them, too.
     """
 
     epoch: int
@@ -53,6 +54,10 @@ class HistoryLine:
     full_top5_error: Optional[float] = None
     filtered_top1_error: Optional[float] = None
     filtered_top5_error: Optional[float] = None
+    ema_full_top1_error: Optional[float] = None
+    ema_full_top5_error: Optional[float] = None
+    ema_filtered_top1_error: Optional[float] = None
+    ema_filtered_top5_error: Optional[float] = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the line's fields without those of a kind that was not measured."""

@@ -1,5 +1,6 @@
 """What this host lets a process use: cores and open files."""
 
+import math
 import os
 import resource
 from pathlib import Path
@@ -17,20 +18,20 @@ def available_cores() -> int:
     return cpu_count()
 
 
-def cores_per_rank(local_ranks: int) -> int:
+def cores_per_rank(local_ranks: int, sharing_ranks: Optional[int] = None) -> int:
     """Return the number of cores, at least 1, of one of ``local_ranks`` processes on this host.
 
-    A launcher may have bound each rank to cores of its own (msrun with ``--bind_core``, taskset):
-    those are not divided again, only the quota of the container is, which all ranks share.
+    The cores that this process may use are divided by ``sharing_ranks``, the number of ranks that
+    may use the same, itself included: 1 where msrun's ``--bind_core`` or taskset has bound each
+    rank to cores of its own, all where the job as a whole is bound, or nothing. The quota of the
+    container is shared by all ranks in any case.
     """
-    own = os.sched_getaffinity(0)
-    if local_ranks > 1 and own < os.sched_getaffinity(os.getppid()):
-        return max(1, min(len(own), (_quota() or local_ranks * len(own)) // local_ranks))
-    return max(1, available_cores() // local_ranks)
+    cores = available_cores() // (sharing_ranks or local_ranks)
+    return max(1, min(cores, (_quota() or local_ranks * cores) // local_ranks))
 
 
 def _quota() -> Optional[int]:
-    """Return the whole cores that the container's quota allows; None without one."""
+    """Return the cores that the container's quota allows, rounded up as by joblib; None without."""
     try:  # cgroup v2: "max 100000" or "1600000 100000"
         quota, period = (_CGROUP / "cpu.max").read_text(encoding="ascii").split()
     except FileNotFoundError:
@@ -39,7 +40,7 @@ def _quota() -> Optional[int]:
                              for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us"))
         except FileNotFoundError:
             return None
-    return None if quota in ("max", "-1") else max(1, int(quota) // int(period))
+    return None if quota in ("max", "-1") else math.ceil(int(quota) / int(period))
 
 
 def open_file_limit() -> int:

@@ -59,6 +59,12 @@ def precision_option(also: Sequence[str] = ()) -> Any:
                   choices=("float32", "hf32", "float16", "bfloat16", *also))
 
 
+def weights_option() -> Any:
+    """Return the field for ``--weights``, the same in every command that uses a checkpoint."""
+    return option(None, "ema: the averaged weights of the checkpoint; raw: those that were trained "
+                  "(default: ema where there are any)", choices=("ema", "raw"))
+
+
 def flag_of(item: Field) -> str:
     """Return how the field is spelled on the command line, as errors name it."""
     if item.metadata.get("positional"):

@@ -13,7 +13,6 @@ import numpy as np
 from blacklist.ids import Blacklist, load_blacklist
 from common.cli import RequestError, shown_command, typed_command
 from common.files import sha256_of_lines, write_json, write_text
-from common.host import cores_per_rank
 from common.signals import note_kept_work, saving_work
 from convert.records.reader import RecordSet, open_records
 from convert.sources.listing import validation_id
@@ -28,7 +27,7 @@ from evaluate.results import (CLASSES_NAME, JSON_NAME, PAGE_NAME, PREDICTIONS_NA
                               EvaluationSpeed, Result, claim_result_folder, finished_result, score,
                               score_curve)
 from evaluate.tables import append_result, check_results_file, write_classes
-from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta
+from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta, weights_of
 from inceptionv4.device import Device, barrier, setup_device
 from inceptionv4.network import InceptionV4
 from inceptionv4.precision import cast_cells
@@ -96,10 +95,10 @@ def _load_evaluator(request: Request, meta: CheckpointMeta, protocol: Protocol, 
     """Return the evaluator of the checkpoint; RequestError if it is no longer the one of ``meta``.
     """
     network = cast_cells(InceptionV4(meta.num_classes, meta.batch_norm_decay), request.precision)
-    if load_checkpoint(request.checkpoint, network) != meta:
+    if load_checkpoint(request.checkpoint, network, request.weights) != meta:
         raise RequestError(f"checkpoint '{request.checkpoint}' was replaced while the evaluation "
                            "started; start it again")
-    workers = request.workers or cores_per_rank(device.local_ranks)
+    workers = request.workers or device.cores
     return Evaluator(network, protocol, meta.mean, meta.std, request.views_per_step, workers,
                      request.curve, request.keep_probabilities)
 
@@ -120,7 +119,8 @@ def _plan_result(request: Request, records: RecordSet, meta: CheckpointMeta, pro
         single_crop=protocol.single_crop,
         is_ilsvrc=bool(check and check.labels and check.class_names),
         blacklist_is_ilsvrc=bool(listed and listed.is_ilsvrc), sets={},
-        precision=request.precision, argv=typed_command())
+        precision=request.precision, argv=typed_command(),
+        weights=weights_of(request.checkpoint, meta, request.weights))
 
 
 def blacklist_for(records: RecordSet, path: Optional[Path]) -> Optional[Blacklist]:

@@ -32,7 +32,8 @@ def compare_results(request: CompareRequest) -> str:
 
 def _describe(result: Result) -> str:
     crops = f"{result.crops} crops" if result.crops > 1 else "1 crop"
-    return f"{crops} of {result.image_size} px, checkpoint {result.checkpoint_sha256[:12]}"
+    weights = ", averaged weights" if result.weights == "ema" else ""
+    return f"{crops} of {result.image_size} px, checkpoint {result.checkpoint_sha256[:12]}{weights}"
 
 
 def _check_same_images(a: Predictions, b: Predictions, request: CompareRequest) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from mindspore import nn, ops
 
 from common.cli import RequestError, progress_bar
+from common.deadline import reading_deadline
 from common.host import available_cores
 from convert.records.manifest import sha256_of_rows
 from convert.records.reader import RecordSet
@@ -180,7 +181,8 @@ class Evaluator:
                                  ahead=self.step.images + self.workers)
         for first in range(rows.start, rows.stop, self.step.images):
             start = time.perf_counter()
-            group = list(islice(prepared, self.step.images))
+            with reading_deadline(f"{records.folder} gave no image", f"from row {first} on"):
+                group = list(islice(prepared, self.step.images))
             waiting = time.perf_counter() - start
             predictions = self._predict(*zip(*group))
             yield Part(range(first, first + len(group)), predictions,

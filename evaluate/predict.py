@@ -15,7 +15,7 @@ from evaluate.predictions import best_classes
 from evaluate.protocols import protocol_of
 from evaluate.request import PredictRequest
 from evaluate.views import cut_views, decode_rgb
-from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta
+from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta, weights_of
 from inceptionv4.device import setup_device
 from inceptionv4.network import InceptionV4
 from inceptionv4.precision import cast_cells
@@ -32,6 +32,7 @@ def predict_images(request: PredictRequest) -> str:
     """
     note_kept_work("nothing is written; start it again")
     meta = read_meta(request.checkpoint)
+    weights_of(request.checkpoint, meta, request.weights)  # reported before the network runs
     names = class_names(meta, request)
     protocol = protocol_of(request.crops, meta.image_size, request.scales,
                            request.interpolation or meta.interpolation, request.single_crop)
@@ -39,7 +40,7 @@ def predict_images(request: PredictRequest) -> str:
         _decode(path)  # an image that cannot be read is reported before the network runs
     setup_device(request.device, precision=request.precision)
     network = cast_cells(InceptionV4(meta.num_classes, meta.batch_norm_decay), request.precision)
-    load_checkpoint(request.checkpoint, network)
+    load_checkpoint(request.checkpoint, network, request.weights)
     evaluator = Evaluator(network, protocol, meta.mean, meta.std,
                           views_per_step=min(VIEWS_PER_STEP, protocol.crops // protocol.mirrors))
     evaluator.classifier.set_train(False)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from common.cli import RequestError
-from common.options import CheckedOptions, device_option, option, precision_option
+from common.options import CheckedOptions, device_option, option, precision_option, weights_option
 from evaluate.protocols import (KEEP, MULTI_SCALE, PAPER, PAPER_SCALES, PAPER_SIZE,
                                 PROTOCOLS, REFERENCE_SCALES, SQUASH, VIEWS_PER_STEP, Scales)
 from evaluate.report.translations import LANGUAGES
@@ -77,6 +77,7 @@ class Request(CheckedOptions):
     views_per_step: int = option(VIEWS_PER_STEP, "maximum number of crops per forward pass", low=1)
     device: str = device_option()
     precision: str = precision_option()
+    weights: Optional[str] = weights_option()
     workers: Optional[int] = option(
         None, "threads that decode images (default: the cores, shared by ranks)", low=1)
 
@@ -140,6 +141,7 @@ class PredictRequest(CheckedOptions):
     classes: Optional[Path] = option(None, "text file, one class name per line")
     device: str = device_option()
     precision: str = precision_option()
+    weights: Optional[str] = weights_option()
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -135,7 +135,8 @@ def _facts(result: Result) -> list[str]:
     """Return what was evaluated and how fast, one line each."""
     lines = [
         f"- {_describe_crops(result)}, {result.interpolation}",
-        f"- checkpoint: `{result.checkpoint}`, sha256 `{result.checkpoint_sha256}`",
+        f"- checkpoint: `{result.checkpoint}`, sha256 `{result.checkpoint_sha256}`"
+        + (", averaged weights" if result.weights == "ema" else ""),
         f"- records: `{result.records}` ({result.split}, {result.classes} classes), "
         f"sha256 of the shards `{result.records_sha256}`"]
     if result.arithmetic:

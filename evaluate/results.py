@@ -79,6 +79,7 @@ class Result:
         class_names: of the network, in label order; their digest where --class-names gave them.
         param_count: trainable parameters of the network.
         interpolation, single_crop: see ``Protocol``.
+        weights: of the checkpoint: "ema", averaged, or "raw".
         argv: the command as it was typed.
     """
 
@@ -111,6 +112,7 @@ class Result:
     param_count: Optional[int] = None
     interpolation: str = "bicubic"
     single_crop: str = KEEP
+    weights: str = "raw"
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -118,7 +120,7 @@ class Result:
         return {name: getattr(self, name) for name in (
             "crops", "image_size", "scales", "checkpoint_sha256", "mean", "std", "records_sha256",
             "blacklist_sha256", "precision", "interpolation", "single_crop",
-            "class_names_sha256")}
+            "class_names_sha256", "weights")}
 
     def to_json(self) -> dict[str, Any]:
         """Return the values by key; there is no key for a curve that was not asked for."""

@@ -20,7 +20,7 @@ MODEL = "inception_v4"  # timm's name of the network
 # The first nine are timm's, with its units: percent, and millions of parameters.
 RESULT_COLUMNS = ("model", "top1", "top1_err", "top5", "top5_err", "param_count", "img_size",
                   "crop_pct", "interpolation", "crops", "records", "split", "set", "images",
-                  "checkpoint_sha256")
+                  "checkpoint_sha256", "weights")
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,8 @@ def _result_rows(result: Result) -> list[list[Any]]:
              "" if result.param_count is None else round(result.param_count / 1e6, 2),
              result.image_size, share,
              result.interpolation, result.crops, result.records, result.split, name,
-             score.images, result.checkpoint_sha256] for name, score in result.sets.items()]
+             score.images, result.checkpoint_sha256, result.weights]
+            for name, score in result.sets.items()]
 
 
 def _csv_line(row: Sequence[Any]) -> str:

@@ -3,6 +3,7 @@
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Optional
 
 from common.signals import note_kept_work, take_signals_from_mindspore
 
@@ -10,7 +11,8 @@ if __name__ == "__main__":
     take_signals_from_mindspore()
 
 from common.cli import run_command
-from common.options import CheckedOptions, Subcommand, device_option, option, run_subcommand
+from common.options import (CheckedOptions, Subcommand, device_option, option, run_subcommand,
+                            weights_option)
 from inceptionv4.exchange.foreign import LIBRARIES
 
 
@@ -41,6 +43,7 @@ class ExportRequest(CheckedOptions):
                          choices=("mindir", "onnx"))
     out: Path = option(help="file to write, .mindir or .onnx")
     batch_size: int = option(1, "images per call, the N that is fixed in the file", low=1)
+    weights: Optional[str] = weights_option()
     device: str = device_option()
 
 
@@ -79,7 +82,7 @@ def _export(request: ExportRequest) -> None:
     note_kept_work(f"{request.out} is not written; start it again")
     print(setup_device(request.device).describe(), flush=True)
     difference = export_checkpoint(request.checkpoint, request.format, request.out,
-                                   request.batch_size)
+                                   request.batch_size, request.weights)
     if difference is None:
         print(f"{request.out}: written but NOT checked, since onnxruntime is not installed; "
               "to check it: pip install onnxruntime, then export again")

@@ -28,6 +28,7 @@ from common.files import PathLike, replaced_file, sha256_of_file, write_json
 from inceptionv4 import INTERPOLATIONS
 
 CKPT_SUFFIX, META_SUFFIX = ".ckpt", ".meta"
+AVERAGED = "ema."  # before the name of a weight: its running average
 CRC_MARK, CRC_DIGITS = b"crc_num", 10  # end of a .ckpt that MindSpore saved with crc_check=True
 
 
@@ -42,10 +43,12 @@ class CheckpointMeta:
         batch_norm_decay: share of the old moving average that a training step keeps.
         class_names_sha256: digest of the class names in label order, 64 hex digits; "" unknown.
         epoch, step: finished epochs and finished training steps, counted over the whole run.
-        top1_error: of one crop after that epoch, in percent; None where it was not measured.
+        top1_error: of one crop after that epoch, in percent, of the averaged weights where it has
+            them; None where it was not measured.
         ckpt_sha256: of the ``.ckpt`` file; ``save_checkpoint`` fills it in.
         interpolation: how the library that trained it resizes images to evaluate it, one of
             ``INTERPOLATIONS``; None: this program's own way.
+        ema_decay: of the averaged weights in it; 0: it has none.
     """
 
     num_classes: int
@@ -59,9 +62,10 @@ class CheckpointMeta:
     top1_error: Optional[float] = None
     ckpt_sha256: str = ""
     interpolation: Optional[str] = None
+    ema_decay: float = 0.0
 
     def __post_init__(self):
-        """ValueError for a value of the wrong kind: a wrong mean would just cost accuracy."""
+        """Raise ValueError for a value of the wrong kind: a wrong mean would only cost accuracy."""
         for name, value in vars(self).items():
             if not _is_right(name, value):
                 raise ValueError(f"{name} is {value!r}")
@@ -73,7 +77,7 @@ def _is_right(name: str, value: Any) -> bool:
         return isinstance(value, str) and bool(re.fullmatch("([0-9a-f]{64})?", value))
     if name in ("mean", "std"):
         return isinstance(value, tuple) and len(value) == 3 and all(map(_is_finite, value))
-    if name in ("batch_norm_decay", "top1_error"):
+    if name in ("batch_norm_decay", "top1_error", "ema_decay"):
         return _is_finite(value) or (name == "top1_error" and value is None)
     if name == "interpolation":
         return value is None or value in INTERPOLATIONS
@@ -222,24 +226,44 @@ def _array(name: str, tensor: Any) -> np.ndarray:
     return np.frombuffer(content, dtype).reshape(shape)
 
 
-def load_checkpoint(path: PathLike, network: nn.Cell) -> CheckpointMeta:
+def weights_of(path: PathLike, meta: CheckpointMeta, asked: Optional[str] = None) -> str:
+    """Return which weights of the checkpoint ``path`` are to be used: those asked for ("ema",
+    averaged, or "raw"), else the averaged ones where it has them.
+
+    Raises:
+        RequestError: averaged weights are asked for and it has none.
+    """
+    if asked == "ema" and not meta.ema_decay:
+        raise RequestError(f"--weights ema: checkpoint '{path}' has no averaged weights, it comes "
+                           "from a run without --ema-decay; leave it out")
+    return asked or ("ema" if meta.ema_decay else "raw")
+
+
+def load_checkpoint(path: PathLike, network: nn.Cell, weights: Optional[str] = None
+                    ) -> CheckpointMeta:
     """Fill every parameter and moving average of ``network`` from the checkpoint ``path``.
 
     The file must have all of the network's parameters with their shapes and types; what else it
     has (optimiser state) is not used. On an error the network keeps its values.
 
+    Args:
+        weights: see ``weights_of``; batch norm's moving averages are the same for both.
+
     Raises:
-        RequestError: as ``read_checkpoint``, or the checkpoint belongs to another network or
-            class count.
+        RequestError: as ``read_checkpoint`` and ``weights_of``, or the checkpoint belongs to
+            another network or class count.
     """
     meta, values = read_checkpoint(path)
     own = network_parameters(network)
+    if weights_of(path, meta, weights) == "ema":
+        values.update({name: values.get(AVERAGED + name) for name, parameter in own.items()
+                       if parameter.requires_grad})
     num_classes = own["classifier.bias"].shape[0]
     if meta.num_classes != num_classes:
         raise RequestError(f"checkpoint '{path}' has {meta.num_classes} classes but "
                            f"{num_classes} are needed: use one trained on the same classes")
     for name, parameter in own.items():
-        if name not in values:
+        if values.get(name) is None:
             raise RequestError(f"checkpoint '{path}' belongs to another network: "
                                f"it has no parameter '{name}'")
         found, needed = (f"{array.dtype}{tuple(array.shape)}"

@@ -4,7 +4,9 @@ What differs between devices is in this file, so that the rest of the code is th
 """
 
 import os
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Optional, Sequence
 
 import mindspore as ms
@@ -12,6 +14,7 @@ import numpy as np
 from mindspore import communication, nn, ops
 
 from common.cli import RequestError
+from common.host import cores_per_rank
 from inceptionv4.precision import set_precision
 
 # MindSpore 2.10's oneDNN has no AVX-512 kernel for convolutions wider than 1x1 in MindSpore's
@@ -22,6 +25,8 @@ ONEDNN_INSTRUCTIONS = "AVX2"
 # Seconds that ranks wait for each other: to join (compiling takes minutes, and not the same number
 # everywhere) and in a step (while rank 0 saves).
 HCCL_TIMEOUTS = {"HCCL_CONNECT_TIMEOUT": "600", "HCCL_EXEC_TIMEOUT": "3600"}
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # the same in all containers of a host
 
 TEXT_BYTES = 600  # of an error that a rank reports to the others
 
@@ -35,8 +40,10 @@ class Device:
         supports_sink: whether it can take its batches from a queue itself (data sink mode). On CPU
             MindSpore takes the request, feeds step by step all the same and only logs it.
         rank, ranks: position of this process, 0 to ranks - 1, and the number of processes.
-        local_ranks: the number of processes on this host, which share its cores.
+        local_ranks: the number of processes on this host.
         arithmetic: the number formats that it computes in, for people.
+        sharing_ranks: of those processes, the ones that may use the same cores as this one, itself
+            included; None: all.
     """
 
     name: str
@@ -45,6 +52,12 @@ class Device:
     ranks: int
     local_ranks: int = 1
     arithmetic: str = ""
+    sharing_ranks: Optional[int] = None
+
+    @property
+    def cores(self) -> int:
+        """Return the number of cores that this process may keep busy."""
+        return cores_per_rank(self.local_ranks, self.sharing_ranks)
 
     def describe(self) -> str:
         """Return one line for the user: device, rank, arithmetic, and that there is no sink mode,
@@ -88,8 +101,9 @@ def setup_device(target: str = "auto", seed: Optional[int] = None,
     if seed is not None:
         ms.set_seed(seed)
     rank, ranks, local_ranks = _join_ranks() if _started_by_launcher() else (0, 1, 1)
-    return Device(name, supports_sink=name == "Ascend", rank=rank, ranks=ranks,
-                  local_ranks=local_ranks, arithmetic=arithmetic)
+    device = Device(name, supports_sink=name == "Ascend", rank=rank, ranks=ranks,
+                    local_ranks=local_ranks, arithmetic=arithmetic)
+    return replace(device, sharing_ranks=_ranks_sharing_cores(device)) if ranks > 1 else device
 
 
 def _choose_target(target: str) -> str:
@@ -104,7 +118,8 @@ def _choose_target(target: str) -> str:
 
 
 def _started_by_launcher() -> bool:
-    """msrun sets MS_ROLE, even for one worker, whose scheduler waits until the worker joins."""
+    """Return whether this process has ranks to join: msrun sets MS_ROLE, even for one worker, whose
+    scheduler waits until the worker joins."""
     return "MS_ROLE" in os.environ or int(os.environ.get("RANK_SIZE", "1")) > 1
 
 
@@ -125,6 +140,15 @@ def _join_ranks() -> tuple[int, int, int]:
     ms.set_auto_parallel_context(parallel_mode=ms.ParallelMode.DATA_PARALLEL,
                                  gradients_mean=True, device_num=ranks)
     return rank, ranks, communication.get_local_rank_size()
+
+
+def _ranks_sharing_cores(device: Device) -> int:
+    """Return the number of ranks, this one included, that may use the same cores of this host; all
+    ranks have to call this. They compare their cores, since no rank can tell from its own whether
+    it alone or the whole job was bound to them."""
+    cores = f"{BOOT_ID.read_text(encoding='ascii')}{sorted(os.sched_getaffinity(0))}"
+    number = np.array([zlib.crc32(cores.encode()) % (1 << 24)], np.float32)  # which holds it
+    return int((gather_over_ranks(device, number) == number).sum())
 
 
 def barrier(device: Device) -> None:

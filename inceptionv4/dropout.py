@@ -19,14 +19,15 @@ SHIFTS = (16, 15, 16)
 
 
 def mix_bits(x: ms.Tensor) -> ms.Tensor:
-    """int32 of any shape -> int32 that look drawn at random, each from its own number alone."""
+    """Return int32 of the same shape that look drawn at random, each from its own number of ``x``,
+    int32, alone."""
     x = _fold(x, SHIFTS[0]) * ms.Tensor(FACTORS[0], ms.int32)
     x = _fold(x, SHIFTS[1]) * ms.Tensor(FACTORS[1] - (1 << 32), ms.int32)
     return _fold(x, SHIFTS[2])
 
 
 def _fold(x: ms.Tensor, shift: int) -> ms.Tensor:
-    """x ^ (x >> shift), zeros coming in from the left.
+    """Return x ^ (x >> shift), where zeros come in from the left.
 
     CANN has no AI Core kernel for a shift to the right (ops-math, right_shift.cpp), but for all of
     these. Without its lowest bits, x has at most 17 that are not 0, which float32 holds exactly.

@@ -21,6 +21,9 @@ from train.run_folder import (MAY_DIFFER, check_same_run, check_unused, config_o
 from train.source import open_data
 from train.trainer import Trainer
 
+# Flags that are no part of a run's config, but have to be those of all its ranks.
+SAME_FLAGS = ("validate_every", "jit_level", "deterministic", "sink", "sink_size", "profile")
+
 
 def dry_run(request: TrainRequest, recipe: Recipe) -> None:
     """Check everything that can be checked, print the plan, write ``plan.json``, train nothing.
@@ -88,9 +91,15 @@ def train(request: TrainRequest, recipe: Recipe,
 
 
 def _warn_of_other_ranks(recipe: Recipe, preset_ranks: int) -> None:
-    if preset_ranks != recipe.ranks:
-        print(f"warning: preset {recipe.preset} is made for {preset_ranks} ranks, this run has "
-              f"{recipe.ranks}", file=sys.stderr)
+    meant = preset_ranks * recipe.batch_size
+    if preset_ranks == recipe.ranks or recipe.global_batch == meant:
+        return
+    text = (f"preset {recipe.preset} is made for {preset_ranks} ranks, {meant} images per step; "
+            f"this run has {recipe.ranks}, {recipe.global_batch} images per step")
+    if meant % (recipe.ranks * recipe.batch_size) == 0:
+        text += (f"; --accumulate {meant // (recipe.ranks * recipe.batch_size)} gives a step as "
+                 "many as the preset's")
+    print(f"warning: {text}", file=sys.stderr)
 
 
 def _print_checkpoints(folder: Path, last: Path) -> None:
@@ -108,7 +117,8 @@ def _setup(request: TrainRequest, recipe: Recipe) -> Device:
 
 
 def _is_resuming(request: TrainRequest) -> bool:
-    """Whether there is a run to resume; RequestError for a folder in use without --resume."""
+    """Return whether there is a run to resume; raise RequestError for a folder in use without
+    --resume."""
     if request.resume and has_config(request.run):
         return True
     check_unused(request.run)
@@ -117,9 +127,11 @@ def _is_resuming(request: TrainRequest) -> bool:
 
 def _check_same_request(device: Device, config: dict[str, Any], request: TrainRequest) -> None:
     """Raise RequestError unless all hosts were asked for the same: a rank that validates would
-    wait for ever for one that does not."""
+    wait for ever for one that does not, and ranks that compute in other ways would average
+    gradients of weights that drift apart."""
     same = {key: value for key, value in config.items() if key not in MAY_DIFFER}
-    digest = sha256_of_lines([sorted(same.items()), request.validate_every])
+    flags = [(name, getattr(request, name)) for name in SAME_FLAGS]
+    digest = sha256_of_lines([sorted(same.items()), flags])
     if not ranks_agree(device, int(digest[:6], 16)):
         raise RequestError("the ranks were started with different flags or records: give the same "
                            "command on all hosts, with copies of the same record sets")
@@ -127,7 +139,7 @@ def _check_same_request(device: Device, config: dict[str, Any], request: TrainRe
 
 def _workers(recipe: Recipe, folder: Path, device: Device, resuming: bool) -> int:
     """Return as many as before where a run is resumed, since the crops depend on their number."""
-    workers = workers_for(recipe, device.local_ranks)
+    workers = recipe.workers or device.cores
     if not resuming:
         return workers
     earlier = int(read_config(folder).get("workers", 0))

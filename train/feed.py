@@ -6,6 +6,7 @@ larger.
 """
 
 import contextlib
+import itertools
 import time
 from dataclasses import dataclass
 from typing import Iterator, Sequence
@@ -15,7 +16,9 @@ import mindspore.dataset as ds
 import numpy as np
 from mindspore.dataset import vision
 
+from common import deadline
 from common.cli import RequestError, one_line
+from common.deadline import no_images, reading_deadline
 from common.host import cores_per_rank
 from convert.sources.listing import IMAGE_EXTENSIONS
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
@@ -27,7 +30,7 @@ from train.source import ClassFolders, Source
 # end of one file with the beginning of the next and makes other batches in each epoch.
 SHUFFLE_BUFFER = 2048
 
-SECONDS_WITHOUT_BATCH = 300  # longer than slow storage takes for the first batch of an epoch
+NO_BATCH = "the feed of training images gave no batch"
 
 # slim inception_preprocessing.py, distort_color: brightness by up to 32 of 255 levels, contrast and
 # saturation by a factor of 0.5 to 1.5, hue by up to 0.2 of a turn. MindSpore's brightness is a
@@ -50,7 +53,7 @@ class TrainingFeed:
     ``recipe.shuffle`` "shard" only as far as the ranks' buffers mix alike).
 
     Attributes:
-        steps: batches per epoch; the images after them are left out.
+        steps: per epoch, of ``recipe.accumulate`` batches each; the images after them are left out.
         rank: 0 to recipe.ranks - 1.
     """
 
@@ -58,6 +61,10 @@ class TrainingFeed:
     recipe: Recipe
     steps: int
     rank: int = 0
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return self.steps * self.recipe.accumulate
 
     def epoch(self, number: int) -> ds.Dataset:
         """Return the batches of that epoch, counted from 1.
@@ -69,18 +76,19 @@ class TrainingFeed:
         rows = epoch_rows(self.source, self.recipe, number, self.rank)
         rows = rows.map(_transforms(self.recipe), input_columns="image",
                         num_parallel_workers=workers_for(self.recipe))
-        return rows.batch(self.recipe.batch_size, drop_remainder=True).take(self.steps)
+        return rows.batch(self.recipe.batch_size, drop_remainder=True).take(self.batches_per_epoch)
 
     def batches(self, number: int) -> Iterator[list[ms.Tensor]]:
-        """Yield images and labels of that epoch, see ``epoch``, for the host to hand out.
+        """Yield images and labels of that epoch, see ``epoch``, for the host to hand out. A feed
+        that hangs ends the process.
 
         Raises:
             RequestError: the images cannot be read.
         """
-        with self.naming_failure():
+        with self.naming_failure(), reading_deadline(NO_BATCH, _before(1)):
             batches = self.epoch(number).create_tuple_iterator(num_epochs=1)
-        while True:
-            with self.naming_failure():
+        for place in itertools.count(1):
+            with self.naming_failure(), reading_deadline(NO_BATCH, _before(place)):
                 batch = next(batches, None)
             if batch is None:
                 return
@@ -108,6 +116,10 @@ class TrainingFeed:
         return ms.Tensor(images), ms.Tensor(np.zeros(batch, np.int32))
 
 
+def _before(batch: int) -> str:
+    return f"before batch {batch} of the epoch"
+
+
 def wait_until_sent(queue: ds.Dataset, number: int) -> None:
     """Return when ``number`` batches of the epoch are on their way to the device.
 
@@ -119,7 +131,7 @@ def wait_until_sent(queue: ds.Dataset, number: int) -> None:
 
     Raises:
         RuntimeError: the feed has failed.
-        RequestError: no batch came for ``SECONDS_WITHOUT_BATCH``.
+        RequestError: no batch came for ``SECONDS_WITHOUT_IMAGES``.
     """
     start = time.monotonic()
     # An epoch's entry in send info: [epoch, batches, seconds for the first, for all].
@@ -127,12 +139,10 @@ def wait_until_sent(queue: ds.Dataset, number: int) -> None:
         try:
             queue.get_mbuf_queue_size()  # raises, without its cause, when the feed has failed
         except RuntimeError as error:
-            raise RuntimeError(f"before step {number} of the epoch; an [ERROR] line of MindSpore "
-                               "above names the cause") from error
-        if time.monotonic() - start > SECONDS_WITHOUT_BATCH:
-            raise RequestError(
-                f"the feed of training images gave no batch for {SECONDS_WITHOUT_BATCH} s, before "
-                f"step {number} of the epoch; check that the storage of the images answers")
+            raise RuntimeError(f"{_before(number)}; an [ERROR] line of MindSpore above names the "
+                               "cause") from error
+        if time.monotonic() - start > deadline.SECONDS_WITHOUT_IMAGES:
+            raise no_images(NO_BATCH, _before(number))
         time.sleep(0.001)
 
 

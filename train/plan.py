@@ -15,7 +15,7 @@ from train.recipe import SOURCES, Recipe, learning_rates
 from train.source import Source
 
 # Weights, and two more values per weight for Adam (one and a momentum for RMSProp), in float32.
-CHECKPOINT_COPIES = 3
+CHECKPOINT_COPIES = 3  # one more with averaged weights
 FLOAT32_BYTES = 4
 
 
@@ -54,9 +54,11 @@ def make_plan(recipe: Recipe, source: Source, kept_checkpoints: int) -> Plan:
     whole_steps = source.images // recipe.global_batch
     if whole_steps < 1:
         share = source.images // recipe.ranks
-        raise RequestError(f"--batch-size {recipe.batch_size}: each of {recipe.ranks} ranks has "
-                           f"only {share} of the {source.images} images of {source.folder}; "
-                           f"give at most {share}")
+        most = share // recipe.accumulate
+        raise RequestError(f"--batch-size {recipe.batch_size}{_times_accumulated(recipe)}: each of "
+                           f"{recipe.ranks} ranks has only {share} of the {source.images} images "
+                           f"of {source.folder}; give at most "
+                           + (f"{most}" if most else f"--accumulate {share}"))
     if recipe.steps_per_epoch > whole_steps:
         raise RequestError(f"--steps-per-epoch {recipe.steps_per_epoch}: an epoch has "
                            f"{whole_steps} steps of {recipe.global_batch} images")
@@ -66,6 +68,7 @@ def make_plan(recipe: Recipe, source: Source, kept_checkpoints: int) -> Plan:
         raise RequestError(f"{source.folder} has {classes} class; a network learns to tell classes "
                            "apart: give a set of at least two")
     parameters = PARAMETERS_WITHOUT_CLASSIFIER + (FEATURES + 1) * classes
+    copies = CHECKPOINT_COPIES + bool(recipe.ema_decay)
     return Plan(
         images=source.images, data_bytes=source.bytes, steps_per_epoch=steps,
         images_left_out_per_epoch=source.images - steps * recipe.global_batch,
@@ -73,7 +76,7 @@ def make_plan(recipe: Recipe, source: Source, kept_checkpoints: int) -> Plan:
         phases=recipe.phases, learning_rates=learning_rates(recipe, steps),
         # the best one stays too, and while one is written there is one more
         checkpoint_bytes=(min(kept_checkpoints, recipe.epochs) + 2) * parameters
-        * CHECKPOINT_COPIES * FLOAT32_BYTES)
+        * copies * FLOAT32_BYTES)
 
 
 def check_disk(folder: Path, plan: Plan) -> None:
@@ -99,9 +102,11 @@ def plan_fields(plan: Plan) -> dict[str, Any]:
 def describe_plan(plan: Plan, recipe: Recipe) -> str:
     """Return the plan for a person, one subject per line."""
     return "\n".join([
-        f"recipe: {recipe.preset}, {recipe.ranks} ranks x {recipe.batch_size} = "
+        f"recipe: {recipe.preset}, {_describe_batch(recipe)} = "
         f"{plan.global_batch} images per step, {recipe.image_size} px, "
         f"{recipe.precision} precision, loss scale {recipe.loss_scale}",
+        *([f"averaged weights: decay {recipe.ema_decay}; the default where a checkpoint is used"]
+          if recipe.ema_decay else []),
         f"data: {plan.images:,} images, {plan.data_bytes:,} bytes, {recipe.shuffle} shuffle, "
         f"{recipe.workers} decoding threads per rank",
         f"epochs: {plan.epochs} of {plan.steps_per_epoch:,} steps, {plan.steps:,} steps in all; "
@@ -111,6 +116,15 @@ def describe_plan(plan: Plan, recipe: Recipe) -> str:
         f"checkpoints: after each epoch; the last ones and the best stay, at most "
         f"{plan.checkpoint_bytes / 1e9:.1f} GB of disk",
     ])
+
+
+def _describe_batch(recipe: Recipe) -> str:
+    batches = f" x {recipe.accumulate} batches" if recipe.accumulate > 1 else ""
+    return f"{recipe.ranks} ranks x {recipe.batch_size}{batches}"
+
+
+def _times_accumulated(recipe: Recipe) -> str:
+    return f" --accumulate {recipe.accumulate}" if recipe.accumulate > 1 else ""
 
 
 def _describe_phases(plan: Plan, recipe: Recipe) -> list[str]:

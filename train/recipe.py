@@ -53,7 +53,10 @@ class Recipe(CheckedOptions):
         True, "RMSProp's averages start anew with each phase, as in jobs of their own",
         negatable=True)
     ranks: int = option(8, "processes that share a step, one per card", low=1)
-    batch_size: int = option(128, "images per step on each rank", low=1)  # ADSL report, 1
+    batch_size: int = option(128, "images per batch on each rank", low=1)  # ADSL report, 1
+    accumulate: int = option(1, "batches per step on each rank: their gradients are averaged for "
+                             "one update, as of one large batch (batch norm sees each alone)",
+                             low=1, metavar="BATCHES")
     scale_lr: bool = option(True, f"scale the rates by global batch / {ADSL_GLOBAL_BATCH}",
                             negatable=True)
     steps_per_epoch: int = option(0, "steps per epoch; 0: one pass over the images",
@@ -73,6 +76,9 @@ class Recipe(CheckedOptions):
         1.0, "the loss is multiplied, the gradients divided by it; dynamic, the default with "
         "--precision float16: as large as the gradients allow, steps in which they overflow are "
         "skipped", low=1, high=HIGHEST_LOSS_SCALE, metavar="NUMBER|dynamic", parse=parse_loss_scale)
+    ema_decay: float = option(0.0, "keep running averages of the weights with this decay; they "
+                              "are validated, too, and used by default where a checkpoint is "
+                              "evaluated or exported; 0: none", low=0, high=HIGHEST_DECAY)
     precision: str = precision_option(also=["mixed"])
     label_smoothing: float = option(0.1, "probability moved from the label to the other classes",
                                     low=0, high=1)  # ADSL report, 5
@@ -147,7 +153,7 @@ class Recipe(CheckedOptions):
     @property
     def global_batch(self) -> int:
         """Return the images per step on all ranks together."""
-        return self.ranks * self.batch_size
+        return self.ranks * self.batch_size * self.accumulate
 
     @property
     def epochs(self) -> int:
@@ -170,7 +176,7 @@ PRESETS = {
     "paper": Recipe(
         preset="paper", phases=(Phase(160, 0, 0.045, 0.94, 2),), restart_optimizer=False, ranks=8,
         batch_size=32, scale_lr=False, momentum=0.9, weight_decay=4e-5, min_crop_area=0.05,
-        max_crop_aspect=1.33, colour_distortion=True),
+        max_crop_aspect=1.33, colour_distortion=True, ema_decay=0.9999),
     # Ours. RMSProp with epsilon 1 and the authors' slow averages need thousands of steps to show
     # anything; this learns ten easy classes from 600 images within minutes on two cores.
     "smoke": Recipe(
@@ -199,10 +205,10 @@ SOURCES: dict[str, dict[str, str]] = {
             "updated the weights asynchronously, here all ranks make one update per step",
         "from the authors' code (slim)":
             "RMSProp's momentum, weight decay, range of the random crops, distortion of colours; "
-            "from arXiv 1512.00567 label smoothing, here shared among the other classes",
+            "from arXiv 1512.00567 label smoothing, here shared among the other classes; from "
+            "their code of Inception-v3 (inception_train.py) the decay of the averaged weights",
         "of our own": "8 x 32 images per step, 160 epochs, no auxiliary classifier, gamma trained, "
-                      "crops not antialiased; not averaged: the paper evaluates a running average "
-                      "of the weights",
+                      "crops not antialiased, batch norm's moving averages not averaged again",
     },
     "smoke": {"of our own": "all values but the network's"},
 }

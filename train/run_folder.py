@@ -33,7 +33,7 @@ MAY_DIFFER = ("data", "val_records", "device", "arithmetic", "argv", "workers")
 # What versions did that had no such key yet.
 BEFORE_THE_KEY = {"precision": "float32", "loss_scale": 1.0, "warmup_start": 0.0,
                   "restart_optimizer": False, "colour_distortion": False, "shuffle": "global",
-                  "normalize_on": "device"}
+                  "normalize_on": "device", "accumulate": 1, "ema_decay": 0.0}
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
@@ -53,7 +53,8 @@ def check_unused(folder: Path) -> None:
 
 
 def _is_leftover(path: Path) -> bool:
-    """Whether a dry run left it, or a run that was killed before its config was written."""
+    """Return whether a dry run left the file, or a run that was killed before it wrote its
+    config."""
     empty = path.name == CHECKPOINTS and not any(path.iterdir())
     return path.name in (PLAN, LOCK) or empty or path.match(_TEMPORARY)
 
@@ -173,10 +174,14 @@ def describe_epoch(line: HistoryLine) -> str:
         text += f", {100 * line.waiting_for_data:.0f} % waiting for data"
     if line.loss_scale is not None:
         text += f", loss scale {line.loss_scale:g}, {line.skipped_steps} steps skipped"
-    for name, top1, top5 in (("full", line.full_top1_error, line.full_top5_error),
-                             ("filtered", line.filtered_top1_error, line.filtered_top5_error)):
+    for name, top1, top5 in (
+            ("full set", line.full_top1_error, line.full_top5_error),
+            ("filtered set", line.filtered_top1_error, line.filtered_top5_error),
+            ("full set, averaged weights", line.ema_full_top1_error, line.ema_full_top5_error),
+            ("filtered set, averaged weights", line.ema_filtered_top1_error,
+             line.ema_filtered_top5_error)):
         if top1 is not None:
-            text += f"; {name} set: top-1 error {top1:.1f} %, top-5 {top5:.1f} %"
+            text += f"; {name}: top-1 error {top1:.1f} %, top-5 {top5:.1f} %"
     return text
 
 

@@ -2,7 +2,6 @@
 or in sink mode through a queue on the device."""
 
 import time
-from pathlib import Path
 from typing import Iterator, NamedTuple, Optional, Union
 
 import mindspore as ms
@@ -10,15 +9,16 @@ import numpy as np
 from mindspore import amp, nn, ops
 
 from inceptionv4.checkpoint import network_parameters
-from inceptionv4.device import exact_rmsprop
 from inceptionv4.dropout import mix_bits, mixed_array
 from inceptionv4.network import InceptionV4
 from inceptionv4.precision import DynamicLossScale, cast_cells
 from inceptionv4.preprocess import Preprocess
+from train.accumulation import GradientSums
+from train.averages import AveragedWeights
 from train.feed import TrainingFeed, wait_until_sent
+from train.optimizer import build_optimizer
 from train.recipe import DYNAMIC, Recipe
 
-UNPROFILED_STEPS = 10  # the first ones wait for the feed to fill its queues, for one
 RATE_TABLE = "learning_rate"  # the name that MindSpore's optimisers give their table of rates
 
 
@@ -48,19 +48,21 @@ class SmoothedCrossEntropy(nn.Cell):
 
 
 class RowKeys(nn.Cell):
-    """Dropout's keys: from the step's number, int32 (1,), to int32 (batch_size,), one per image.
+    """Dropout's keys: from the step's number, int32 (1,), and the number of the batch within the
+    step, int32 (), to int32 (batch_size,), one per image.
 
     An image's key follows from seed, step and its place in the global batch, of which rank r of
-    n has the rows r, r + n, r + 2n and so on, as the feed distributes them.
+    n has the rows r, r + n, r + 2n and so on, as the feed distributes them, batch after batch.
     """
 
     def __init__(self, seed: int, batch_size: int, rank: int, ranks: int):
         super().__init__()
         self.seed = ms.Tensor(mixed_array(np.array([seed])))
         self.rows = ms.Tensor(rank + ranks * np.arange(batch_size), ms.int32)
+        self.rows_per_part = ranks * batch_size
 
-    def construct(self, step: ms.Tensor) -> ms.Tensor:
-        return mix_bits(mix_bits(self.seed + step) + self.rows)
+    def construct(self, step: ms.Tensor, part: Union[int, ms.Tensor] = 0) -> ms.Tensor:
+        return mix_bits(mix_bits(self.seed + step) + (self.rows + self.rows_per_part * part))
 
 
 class TrainStep(nn.Cell):
@@ -68,7 +70,9 @@ class TrainStep(nn.Cell):
     rank, updates the weights and returns the loss, float32 (), and whether the update was skipped,
     bool (), which happens with a dynamic loss scale alone.
 
-    Loss and gradients are means over the ranks, so that every rank makes the same update.
+    Loss and gradients are means over the ranks, so that every rank makes the same update. With
+    ``recipe.accumulate`` n, n batches make a step: they are handed over one by one, the last one
+    makes the update, and what it returns is the step's; the others return the loss so far.
 
     Args:
         network: float32 (N, 3, H, W), keys int32 (N,) -> logits (N, classes).
@@ -77,6 +81,7 @@ class TrainStep(nn.Cell):
 
     Attributes:
         loss_scale: None where the recipe has a number.
+        averages: None where the recipe keeps none.
     """
 
     def __init__(self, recipe: Recipe, network: nn.Cell, rates: np.ndarray, rank: int = 0):
@@ -89,9 +94,12 @@ class TrainStep(nn.Cell):
         self.fixed_scale = 1.0 if dynamic else float(recipe.loss_scale)
         self.ranks = recipe.ranks
         self.keys = RowKeys(recipe.seed, recipe.batch_size, rank, recipe.ranks)
-        self.optimizer = _optimizer(recipe, network, rates, self.fixed_scale)
+        self.optimizer = build_optimizer(recipe, network, rates, self.fixed_scale)
         self.loss_and_gradients = ops.value_and_grad(self.scaled_loss, None,
                                                      self.optimizer.parameters)
+        weights = self.optimizer.parameters
+        self.sums = GradientSums(weights, recipe.accumulate) if recipe.accumulate > 1 else None
+        self.averages = AveragedWeights(network, recipe.ema_decay) if recipe.ema_decay else None
         self.map = ops.HyperMap()
         self.mean_gradients = ops.identity
         self.sum_over_ranks = ops.identity
@@ -111,22 +119,42 @@ class TrainStep(nn.Cell):
         return self.loss(logits, labels) * scale
 
     def construct(self, images: ms.Tensor, labels: ms.Tensor) -> tuple[ms.Tensor, ms.Tensor]:
-        keys = self.keys(self.optimizer.global_step)  # counts the steps, and is in checkpoints
-        # Which of the two holds is known when the graph is compiled.
+        # Which case holds is known when the graph is compiled, but for ``last``.
         scale = self.fixed_scale if self.loss_scale is None else self.loss_scale.scale.value()
-        loss, gradients = self.loss_and_gradients(images, labels, keys, scale)
+        step = self.optimizer.global_step  # counts the steps, and is in checkpoints
+        if self.sums is None:
+            loss, gradients = self.loss_and_gradients(images, labels, self.keys(step), scale)
+            return self.update(loss, gradients, scale)
+        part = self.sums.part.value()
+        loss, gradients = self.loss_and_gradients(images, labels, self.keys(step, part), scale)
+        loss, gradients = self.sums(loss, gradients)
+        skipped = ms.Tensor(False)
+        if part == self.sums.parts - 1:
+            loss, skipped = self.update(loss, gradients, scale)
+            self.sums.clear()
+        return loss, skipped
+
+    def update(self, loss: ms.Tensor, gradients: tuple[ms.Tensor, ...],
+               scale: Union[float, ms.Tensor]) -> tuple[ms.Tensor, ms.Tensor]:
+        """Update the weights with this rank's gradients; both results are as ``construct``'s."""
         gradients = self.mean_gradients(gradients)
         loss = self.sum_over_ranks(loss) * (1 / (scale * self.ranks))
         if self.loss_scale is None:
-            return ops.depend(loss, self.optimizer(gradients)), ms.Tensor(False)
+            self.update_weights(gradients)
+            return loss, ms.Tensor(False)
         finite = self.finite_on_all_ranks(gradients)
         if finite:
-            self.optimizer(self.map(ops.partial(_times, 1 / scale), gradients))
+            self.update_weights(self.map(ops.partial(_times, 1 / scale), gradients))
         else:
             # The batch is lost: rates and dropout masks stay those of the step's number.
             ops.assign_add(self.optimizer.global_step, ms.Tensor([1], ms.int32))
         self.loss_scale(finite)
         return loss, ops.logical_not(finite)
+
+    def update_weights(self, gradients: tuple[ms.Tensor, ...]) -> None:
+        self.optimizer(gradients)
+        if self.averages is not None:
+            self.averages(self.optimizer.global_step)
 
     def finite_on_all_ranks(self, gradients: tuple[ms.Tensor, ...]) -> ms.Tensor:
         """Return a bool (), the same on all ranks, whose gradients here are alike. On the first 910
@@ -144,46 +172,16 @@ def build_network(recipe: Recipe, num_classes: int) -> InceptionV4:
     return InceptionV4(num_classes, recipe.batch_norm_decay, recipe.dropout_keep)
 
 
-def _optimizer(recipe: Recipe, network: nn.Cell, rates: np.ndarray, loss_scale: float
-               ) -> nn.Optimizer:
-    # One rate more than steps: the optimiser's rate is still readable after the last one.
-    table = ms.Tensor(np.append(rates, rates[-1]))
-    common = dict(params=_with_decay(network.trainable_params(), recipe.weight_decay),
-                  learning_rate=table, loss_scale=loss_scale)
-    if recipe.optimizer == "adam":
-        return nn.Adam(beta1=recipe.momentum, beta2=recipe.decay, eps=recipe.epsilon, **common)
-    # MindSpore's RMSProp is TensorFlow's: epsilon inside the root, mean squares start at 1.
-    return exact_rmsprop(nn.RMSProp(decay=recipe.decay, epsilon=recipe.epsilon,
-                                    momentum=recipe.momentum, **common))
-
-
-def _with_decay(parameters: list[ms.Parameter], weight_decay: float) -> list:
-    """Return the parameters as an optimiser takes them: weights of convolutions and classifier
-    decay, biases, gamma and beta, which are vectors, do not."""
-    if not weight_decay:
-        return parameters
-    weights = [parameter for parameter in parameters if parameter.ndim > 1]
-    vectors = [parameter for parameter in parameters if parameter.ndim <= 1]
-    groups = [{"params": weights, "weight_decay": weight_decay},
-              {"params": vectors, "weight_decay": 0.0}]
-    return [*(group for group in groups if group["params"]), {"order_params": parameters}]
-
-
-def restart_rmsprop(optimizer: nn.RMSProp) -> None:
-    """Set the averages to what a new optimiser has; the number of steps, and so the rates, stay."""
-    for mean_square, moment in zip(optimizer.ms, optimizer.moment):
-        ops.assign(mean_square, ops.ones_like(mean_square))
-        ops.assign(moment, ops.zeros_like(moment))
-
-
 def training_state(step: TrainStep) -> dict[str, ms.Parameter]:
     """Return what a checkpoint holds: the network's parameters under their own names, the
-    optimiser's averages and step number, a dynamic loss scale; not the table of rates, which
-    belongs to the recipe."""
+    optimiser's averages and step number, a dynamic loss scale, averages of the weights; not the
+    table of rates, which belongs to the recipe, nor sums of gradients, empty between steps."""
     state = network_parameters(step.network)
-    weights = {id(parameter) for parameter in state.values()}
+    left_out = {id(parameter) for parameter in state.values()}
+    if step.sums is not None:
+        left_out |= {id(parameter) for parameter in step.sums.get_parameters()}
     for parameter in step.get_parameters():
-        if id(parameter) not in weights and parameter.name != RATE_TABLE:
+        if id(parameter) not in left_out and parameter.name != RATE_TABLE:
             state[parameter.name] = parameter
     return state
 
@@ -197,15 +195,18 @@ class StepResult(NamedTuple):
 
 
 def host_steps(step: TrainStep, feed: TrainingFeed, epoch: int) -> Iterator[StepResult]:
-    """Hand each batch of the epoch to ``step``, one after the other."""
+    """Hand the batches of the epoch to ``step``, one after the other; yield a result for each
+    whole step."""
     batches = feed.batches(epoch)
     while True:
-        start = time.perf_counter()
-        batch = next(batches, None)
-        if batch is None:
-            return
-        waited = time.perf_counter() - start
-        loss, skipped = step(*batch)
+        waited = 0.0
+        for _ in range(feed.recipe.accumulate):
+            start = time.perf_counter()
+            batch = next(batches, None)
+            if batch is None:
+                return
+            waited += time.perf_counter() - start
+            loss, skipped = step(*batch)
         yield StepResult(loss, skipped, waited)
 
 
@@ -217,30 +218,18 @@ def sink_steps(step: TrainStep, feed: TrainingFeed, epoch: int) -> Iterator[Step
     """
     with feed.naming_failure():
         rows = feed.epoch(epoch)
-        rows.__total_batch__ = feed.steps  # else the queue is filled on with the epoch's beginning
+        # Else the queue is filled on with the beginning of the epoch.
+        rows.__total_batch__ = feed.batches_per_epoch
         take = ms.data_sink(step, rows, sink_size=1, input_signature=feed.empty_batch())
     queue = rows.__transfer_dataset__
     try:
-        for number in range(1, feed.steps + 1):
+        for number in range(1, feed.batches_per_epoch + 1):
             with feed.naming_failure():
                 wait_until_sent(queue, number)
             loss, skipped = take()
-            yield StepResult(loss, skipped, 0.0)
+            if number % feed.recipe.accumulate == 0:
+                yield StepResult(loss, skipped, 0.0)
     finally:  # as mindspore.train.Model ends: else threads and up to 2 GB of batches stay
         ms.runtime.synchronize()  # steps that were started still read from the queue
         queue.stop_send()
         queue.release()
-
-
-def profiled(results: Iterator[StepResult], steps: int, folder: Path) -> Iterator[StepResult]:
-    """Yield the results, with MindSpore's profiler around ``steps`` of them after the first
-    UNPROFILED_STEPS; what it measures goes to a folder of its own for each rank in ``folder``."""
-    profiler = ms.profiler.profile(
-        schedule=ms.profiler.schedule(wait=UNPROFILED_STEPS - 1, warmup=1, active=steps, repeat=1),
-        on_trace_ready=ms.profiler.tensorboard_trace_handler(str(folder)))
-    try:
-        for result in results:
-            yield result
-            profiler.step()
-    finally:
-        profiler.stop()

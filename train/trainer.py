@@ -7,7 +7,7 @@ import time
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Iterator, Optional
+from typing import Any, Callable, Iterator, Optional
 
 import numpy as np
 from tqdm import tqdm
@@ -26,11 +26,13 @@ from train.checkpoints import LoadedCheckpoint, add_checkpoint
 from train.compile_cache import cache_folder, compile_cache
 from train.feed import TrainingFeed
 from train.options import TrainRequest
+from train.optimizer import restart_rmsprop
 from train.plan import Plan
+from train.profiling import UNPROFILED_STEPS, profiled
 from train.recipe import Recipe
 from train.run_folder import PROFILE, add_history, add_to_tensorboard, describe_epoch
-from train.step import (UNPROFILED_STEPS, StepResult, TrainStep, build_network, host_steps,
-                        profiled, restart_rmsprop, sink_steps, training_state)
+from train.step import (StepResult, TrainStep, build_network, host_steps, sink_steps,
+                        training_state)
 
 
 class Trainer:
@@ -238,19 +240,28 @@ class Trainer:
         last = line.epoch == self.plan.epochs
         if self.validation is None or (line.epoch % self.request.validate_every and not last):
             return line
-        start, errors = time.perf_counter(), {}
+        start = time.perf_counter()
+        errors: dict[str, Any] = {}
         # Each rank has batch norm's moving averages of its own images; rank 0's are saved.
         copy_from_rank_0(self.device, [parameter for parameter in self.network.get_parameters()
                                        if not parameter.requires_grad])
         try:
-            scores = score(self.evaluator.run(self.validation))
-            errors = {f"{name}_{top}_error": getattr(found, f"{top}_error")
-                      for name, found in scores.items() for top in ("top1", "top5")}
+            errors = self._errors(self.validation)
+            if self.step.averages is not None:
+                with self.step.averages.in_the_network():
+                    errors |= {f"ema_{name}": error
+                               for name, error in self._errors(self.validation).items()}
         except RequestError as error:
             if self.device.rank == 0:
                 print(f"warning: epoch {line.epoch} has no score: {error}", file=sys.stderr,
                       flush=True)
         return replace(line, **errors, seconds_validating=time.perf_counter() - start)
+
+    def _errors(self, validation: RecordSet) -> dict[str, float]:
+        """Return the errors of the network as it is, by their names in a line of history."""
+        return {f"{name}_{top}_error": getattr(found, f"{top}_error")
+                for name, found in score(self.evaluator.run(validation)).items()
+                for top in ("top1", "top5")}
 
     def _save(self, line: HistoryLine) -> Optional[Path]:
         """Return the new checkpoint; None, and the older ones stay, where the disk refuses it."""
@@ -259,7 +270,9 @@ class Trainer:
             mean=INCEPTION_MEAN, std=INCEPTION_STD,
             batch_norm_decay=self.recipe.batch_norm_decay,
             class_names_sha256=self.feed.source.class_names_sha256, epoch=line.epoch,
-            step=line.step, top1_error=line.full_top1_error)
+            step=line.step, ema_decay=self.recipe.ema_decay,
+            top1_error=(line.ema_full_top1_error if self.recipe.ema_decay else
+                        line.full_top1_error))
         path = None
         try:
             # History first: resuming removes lines after the last checkpoint, but adds none.

@@ -116,7 +116,7 @@ def checks_of_process(name: str, command: Sequence[object], results: Path, log: 
     if code != 0 and not any(each.state == FAIL for each in found):
         ending = f"did not end within {seconds:g} s" if code is None else f"ended with {code}"
         after = f" after the check '{found[-1].name}'" if found else ""
-        yield Check(name, FAIL, f"the process {ending}{after}: {_last_line(log)}",
+        yield Check(name, FAIL, f"the process {ending}{after}: {_reason(log)}",
                     f"see {log}; later checks of this process did not run")
 
 
@@ -130,6 +130,10 @@ def _end(process: subprocess.Popen) -> None:
             process.wait()
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1].strip()[:LONGEST_REASON] if lines else "it printed nothing"
+def _reason(log: Path) -> str:
+    """Return the last line that names an error, such as that of a rank in what its launcher prints,
+    or else the last line."""
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
+             if line.strip()]
+    named = [line for line in lines if line.startswith(("error: ", "failed: "))]
+    return (named or lines or ["it printed nothing"])[-1][:LONGEST_REASON]

@@ -83,7 +83,8 @@ def devices(choice: str, precision: str, ranks: int) -> Verdict:
     if choice == "CPU":
         return ok(f"CPU, as asked for, {os.cpu_count()} cores")
     return warn("MindSpore finds no Ascend card and computes on the CPU",
-                "with a card in this host: install driver and CANN, source CANN's set_env.sh")
+                "on a host without one: give --device CPU; else install driver and CANN, and "
+                "source CANN's set_env.sh")
 
 
 def _agreement(what: str, found: np.ndarray, exact: np.ndarray) -> Verdict:
@@ -158,7 +159,8 @@ def convolution_format(make: Callable, precision: str) -> Verdict:
         return ok(f"{text}, as asked for")
     text, instead = f"{text}, although {asked.name} is asked for", form.name.lower()
     if FORMATS.index(form) < FORMATS.index(asked):
-        return warn(text, "steps may be slower than they could be; results are no less exact")
+        return warn(text, "results are no less exact; if steps are not faster than with "
+                          f"--precision {instead}, train with that")
     if (form, asked) == (HF32, FLOAT32):
         return warn(text, f"results differ from float32's; say so with --precision {instead}")
     return fail(text, f"train and evaluate with --precision {instead}, and check that here, too")

@@ -34,12 +34,13 @@ def cores(ranks: int) -> Verdict:
     host, usable, affinity = os.cpu_count() or 1, available_cores(), len(os.sched_getaffinity(0))
     load = os.getloadavg()[0]
     found = (f"{host} in the host, {affinity} by affinity, {usable} with the container's quota; "
-             f"with --ranks {ranks}, {cores_per_rank(ranks)} each; load {load:.1f}")
+             f"with --ranks {ranks}, {cores_per_rank(ranks)} each; load of the "
+             f"last minute {load:.1f}")
     if usable < ranks:
         return warn(found, "give the container or the job more cores, or start fewer ranks")
-    if load > host:
+    if round(load) > host:
         return warn(f"{found}: other jobs use them, and the times below are longer than they "
-                    "would be", "end the other jobs and repeat this")
+                    "would be", "end the other jobs and repeat this after a minute")
     return ok(found)
 
 

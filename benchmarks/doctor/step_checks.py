@@ -35,12 +35,15 @@ def training_steps(device: Device, precision: str) -> Verdict:
     losses += [float(step(*batch)[0]) for _ in range(STEPS)]
     seconds = (time.perf_counter() - start) / STEPS
     rate = recipe.batch_size / seconds
-    text = (f"compiled in {compiled:.1f} s; {STEPS} steps of {device.ranks} x {recipe.batch_size} "
-            f"images of {recipe.image_size} px: {1000 * seconds:.0f} ms each, {rate:,.1f} images/s "
-            f"per rank; loss {losses[0]:.3f} to {losses[-1]:.3f}; peak memory "
-            f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 20:.1f} GiB per rank")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 20
+    text = (f"compiled in {compiled:.1f} s; {STEPS} steps of {recipe.batch_size} images of "
+            f"{recipe.image_size} px on {device.ranks} rank{'s' if device.ranks > 1 else ''}: "
+            f"{1000 * seconds:.0f} ms each, {rate:,.1f} images/s per rank; peak memory "
+            f"{peak:.1f} GiB per rank; loss {losses[0]:.3f} to {losses[-1]:.3f}")
     if not np.isfinite(losses).all():
-        return fail(text, "the loss is not a number: see the checks of the device above")
+        return fail(f"{text}: no number",
+                    "do not train here: do what the checks of the device above say, or report this "
+                    "with doctor.json if they are ok")
     if device.name == "Ascend" and rate < CARD_IMAGES_PER_SECOND / 2:
         return warn(f"{text}; MindSpore's model zoo has {CARD_IMAGES_PER_SECOND} on a 910",
                     "see that no other job uses the cards (npu-smi info), and send this output")

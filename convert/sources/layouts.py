@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Callable, Optional, Sequence
 
 from common.cli import RequestError
+from convert.sources.archives import scan_train_archive, scan_val_archive
+from convert.sources.folders import scan_class_folders, scan_flat_folder
 from convert.sources.labels import (KAGGLE_SOLUTION, find_ground_truth, read_devkit_archive,
                                     read_ground_truth, read_kaggle)
-from convert.sources.listing import (IMAGE_EXTENSIONS, GroundTruth, Listing, entries_by_class,
-                                     entries_by_truth, in_label_order, validation_id)
-from convert.sources.scanning import (Scan, scan_class_folders, scan_flat_folder,
-                                      scan_train_archive, scan_val_archive)
+from convert.sources.listing import (IMAGE_EXTENSIONS, GroundTruth, Listing, Scan,
+                                     entries_by_class, entries_by_truth, in_label_order,
+                                     validation_id)
 
 SPLITS = ("train", "val")
 

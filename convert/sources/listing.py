@@ -23,6 +23,25 @@ class SourceFile(NamedTuple):
     size: int  # bytes
 
 
+class Scan(NamedTuple):
+    """The files of one split in a source, not labelled yet."""
+
+    images: list[SourceFile]
+    ignored: list[str]  # files whose names are not those of images
+
+    def add_class(self, files: Iterable[SourceFile], extensions: Sequence[str], where: str,
+                  remedy: str) -> None:
+        """Sort the files of a class into images and others; raise RequestError without images."""
+        before = len(self.images)
+        for file in files:
+            if file.name.lower().endswith(tuple(extensions)):
+                self.images.append(file)
+            else:
+                self.ignored.append(file.name)
+        if len(self.images) == before:
+            raise RequestError(f"{where} contains no images ({' '.join(extensions)}); {remedy}")
+
+
 @dataclass(frozen=True)
 class GroundTruth:
     """The label of every validation image, and the file it was read from."""
@@ -75,6 +94,26 @@ def in_label_order(class_names: Iterable[str]) -> list[str]:
     text."""
     names = sorted(class_names)
     return sorted(names, key=int) if all(name.isdecimal() for name in names) else names
+
+
+def validation_scan(files: Iterable[SourceFile]) -> Scan:
+    """Return the files, those with the names of ILSVRC's validation images as images."""
+    scan = Scan([], [])
+    for file in files:
+        if validation_id(file.name) is None:
+            scan.ignored.append(file.name)
+        else:
+            scan.images.append(file)
+    return scan
+
+
+def check_utf8(name: str, place: Path) -> None:
+    """Raise RequestError for a name that is not UTF-8: a record could not hold it."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+        raise RequestError(f"'{shown}' in {place} is not a UTF-8 name; rename it") from None
 
 
 def entries_by_class(files: Sequence[SourceFile], class_names: Sequence[str], split: str

@@ -98,7 +98,7 @@ def _set_table(name: str, evaluations: Sequence[Evaluation], t: Translate) -> Ta
 def _row(evaluation: Evaluation, scored: Score) -> list[str]:
     result = evaluation.result
     return [evaluation.name, f"{result.crops}", f"{result.image_size}", *_figures(scored),
-            result.checkpoint_sha256[:SHORT]]
+            result.checkpoint_sha256[:SHORT] + (" ema" if result.weights == "ema" else "")]
 
 
 def _figures(scored: Score) -> list[str]:
@@ -142,6 +142,7 @@ def curve_section(inputs: Inputs, t: Translate) -> list[Block]:
         if item.result.curve is not None:
             others = [other for other in inputs.evaluations if other.result.curve is None and
                       other.result.checkpoint_sha256 == item.result.checkpoint_sha256 and
+                      other.result.weights == item.result.weights and
                       other.result.records_sha256 == item.result.records_sha256]
             blocks += _curve_blocks(item.name, item.result.curve, others, t)
     if not blocks:

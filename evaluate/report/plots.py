@@ -15,7 +15,8 @@ SIZE = (4.6, 2.9)  # inches; so narrow that its text can be read on a telephone
 INCHES_PER_BAR = 0.42
 FEW = 20  # points that are drawn as dots, too
 PLAIN, PALE = "#33475b", "#8a99a8"
-COLOURS = {"full": "#1f5fa8", "filtered": "#c2570c"}  # the colour-blind see the difference, too
+COLOURS = {"full": "#1f5fa8", "filtered": "#c2570c",  # the colour-blind see the difference, too
+           "ema_full": "#6fb1ee", "ema_filtered": "#f0a35e"}
 STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a "$" in a class's name is one
     "svg.fonttype": "none", "font.size": 9, "axes.edgecolor": PALE, "axes.spines.top": False,
@@ -30,7 +31,7 @@ class Line:
     label: str
     xs: Sequence[float]
     ys: Sequence[Optional[float]]
-    of_set: str = ""  # "full" or "filtered": its colour, and dashes for the latter
+    of_set: str = ""  # a key of COLOURS; the filtered set gets dashes, too
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def line_chart(name: str, lines: Sequence[Line], x_label: str,
 
 def _draw_line(axes: Any, line: Line) -> None:
     """Draw the line unclipped, so that a dot on an edge is whole."""
-    colour, dashed = COLOURS.get(line.of_set, PLAIN), line.of_set == "filtered"
+    colour, dashed = COLOURS.get(line.of_set, PLAIN), line.of_set.endswith("filtered")
     axes.plot(line.xs, line.ys, color=colour, label=line.label, linewidth=1.5,
               linestyle="--" if dashed else "-", clip_on=False, markersize=3.5,
               marker="o" if len(line.xs) < FEW else None,

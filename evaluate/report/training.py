@@ -1,6 +1,7 @@
 """The course of a training: loss, learning rate with its phases, single-crop errors."""
 
 import itertools
+import math
 import statistics
 from typing import Any, Mapping, Optional, Sequence
 
@@ -12,7 +13,8 @@ from evaluate.report.plots import Line, line_chart
 from evaluate.report.translations import Translate
 
 FOLDED_FROM = 20  # rows
-SETS_AND_ERRORS = tuple(itertools.product(SETS, ERRORS))
+EMA = "ema_"  # before a set's name in a line of history: scored with the averaged weights
+SCORED = (*SETS, *(EMA + name for name in SETS))
 
 
 def training_section(inputs: Inputs, t: Translate) -> list[Block]:
@@ -22,7 +24,7 @@ def training_section(inputs: Inputs, t: Translate) -> list[Block]:
     if not run.history:
         raise LeftOut(t("{folder} has no finished epoch yet.", folder=run.folder))
     notes = []
-    if not any(_errors(run.history, name, "top1") for name in SETS):
+    if not _scored(run.history):
         notes.append(t("The run was not scored on a validation set."))
     if not run.plan:
         notes.append(t("{file} is missing: the learning rate is that of the finished epochs.",
@@ -32,6 +34,16 @@ def training_section(inputs: Inputs, t: Translate) -> list[Block]:
 
 def _error(line: HistoryLine, name: str, top: str) -> Optional[float]:
     return getattr(line, f"{name}_{top}_error")
+
+
+def _scored(history: Sequence[HistoryLine]) -> list[str]:
+    """Return which of SCORED have errors in any epoch."""
+    return [name for name in SCORED if _errors(history, name, "top1")]
+
+
+def _set_label(name: str, t: Translate) -> str:
+    of_set = t("{set} set", set=t(SETS[name.removeprefix(EMA)]))
+    return t("{set}, averaged weights", set=of_set) if name.startswith(EMA) else of_set
 
 
 def _errors(history: Sequence[HistoryLine], name: str, top: str) -> list[tuple[float, int]]:
@@ -45,9 +57,11 @@ def _facts(run: RunFiles, t: Translate) -> list[Fact]:
     facts = [Fact(t("epochs"), f"{run.history[-1].epoch}",
                   t("of {planned} planned", planned=planned) if planned else "")]
     if config:
-        ranks, batch = config["ranks"], config["batch_size"]
+        parts = [config["ranks"], config["batch_size"]]
+        if config.get("accumulate", 1) > 1:
+            parts.append(config["accumulate"])
         facts += [
-            Fact(t("images per step"), f"{ranks * batch:,}", f"{ranks} × {batch}"),
+            Fact(t("images per step"), f"{math.prod(parts):,}", " × ".join(map(str, parts))),
             Fact(t("optimizer"), config["optimizer"],
                  t("preset {preset}, {device}", preset=config["preset"], device=config["device"]))]
     rate = statistics.median(line.images_per_second for line in run.history)
@@ -76,13 +90,14 @@ def _boundary_fact(history: Sequence[HistoryLine], t: Translate) -> list[Fact]:
 
 
 def _best_fact(run: RunFiles, t: Translate) -> list[Fact]:
-    """Return the lowest error, of the filtered set if there is one."""
-    for name in ("filtered", "full"):
+    """Return the lowest error, of the filtered set if there is one, and of the averaged weights if
+    there are any: those are what is evaluated."""
+    for name in (EMA + "filtered", "filtered", EMA + "full", "full"):
         errors = _errors(run.history, name, "top1")
         if errors:
             error, epoch = min(errors)
             return [Fact(t("best single-crop top-1 error"), f"{error:.2f} %",
-                         t("{set} set, epoch {epoch}", set=t(SETS[name]), epoch=epoch))]
+                         t("{set}, epoch {epoch}", set=_set_label(name, t), epoch=epoch))]
     return []
 
 
@@ -95,9 +110,9 @@ def _figures(run: RunFiles, t: Translate) -> list[Figure]:
         Figure(line_chart("rate", [rate_line(run)], t("epoch"), marks),
                t("learning rate and phases"))]
     for top in ERRORS:
-        lines = [Line(t("{set} set", set=t(SETS[name])), epochs,
+        lines = [Line(_set_label(name, t), epochs,
                       [_error(line, name, top) for line in run.history], name)
-                 for name in SETS if _errors(run.history, name, top)]
+                 for name in _scored(run.history)]
         if lines:
             figures.append(Figure(line_chart(f"training {top}", lines, t("epoch"), marks),
                                   t("single-crop {top}, %", top=t(ERRORS[top]))))
@@ -128,12 +143,14 @@ def rate_line(run: RunFiles) -> Line:
 def _table(history: Sequence[HistoryLine], t: Translate) -> Table:
     heads = [t(head) for head in ("epoch", "step", "loss", "learning rate", "ms/step", "images/s",
                                   "waiting for data, %")]
-    heads += [t("{set}, {top}", set=t(SETS[name]), top=t(PERCENT[top]))
-              for name, top in SETS_AND_ERRORS]
+    averaged = any(name.startswith(EMA) for name in _scored(history))
+    columns = list(itertools.product(SCORED if averaged else SETS, ERRORS))
+    heads += [t("{set}, {top}", set=_set_label(name, t) if averaged else t(SETS[name]),
+                top=t(PERCENT[top])) for name, top in columns]
     rows = []
     for line in history:
         waiting = None if line.waiting_for_data is None else 100 * line.waiting_for_data
-        errors = (_error(line, name, top) for name, top in SETS_AND_ERRORS)
+        errors = (_error(line, name, top) for name, top in columns)
         rows.append([f"{line.epoch}", f"{line.step:,}", f"{line.loss:.3f}",
                      f"{line.learning_rate:.3g}", f"{line.ms_per_step:,.0f}",
                      f"{line.images_per_second:,.1f}", _or_dash(waiting, ".1f"),

@@ -41,12 +41,13 @@ class ImagesToLogits(nn.Cell):
 
 
 def export_checkpoint(checkpoint: PathLike, file_format: str, out: PathLike,
-                      batch_size: int) -> Optional[float]:
+                      batch_size: int, weights: Optional[str] = None) -> Optional[float]:
     """Write ``out``; it appears under its name only after it has given the network's logits.
 
     Args:
         file_format: "mindir" or "onnx".
         batch_size: number of images that the exported network takes at a time.
+        weights: "ema", averaged, or "raw"; default: averaged where the checkpoint has them.
 
     Returns:
         The largest difference between a logit of the exported network and the network's own
@@ -62,7 +63,7 @@ def export_checkpoint(checkpoint: PathLike, file_format: str, out: PathLike,
                            "programs know the format")
     meta = read_meta(checkpoint)
     network = InceptionV4(meta.num_classes, meta.batch_norm_decay)
-    load_checkpoint(checkpoint, network)
+    load_checkpoint(checkpoint, network, weights)
     cell = ImagesToLogits(network, meta).set_train(False)
     shape = (batch_size, meta.image_size, meta.image_size, 3)
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)

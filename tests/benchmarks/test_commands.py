@@ -25,17 +25,17 @@ def run(monkeypatch, *words):
     command.main()
 
 
-def test_help_starts_quickly_without_mindspore():
-    """Nor do the programs that rows start load it before their decoder: all are imported here."""
-    code = ("import resource, sys\n"
+def test_help_loads_nothing_slow():
+    """Nor do the programs that rows start load MindSpore before their decoder: all are imported
+    here."""
+    code = ("import sys\n"
             "import benchmarks.__main__ as command\n"
             "try: command.main()\n"
             "except SystemExit: pass\n"
-            "print(resource.getrusage(resource.RUSAGE_SELF).ru_utime, 'mindspore' in sys.modules)")
+            "print({'mindspore', 'scipy', 'matplotlib', 'pandas'} & set(sys.modules))")
     shown = subprocess.run([sys.executable, "-c", code, "feed", "--help"], cwd=ROOT, text=True,
                            check=True, capture_output=True).stdout
-    seconds, loaded = shown.split()[-2:]
-    assert "--open-ms" in shown and float(seconds) < 0.5 and loaded == "False"
+    assert "--open-ms" in shown and shown.endswith("\nset()\n")
 
 
 @pytest.mark.parametrize("name, function, flags, expected", [

@@ -1,6 +1,5 @@
 """What a host lets a process use."""
 
-import os
 import subprocess
 import sys
 
@@ -18,28 +17,27 @@ def test_a_command_raises_the_soft_limit_on_open_files_to_the_hard_one():
                                    text=True) == "(512, 512)\n"
 
 
-@pytest.mark.parametrize("own, parents, quota, cores, reason", [
-    (range(24), range(192), None, 24, "bound by the launcher: not divided again"),
-    (range(24), range(192), "1600000 100000", 2, "all eight ranks share the quota of 16"),
-    (range(24), range(192), "max 100000", 24, "no quota"),
-    (range(192), range(192), None, 24, "not bound: the ranks share all cores"),
-    (range(8, 12), range(8, 12), None, 1, "the whole job is bound to four cores")])
-def test_cores_of_one_of_eight_ranks(own, parents, quota, cores, reason, monkeypatch, tmp_path):
-    affinity = {0: set(own), os.getppid(): set(parents)}
-    monkeypatch.setattr(os, "sched_getaffinity", affinity.get)
-    monkeypatch.setattr(host, "available_cores", lambda: len(own))
+@pytest.mark.parametrize("own, sharing, quota, cores, reason", [
+    (24, 1, None, 24, "each rank bound: not divided again"),
+    (24, 1, "1600000 100000", 2, "all eight ranks share the quota of 16"),
+    (24, 1, "max 100000", 24, "no quota"),
+    (48, 2, None, 24, "two ranks bound to each half of a socket"),
+    (192, 8, None, 24, "not bound: the ranks share all cores"),
+    (4, 8, None, 1, "the whole job is bound to four cores"),
+    (24, None, None, 3, "before the ranks have joined")])
+def test_cores_of_one_of_eight_ranks(own, sharing, quota, cores, reason, monkeypatch, tmp_path):
+    monkeypatch.setattr(host, "available_cores", lambda: own)
     monkeypatch.setattr(host, "_CGROUP", tmp_path)
     if quota:
         (tmp_path / "cpu.max").write_text(quota)
-    assert host.cores_per_rank(8) == cores, reason
+    assert host.cores_per_rank(8, sharing) == cores, reason
 
 
 def test_a_quota_of_the_first_version_of_control_groups_counts(monkeypatch, tmp_path):
-    affinity = {0: {0, 1}, os.getppid(): {0, 1, 2, 3}}
-    monkeypatch.setattr(os, "sched_getaffinity", affinity.get)
+    monkeypatch.setattr(host, "available_cores", lambda: 2)
     monkeypatch.setattr(host, "_CGROUP", tmp_path)
     (tmp_path / "cpu").mkdir()
     for quota, cores in (("200000", 1), ("-1", 2)):
         (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(quota + "\n")
         (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
-        assert host.cores_per_rank(2) == cores
+        assert host.cores_per_rank(2, 1) == cores

@@ -57,11 +57,12 @@ def planned():
 
 @pytest.fixture(scope="module")
 def save(network):
-    """Writes the network as a checkpoint whose meta says what the test asks for."""
-    def save_as(path, **meta):
+    """Writes the network, and ``more``, as a checkpoint whose meta says what the test asks for."""
+    def save_as(path, more=(), **meta):
         told = {"num_classes": 3, "image_size": 75, "mean": MEAN, "std": STD,
                 "batch_norm_decay": 0.9, "class_names_sha256": "", "epoch": 1, "step": 2, **meta}
-        save_checkpoint(path, network_parameters(network), CheckpointMeta(**told))
+        save_checkpoint(path, {**network_parameters(network), **dict(more)},
+                        CheckpointMeta(**told))
         return path
     return save_as
 

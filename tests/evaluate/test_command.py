@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-import mindspore
+import mindspore as ms
 import numpy as np
 import pytest
 from small import MEAN, STD
@@ -13,13 +13,14 @@ from evaluate import evaluator
 from evaluate.evaluator import Evaluator
 from evaluate.predictions import load_predictions
 from evaluate.protocols import protocol_of
+from inceptionv4.checkpoint import network_parameters
 
 
 def test_a_result_folder_is_written_and_its_table_printed(run, records, network, tmp_path):
     code, printed, errors = run(crops=12, views_per_step=12)
     assert (code, errors) == (0, [])
     result = json.loads((tmp_path / "out" / "result.json").read_text())
-    assert result["device"] == "CPU" and result["versions"]["mindspore"] == mindspore.__version__
+    assert result["device"] == "CPU" and result["versions"]["mindspore"] == ms.__version__
     assert (result["crops"], result["records_sha256"]) == (12, records.sha256)
     assert (result["sets"]["full"]["images"], result["sets"]["filtered"]["images"]) == (7, 5)
     assert result["has_blacklist"] and not result["is_ilsvrc"]
@@ -45,6 +46,27 @@ def test_a_checkpoint_of_other_classes_and_its_records_are_named(run, save, reco
                                                                  change, said):
     other = save(tmp_path / "other.ckpt", **change)
     assert_refused(run(checkpoint=other), other, records.folder, said)
+
+
+def test_averaged_weights_are_evaluated_by_default_and_the_result_says_so(run, save, network,
+                                                                          tmp_path):
+    """Here they are 0: all classes are equally probable."""
+    own = network_parameters(network)
+    averages = {f"ema.{name}": ms.Parameter(value * 0) for name, value in own.items()
+                if value.requires_grad}
+    path = save(tmp_path / "averaged.ckpt", averages, ema_decay=0.9)
+    for asked, weights in ((None, "ema"), ("raw", "raw")):
+        words = {} if asked is None else {"weights": asked}
+        code, printed, _ = run(checkpoint=path, out=tmp_path / weights, **words)
+        assert code == 0 and ("averaged weights" in printed) == (weights == "ema")
+        assert json.loads((tmp_path / weights / "result.json").read_text())["weights"] == weights
+        found = load_predictions(tmp_path / weights / "predictions.npz")
+        assert np.allclose(found.top5_prob, 1 / 3, atol=1e-6) == (weights == "ema")
+    assert_refused(run(checkpoint=path, out=tmp_path / "ema", weights="raw"), "weights: was")
+
+
+def test_averaged_weights_that_are_not_there_are_refused(run):
+    assert_refused(run(weights="ema"), "--weights ema", "has no averaged weights")
 
 
 def test_a_torn_checkpoint_is_refused_and_nothing_is_written(run, checkpoint, tmp_path):

@@ -1,5 +1,7 @@
 """A network over a record set: the same as crop by crop, and every image exactly once."""
 
+import itertools
+import threading
 from dataclasses import replace
 
 import mindspore as ms
@@ -12,7 +14,7 @@ from common.cli import RequestError
 from evaluate.evaluator import Evaluator, check_finite, check_rows, step_shape
 from evaluate.predictions import gather_predictions
 from evaluate.protocols import protocol_of
-from evaluate.views import decode_rgb, read_rows
+from evaluate.views import decode_rgb, prepared_rows, read_rows
 
 MEAN = STD = (127.5, 127.5, 127.5)
 
@@ -163,3 +165,21 @@ def test_a_curves_points_are_means_over_the_first_crops_and_end_with_the_result(
             shares = each[:crops].mean(axis=0)
             assert (shares > shares[row.label] + 1e-5).sum() <= rank
             assert rank <= (shares > shares[row.label] - 1e-5).sum()
+
+
+def test_records_that_cannot_be_read_to_their_end_end_the_process(single, records, monkeypatch):
+    errors, ended = [], threading.Event()
+
+    def hang(*asked, **options):
+        yield from itertools.islice(prepared_rows(*asked, **options), 4)
+        assert ended.wait(60)
+        raise TimeoutError
+    monkeypatch.setattr("evaluate.evaluator.prepared_rows", hang)
+    monkeypatch.setattr("common.deadline.SECONDS_WITHOUT_IMAGES", 0.5)
+    monkeypatch.setattr("common.deadline.end_process",
+                        lambda error: errors.append(str(error)) or ended.set())
+    assert next(single.classify(records, [range(4)])) and errors == []
+    with pytest.raises(TimeoutError):
+        list(single.classify(records, [range(7)]))
+    assert errors == [f"{records.folder} gave no image for 0.5 s, from row 4 on; check that the "
+                      "storage of the images answers"]

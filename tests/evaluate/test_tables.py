@@ -48,7 +48,7 @@ def test_evaluations_are_appended_in_timms_columns_each_once(planned, tmp_path):
     assert heads[:9] == ["model", "top1", "top1_err", "top5", "top5_err", "param_count",
                          "img_size", "crop_pct", "interpolation"]
     assert rows[0] == ["inception_v4", "42.8571", "57.1429", "85.7143", "14.2857", "42.68", "299",
-                       "0.874", "bicubic", "1", "records/val", "val", "full", "7", "c" * 64]
+                       "0.874", "bicubic", "1", "records/val", "val", "full", "7", "c" * 64, "raw"]
     assert [(row[7], row[9], row[12]) for row in rows] == [
         ("0.874", "1", "full"), ("0.874", "1", "filtered"), ("", "144", "full"),
         ("", "144", "filtered")]

@@ -117,6 +117,29 @@ def test_optimiser_state_is_kept_and_not_loaded_into_the_network(tmp_path, netwo
     assert np.all(values["moments.classifier.weight"].asnumpy() == 9)
 
 
+def test_averaged_weights_are_loaded_unless_the_others_are_asked_for(tmp_path, network):
+    """Batch norm's moving averages have none."""
+    own = network_parameters(network)
+    averages = {f"ema.{name}": ms.Parameter(value + 1) for name, value in own.items()
+                if value.requires_grad}
+    path, raw = tmp_path / "a.ckpt", contents(network)
+    save_checkpoint(path, {**own, **averages}, replace(META, ema_decay=0.9))
+    ema = {name: value + (f"ema.{name}" in averages) for name, value in raw.items()}
+    assert len(averages) == len(raw) - 2
+    for asked, expected in ((None, ema), ("raw", raw), ("ema", ema)):
+        other = SmallNetwork()
+        load_checkpoint(path, other, asked)
+        assert_same(contents(other), expected)
+
+
+def test_averaged_weights_that_are_not_there_are_refused(tmp_path, checkpoint, network):
+    with pytest.raises(RequestError, match="--weights ema: .*a.ckpt' has no averaged weights"):
+        load_checkpoint(checkpoint, network, "ema")
+    save_checkpoint(checkpoint, network_parameters(network), replace(META, ema_decay=0.9))
+    with pytest.raises(RequestError, match="it has no parameter 'bn.gamma'"):
+        load_checkpoint(checkpoint, network)
+
+
 @pytest.mark.parametrize("other, named", [
     (SmallNetwork(classes=5), "has 3 classes but 5 are needed"),
     (SmallNetwork(features=6), r"'bn\..*Float32\(4,\) instead of Float32\(6,\)")])

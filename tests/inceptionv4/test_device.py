@@ -8,6 +8,7 @@ import pytest
 from mindspore import nn
 
 from common.cli import RequestError
+from inceptionv4 import device as device_module
 from inceptionv4.device import (Device, _card_from_platform, _started_by_launcher, exact_rmsprop,
                                 setup_device)
 
@@ -98,8 +99,30 @@ def test_level_and_determinism_are_set_before_ranks_join(environment):
     environment.setattr(ms, "set_context", lambda **values: calls.append(values))
     environment.setattr(ms, "set_deterministic", lambda value: calls.append(value))
     environment.setattr("inceptionv4.device._join_ranks", lambda: calls.append("join") or (0, 2, 2))
+    environment.setattr("inceptionv4.device._ranks_sharing_cores", lambda device: device.ranks)
     setup_device("CPU", jit_level="O1", deterministic=True)
     assert calls == [{"mode": ms.GRAPH_MODE}, {"jit_config": {"jit_level": "O1"}}, True, "join"]
     calls.clear()
     setup_device("CPU")
     assert calls == [{"mode": ms.GRAPH_MODE}, "join"]
+
+
+@pytest.mark.parametrize("cores_of_ranks, sharing", [
+    (["a 0-23", "a 24-47", "b 0-23", "b 24-47"], 1),
+    (["a 0-95", "a 0-95", "b 0-95", "b 0-95"], 2)])
+def test_ranks_share_cores_where_they_are_bound_to_the_same_of_a_host(
+        cores_of_ranks, sharing, environment, tmp_path):
+    """Whatever bound them: a launcher, taskset around a script, or the limits of the job."""
+    def number_of(cores: str) -> np.ndarray:
+        host, first, last = cores.replace("-", " ").split()
+        environment.setattr(os, "sched_getaffinity", lambda _: {*range(int(first), int(last) + 1)})
+        environment.setattr(device_module, "BOOT_ID", tmp_path / host)
+        (tmp_path / host).write_text(host)
+        numbers = []
+        environment.setattr(device_module, "gather_over_ranks",
+                            lambda _, row: numbers.append(row) or row)
+        device_module._ranks_sharing_cores(Device("CPU", False, 0, 4))
+        return numbers[0]
+    numbers = np.stack([number_of(cores) for cores in reversed(cores_of_ranks)])
+    environment.setattr(device_module, "gather_over_ranks", lambda *_: numbers)
+    assert device_module._ranks_sharing_cores(Device("CPU", False, 0, 4)) == sharing

@@ -11,6 +11,7 @@ from inceptionv4.checkpoint import read_meta
 from inceptionv4.device import Device
 from train import command
 from train.options import parse
+from train.recipe import PRESETS
 from train.run_folder import check_unused
 
 FLAGS = ("--preset", "smoke", "--epochs", "2", "--batch-size", "4", "--steps-per-epoch", "2",
@@ -147,7 +148,18 @@ def test_ranks_are_the_launchers_and_share_the_cores(records, tmp_path, monkeypa
     assert saved == [True, True]
     assert used == replace(recipe, ranks=3, workers=2)
     assert (plan.global_batch, feed.rank, feed.steps) == (6, 0, 3)
-    assert "preset adsl-8p is made for 8 ranks, this run has 3" in capsys.readouterr().err
+    assert ("adsl-8p is made for 8 ranks, 16 images per step; this run has 3, 6 images per step\n"
+            in capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("ranks, accumulate, said", [
+    (1, 1, "--accumulate 8 gives a step as many"), (2, 1, "--accumulate 4 "),
+    (4, 1, "--accumulate 2 "), (4, 4, "this run has 4, 2048 images per step; --accumulate 2 "),
+    (2, 4, None), (8, 1, None)])
+def test_it_says_what_keeps_a_presets_global_batch(ranks, accumulate, said, capsys):
+    command._warn_of_other_ranks(replace(PRESETS["adsl-8p"], ranks=ranks, accumulate=accumulate), 8)
+    warning = capsys.readouterr().err
+    assert said in warning if said else not warning
 
 
 def test_sets_that_do_not_belong_together_are_refused(records, other_records, call, tmp_path,
@@ -189,3 +201,15 @@ def test_a_wrong_request_is_one_line_and_exit_code_2(call, capfd, flags, named):
     assert call(*flags) == 2
     error, = capfd.readouterr().err.splitlines()
     assert error.startswith("error: ") and named in error
+
+
+def test_flags_that_would_make_the_ranks_differ_have_to_be_equal(monkeypatch):
+    digests = []
+    monkeypatch.setattr(command, "ranks_agree", lambda _, digest: digests.append(digest) or True)
+    words = ["--records", "r", "--preset", "smoke", "--run"]
+    for flags in ("run", "run --validate-every 2", "run --jit-level O1", "run --deterministic",
+                  "run --sink", "run --no-sink", "run --sink-size 7", "run --profile 3",
+                  "run-of-host-1", "run --keep 9", "run --compile-cache cache"):
+        request = parse([*words, *flags.split()])[0]
+        command._check_same_request(Device("CPU", False, 0, 2), {"seed": 0}, request)
+    assert len(set(digests[:8])) == 8 and set(digests[8:]) == {digests[0]}

@@ -1,6 +1,9 @@
 """The training feed: what an epoch holds, and that it can be repeated."""
 
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import mindspore.dataset as ds
@@ -159,7 +162,7 @@ def test_mindspores_queue_says_that_its_feed_has_failed(records):
     queue = TransferDataset(damaged)
     queue.send(-1)
     feed = TrainingFeed(records["train"], RECIPE, STEPS)
-    with pytest.raises(RequestError, match=r"failed \(before step 1 .* convert verify --deep"):
+    with pytest.raises(RequestError, match=r"failed \(before batch 1 .* convert verify --deep"):
         with feed.naming_failure():
             wait_until_sent(queue, 1)
     queue.release()
@@ -251,3 +254,30 @@ def test_batches_of_the_host_keep_their_order(records):
     feed = TrainingFeed(records["train"], RECIPE, STEPS)
     assert same(epoch_of(records), [[part.asnumpy() for part in batch]
                                     for batch in feed.batches(1)])
+
+
+HANGING = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from common import deadline
+from common.cli import run_command
+from train.feed import TrainingFeed
+from train.recipe import PRESETS
+from train.source import open_class_folders
+deadline.SECONDS_WITHOUT_IMAGES = 1
+recipe = replace(PRESETS["smoke"], batch_size=2, workers=1)
+feed = TrainingFeed(open_class_folders(Path(sys.argv[1])), recipe, 2)
+sys.exit(run_command(lambda: next(feed.batches(1)) and None))
+"""
+
+
+def test_images_that_cannot_be_read_to_their_end_end_the_process(tmp_path):
+    """Nothing ever writes to these pipes, as a server that is gone never answers."""
+    for number in range(4):
+        (tmp_path / "train" / "a").mkdir(parents=True, exist_ok=True)
+        os.mkfifo(tmp_path / "train" / "a" / f"{number}.JPEG")
+    done = subprocess.run([sys.executable, "-c", HANGING, tmp_path], text=True, capture_output=True)
+    assert (done.returncode, done.stderr) == (
+        2, "error: the feed of training images gave no batch for 1 s, before batch 1 of the epoch; "
+        "check that the storage of the images answers\n")

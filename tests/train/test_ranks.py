@@ -18,7 +18,8 @@ from inceptionv4.device import Device
 from train.checkpoints import checkpoints, newest_complete
 
 ROOT = Path(__file__).parents[2]
-FLAGS = ("--preset", "smoke", "--epochs", 2, "--batch-size", 3, "--workers", 1,
+FLAGS = ("--preset", "smoke", "--epochs", 2, "--batch-size", 1, "--accumulate", 3, "--workers", 1,
+         "--ema-decay", 0.9,
          "--dropout-keep", 0.5, "--device", "CPU")
 
 

@@ -219,7 +219,7 @@ def test_help_names_every_value_and_what_it_is_in_each_preset():
     text = " ".join(train_parser().format_help().split())
     assert all(f"--{item.name.replace('_', '-')}" in text for item in fields(Recipe)
                if item.name != "ranks")
-    assert "images per step on each rank (adsl-8p: 128, adsl-1p: 32, paper: 32, smoke: 16)" in text
+    assert "images per batch on each rank (adsl-8p: 128, adsl-1p: 32, paper: 32, smoke: 16)" in text
     assert "(default: float32)" in text and "(default: the preset's)" in text
     assert "--resume" in text and "(default: 100)" in text
 

@@ -24,7 +24,9 @@ STEPS = 4  # an epoch
 # first, plan and config.
 FLAGS = ("--preset", "smoke", "--epochs", EPOCHS, "--batch-size", 5, "--workers", 1,
          "--dropout-keep", 0.5, "--device", "CPU", "--keep", 1)
-FLOAT16 = ("--precision", "float16")
+# With all that a checkpoint may hold, and as many steps.
+FLOAT16 = ("--precision", "float16", "--ema-decay", 0.9, "--batch-size", 2, "--accumulate", 2,
+           "--steps-per-epoch", STEPS)
 # Another optimiser than smoke's, which restarts with the third epoch.
 ADSL_RECIPE = ("--preset", "adsl-1p", "--image-size", 75, "--phases", "2:1:0.2:0.94:2",
                "1:0:0.05:0.95:1")
@@ -104,7 +106,8 @@ def test_killed_within_an_epoch_it_ends_alike_too(records, call, tmp_path, capfd
     assert len(list((tmp_path / "cache").iterdir())) == 1  # found again
     assert "torn" not in capfd.readouterr().err
     check_ends_alike(tmp_path / "run", tmp_path / "undisturbed")
-    assert ("good_steps" in weights_of(tmp_path / "run")) == (flags == FLOAT16)
+    for name in ("good_steps", "ema.conv.weight"):
+        assert (name in weights_of(tmp_path / "run")) == (flags == FLOAT16)
 
 
 def test_a_first_epoch_without_its_checkpoint_is_repeated(records, undisturbed, call, run):

@@ -9,8 +9,10 @@ from mindspore import nn
 from tiny import CHANNELS, TinyNetwork
 
 from inceptionv4.checkpoint import network_parameters
+from inceptionv4.dropout import KeyedDropout
 from train.recipe import PRESETS
-from train.step import RowKeys, SmoothedCrossEntropy, TrainStep, build_network
+from train.step import (RowKeys, SmoothedCrossEntropy, TrainStep, build_network,
+                        training_state)
 
 RECIPE = replace(PRESETS["smoke"], batch_size=4, dropout_keep=0.5)
 SEED_RECIPE = replace(PRESETS["adsl-8p"], ranks=1, batch_size=4, image_size=75)
@@ -128,6 +130,64 @@ def test_a_step_that_overflows_is_skipped_but_counted():
                                    atol=1e-6)
     assert scales == [2.0 ** 16, 2.0 ** 24, 2.0 ** 24]  # infinity, halved, is cut to the highest
     assert int(step.optimizer.global_step) == 3
+
+
+class DroppingNetwork(LinearNetwork):
+    """With dropout, and so with masks that depend on the keys."""
+
+    def __init__(self, num_classes: int):
+        super().__init__(num_classes)
+        self.dropout = KeyedDropout(0.5, 3)
+
+    def construct(self, x: ms.Tensor, keys: ms.Tensor) -> ms.Tensor:
+        return self.classifier(self.dropout(x.mean((2, 3)), keys))
+
+
+@pytest.mark.parametrize("loss_scale", [64.0, "dynamic"])
+def test_batches_that_are_accumulated_make_the_update_of_the_joined_one(loss_scale):
+    ends, losses = [], []
+    for parts in (1, 3):
+        ms.set_seed(1)
+        recipe = replace(RECIPE, batch_size=6 // parts, accumulate=parts, loss_scale=loss_scale,
+                         weight_decay=0.1)
+        network = DroppingNetwork(3)
+        step = TrainStep(recipe, network, np.array([0.5, 0.2, 0.1], np.float32))
+        for number in range(3):
+            images, labels = batch(number, size=6)
+            if number == 1 and loss_scale == "dynamic":  # the second of its parts overflows
+                step.loss_scale.scale.set_data(ms.Tensor(np.inf, ms.float32))
+            for part in np.split(np.arange(6), parts):
+                loss, skipped = step(images[part.tolist()], labels[part.tolist()])
+            assert bool(skipped) == (number == 1 and loss_scale == "dynamic")
+            losses.append(0.0 if skipped else float(loss))
+        assert int(step.optimizer.global_step) == 3
+        assert not {"part", "sum.loss", "sum.classifier.weight"} & training_state(step).keys()
+        ends.append(network.classifier.weight.asnumpy())
+    np.testing.assert_allclose(losses[:3], losses[3:], rtol=1e-6)
+    np.testing.assert_allclose(ends[0], ends[1], rtol=0, atol=1e-6)
+
+
+def test_averages_follow_the_weights_as_tensorflows_do():
+    """Slowly at first no more than (1 + k) / (10 + k) allows; a skipped step leaves them."""
+    recipe = replace(RECIPE, ema_decay=0.2, loss_scale="dynamic")
+    network = LinearNetwork(3)
+    step = TrainStep(recipe, network, np.full(4, 0.1, np.float32))
+    average = network.classifier.weight.asnumpy().copy()
+    for number in (1, 2, 3, 4):
+        if number == 3:
+            step.loss_scale.scale.set_data(ms.Tensor(np.inf, ms.float32))
+        step(*batch(number))
+        weight = network.classifier.weight.asnumpy()
+        if number != 3:
+            decay = {1: 2 / 11, 2: 0.2, 4: 0.2}[number]
+            average = decay * average + (1 - decay) * weight
+        found = training_state(step)["ema.classifier.weight"].asnumpy()
+        np.testing.assert_allclose(found, average, atol=1e-6)
+    before = weight.copy()
+    with pytest.raises(KeyError), step.averages.in_the_network():
+        np.testing.assert_array_equal(network.classifier.weight.asnumpy(), found)
+        raise KeyError
+    np.testing.assert_array_equal(network.classifier.weight.asnumpy(), before)
 
 
 def test_biases_gamma_and_beta_do_not_decay():

@@ -79,24 +79,25 @@ class FakeQueue:
         self.events.append("release")
 
 
-def fake_data_sink(monkeypatch) -> list[FakeQueue]:
+def fake_data_sink(monkeypatch, batches=STEPS) -> list[FakeQueue]:
     """Stand in for ms.data_sink, which has no CPU: takes a batch per call. One queue per epoch."""
     queues = []
 
     def data_sink(fn, dataset, sink_size=1, jit_config=None, input_signature=None):
-        assert sink_size == 1 and dataset.__total_batch__ == STEPS
-        batches = dataset.create_tuple_iterator(num_epochs=1)
+        assert sink_size == 1 and dataset.__total_batch__ == batches
+        rows = dataset.create_tuple_iterator(num_epochs=1)
         queue = dataset.__transfer_dataset__ = FakeQueue()
         queues.append(queue)
 
         def take():
             queue.events.append("step")
             assert queue.events.count("step") <= queue.sent, "its batch is not sent yet"
-            batch = next(batches)
+            batch = next(rows)
             assert [(part.shape, part.dtype) for part in batch] == [
                 (part.shape, part.dtype) for part in input_signature]
             return fn(*batch)
         return take
+    monkeypatch.setattr(FakeQueue, "batches", batches)
     monkeypatch.setattr(ms, "data_sink", data_sink)
     monkeypatch.setattr(ms.runtime, "synchronize", lambda: queues[-1].events.append("wait"))
     return queues
@@ -117,6 +118,36 @@ def test_sink_mode_keeps_the_numbers_of_steps(records, tmp_path, monkeypatch):
     assert checkpoints_of(tmp_path / "sink") == [f"inceptionv4-2_{2 * STEPS}.ckpt"]
 
 
+def test_accumulated_batches_are_one_step_however_they_are_fed(records, tmp_path, monkeypatch):
+    recipe = replace(RECIPE, batch_size=1, accumulate=3)
+    host = train_in(tmp_path / "host", records, recipe=recipe)
+    fake_data_sink(monkeypatch, batches=3 * STEPS)
+    sink = train_in(tmp_path / "sink", records, recipe=recipe, sink_size=3)
+    assert [(line.epoch, line.step, line.loss) for line in sink] == [
+        (line.epoch, line.step, line.loss) for line in host]
+    assert [line.step for line in sink] == [STEPS, 2 * STEPS]
+
+
+def test_averaged_weights_are_scored_too_and_decide_which_checkpoint_is_the_best(
+        records, tmp_path, monkeypatch):
+    found = []
+
+    def run(evaluator, validation):
+        found.append(evaluator.network.classifier.weight.asnumpy().copy())
+        right = len(found) * np.ones(6, np.int32) % 2  # the first of each two is wrong
+        return Predictions(np.arange(1, 7, dtype=np.int32), np.ones(6, np.int32), np.zeros(6, bool),
+                           np.stack([right] * 3, axis=1), np.ones((6, 3), np.float32))
+    monkeypatch.setattr(trainer_module.Evaluator, "run", run)
+    lines = train_in(tmp_path / "run", records, validation=records["val"],
+                     recipe=replace(RECIPE, ema_decay=0.9))
+    assert [(line.full_top1_error, line.ema_full_top1_error) for line in lines] == [(0, 100)] * 2
+    meta, state = read_checkpoint(checkpoints(tmp_path / "run")[-1])
+    assert (meta.ema_decay, meta.top1_error) == (0.9, 100)
+    for name, weight in (("classifier.weight", found[2]), ("ema.classifier.weight", found[3])):
+        np.testing.assert_array_equal(state[name].asnumpy(), weight)
+    assert not np.array_equal(found[2], found[3])
+
+
 def test_a_feed_that_hangs_or_fails_in_sink_mode_ends_the_run(records, tmp_path, monkeypatch):
     """No step waits on the device for a batch that never comes."""
     def failed(queue):
@@ -124,12 +155,12 @@ def test_a_feed_that_hangs_or_fails_in_sink_mode_ends_the_run(records, tmp_path,
             raise RuntimeError("DataQueueOp thread had been interrupted")
     queues = fake_data_sink(monkeypatch)
     monkeypatch.setattr(FakeQueue, "batches", 2)
-    monkeypatch.setattr("train.feed.SECONDS_WITHOUT_BATCH", 0.1)
+    monkeypatch.setattr("common.deadline.SECONDS_WITHOUT_IMAGES", 0.1)
     trainer = trainer_of(tmp_path / "run", records, sink_size=100)
-    with pytest.raises(RequestError, match="no batch for 0.1 s, before step 3 of the epoch"):
+    with pytest.raises(RequestError, match="no batch for 0.1 s, before batch 3 of the epoch"):
         trainer.run()
     monkeypatch.setattr(FakeQueue, "get_mbuf_queue_size", failed)
-    with pytest.raises(RequestError, match=r"failed \(before step 3 of the epoch.* verify --deep"):
+    with pytest.raises(RequestError, match=r"failed \(before batch 3 of the epoch.* verify --deep"):
         trainer.run()
     assert [queue.events for queue in queues] == [["step", "step", "wait", "stop", "release"]] * 2
 
@@ -298,13 +329,30 @@ def test_the_optimizer_restarts_at_a_phase_as_in_a_job_of_its_own(records, tmp_p
 
 
 def test_the_profiler_measures_steps_of_the_first_epoch_alone(records, tmp_path, monkeypatch):
-    monkeypatch.setattr("train.step.UNPROFILED_STEPS", 2)
+    monkeypatch.setattr("train.profiling.UNPROFILED_STEPS", 2)
     monkeypatch.setattr(trainer_module, "UNPROFILED_STEPS", 2)
     train_in(tmp_path / "run", records, profile=3)
     trace, = (tmp_path / "run" / "profile").glob("*/*/trace_view.json")
     operations = Counter(event["name"] for event in json.loads(trace.read_text())
                          if "cross_entropy" in event["name"] and "-op" in event["name"])
     assert operations and set(operations.values()) == {3}
+
+
+@pytest.mark.parametrize("moment", ["__init__", "step", "stop"])
+def test_a_profiler_that_fails_is_a_warning_and_no_epoch_is_lost(records, tmp_path, monkeypatch,
+                                                                 capfd, moment):
+    def fail(*_, **__):
+        raise RuntimeError("no room\n------\n for the trace")
+    steps_of(monkeypatch, [1.0] * STEPS)
+    monkeypatch.setattr(trainer_module, "UNPROFILED_STEPS", 2)
+    for name in ("__init__", "step", "stop"):
+        monkeypatch.setattr(ms.profiler.profile, name, lambda *_, **__: None)
+    monkeypatch.setattr(ms.profiler.profile, moment, fail)
+    history = train_in(tmp_path / "run", records, profile=3)
+    assert [line.epoch for line in history] == [1, 2]
+    assert [line for line in capfd.readouterr().err.splitlines() if "profile" in line] == [
+        "warning: --profile: MindSpore's profiler failed (RuntimeError: no room for the trace); "
+        f"the run continues without it, {tmp_path / 'run' / 'profile'} may be incomplete"]
 
 
 def test_more_steps_to_profile_than_an_epoch_has_are_refused(records, tmp_path):

@@ -55,6 +55,14 @@ def test_a_process_that_dies_is_a_row(tmp_path):
     assert str(tmp_path / "log") in died.advice
 
 
+def test_the_error_of_another_rank_is_the_reason_whatever_follows_it(tmp_path):
+    _, died = checks_of("add('hash', 'ok', 'equal')\nprint('rank 1 ended with exit code 1:\\n  "
+                        "failed: all-reduce on rank 1: 3 sums are wrong\\n  [WARNING] x', "
+                        "flush=True)\nsys.exit(1)", tmp_path)
+    assert died.finding == ("the process ended with 1 after the check 'hash': failed: all-reduce "
+                            "on rank 1: 3 sums are wrong")
+
+
 def test_a_fail_that_ends_the_process_is_the_only_row(tmp_path):
     only, = checks_of("add('hash', 'fail', 'differs')\nsys.exit(1)", tmp_path)
     assert only.finding == "differs"

@@ -15,11 +15,11 @@ def test_cores_for_the_ranks(monkeypatch):
     monkeypatch.setattr(host_checks, "available_cores", lambda: 4)
     monkeypatch.setattr(host_checks, "cores_per_rank", lambda ranks: 4 // ranks)
     monkeypatch.setattr(host_checks.os, "cpu_count", lambda: 4)
-    monkeypatch.setattr(host_checks.os, "getloadavg", lambda: (3.9, 0, 0))
+    monkeypatch.setattr(host_checks.os, "getloadavg", lambda: (4.1, 0, 0))
     assert cores(4).state == "ok" and "with --ranks 2, 2 each" in cores(2).finding
     assert cores(5).state == "warn"
-    monkeypatch.setattr(host_checks.os, "getloadavg", lambda: (4.1, 0, 0))
-    assert cores(4).state == "warn" and "load 4.1: other jobs" in cores(4).finding
+    monkeypatch.setattr(host_checks.os, "getloadavg", lambda: (4.6, 0, 0))
+    assert cores(4).state == "warn" and "minute 4.6: other jobs" in cores(4).finding
 
 
 def test_memory_is_that_of_the_container(monkeypatch, tmp_path):

@@ -20,7 +20,7 @@ def small(monkeypatch):
 def test_the_step_is_compiled_and_timed():
     found = training_steps(CPU, "float32")
     assert found.state == "ok", found
-    assert "20 steps of 1 x 2 images of 75 px" in found.finding
+    assert "20 steps of 2 images of 75 px on 1 rank:" in found.finding
 
 
 @pytest.mark.parametrize("precision, scale", [

@@ -130,6 +130,23 @@ def test_training_shows_every_epoch_and_where_phases_begin(inputs, monkeypatch):
         "training top5": [[0.0] * 3] * 2}
 
 
+def test_averaged_weights_have_lines_and_columns_of_their_own(inputs, monkeypatch):
+    charts = {}
+    monkeypatch.setattr("evaluate.report.training.line_chart",
+                        lambda name, lines, *_: charts.update({name: lines}) or "<svg>")
+    history = [replace(line, ema_full_top1_error=7.0 * line.epoch, ema_full_top5_error=1.0,
+                       filtered_top1_error=None, filtered_top5_error=None)
+               for line in inputs.run.history]
+    run = replace(inputs.run, history=history, config={**inputs.run.config, "accumulate": 4})
+    facts, _, table = training_section(replace(inputs, run=run), T)
+    assert [(fact.value, fact.detail) for fact in (facts.facts[1], facts.facts[-1])] == [
+        ("512", "8 × 16 × 4"), ("7.00 %", "full set, averaged weights, epoch 1")]
+    assert [(line.label, line.ys[0]) for line in charts["training top1"]] == [
+        ("full set", 40.0), ("full set, averaged weights", 7.0)]
+    assert table.heads[-4] == "full set, averaged weights, top-1 error, %"
+    assert table.rows[1][-8:] == ["20.00", "0.00", "–", "–", "14.00", "1.00", "–", "–"]
+
+
 def test_the_time_between_epochs_is_shared_among_what_happens_there(inputs):
     """Two seconds between epochs 1 and 2, which has ten steps of 480 ms; resumed before 3."""
     first, second, third = inputs.run.history
