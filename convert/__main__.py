@@ -130,14 +130,23 @@ def _print_manifest(out: Path, manifest: Manifest) -> None:
     if manifest.ignored:
         print(f"ignored {len(manifest.ignored)} files that are not images by their name, "
               f"e.g. {manifest.ignored[0]}")
-    if manifest.ilsvrc is not None:
-        print(f"This is {manifest.ilsvrc.describe()}.")
+    _print_classes(manifest)
     note = manifest.blacklist
     if note is not None:
         print(f"blacklist: {note.images:,} images marked ({'the' if note.is_ilsvrc else 'not the'}"
               f" ILSVRC list), {manifest.images - note.images:,} in the filtered set")
     elif manifest.split == "val":
         print("no --blacklist: only the full set can be scored")
+
+
+def _print_classes(manifest: Manifest) -> None:
+    first, last = manifest.classes[0].name, manifest.classes[-1].name
+    print(f"labels: 0 is class {first}, {len(manifest.classes) - 1} is class {last}")
+    if manifest.ilsvrc is not None:
+        print(f"This is {manifest.ilsvrc.describe()}.")
+    numbers = manifest.ilsvrc_numbers
+    if numbers is not None:
+        print(f"This {'is' if numbers.complete else 'has'} {numbers.describe(manifest.split)}.")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from convert.records.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNo
 from convert.records.reader import open_records
 from convert.request import Request
 from convert.shards import ShardPlan, build_shards
-from convert.sources.ilsvrc import IlsvrcCheck, check_ilsvrc
+from convert.sources.ilsvrc import (IlsvrcCheck, IlsvrcNumbers, check_ilsvrc, count_like_ilsvrc,
+                                    devkit_numbers)
 from convert.sources.layouts import list_source
 from convert.sources.listing import Entry, Listing
 from convert.workspace import BUILDING, ShardReport, Workspace, locked_workspace
@@ -45,6 +46,7 @@ class ConversionPlan:
     listing: Listing
     blacklist: Optional[Blacklist]
     ilsvrc: Optional[IlsvrcCheck]  # None unless the numbers of images and classes are ILSVRC's
+    ilsvrc_numbers: Optional[IlsvrcNumbers]
     shards: list[ShardPlan]
     options: dict[str, Any]  # everything that decides the bytes of the record set
 
@@ -113,7 +115,7 @@ def finish(request: Request) -> Manifest:
 def list_request(request: Request) -> Listing:
     """List what ``request`` would convert; nothing is written."""
     return list_source(request.source, request.split, request.ground_truth, request.extensions,
-                       request.layout)
+                       request.layout, request.class_names)
 
 
 def plan_conversion(request: Request) -> ConversionPlan:
@@ -126,6 +128,8 @@ def plan_conversion(request: Request) -> ConversionPlan:
     listing = list_request(request)
     blacklist = _load_blacklist(request, listing)
     ilsvrc = check_ilsvrc(listing, blacklist, request.allow_other_labels)
+    numbers = count_like_ilsvrc(listing)
+    _warn_of_classes(listing, numbers)
     shards = _plan_shards(request, listing, blacklist.ids if blacklist else frozenset())
     options = {
         "split": request.split, "source_sha256": listing.sha256(), "images": len(listing.entries),
@@ -134,17 +138,39 @@ def plan_conversion(request: Request) -> ConversionPlan:
         "quality": request.quality if request.short_side else None,
         "writer": REVISION,
     }
-    return ConversionPlan(request, listing, blacklist, ilsvrc, shards, options)
+    return ConversionPlan(request, listing, blacklist, ilsvrc, numbers, shards, options)
+
+
+def _warn_of_classes(listing: Listing, numbers: Optional[IlsvrcNumbers]) -> None:
+    if listing.split == "train" and numbers and not numbers.complete:
+        print(f"warning: {listing.root} has {numbers.describe(listing.split)}", file=sys.stderr)
+    warning = devkit_numbers(listing)
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def _load_blacklist(request: Request, listing: Listing) -> Optional[Blacklist]:
     if request.blacklist is None:
         return None
+    _check_ids(request, listing)
     blacklist = load_blacklist(request.blacklist,
                                max(entry.image_id for entry in listing.entries))
     if len(listing.entries) == ILSVRC_VALIDATION_IMAGES and not blacklist.is_ilsvrc:
         print(f"warning: {request.blacklist} has {blacklist.describe()}", file=sys.stderr)
     return blacklist
+
+
+def _check_ids(request: Request, listing: Listing) -> None:
+    """Raise RequestError unless the blacklist and the images have the same kind of ids."""
+    first = listing.entries[0].file_name
+    if listing.ids_are_positions and not request.ids_are_positions:
+        raise RequestError(f"--blacklist {request.blacklist} lists numbers of ILSVRC's validation "
+                           f"images, but names like '{first}' in {listing.root} have none: ids are "
+                           "positions in the sorted names; leave it out, or give "
+                           "--ids-are-positions if the list counts those")
+    if request.ids_are_positions and not listing.ids_are_positions:
+        raise RequestError(f"--ids-are-positions: the ids of {listing.root} are the numbers in "
+                           f"names like '{first}'; leave it out")
 
 
 def _plan_shards(request: Request, listing: Listing, blacklist_ids: frozenset[int]
@@ -252,7 +278,9 @@ def _manifest(plan: ConversionPlan, reports: list[ShardReport]) -> Manifest:
                  for label, name in enumerate(listing.class_names)],
         shards=[report.shard for report in reports],
         blacklist=BlacklistNote(blacklist.sha256, len(blacklist.ids), len(flagged),
-                                blacklist.is_ilsvrc) if blacklist else None,
+                                blacklist.is_ilsvrc, plan.request.ids_are_positions)
+        if blacklist else None,
         ilsvrc=plan.ilsvrc, rejected=rejected,
         repaired=sorted(note for report in reports for note in report.repaired),
+        ilsvrc_numbers=plan.ilsvrc_numbers,
         ignored=sorted(listing.ignored), mindspore_version=importlib.metadata.version("mindspore"))

@@ -15,7 +15,8 @@ from convert.sources.listing import IMAGE_EXTENSIONS
 
 BACKENDS = ("loky", "dask", "ray")
 ENGINE_OPTIONS = ("workers", "backend", "scheduler")
-SOURCE_OPTIONS = ("blacklist", "ground_truth", "layout", "extensions")
+SOURCE_OPTIONS = ("blacklist", "ids_are_positions", "ground_truth", "class_names", "layout",
+                  "extensions")
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,15 @@ class Request(CheckedOptions):
     out: Path = option(help="folder for the record set")
     blacklist: Optional[Path] = option(
         None, "list of validation images to mark, such as the devkit's (val only)")
+    ids_are_positions: bool = option(
+        False, "take the numbers in --blacklist for positions in the sorted file names, of images "
+               "that have not ILSVRC's names")
     ground_truth: Optional[Path] = option(
-        None, "the devkit's *_validation_ground_truth.txt, for a flat val folder (default: "
-              "searched for in the source)")
+        None, "labels of a flat val folder: the devkit's *_validation_ground_truth.txt, Kaggle's "
+              "LOC_val_solution.csv or a list like val.txt (default: searched for in the source)")
+    class_names: Optional[Path] = option(
+        None, "class names, one per line, in the order that the labels of a list count in "
+              "(default: the folders of train/ next to the images, sorted)")
     layout: Optional[str] = option(
         None, "layout of the source (default: recognised from its files)",
         choices=LAYOUT_NAMES)
@@ -70,6 +77,12 @@ class Request(CheckedOptions):
         if self.blacklist is not None and self.split != "val":
             raise RequestError(f"--blacklist {self.blacklist} belongs to the validation set; leave "
                                f"it out for --split {self.split}")
+        if self.ids_are_positions and self.blacklist is None:
+            raise RequestError("--ids-are-positions says what a --blacklist counts; give one, or "
+                               "leave it out")
+        if self.class_names is not None and self.split != "val":
+            raise RequestError(f"--class-names {self.class_names} says what the labels of "
+                               f"validation images mean; leave it out for --split {self.split}")
         if self.backend == "dask" and self.scheduler is None:
             raise RequestError("--backend dask: give the address of its scheduler, e.g. "
                                "--scheduler tcp://host:8786")

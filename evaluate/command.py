@@ -157,7 +157,8 @@ def _validation_ids(records: RecordSet, path: Path) -> set[int]:
         if records.split != "val" or validation_id(os.path.basename(name)) != image_id:
             raise RequestError(f"{path} lists validation images by number, but the image ids of "
                                f"{records.folder} ({records.split}) are positions ('{name}' has "
-                               f"{image_id}); leave --blacklist out or give a validation set")
+                               f"{image_id}); leave --blacklist out, or convert them again with "
+                               "the list (--ids-are-positions if it counts positions)")
         ids.add(image_id)
     return ids
 

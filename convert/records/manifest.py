@@ -7,7 +7,7 @@ from typing import Any, Iterable, Optional
 
 from common.cli import RequestError
 from common.files import read_json, sha256_of_file, sha256_of_lines, write_json
-from convert.sources.ilsvrc import IlsvrcCheck
+from convert.sources.ilsvrc import IlsvrcCheck, IlsvrcNumbers
 from convert.sources.listing import in_label_order
 
 FORMAT_VERSION = 1
@@ -62,6 +62,7 @@ class BlacklistNote:
     ids: int
     images: int
     is_ilsvrc: bool
+    ids_are_positions: bool = False  # in sorted names, otherwise ILSVRC's numbers
 
 
 @dataclass(frozen=True, order=True)
@@ -95,6 +96,7 @@ class Manifest:
     rejected: list[FileNote]
     ignored: list[str]  # files of the source that are not images by their name
     mindspore_version: str
+    ilsvrc_numbers: Optional[IlsvrcNumbers] = None  # older files have none
 
     def write(self, folder: Path) -> None:
         write_json(folder / MANIFEST_NAME, {
@@ -142,11 +144,13 @@ def _check_consistent(manifest: Manifest, path: Path, remedy: str) -> None:
 def _from_fields(fields: dict[str, Any]) -> Manifest:
     fields["image_bytes"] = fields.pop("picture_bytes")
     blacklist, ilsvrc = fields.pop("blacklist"), fields.pop("ilsvrc")
+    numbers = fields.pop("ilsvrc_numbers", None)
     return Manifest(
         classes=[ClassCount(**item) for item in fields.pop("classes")],
         shards=[Shard(**item) for item in fields.pop("shards")],
         blacklist=BlacklistNote(**blacklist) if blacklist else None,
         ilsvrc=IlsvrcCheck(**ilsvrc) if ilsvrc else None,
+        ilsvrc_numbers=IlsvrcNumbers(**numbers) if numbers else None,
         repaired=[FileNote(**item) for item in fields.pop("repaired")],
         rejected=[FileNote(**item) for item in fields.pop("rejected")],
         **fields)

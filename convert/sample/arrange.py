@@ -15,8 +15,8 @@ from PIL import Image
 from common.cli import RequestError, progress_bar
 from common.files import write_text
 from convert.sample.draw import draw_image, style_of
-from convert.sources.labels import (KAGGLE_CLASSES, KAGGLE_SOLUTION, find_ground_truth,
-                                    read_ground_truth)
+from convert.sources.label_lists import KAGGLE_CLASSES, KAGGLE_SOLUTION
+from convert.sources.labels import find_ground_truth, read_ground_truth
 from convert.sources.layouts import KAGGLE_IMAGES
 from convert.sources.listing import GroundTruth
 

@@ -1,5 +1,6 @@
-"""Check whether a validation set is ILSVRC's own, by the digests of its labels and classes."""
+"""Check whether a set is ILSVRC's own, by the digests of labels and classes and by its numbers."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Optional
 
@@ -13,6 +14,9 @@ from convert.sources.listing import Listing
 LABELS_SHA256 = "098d797749a19d2c76f3243494b4d38079446eab41f3b8775212a33e4558a35f"
 CLASS_NAMES_SHA256 = "70002b0ff5de60a3a17a82dbfcff291931f96225ddf941ad2e182fc39e183d15"
 CLASSES = 1000
+
+TRAINING_IMAGES, FEWEST_PER_CLASS, MOST_PER_CLASS = 1_281_167, 732, 1_300
+CLASSES_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -58,3 +62,55 @@ def check_ilsvrc(listing: Listing, blacklist: Optional[Blacklist], allow_other_l
                            "are: check ground truth and class map, or give --allow-other-labels "
                            "if other labels are intended")
     return check
+
+
+@dataclass(frozen=True)
+class IlsvrcNumbers:
+    """How many images a set of ILSVRC's classes, or with ILSVRC's image names, has."""
+
+    images: int
+    expected: int  # what ILSVRC's split has
+    unusual_classes: dict[str, int]  # training: images of those outside of 732 to 1,300
+
+    @property
+    def complete(self) -> bool:
+        return self.images == self.expected and not self.unusual_classes
+
+    def describe(self, split: str) -> str:
+        if self.complete:
+            return (f"ILSVRC2012's training set by its class names and numbers of images "
+                    f"({self.images:,})")
+        kind = "classes of ILSVRC2012" if split == "train" else "image names of ILSVRC2012"
+        text = f"{kind}, but {self.images:,} images instead of {self.expected:,}"
+        if self.unusual_classes:
+            shown = list(self.unusual_classes.items())[:CLASSES_SHOWN]
+            text += (f"; not {FEWEST_PER_CLASS} to {MOST_PER_CLASS:,} images in "
+                     f"{len(self.unusual_classes)} classes: "
+                     + ", ".join(f"{name} ({images:,})" for name, images in shown)
+                     + (", …" if len(self.unusual_classes) > CLASSES_SHOWN else ""))
+        return text
+
+
+def count_like_ilsvrc(listing: Listing) -> Optional[IlsvrcNumbers]:
+    """Compare the number of images with ILSVRC's: of a training set with its 1,000 class names, of
+    a validation set with its image names that has not all 50,000; None for any other."""
+    images = len(listing.entries)
+    if listing.split == "val":
+        if images == ILSVRC_VALIDATION_IMAGES or listing.ids_are_positions:
+            return None
+        return IlsvrcNumbers(images, ILSVRC_VALIDATION_IMAGES, {})
+    if sha256_of_lines(listing.class_names) != CLASS_NAMES_SHA256:
+        return None
+    per_class = Counter(entry.label for entry in listing.entries)
+    unusual = {name: per_class[label] for label, name in enumerate(listing.class_names)
+               if not FEWEST_PER_CLASS <= per_class[label] <= MOST_PER_CLASS}
+    return IlsvrcNumbers(images, TRAINING_IMAGES, unusual)
+
+
+def devkit_numbers(listing: Listing) -> Optional[str]:
+    """Return a warning where classes are numbered 1 to 1000, as the devkit's are, or None."""
+    if listing.class_names != [str(number) for number in range(1, CLASSES + 1)]:
+        return None
+    return (f"the class folders of {listing.root} are numbered 1 to {CLASSES:,}, perhaps in the "
+            "devkit's order, which is not the order of the sorted wnids that trained networks "
+            "have; class 1 becomes label 0")

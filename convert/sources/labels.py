@@ -2,25 +2,24 @@
 
 The devkit numbers the classes 1 to 1000 in an order of its own (n02119789 is 1), which is not the
 order of the sorted wnids that everybody trains with (n01440764 is 0): `map_clsloc.txt` or
-`meta.mat` maps one to the other. Kaggle's `LOC_val_solution.csv` names wnids, in no order.
+`meta.mat` maps one to the other. Lists that name each image are read in `label_lists`.
 """
 
-import csv
 import io
 import tarfile
 from pathlib import Path
-from typing import Mapping, Optional
+from typing import Mapping, Optional, Sequence
 
 from common.cli import RequestError
-from convert.sources.listing import GroundTruth, validation_id
+from common.files import read_lines
+from convert.sources.label_lists import is_label_list, read_label_list
+from convert.sources.listing import GroundTruth
 
 _TRUTH_ENDING = "validation_ground_truth.txt"
 _MAP_NAME = "map_clsloc.txt"
 _META_NAME = "meta.mat"
 _LEAF_IDS = 1000  # meta.mat numbers the inner nodes of the WordNet tree from 1001 on
-
-KAGGLE_SOLUTION = "LOC_val_solution.csv"
-KAGGLE_CLASSES = "LOC_synset_mapping.txt"
+_MAX_DIGITS = 9
 
 
 def find_ground_truth(source: Path) -> Optional[Path]:
@@ -37,14 +36,18 @@ def find_ground_truth(source: Path) -> Optional[Path]:
     return found[0] if found else None
 
 
-def read_ground_truth(truth: Path) -> GroundTruth:
-    """Read a devkit's ground truth and the class map next to it.
+def read_ground_truth(truth: Path, class_names: Optional[Sequence[str]] = None) -> GroundTruth:
+    """Read a devkit's ground truth and the class map next to it, or a label list.
+
+    Args:
+        class_names: what the labels of a list mean, see ``read_label_list``.
 
     Raises:
         RequestError: a file is missing or not of its form.
     """
-    if not truth.exists():
-        raise RequestError(f"{truth} does not exist; give the devkit's validation ground truth")
+    lines = read_lines(truth, "label of a validation image")
+    if is_label_list(lines):
+        return read_label_list(truth, lines, class_names)
     paths = (truth.with_name(name) for name in (_MAP_NAME, _META_NAME))
     return _devkit_truth(truth, truth.read_bytes(),
                          {path.name: path.read_bytes() for path in paths if path.exists()})
@@ -86,7 +89,7 @@ def _devkit_truth(origin: Path, truth: bytes, files: Mapping[str, bytes]) -> Gro
     labels = {}
     for number, line in enumerate(_text(f"{origin}", truth).splitlines(), start=1):
         text = line.strip()
-        if not text.isdecimal() or int(text) not in wnids:
+        if not _is_number(text) or int(text) not in wnids:
             raise RequestError(f"{origin}, line {number}: '{text[:40]}' is not a devkit class id "
                                f"of its class map (1 to {len(wnids)}); give the devkit's file")
         labels[number] = position[wnids[int(text)]]
@@ -100,7 +103,7 @@ def _parse_class_map(where: str, data: bytes) -> dict[int, str]:
     wnids: dict[int, str] = {}
     for number, line in enumerate(_text(where, data).splitlines(), start=1):
         fields = line.split()
-        if len(fields) < 2 or not fields[1].isdecimal():
+        if len(fields) < 2 or not _is_number(fields[1]):
             raise RequestError(f"{where}, line {number}: expected 'wnid id name', got "
                                f"'{line[:40]}'; give the devkit's file")
         if int(fields[1]) in wnids or fields[0] in wnids.values():
@@ -124,35 +127,12 @@ def _parse_meta(where: str, data: bytes) -> dict[int, str]:
     return {devkit_id: wnid for devkit_id, wnid in wnids.items() if devkit_id <= _LEAF_IDS}
 
 
-def read_kaggle(folder: Path) -> GroundTruth:
-    """Read Kaggle's two files: ``ImageId,PredictionString`` rows in any order, and the classes.
-
-    Raises:
-        RequestError: a file is missing, a row is not of its form, or a class is not in the map.
-    """
-    for name in (KAGGLE_CLASSES, KAGGLE_SOLUTION):
-        if not (folder / name).exists():
-            raise RequestError(f"{folder / name} does not exist; Kaggle's {KAGGLE_SOLUTION} and "
-                               f"{KAGGLE_CLASSES} must be next to the ILSVRC folder")
-    classes, origin = folder / KAGGLE_CLASSES, folder / KAGGLE_SOLUTION
-    class_names = sorted(line.split(" ", 1)[0] for line in
-                         _text(f"{classes}", classes.read_bytes()).splitlines() if line.strip())
-    position = {wnid: label for label, wnid in enumerate(class_names)}
-    labels: dict[int, int] = {}
-    rows = csv.DictReader(io.StringIO(_text(f"{origin}", origin.read_bytes())))
-    for number, row in enumerate(rows, start=2):
-        image_id = validation_id(f"{row.get('ImageId')}.JPEG")
-        wnid = (row.get("PredictionString") or "").split(" ")[0]
-        if image_id is None or wnid not in position or image_id in labels:
-            raise RequestError(f"{origin}, line {number}: '{row.get('ImageId')}, {wnid}' is not a "
-                               "new validation image with a class of "
-                               f"{KAGGLE_CLASSES}; give Kaggle's file")
-        labels[image_id] = position[wnid]
-    return GroundTruth(origin, class_names, labels)
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
 
 
 def _text(where: str, data: bytes) -> str:
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise RequestError(f"{where} is not a text file; give the original file") from None

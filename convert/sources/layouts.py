@@ -11,11 +11,12 @@ from typing import Callable, Optional, Sequence
 from common.cli import RequestError
 from convert.sources.archives import scan_train_archive, scan_val_archive
 from convert.sources.folders import scan_class_folders, scan_flat_folder
-from convert.sources.labels import (KAGGLE_SOLUTION, find_ground_truth, read_devkit_archive,
-                                    read_ground_truth, read_kaggle)
-from convert.sources.listing import (IMAGE_EXTENSIONS, GroundTruth, Listing, Scan,
+from convert.sources.label_lists import (KAGGLE_SOLUTION, find_label_list, read_class_names,
+                                         read_kaggle)
+from convert.sources.labels import find_ground_truth, read_devkit_archive, read_ground_truth
+from convert.sources.listing import (IMAGE_EXTENSIONS, GroundTruth, Listing, Scan, check_by_truth,
                                      entries_by_class, entries_by_truth, in_label_order,
-                                     validation_id)
+                                     truth_in_names, validation_id)
 
 SPLITS = ("train", "val")
 
@@ -46,13 +47,15 @@ class SourceLayout:
 
 
 def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
-                extensions: Sequence[str] = IMAGE_EXTENSIONS, layout: Optional[str] = None
-                ) -> Listing:
+                extensions: Sequence[str] = IMAGE_EXTENSIONS, layout: Optional[str] = None,
+                class_names: Optional[Path] = None) -> Listing:
     """List the images of ``split`` in ``source``.
 
     Args:
-        ground_truth: the devkit's labels, where they are not found next to the images.
+        ground_truth: the devkit's labels or a label list, where they are not found next to the
+            images, or to compare class folders with.
         layout: a name in ``LAYOUT_NAMES``; by default recognised from the files.
+        class_names: a file with the class names that the labels of a list mean, in their order.
 
     Raises:
         RequestError: the source is missing, empty, fits no layout or several, or contradicts
@@ -64,21 +67,59 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     if not scan.images:
         raise _fits_nothing(source, split)
     # Images in class folders, or class tars, are named <class>/<file>.
-    class_names = in_label_order({image.name.split("/")[0] for image in scan.images
-                                  if "/" in image.name})
-    if class_names and ground_truth is not None:
-        raise RequestError(f"--ground-truth {ground_truth} is for validation images without "
-                           f"class folders, but {root} has class folders; leave it out")
-    if class_names:
-        entries = entries_by_class(scan.images, class_names, split)
+    folders = in_label_order({image.name.split("/")[0] for image in scan.images
+                              if "/" in image.name})
+    names = read_class_names(class_names) if class_names else None
+    truth = _given_truth(root, split, ground_truth, names)
+    if folders:
+        entries = entries_by_class(scan.images, folders, split)
+        if truth is not None:
+            check_by_truth(entries, folders, truth)
     else:
-        truth = read_ground_truth(ground_truth) if ground_truth else chosen.labels(source)
-        if truth is None:
-            raise RequestError(f"{source} contains validation images without labels: the devkit's "
-                               f"*_validation_ground_truth.txt (or Kaggle's {KAGGLE_SOLUTION}) was"
-                               f" not found in {source}/*/data; give it with --ground-truth FILE")
-        class_names, entries = truth.class_names, entries_by_truth(scan.images, truth)
-    return Listing(split, chosen.name, root, class_names, entries, sorted(scan.ignored))
+        truth = truth or _found_truth(chosen, source, root, scan, names)
+        folders, entries = truth.class_names, entries_by_truth(scan.images, truth)
+    if names and in_label_order(names) != folders:
+        raise RequestError(f"--class-names {class_names} names other classes ({len(names)}) than "
+                           f"{truth.origin if truth else root} has ({len(folders)}); leave it out "
+                           "or give the right names")
+    return Listing(split, chosen.name, root, folders, entries, sorted(scan.ignored))
+
+
+def _given_truth(root: Path, split: str, ground_truth: Optional[Path],
+                 class_names: Optional[list[str]]) -> Optional[GroundTruth]:
+    """Return the labels in the file that was given, or None if there is none."""
+    if ground_truth is None:
+        return None
+    if split == "train":
+        raise RequestError(f"--ground-truth {ground_truth} is for validation images, but training "
+                           "images have their classes from class folders; leave it out")
+    return read_ground_truth(ground_truth, class_names or _train_classes(root))
+
+
+def _found_truth(chosen: SourceLayout, source: Path, root: Path, scan: Scan,
+                 class_names: Optional[list[str]]) -> GroundTruth:
+    """Return the labels that the source contains."""
+    truth = chosen.labels(source)
+    found = None if truth else find_label_list(source)
+    if found:
+        truth = read_ground_truth(found, class_names or _train_classes(root))
+    truth = truth or truth_in_names(scan.images, root)
+    if truth is None:
+        raise RequestError(f"{source} contains validation images without labels: neither the "
+                           f"devkit's *_validation_ground_truth.txt in {source}/*/data nor "
+                           f"Kaggle's {KAGGLE_SOLUTION}, val.txt or val_list.txt was found; give "
+                           "one with --ground-truth FILE")
+    return truth
+
+
+def _train_classes(root: Path) -> Optional[list[str]]:
+    """Return the classes that the folders of train/ next to validation images name."""
+    for train in (root.with_name("train"), root / "train"):
+        if train.is_dir():
+            folders = [item.name for item in train.iterdir()
+                       if item.is_dir() and not item.name.startswith(".")]
+            return in_label_order(folders) or None
+    return None
 
 
 def _choose_layout(source: Path, split: str, name: Optional[str]) -> SourceLayout:
@@ -149,7 +190,8 @@ LAYOUTS = (
         scan=lambda root, split, extensions: scan_class_folders(root, extensions)),
     SourceLayout(
         "flat", "(val) SOURCE/val/ILSVRC2012_val_NNNNNNNN.JPEG with the devkit's "
-        "*validation_ground_truth.txt and map_clsloc.txt or meta.mat in SOURCE/*/data",
+        "*validation_ground_truth.txt and map_clsloc.txt or meta.mat in SOURCE/*/data, or with "
+        "val.txt or val_list.txt in SOURCE or SOURCE/meta",
         root=_split_folder, fits=_fits_flat, labels=_devkit_labels, overrides=("folders",),
         scan=lambda root, split, extensions: scan_flat_folder(root)),
     SourceLayout(
@@ -163,8 +205,9 @@ LAYOUTS = (
         "kaggle", "SOURCE/ILSVRC/Data/CLS-LOC/SPLIT, for val also LOC_val_solution.csv and "
         "LOC_synset_mapping.txt",
         root=lambda source, split: source / KAGGLE_IMAGES / split, labels=read_kaggle,
-        scan=lambda root, split, extensions: (scan_flat_folder(root) if split == "val" else
-                                              scan_class_folders(root, extensions)),
+        scan=lambda root, split, extensions: (
+            scan_flat_folder(root) if _fits_flat(root, root, split) else
+            scan_class_folders(root, extensions)),
         fits=lambda source, root, split: root.is_dir(), overrides=("folders", "flat")),
 )
 LAYOUT_NAMES = tuple(layout.name for layout in LAYOUTS)

@@ -128,10 +128,10 @@ def validation_scan(files: Iterable[SourceFile]) -> Scan:
 
 def _mixed_names(numbered: int, others: Sequence[str]) -> RequestError:
     shown = ", ".join(f"'{name}'" for name in sorted(others)[:_NAMES_SHOWN])
-    return RequestError(f"{numbered} validation images are named like ILSVRC's and {len(others)} "
-                        f"not ({shown}{', …' if len(others) > _NAMES_SHOWN else ''}): image ids "
-                        "are the numbers in the names, so all or none must have one; rename or "
-                        "remove the others")
+    return RequestError(f"the names of {numbered} validation images have ILSVRC's numbers, those "
+                        f"of {len(others)} have not ({shown}"
+                        f"{', …' if len(others) > _NAMES_SHOWN else ''}); image ids are these "
+                        "numbers: rename or remove the others")
 
 
 def check_utf8(name: str, place: Path) -> None:

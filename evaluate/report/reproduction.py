@@ -53,6 +53,8 @@ def _convert(records: RecordSet) -> str:
              "--shards", len(manifest.shards), "--seed", manifest.seed]
     if manifest.blacklist:
         words += ["--blacklist", "BLACKLIST"]
+        if manifest.blacklist.ids_are_positions:
+            words.append("--ids-are-positions")
     for name in ("check", "short_side", "quality"):
         if options.get(name) is not None:
             words += [f"--{name.replace('_', '-')}", options[name]]
