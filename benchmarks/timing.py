@@ -70,7 +70,8 @@ def run_process(*command: object, environment: Mapping[str, str] = {}) -> str:
             process.communicate()
             raise
     if process.returncode != 0:
-        raise CheckFailed(f"{command[0]} ended with {process.returncode}: {errors[-300:]}")
+        raise CheckFailed(f"{command[0]} ended with {process.returncode}: "
+                          f"{(printed + errors)[-300:]}")
     return printed
 
 

@@ -42,10 +42,12 @@ def run_measured(*command: object) -> tuple[str, Resources]:
     What it writes to stderr, such as progress, appears as it is written.
 
     Raises:
-        CheckFailed: it ended with an error, which it has printed.
+        CheckFailed: it ended with an error; the message holds the last line that it printed.
     """
     words = [str(word) for word in command]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
+    # In a session of its own, or a Ctrl-C in the terminal would make it print a line, too.
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True,
+                          start_new_session=True) as running:
         try:
             with _measuring(running.pid) as resources:
                 printed, _ = running.communicate()
@@ -55,8 +57,8 @@ def run_measured(*command: object) -> tuple[str, Resources]:
                     process.kill()
             raise
     if running.returncode != 0:
-        raise CheckFailed(f"{' '.join(words[1:4])} ended with {running.returncode}; its error is "
-                          "above")
+        last = printed.splitlines()[-1:] or ["its error is above"]
+        raise CheckFailed(f"{' '.join(words[1:4])} ended with {running.returncode}: {last[0]}")
     return printed, resources
 
 
