@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Mapping, Optional
 
 from common.cli import RequestError
+from common.files import naming_file, read_bytes
 from convert.sources.listing import GroundTruth, validation_id
 
 _TRUTH_ENDING = "validation_ground_truth.txt"
@@ -46,8 +47,8 @@ def read_ground_truth(truth: Path) -> GroundTruth:
     if not truth.exists():
         raise RequestError(f"{truth} does not exist; give the devkit's validation ground truth")
     paths = (truth.with_name(name) for name in (_MAP_NAME, _META_NAME))
-    return _devkit_truth(truth, truth.read_bytes(),
-                         {path.name: path.read_bytes() for path in paths if path.exists()})
+    return _devkit_truth(truth, read_bytes(truth),
+                         {path.name: read_bytes(path) for path in paths if path.exists()})
 
 
 def read_devkit_archive(archive: Path) -> GroundTruth:
@@ -58,7 +59,7 @@ def read_devkit_archive(archive: Path) -> GroundTruth:
     """
     files = {}
     try:
-        with tarfile.open(archive, "r:*") as tar:
+        with naming_file(archive), tarfile.open(archive, "r:*") as tar:
             for member in tar:
                 name = member.name.rsplit("/", 1)[-1]
                 content = tar.extractfile(member) if member.isfile() else None
@@ -136,10 +137,10 @@ def read_kaggle(folder: Path) -> GroundTruth:
                                f"{KAGGLE_CLASSES} must be next to the ILSVRC folder")
     classes, origin = folder / KAGGLE_CLASSES, folder / KAGGLE_SOLUTION
     class_names = sorted(line.split(" ", 1)[0] for line in
-                         _text(f"{classes}", classes.read_bytes()).splitlines() if line.strip())
+                         _text(f"{classes}", read_bytes(classes)).splitlines() if line.strip())
     position = {wnid: label for label, wnid in enumerate(class_names)}
     labels: dict[int, int] = {}
-    rows = csv.DictReader(io.StringIO(_text(f"{origin}", origin.read_bytes())))
+    rows = csv.DictReader(io.StringIO(_text(f"{origin}", read_bytes(origin))))
     for number, row in enumerate(rows, start=2):
         image_id = validation_id(f"{row.get('ImageId')}.JPEG")
         wnid = (row.get("PredictionString") or "").split(" ")[0]
