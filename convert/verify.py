@@ -10,7 +10,7 @@ from typing import Any, Iterator
 from joblib import Parallel, delayed
 
 from common.cli import CheckFailed, RequestError, one_line, progress_bar
-from common.files import describe_difference
+from common.files import describe_difference, naming_file
 from common.signals import holding_signals_back
 from convert.conversion import ConversionPlan, plan_conversion
 from convert.images import BadImage, ImageChecks, check_image
@@ -89,7 +89,8 @@ def _stored(data_file: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
     with holding_signals_back():
         from mindspore.mindrecord import FileReader  # takes seconds: not for --help
     try:
-        with contextlib.closing(FileReader(str(data_file), columns=columns)) as reader:
+        with naming_file(data_file), contextlib.closing(
+                FileReader(str(data_file), columns=columns)) as reader:
             yield from reader.get_next()
     except RuntimeError as error:  # MindSpore's, also where the disk fails
         raise RequestError(f"{data_file} cannot be read ({one_line(error, 200)}); check the disk "
@@ -152,8 +153,8 @@ def repair(request: Request) -> list[str]:
         for index in different:
             workspace.discard(index)  # it must not pass as finished when the images are right
         if different:
-            raise CheckFailed(f"{', '.join(different.values())}: built again with other bytes than the "
-                              "manifest has (an image changed without its size, or Pillow is "
+            raise CheckFailed(f"{', '.join(different.values())}: built again with other bytes than "
+                              "the manifest has (an image changed without its size, or Pillow is "
                               "another version); nothing was replaced; convert again")
         workspace.publish(damaged, reports)
     return [report.shard.file for report in reports]
