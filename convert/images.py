@@ -21,6 +21,8 @@ DRAFT = 8  # libjpeg's smallest scale, 1/8
 Image.MAX_IMAGE_PIXELS = None
 
 _START_OF_IMAGE, _END_OF_IMAGE = b"\xff\xd8", b"\xff\xd9"
+_START_OF_SCAN = 0xDA
+_WITHOUT_LENGTH = (0x00, 0x01, 0xFF, *range(0xD0, 0xD9))  # no markers, or those of no segment
 _PNG_SIGNATURE = b"\x89PNG"
 _PNG_DEPTH_AT = 24  # bits per channel, in the header chunk that a PNG begins with
 
@@ -90,9 +92,24 @@ def _check_opened(image: Image.Image, data: bytes, checks: ImageChecks) -> Check
         # where damage shows, and saves the transform and the colours, a third of the time.
         image.draft(None, (max(1, width // DRAFT), max(1, height // DRAFT)))
         image.load()
+        if not _begins_with_an_image(data):
+            raise BadImage("undecodable: its end-of-image marker comes before the image")
     elif _END_OF_IMAGE not in data[-1024:]:
         raise BadImage("truncated: no end-of-image marker")
     return CheckedImage(data)
+
+
+def _begins_with_an_image(data: bytes) -> bool:
+    """Return whether a scan comes before the first end marker of a JPEG. Pillow continues behind
+    that marker (at the second image of a file whose first is damaged), MindSpore does not."""
+    at = 2
+    while (at := data.find(b"\xff", at)) >= 0 and at + 4 <= len(data):
+        marker = data[at + 1]
+        if marker in (_START_OF_SCAN, _END_OF_IMAGE[1]):
+            return marker == _START_OF_SCAN
+        alone = marker in _WITHOUT_LENGTH
+        at += 1 if alone else 2 + max(2, int.from_bytes(data[at + 2:at + 4], "big"))
+    return False
 
 
 def _repair_of(image: Image.Image, data: bytes) -> Optional[str]:

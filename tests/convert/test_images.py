@@ -93,6 +93,7 @@ def test_deep_and_transparent_pngs_keep_what_is_seen(data, done, left, right):
     (encoded()[:-200], False, "truncated"),
     (encoded("RGB", "PNG")[:-300], False, "undecodable"),
     (encoded()[:20], False, "undecodable: its header"),
+    (encoded()[:20] + b"\xff\xd9" + encoded(), True, "end-of-image marker comes before"),
     (png(2, 16, [bytes(48)] * 8, tRNS=bytes(6)), False, "16-bit RGB PNG with a transparent"),
 ])
 def test_bad_bytes_are_refused_with_a_reason(data, decode, words):
