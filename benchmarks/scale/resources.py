@@ -10,6 +10,7 @@ from typing import Iterator
 
 import psutil
 
+from benchmarks.timing import family_of, kill_all
 from common.cli import CheckFailed
 
 POLL_SECONDS = 0.2
@@ -52,9 +53,7 @@ def run_measured(*command: object) -> tuple[str, Resources]:
             with _measuring(running.pid) as resources:
                 printed, _ = running.communicate()
         except BaseException:  # Ctrl-C: its processes must end, too
-            for process in _family(running.pid):
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
+            kill_all(family_of(running.pid))
             raise
     if running.returncode != 0:
         last = printed.splitlines()[-1:] or ["its error is above"]
@@ -91,18 +90,10 @@ def _cpu_seconds_of_children() -> float:
 
 def _add_sample(resources: Resources, pid: int) -> None:
     memory = []
-    for process in _family(pid):
+    for process in family_of(pid):
         with contextlib.suppress(psutil.Error):  # it ends while it is examined
             memory.append(process.memory_info().rss)
             resources.open_files = max(resources.open_files, process.num_fds())
     resources.peak_bytes = max(resources.peak_bytes, sum(memory))
     resources.largest_bytes = max(resources.largest_bytes, *memory, 0)
     resources.processes = max(resources.processes, len(memory))
-
-
-def _family(pid: int) -> list[psutil.Process]:
-    """Return the process and all that descend from it; none if it has ended."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        root = psutil.Process(pid)
-        return [root, *root.children(recursive=True)]
-    return []

@@ -91,6 +91,8 @@ def test_deep_and_transparent_pngs_keep_what_is_seen(data, done, left, right):
     (encoded()[:400], True, "undecodable"),
     (encoded()[:-200], True, "undecodable"),
     (encoded()[:-200], False, "truncated"),
+    # A thumbnail in the head has an end marker, too.
+    (encoded(size=(100, 60), comment=b"\xff\xd9")[:-200], False, "truncated"),
     (encoded("RGB", "PNG")[:-300], False, "undecodable"),
     (encoded()[:20], False, "undecodable: its header"),
     (encoded()[:20] + b"\xff\xd9" + encoded(), True, "end-of-image marker comes before"),

@@ -92,6 +92,19 @@ def test_a_layout_is_recognised_from_the_names_of_files(tmp_path, monkeypatch, s
     assert chosen == ([expected] if expected else [])
 
 
+@pytest.mark.parametrize("folders, in_order", [
+    (["0", "1", "2", "10", "11"], ["0", "1", "2", "10", "11"]),  # ImageNet-V2's
+    (["0", "2", "10", "ant"], ["0", "10", "2", "ant"])])
+def test_classes_that_are_all_numbers_are_in_their_order(tmp_path, folders, in_order):
+    for name in folders:
+        (tmp_path / "val" / name).mkdir(parents=True)
+        (tmp_path / "val" / name / f"of-{name}.jpeg").write_bytes(b"x")
+    listing = list_source(tmp_path, "val")
+    assert listing.class_names == in_order
+    assert {entry.file_name: in_order[entry.label] for entry in listing.entries} == {
+        f"{name}/of-{name}.jpeg": name for name in folders}
+
+
 def test_the_error_and_the_readmes_list_every_layout(tmp_path):
     with pytest.raises(RequestError) as error:
         list_source(tmp_path, "train")
