@@ -126,7 +126,11 @@ def _read_report(path: Path) -> Optional[ShardReport]:
         return ShardReport(**{**fields, "shard": Shard(**fields["shard"]),
                               "repaired": [FileNote(**item) for item in fields["repaired"]],
                               "bad": [FileNote(**item) for item in fields["bad"]]})
-    except (FileNotFoundError, RequestError, TypeError, KeyError):
+    except (FileNotFoundError, TypeError, KeyError):
+        return None
+    except RequestError as error:
+        if isinstance(error.__cause__, OSError):  # the disk fails: the report may be good
+            raise
         return None
 
 
