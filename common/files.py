@@ -35,6 +35,30 @@ def replaced_file(path: PathLike, mode: str = "wb") -> Iterator[IO]:
         temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def naming_file(path: PathLike) -> Iterator[None]:
+    """Name the file where reading it fails half-way: Python then says no more than "Input/output
+    error". What fails at opening has the file's name already and is left alone.
+
+    Raises:
+        RequestError: the disk or the network file system gave an error.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise RequestError(f"{path} could not be read ({error.strerror}): the disk or network file "
+                           "system that it is on failed, not the file's content; check it, then "
+                           "run the same command again") from error
+
+
+def read_bytes(path: PathLike) -> bytes:
+    """Return the file's bytes; RequestError where its disk fails half-way."""
+    with naming_file(path):
+        return Path(path).read_bytes()
+
+
 def make_folder(folder: PathLike, flag: str) -> None:
     """Make the folder that ``flag`` names, unless it exists; RequestError where it cannot be
     written."""
@@ -97,7 +121,7 @@ def read_json(path: PathLike, remedy: str) -> dict[str, Any]:
         RequestError: the file is not a JSON object.
     """
     try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        value = json.loads(read_bytes(path).decode("utf-8"))
     except ValueError as error:
         raise RequestError(f"{path} is damaged ({error}); {remedy}") from None
     if not isinstance(value, dict):
@@ -115,7 +139,7 @@ def read_lines(path: PathLike, content: str) -> list[str]:
         RequestError: there is no such file, or it is not text.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = read_bytes(path).decode("utf-8-sig")
     except FileNotFoundError:
         raise RequestError(f"{path} does not exist; give a text file with one {content} per line"
                            ) from None
@@ -157,7 +181,7 @@ def read_json_lines(path: PathLike) -> list[dict[str, Any]]:
     Raises:
         RequestError: another line is no JSON object.
     """
-    lines, objects = Path(path).read_bytes().split(b"\n"), []
+    lines, objects = read_bytes(path).split(b"\n"), []
     for number, line in enumerate(lines[:-1], start=1):  # nothing follows the last line feed
         try:
             objects.append(dict(json.loads(line)))
@@ -183,7 +207,7 @@ def locked_file(path: PathLike, refusal: str, shared: bool = False) -> Iterator[
 
 def sha256_of_file(path: PathLike) -> str:
     """Return the sha256 of the file's bytes, 64 hex digits."""
-    with open(path, "rb") as file:
+    with naming_file(path), open(path, "rb") as file:
         digest = hashlib.sha256()
         while block := file.read(1 << 20):
             digest.update(block)

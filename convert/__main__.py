@@ -20,6 +20,8 @@ from convert.request import (ENGINE_OPTIONS, SOURCE_OPTIONS, Request, RunMode, S
                              ShowRequest, VerifyRequest)
 from convert.sources.listing import Listing
 
+EMPTIED_SHOWN = 10
+
 
 def main() -> None:
     parser = ArgumentParser(prog="python -m convert",
@@ -127,6 +129,7 @@ def _print_manifest(out: Path, manifest: Manifest) -> None:
     for kind, notes in (("repaired", manifest.repaired), ("rejected", manifest.rejected)):
         if notes:
             print(f"{kind}: {len(notes)}, listed in {out / MANIFEST_NAME}")
+    _print_emptied(manifest)
     if manifest.ignored:
         print(f"ignored {len(manifest.ignored)} files that are not images by their name, "
               f"e.g. {manifest.ignored[0]}")
@@ -147,6 +150,15 @@ def _print_classes(manifest: Manifest) -> None:
     numbers = manifest.ilsvrc_numbers
     if numbers is not None:
         print(f"This {'is' if numbers.complete else 'has'} {numbers.describe(manifest.split)}.")
+
+
+def _print_emptied(manifest: Manifest) -> None:
+    """Name the classes all of whose images were rejected: a network cannot learn them."""
+    emptied = [item.name for item in manifest.classes if not item.images]
+    if emptied:
+        print(f"left without images, since all of theirs were rejected: {len(emptied)} of "
+              f"{len(manifest.classes)} classes: {', '.join(emptied[:EMPTIED_SHOWN])}"
+              f"{', …' if emptied[EMPTIED_SHOWN:] else ''}")
 
 
 if __name__ == "__main__":

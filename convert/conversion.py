@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES, Blacklist, load_blacklist
 from common.cli import RequestError
-from common.files import describe_difference
+from common.files import describe_difference, sha256_of_lines
 from convert.images import ImageChecks
 from convert.mindrecord.record_layout import REVISION
 from convert.records.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNote, ClassCount,
@@ -50,6 +50,15 @@ class ConversionPlan:
     shards: list[ShardPlan]
     options: dict[str, Any]  # everything that decides the bytes of the record set
 
+    def workspace_request(self) -> dict[str, Any]:
+        """Return what a conversion under way must have in common with this one to be resumed.
+
+        Damaged images may be replaced or removed between two attempts: what changes with them is
+        compared shard by shard (``ShardPlan.entries_sha256``)."""
+        request = {key: value for key, value in self.options.items()
+                   if key not in ("source_sha256", "images")}
+        return {**request, "classes_sha256": sha256_of_lines(self.listing.class_names)}
+
 
 def convert(request: Request) -> Manifest:
     """Convert one split into a record set and return its manifest.
@@ -66,7 +75,7 @@ def convert(request: Request) -> Manifest:
     plan = plan_conversion(request)
     if (request.out / MANIFEST_NAME).exists():
         return _existing(request.out, plan.options)
-    with locked_workspace(request.out, plan.options) as workspace:
+    with locked_workspace(request.out, plan.workspace_request()) as workspace:
         return _conclude(plan, workspace, build_shards(request, plan.shards, workspace))
 
 
@@ -86,7 +95,7 @@ def convert_range(request: Request, first: int, last: int) -> list[ShardReport]:
     if (request.out / MANIFEST_NAME).exists():
         raise RequestError(f"{request.out} holds a finished record set already; give another "
                            "--out or remove it")
-    with locked_workspace(request.out, plan.options, shared=True) as workspace:
+    with locked_workspace(request.out, plan.workspace_request(), shared=True) as workspace:
         reports = build_shards(request, plan.shards[first:last + 1], workspace)
     _refuse_bad(request, reports)
     return reports
@@ -101,8 +110,9 @@ def finish(request: Request) -> Manifest:
     plan = plan_conversion(request)
     if (request.out / MANIFEST_NAME).exists():
         return _existing(request.out, plan.options)
-    with locked_workspace(request.out, plan.options) as workspace:
-        reports = [workspace.finished_report(shard.index) for shard in plan.shards]
+    with locked_workspace(request.out, plan.workspace_request()) as workspace:
+        reports = [workspace.finished_report(shard.index, shard.entries_sha256())
+                   for shard in plan.shards]
         missing = [index for index, report in enumerate(reports) if report is None]
         if missing:
             raise RequestError(f"{request.out}: {len(missing)} of {len(reports)} shards are not "
@@ -252,8 +262,8 @@ def _refuse_bad(request: Request, reports: list[ShardReport]) -> None:
     for note in bad[:BAD_FILES_SHOWN]:
         print(f"bad: {note.file_name}: {note.reason}", file=sys.stderr)
     raise RequestError(f"{len(bad)} bad images found so far in {request.source}, the first "
-                       f"'{bad[0].file_name}' ({bad[0].reason}); repair or remove them, or leave "
-                       "them out with --on-bad skip")
+                       f"'{bad[0].file_name}' ({bad[0].reason}); repair or remove them, "
+                       "then run the same command again; or leave them out with --on-bad skip")
 
 
 def _manifest(plan: ConversionPlan, reports: list[ShardReport]) -> Manifest:

@@ -4,6 +4,7 @@ import io
 from dataclasses import dataclass
 from typing import NamedTuple, Optional
 
+import numpy as np
 from PIL import Image
 
 from common.jpeg import UNDECODABLE
@@ -19,7 +20,15 @@ DRAFT = 8  # libjpeg's smallest scale, 1/8
 # Pillow would warn from half of our limit on; the limit is checked here instead.
 Image.MAX_IMAGE_PIXELS = None
 
-_END_OF_IMAGE = b"\xff\xd9"
+_START_OF_IMAGE, _END_OF_IMAGE = b"\xff\xd8", b"\xff\xd9"
+_START_OF_SCAN = 0xDA
+_WITHOUT_LENGTH = (0x00, 0x01, 0xFF, *range(0xD0, 0xD9))  # no markers, or those of no segment
+_PNG_SIGNATURE = b"\x89PNG"
+_PNG_DEPTH_AT = 24  # bits per channel, in the header chunk that a PNG begins with
+
+# How the manifest calls Pillow's modes; the others by their own names.
+_NAMES = {"RGB": "", "1": "1-bit ", "L": "grayscale ", "P": "palette ", "I": "grayscale ",
+          "I;16": "grayscale ", "LA": "grayscale and alpha "}
 
 
 class BadImage(Exception):
@@ -47,8 +56,8 @@ def check_image(data: bytes, checks: ImageChecks) -> CheckedImage:
     """Check encoded bytes by their content, whatever the file is called.
 
     JPEG in grayscale or RGB is kept byte for byte unless it is to be shrunk. CMYK JPEG and PNG
-    become baseline RGB JPEG of quality 95. EXIF orientation is ignored, as every ImageNet reader
-    does.
+    become baseline RGB JPEG of quality 95: what is transparent lies on white then, 16 bits are
+    scaled to 8. EXIF orientation is ignored, as every ImageNet reader does.
 
     Raises:
         BadImage: empty, of another format, truncated, undecodable, or absurdly large.
@@ -61,7 +70,9 @@ def check_image(data: bytes, checks: ImageChecks) -> CheckedImage:
     except BadImage:
         raise
     except Image.UnidentifiedImageError:
-        raise BadImage("neither JPEG nor PNG") from None
+        known = data.startswith((_START_OF_IMAGE, _PNG_SIGNATURE))
+        raise BadImage("undecodable: its header is damaged or of a kind that Pillow cannot read"
+                       if known else "neither JPEG nor PNG") from None
     except UNDECODABLE as error:
         raise BadImage(f"undecodable: {error}") from None
 
@@ -70,29 +81,83 @@ def _check_opened(image: Image.Image, data: bytes, checks: ImageChecks) -> Check
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise BadImage(f"{width} x {height} pixels, more than {MAX_PIXELS}")
-    odd = "PNG" if image.format == "PNG" else "CMYK" if image.mode == "CMYK" else None
-    repaired = f"{odd} stored as RGB JPEG" if odd else None
+    repaired = _repair_of(image, data)
     if checks.short_side and min(width, height) > checks.short_side:
-        shrunk = _shrunk(image, checks.short_side, checks.quality)
+        shrunk = _shrunk(image, data, checks)
         return CheckedImage(shrunk, repaired, shrunk=True)
     if repaired:
-        return CheckedImage(_as_jpeg(image.convert("RGB"), REPAIRED_JPEG_QUALITY), repaired)
+        return CheckedImage(_as_jpeg(_as_rgb(image, data), REPAIRED_JPEG_QUALITY), repaired)
     if checks.decode:
         # An eighth of the size: libjpeg reads every coded bit as for the whole image, which is
         # where damage shows, and saves the transform and the colours, a third of the time.
         image.draft(None, (max(1, width // DRAFT), max(1, height // DRAFT)))
         image.load()
+        if not _begins_with_an_image(data):
+            raise BadImage("undecodable: its end-of-image marker comes before the image")
     elif _END_OF_IMAGE not in data[-1024:]:
         raise BadImage("truncated: no end-of-image marker")
     return CheckedImage(data)
 
 
-def _shrunk(image: Image.Image, short_side: int, quality: int) -> bytes:
+def _begins_with_an_image(data: bytes) -> bool:
+    """Return whether a scan comes before the first end marker of a JPEG. Pillow continues behind
+    that marker (at the second image of a file whose first is damaged), MindSpore does not."""
+    at = 2
+    while (at := data.find(b"\xff", at)) >= 0 and at + 4 <= len(data):
+        marker = data[at + 1]
+        if marker in (_START_OF_SCAN, _END_OF_IMAGE[1]):
+            return marker == _START_OF_SCAN
+        alone = marker in _WITHOUT_LENGTH
+        at += 1 if alone else 2 + max(2, int.from_bytes(data[at + 2:at + 4], "big"))
+    return False
+
+
+def _repair_of(image: Image.Image, data: bytes) -> Optional[str]:
+    """Return what is done to an image that cannot be stored as it is, for the manifest."""
+    if image.format != "PNG":
+        return None if image.mode in ("L", "RGB") else f"{image.mode} stored as RGB JPEG"
+    deep = data[_PNG_DEPTH_AT] == 16
+    done = [" on white"] * image.has_transparency_data + [" scaled to 8 bits"] * deep
+    stored = "JPEG" if image.mode == "L" and not done else "RGB JPEG"  # RGB unless it is shrunk
+    return (f"{'16-bit ' if deep else ''}{_NAMES.get(image.mode, f'{image.mode} ')}PNG"
+            f"{' and'.join(done)}{',' if done else ''} stored as {stored}")
+
+
+def _as_rgb(image: Image.Image, data: bytes) -> Image.Image:
+    """Return the image in RGB, 8 bits per channel, its transparent parts on white."""
+    if image.mode.startswith("I"):  # 16-bit grayscale; Pillow would clip it at 255
+        return _deep_as_gray(image).convert("RGB")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    colour, depth = image.info.get("transparency"), data[_PNG_DEPTH_AT]
+    if depth == 16 and colour is not None:
+        raise BadImage("a 16-bit RGB PNG with a transparent colour, of which Pillow reads 8 bits; "
+                       "save it with 8 bits")
+    if depth in (1, 2, 4) and isinstance(colour, int) and image.mode != "P":
+        image.info["transparency"] = colour * 255 // (2 ** depth - 1)  # as Pillow scales pixels
+    colours = image if image.mode == "RGBA" else image.convert("RGBA")
+    white = Image.new("RGB", image.size, "white")
+    white.paste(colours, mask=colours)
+    return white
+
+
+def _deep_as_gray(image: Image.Image) -> Image.Image:
+    """Return an image of 16 bits with the upper 8, as Pillow reads RGB of 16 bits; what has its
+    transparent value is white."""
+    values = np.asarray(image)
+    gray = (values >> 8).astype(np.uint8)
+    if "transparency" in image.info:
+        gray[values == image.info["transparency"]] = 255
+    return Image.fromarray(gray)
+
+
+def _shrunk(image: Image.Image, data: bytes, checks: ImageChecks) -> bytes:
+    assert checks.short_side is not None
     width, height = image.size
-    factor = short_side / min(width, height)
+    factor = checks.short_side / min(width, height)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    plain = image if image.mode == "L" else image.convert("RGB")
-    return _as_jpeg(plain.resize(size, Image.Resampling.LANCZOS), quality)
+    plain = image if image.mode == "L" and not image.has_transparency_data else _as_rgb(image, data)
+    return _as_jpeg(plain.resize(size, Image.Resampling.LANCZOS), checks.quality)
 
 
 def _as_jpeg(image: Image.Image, quality: int) -> bytes:

@@ -4,8 +4,10 @@ A worker builds a whole shard: it reads, checks and writes each image, then make
 """
 
 import contextlib
+import hashlib
 import importlib.util
 import signal
+import sys
 import warnings
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -43,11 +45,21 @@ class ShardPlan:
     page_bytes: int
     checks: ImageChecks
 
+    def entries_sha256(self) -> str:
+        """Return a digest of what decides the shard's bytes apart from the request's options and
+        the images themselves: a finished shard that has another one is not this shard."""
+        digest = hashlib.sha256(f"{self.file} {self.page_bytes}".encode())
+        for entry in self.entries:
+            digest.update(f"\n{entry.image_id} {entry.label} {entry.size} {entry.file_name}"
+                          .encode())
+        return digest.hexdigest()
+
 
 def build_shards(request: Request, plans: list[ShardPlan], workspace: Workspace
                  ) -> list[ShardReport]:
     """Return the reports of the shards, in order; those finished earlier are not built again.
 
+    Of those, the ones with bad images are built again: the images may have been repaired since.
     Where bad images are to stop a conversion, it ends with the first shard that has some, and the
     reports are of the shards until then.
 
@@ -55,7 +67,12 @@ def build_shards(request: Request, plans: list[ShardPlan], workspace: Workspace
         RequestError: what ``build_shard`` raises, a killed worker, or a backend that is not
             installed or does not answer.
     """
-    reports = {plan.index: workspace.finished_report(plan.index) for plan in plans}
+    before = [plan.index for plan in plans if workspace.is_finished(plan.index)]
+    reports = {plan.index: _finished_without_bad(plan, workspace) for plan in plans}
+    again = sum(reports[index] is None for index in before)
+    if again:
+        print(f"{again} of {len(before)} finished shards are built again: their images or ids have "
+              "changed, some images were bad, or files are damaged", file=sys.stderr)
     todo = [plan for plan in plans if reports[plan.index] is None]
     total = sum(len(plan.entries) for plan in plans)
     keep_bad = request.on_bad == "skip"
@@ -70,6 +87,14 @@ def build_shards(request: Request, plans: list[ShardPlan], workspace: Workspace
                 if report.bad and not keep_bad:
                     break
     return [report for report in reports.values() if report is not None]
+
+
+def _finished_without_bad(plan: ShardPlan, workspace: Workspace) -> Optional[ShardReport]:
+    report = workspace.finished_report(plan.index, plan.entries_sha256())
+    if report and report.bad:
+        workspace.discard(plan.index)
+        return None
+    return report
 
 
 def _results(request: Request, tasks: list) -> Generator[ShardReport, None, None]:
@@ -221,7 +246,8 @@ def _write(plan: ShardPlan, data_file: Path) -> ShardReport:
     index_file = index_of(data_file)
     shard = Shard(plan.file, rows, data_file.stat().st_size, sha256,
                   index_file.stat().st_size, sha256_of_file(index_file))
-    return ShardReport(shard, image_bytes, shrunk, bytes_saved, repaired, bad)
+    return ShardReport(plan.entries_sha256(), shard, image_bytes, shrunk, bytes_saved, repaired,
+                       bad)
 
 
 def _header_as_planned(plan: ShardPlan) -> bytes:

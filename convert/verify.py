@@ -9,8 +9,8 @@ from typing import Any, Iterator
 
 from joblib import Parallel, delayed
 
-from common.cli import CheckFailed, RequestError, progress_bar
-from common.files import describe_difference
+from common.cli import CheckFailed, RequestError, one_line, progress_bar
+from common.files import describe_difference, naming_file
 from common.signals import holding_signals_back
 from convert.conversion import ConversionPlan, plan_conversion
 from convert.images import BadImage, ImageChecks, check_image
@@ -34,14 +34,18 @@ def verify(folder: Path, deep: bool = False, workers: int = 1) -> Manifest:
     expected = {name for shard in manifest.shards for name in (shard.file, shard.index_file)}
     found = {path.name for path in folder.glob("*.mindrecord*")}
     faults = sum(_damaged_shards(folder, manifest, workers).values(), [])
+    # What --repair cannot help is told something else.
+    remedy = ("repair its shards from the images with --repair SOURCE, or convert again"
+              if faults else "")
     faults += [f"{name} is not in the manifest (remove it)" for name in sorted(found - expected)]
     if not faults:
         faults = list(_wrong_rows(folder, manifest))
+        remedy = "the shards are whole, the manifest was changed: restore it, or convert again"
     if not faults and deep:
         faults = _undecodable(folder, manifest, workers)
+        remedy = "convert again with --check decode: the images were damaged when they were stored"
     if faults:
-        raise CheckFailed(f"{folder}: " + "; ".join(faults) + "; repair its shards from the images "
-                          "with --repair SOURCE, or convert again")
+        raise CheckFailed(f"{folder}: " + "; ".join(faults + [remedy] * bool(remedy)))
     return manifest
 
 
@@ -84,11 +88,13 @@ def _wrong_rows(folder: Path, manifest: Manifest) -> Iterator[str]:
 def _stored(data_file: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
     with holding_signals_back():
         from mindspore.mindrecord import FileReader  # takes seconds: not for --help
-    reader = FileReader(str(data_file), columns=columns)
     try:
-        yield from reader.get_next()
-    finally:
-        reader.close()
+        with naming_file(data_file), contextlib.closing(
+                FileReader(str(data_file), columns=columns)) as reader:
+            yield from reader.get_next()
+    except RuntimeError as error:  # MindSpore's, also where the disk fails
+        raise RequestError(f"{data_file} cannot be read ({one_line(error, 200)}); check the disk "
+                           "that it is on, then verify again") from error
 
 
 def _undecodable(folder: Path, manifest: Manifest, workers: int) -> list[str]:
@@ -133,15 +139,22 @@ def repair(request: Request) -> list[str]:
     damaged = _damaged_shards(request.out, manifest, request.worker_count)
     if not damaged:
         return []
+    if not request.source.is_dir():
+        raise RequestError(f"--repair {request.source} is not a folder; give the folder of the "
+                           f"images that {request.out} was made of, or, if they are gone, fetch "
+                           f"{', '.join(manifest.shards[index].file for index in damaged)} from a "
+                           "copy of the record set")
     plan = _plan_as_before(request, manifest)
     (request.out / BUILDING).mkdir(exist_ok=True)
-    with locked_workspace(request.out, plan.options) as workspace:
+    with locked_workspace(request.out, plan.workspace_request()) as workspace:
         reports = build_shards(plan.request, [plan.shards[index] for index in damaged], workspace)
-        different = [report.shard.file for index, report in zip(damaged, reports)
-                     if report.shard != manifest.shards[index]]
+        different = {index: report.shard.file for index, report in zip(damaged, reports)
+                     if report.shard != manifest.shards[index]}
+        for index in different:
+            workspace.discard(index)  # it must not pass as finished when the images are right
         if different:
-            raise CheckFailed(f"{', '.join(different)}: built again with other bytes than the "
-                              "manifest has (an image changed without its size, or Pillow is "
+            raise CheckFailed(f"{', '.join(different.values())}: built again with other bytes than "
+                              "the manifest has (an image changed without its size, or Pillow is "
                               "another version); nothing was replaced; convert again")
         workspace.publish(damaged, reports)
     return [report.shard.file for report in reports]

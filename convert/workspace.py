@@ -33,6 +33,7 @@ _LOCK = "lock"
 class ShardReport:
     """The contents of a finished shard; ``bad`` images are not in it."""
 
+    entries_sha256: str  # of what it was planned to hold
     shard: Shard
     image_bytes: int
     shrunk: int  # images
@@ -77,20 +78,30 @@ class Workspace:
                 raise
         fsync_folder(self.building)
 
-    def finished_report(self, index: int) -> Optional[ShardReport]:
+    def is_finished(self, index: int) -> bool:
+        """Return whether the shard was finished, whatever has become of it or its images since."""
+        return self._finished(index).exists()
+
+    def finished_report(self, index: int, entries_sha256: str) -> Optional[ShardReport]:
         """Return the report of a shard that is finished and whole, or None.
 
-        What is left of a damaged shard is removed, so that it can be built again.
+        What is left of a damaged shard is removed, so that it can be built again; so is a shard of
+        other images than those planned now, since the source was changed.
         """
-        folder = self._finished(index)
-        if not folder.exists():
+        if not self.is_finished(index):
             return None
+        folder = self._finished(index)
         report = _read_report(folder / REPORT_NAME)
         # A kill between the moves to the final places leaves files in either folder.
-        if report is not None and not report.shard.faults(folder, self.out):
+        if (report is not None and report.entries_sha256 == entries_sha256
+                and not report.shard.faults(folder, self.out)):
             return report
-        shutil.rmtree(folder)
+        self.discard(index)
         return None
+
+    def discard(self, index: int) -> None:
+        """Remove a finished shard, so that it is built again."""
+        shutil.rmtree(self._finished(index))
 
     def publish(self, indices: Iterable[int], reports: Iterable[ShardReport]) -> None:
         """Move shards to their final places; what was moved before stays there."""
@@ -115,7 +126,11 @@ def _read_report(path: Path) -> Optional[ShardReport]:
         return ShardReport(**{**fields, "shard": Shard(**fields["shard"]),
                               "repaired": [FileNote(**item) for item in fields["repaired"]],
                               "bad": [FileNote(**item) for item in fields["bad"]]})
-    except (FileNotFoundError, RequestError, TypeError, KeyError):
+    except (FileNotFoundError, TypeError, KeyError):
+        return None
+    except RequestError as error:
+        if isinstance(error.__cause__, OSError):  # the disk fails: the report may be good
+            raise
         return None
 
 

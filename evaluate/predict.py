@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image
 
 from common.cli import RequestError
-from common.files import read_lines
+from common.files import read_bytes, read_lines
 from common.jpeg import UNDECODABLE
 from common.signals import note_kept_work
 from convert.records.reader import open_records
@@ -72,7 +72,7 @@ def class_names(meta: CheckpointMeta, request: PredictRequest) -> list[str]:
 
 
 def _decode(path: Path) -> Image.Image:
-    encoded = path.read_bytes()
+    encoded = read_bytes(path)
     try:
         return decode_rgb(encoded)
     except UNDECODABLE as error:

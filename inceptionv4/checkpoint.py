@@ -24,7 +24,7 @@ from mindspore import nn
 from mindspore.train.checkpoint_pb2 import Checkpoint
 
 from common.cli import RequestError
-from common.files import PathLike, replaced_file, sha256_of_file, write_json
+from common.files import PathLike, read_bytes, replaced_file, sha256_of_file, write_json
 from inceptionv4 import INTERPOLATIONS
 
 CLASSIFIER = "classifier."  # what the names of the last layer's parameters begin with
@@ -112,7 +112,7 @@ def read_meta(path: PathLike) -> CheckpointMeta:
         raise RequestError(f"checkpoint '{path}' is torn or foreign: '{meta_file}' is missing; "
                            "use another checkpoint of the run")
     try:
-        values: dict[str, Any] = json.loads(meta_file.read_text(encoding="utf-8"))
+        values: dict[str, Any] = json.loads(read_bytes(meta_file))
         values.update({name: tuple(value) for name, value in values.items()
                        if isinstance(value, list)})
         return CheckpointMeta(**values)
@@ -182,7 +182,7 @@ def read_checkpoint(path: PathLike) -> tuple[CheckpointMeta, dict[str, ms.Tensor
         raise RequestError(f"checkpoint '{path}' is torn or damaged: its sha256 is not the one in "
                            f"'{meta_path(path)}'; use another checkpoint of the run")
     try:
-        arrays = parse_checkpoint(Path(path).read_bytes())
+        arrays = parse_checkpoint(read_bytes(path))
     except ValueError as error:
         raise RequestError(f"'{path}' cannot be read as a MindSpore checkpoint ({error}); "
                            "use another checkpoint of the run") from error

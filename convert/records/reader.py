@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Iterator, Sequence
 
 from common.cli import RequestError, one_line
-from common.files import sha256_of_lines
+from common.files import naming_file, sha256_of_lines
 from common.host import open_file_limit, open_files
 from convert.records.manifest import Manifest, read_manifest
 
@@ -106,7 +106,8 @@ class RecordSet:
     @contextlib.contextmanager
     def naming_damage(self) -> Iterator[None]:
         """Raise RequestError where MindSpore raises RuntimeError (a damaged file) or ValueError (a
-        missing one). What the limit on open files stopped looks like damage to MindSpore."""
+        missing one), or OSError (a disk that fails). What the limit on open files stopped looks
+        like damage to MindSpore."""
         try:
             yield
         except (RuntimeError, ValueError) as error:
@@ -114,6 +115,12 @@ class RecordSet:
             raise RequestError(
                 f"{self.folder} cannot be read ({one_line(error, 200)}); see what is damaged "
                 f"with: python -m convert verify {self.folder}") from error
+        except OSError:  # from MindSpore's own check of the files, which does not say of which
+            for shard in self.manifest.shards:
+                for path in (self.folder / shard.file, self.folder / shard.index_file):
+                    with naming_file(path), open(path, "rb") as file:
+                        file.read(1)
+            raise
 
 
 def open_records(folder: Path) -> RecordSet:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Iterator, Sequence
 
 from common.cli import RequestError, progress_bar
+from common.files import naming_file
 from convert.sources.listing import Scan, SourceFile, check_utf8, validation_scan
 
 
@@ -58,7 +59,7 @@ def members(file: IO[bytes], archive: Path, begin: int, end: int
     """Yield (name, begin, end) of each regular file of the tar in those bytes of the file."""
     file.seek(begin)  # where tarfile starts; its offsets are those of the whole file
     try:
-        with tarfile.open(fileobj=file, mode="r:") as tar:
+        with naming_file(archive), tarfile.open(fileobj=file, mode="r:") as tar:
             for member in tar:
                 # tarfile would keep all members, 1.3 million; its type hints hide the list.
                 tar.members = []  # type: ignore[attr-defined]

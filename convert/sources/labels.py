@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Mapping, Optional, Sequence
 
 from common.cli import RequestError
-from common.files import read_lines
+from common.files import naming_file, read_bytes, read_lines
 from convert.sources.label_lists import is_label_list, read_label_list
 from convert.sources.listing import GroundTruth
 
@@ -49,8 +49,8 @@ def read_ground_truth(truth: Path, class_names: Optional[Sequence[str]] = None) 
     if is_label_list(lines):
         return read_label_list(truth, lines, class_names)
     paths = (truth.with_name(name) for name in (_MAP_NAME, _META_NAME))
-    return _devkit_truth(truth, truth.read_bytes(),
-                         {path.name: path.read_bytes() for path in paths if path.exists()})
+    return _devkit_truth(truth, read_bytes(truth),
+                         {path.name: read_bytes(path) for path in paths if path.exists()})
 
 
 def read_devkit_archive(archive: Path) -> GroundTruth:
@@ -61,7 +61,7 @@ def read_devkit_archive(archive: Path) -> GroundTruth:
     """
     files = {}
     try:
-        with tarfile.open(archive, "r:*") as tar:
+        with naming_file(archive), tarfile.open(archive, "r:*") as tar:
             for member in tar:
                 name = member.name.rsplit("/", 1)[-1]
                 content = tar.extractfile(member) if member.isfile() else None

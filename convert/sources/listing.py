@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Iterable, Mapping, NamedTuple, Optional, Sequence
 
 from common.cli import RequestError
+from common.files import naming_file
 
 IMAGE_EXTENSIONS = (".jpeg", ".jpg", ".png")
 
@@ -254,15 +255,16 @@ def read_entry(root: Path, entry: Entry) -> bytes:
     """Return the image's encoded bytes.
 
     Raises:
-        RequestError: the source changed since it was listed.
+        RequestError: the source changed since it was listed, or its disk failed.
     """
-    with open(root / entry.container, "rb", buffering=0) as file:
+    path = root / entry.container
+    with naming_file(path), open(path, "rb", buffering=0) as file:
         container_bytes = os.fstat(file.fileno()).st_size
         file.seek(entry.offset)
         data = file.read(entry.size)
     in_archive = entry.offset > 0  # the first image of a tar follows its header
     if len(data) != entry.size or not (in_archive or container_bytes == entry.size):
-        raise RequestError(f"{root / entry.container} changed while it was converted (it had "
+        raise RequestError(f"{path} changed while it was converted (it had "
                            f"{entry.size} bytes when '{entry.file_name}' was listed); convert "
                            "again when nothing writes to the source")
     return data

@@ -1,7 +1,10 @@
 """What several tests need: a record set read back, apart from the code under test, and the command.
 """
 
+import builtins
 import hashlib
+import io
+import os
 import sys
 
 from mindspore.mindrecord import FileReader
@@ -32,3 +35,30 @@ def command(source, out, *options):
     """The words that convert the training set in three shards."""
     return [sys.executable, "-m", "convert", "run", "--source", str(source), "--split", "train",
             "--out", str(out), "--shards", "3", *map(str, options)]
+
+
+def fail_to_read(monkeypatch, victim, cause):
+    """Let reads of the file fail as a disk lets them: the file can be opened, the error has no
+    name."""
+    def opened(path, *args, really=builtins.open, **kwargs):
+        file = really(path, *args, **kwargs)
+        return FailingFile(file, cause) if str(path) == str(victim) else file
+    monkeypatch.setattr(builtins, "open", opened)
+    monkeypatch.setattr(io, "open", opened)  # pathlib's
+
+
+class FailingFile:
+    def __init__(self, file, cause):
+        self._file, self._cause = file, cause
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+
+    def read(self, *_):
+        raise OSError(self._cause, os.strerror(self._cause))

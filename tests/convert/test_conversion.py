@@ -1,5 +1,6 @@
 """Whole conversions: what is stored, that it is reproducible, and that nothing half-done stands."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -9,7 +10,7 @@ import time
 
 import pytest
 from PIL import Image
-from reading import blacklist_of, digests, read_rows
+from reading import blacklist_of, digests, fail_to_read, read_rows
 
 from common.cli import RequestError
 from convert import shards as shards_module
@@ -17,6 +18,7 @@ from convert.conversion import convert, convert_range, finish, plan_conversion
 from convert.mindrecord.writer import RecordWriter
 from convert.records.reader import open_records
 from convert.request import Request
+from convert.sample.arrange import arrange_sample
 from convert.shards import build_shard
 from convert.verify import verify
 from convert.workspace import BUILDING, Workspace
@@ -145,6 +147,76 @@ def test_bad_images_stop_it_with_nothing_under_a_final_name(source, tmp_path, ca
     assert [note.file_name for note in manifest.rejected] == [name]
     assert manifest.images == 19 == len(read_rows(tmp_path / "b"))
     assert {item.name: item.images for item in manifest.classes}[victim.parent.name] == 4
+
+
+@pytest.mark.parametrize("on_bad", ["fail", "skip"])
+@pytest.mark.parametrize("repaired", [lambda whole: whole, lambda whole: whole + bytes(9)])
+def test_only_shards_with_bad_images_are_built_again_when_those_are_repaired(
+        source, tmp_path, capfd, on_bad, repaired):
+    """With the size that the damaged image had, as a download that was filled with zeros, or with
+    another one."""
+    request = Request(source, "train", tmp_path / "b", shards=3, on_bad=on_bad)
+    victim = source / "train" / plan_conversion(request).shards[1].entries[0].file_name
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[:300] + bytes(len(whole) - 300))
+    with contextlib.suppress(RequestError):
+        convert_range(request, 0, 1)
+    with contextlib.suppress(RequestError):
+        convert_range(request, 2, 2)
+    finished = tmp_path / "b" / BUILDING
+    before = {path.name: path.stat().st_mtime_ns for path in finished.glob("0*")}
+    assert before.keys() == {"00000", "00002"} | ({"00001"} if on_bad == "skip" else set())
+
+    victim.write_bytes(repaired(whole))
+    convert_range(request, 0, 2)
+    again = f"1 of {len(before)} finished shards are built again"
+    assert (again in capfd.readouterr().err) == (on_bad == "skip")
+    kept = {path.name for path in finished.glob("0*")
+            if before.get(path.name) == path.stat().st_mtime_ns}
+    assert kept == {"00000", "00002"}
+    assert finish(request).rejected == []
+    convert(Request(source, "train", tmp_path / "whole", shards=3))
+    assert digests(tmp_path / "b") == digests(tmp_path / "whole")
+
+
+def test_where_a_bad_image_is_removed_shards_of_other_ids_are_built_again(source, tmp_path):
+    request = Request(source, "train", tmp_path / "b", shards=3)
+    victim = source / "train" / plan_conversion(request).shards[1].entries[0].file_name
+    convert_range(request, 0, 2)
+    victim.unlink()
+    with pytest.raises(RequestError, match=r"3 of 3 shards are not finished"):
+        finish(request)
+    convert(request)
+    convert(Request(source, "train", tmp_path / "whole", shards=3))
+    assert digests(tmp_path / "b") == digests(tmp_path / "whole")
+    another = Request(source, "train", tmp_path / "c", shards=3)
+    convert_range(another, 0, 0)
+    victim.parent.rename(victim.parent.with_name("n00000001"))
+    with pytest.raises(RequestError, match="conversion of another request .classes_sha256"):
+        convert(another)
+
+
+def test_a_class_without_a_good_image_is_named(source, tmp_path, say):
+    emptied = sorted((source / "train").iterdir())[1]
+    for image in emptied.iterdir():
+        image.write_bytes(b"")
+    printed = say("run", "--source", source, "--split", "train", "--out", tmp_path / "b",
+                  "--on-bad", "skip").out
+    assert f"left without images, since all of theirs were rejected: 1 of 4 classes: " \
+        f"{emptied.name}\n" in printed
+
+
+@pytest.mark.parametrize("cause", [errno.EIO, errno.ESTALE, errno.ENXIO])
+@pytest.mark.parametrize("layout", ["folders", "archives"])
+def test_a_disk_that_fails_is_named_and_no_bad_image(source, tmp_path, fail, monkeypatch, cause,
+                                                     layout):
+    arrange_sample(source, layout)
+    victim = sorted(source.glob("ILSVRC2012_img_train.tar" if layout == "archives"
+                                else "train/*/*"))[-1]
+    fail_to_read(monkeypatch, victim, cause)
+    errors = fail(2, "run", "--source", source, "--split", "train", "--out", tmp_path / "b",
+                  "--on-bad", "skip")
+    assert f"{victim} could not be read ({os.strerror(cause)})" in errors
 
 
 def test_a_row_that_the_writer_drops_is_noticed(sample, tmp_path, monkeypatch):

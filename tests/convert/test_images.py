@@ -1,6 +1,8 @@
 """Which bytes are accepted, repaired or refused."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -41,6 +43,47 @@ def test_cmyk_and_png_become_rgb_jpeg(mode, file_format):
     assert "stored as RGB JPEG" in repaired
 
 
+def png(colour_type, depth, rows, **chunks):
+    """A PNG of 8 pixels a row, of kinds that Pillow does not write."""
+    header = struct.pack(">IIBBBBB", 8, len(rows), depth, colour_type, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name.encode() + data
+        + struct.pack(">I", zlib.crc32(name.encode() + data))
+        for name, data in {"IHDR": header, **chunks, "IDAT": pixels, "IEND": b""}.items())
+
+
+DEEP = np.repeat([0, 32768], 4).astype(">u2")  # black and gray, of 16 bits
+CLEAR = np.repeat([0, 65535], 4).astype(">u2")  # as alpha: the left half is transparent
+
+
+@pytest.mark.parametrize("data, done, left, right", [
+    (png(0, 16, [DEEP.tobytes()] * 8), "16-bit grayscale PNG scaled to 8 bits,", 0, 128),
+    (png(2, 16, [np.repeat(DEEP, 3).tobytes()] * 8), "16-bit PNG scaled to 8 bits,", 0, 128),
+    (png(0, 16, [(DEEP + 1).astype(">u2").tobytes()] * 8, tRNS=b"\x80\x01"),
+     "16-bit grayscale PNG on white and scaled to 8 bits,", 0, 255),
+    (png(4, 8, [np.stack([CLEAR * 0, CLEAR], 1).astype("u1").tobytes()] * 8),
+     "grayscale and alpha PNG on white,", 255, 0),
+    (png(6, 16, [np.stack([CLEAR * 0] * 3 + [CLEAR], 1).tobytes()] * 8),
+     "16-bit RGBA PNG on white and scaled to 8 bits,", 255, 0),
+    (png(3, 8, [bytes([0, 0, 0, 0, 1, 1, 1, 1])] * 8, PLTE=bytes(6), tRNS=b"\0"),
+     "palette PNG on white,", 255, 0),
+    (png(3, 8, [bytes([0, 0, 0, 0, 1, 1, 1, 1])] * 8, PLTE=b"\x40" * 3 + bytes(3)),
+     "palette PNG", 64, 0),
+    (png(0, 4, [b"\x88\x88\0\0"] * 8, tRNS=b"\0\x08"), "grayscale PNG on white,", 255, 0),
+    (png(0, 1, [b"\xf0"] * 8), "1-bit PNG", 255, 0),
+])
+def test_deep_and_transparent_pngs_keep_what_is_seen(data, done, left, right):
+    for checks in (ImageChecks(), ImageChecks(short_side=4, quality=95)):
+        stored = check_image(data, checks)
+        assert stored.repaired == f"{done} stored as RGB JPEG"
+        with Image.open(io.BytesIO(stored.data)) as image:
+            assert image.mode == "RGB"
+            ends = [image.getpixel((x, 1)) for x in (0, image.width - 1)]
+        # Shrinking lets the halves ring.
+        assert np.abs(np.array(ends) - [[left] * 3, [right] * 3]).max() <= 12
+
+
 @pytest.mark.parametrize("data, decode, words", [
     (b"", False, "empty file"),
     (b"hello", False, "neither JPEG nor PNG"),
@@ -51,6 +94,9 @@ def test_cmyk_and_png_become_rgb_jpeg(mode, file_format):
     # A thumbnail in the head has an end marker, too.
     (encoded(size=(100, 60), comment=b"\xff\xd9")[:-200], False, "truncated"),
     (encoded("RGB", "PNG")[:-300], False, "undecodable"),
+    (encoded()[:20], False, "undecodable: its header"),
+    (encoded()[:20] + b"\xff\xd9" + encoded(), True, "end-of-image marker comes before"),
+    (png(2, 16, [bytes(48)] * 8, tRNS=bytes(6)), False, "16-bit RGB PNG with a transparent"),
 ])
 def test_bad_bytes_are_refused_with_a_reason(data, decode, words):
     with pytest.raises(BadImage, match=words):

@@ -1,10 +1,11 @@
 """Every kind of damage to a record set is found, named and repaired from the right images only."""
 
+import errno
 import json
 
 import pytest
 from PIL import Image
-from reading import blacklist_of, digests
+from reading import blacklist_of, digests, fail_to_read
 
 from common.cli import CheckFailed, RequestError
 from convert.conversion import convert
@@ -60,7 +61,7 @@ def test_a_manifest_that_says_otherwise_is_found(records, change, words):
     fields = json.loads((records / MANIFEST_NAME).read_text())
     change(fields)
     (records / MANIFEST_NAME).write_text(json.dumps(fields))
-    with pytest.raises(CheckFailed, match=words):
+    with pytest.raises(CheckFailed, match=f"{words}.*the manifest was changed: restore it"):
         verify(records)
 
 
@@ -75,6 +76,31 @@ def test_a_bad_manifest_is_refused(tmp_path, text, words):
     (tmp_path / MANIFEST_NAME).write_text(text)
     with pytest.raises(RequestError, match=words):
         open_records(tmp_path)
+
+
+@pytest.mark.parametrize("name", [MANIFEST_NAME, SECOND, f"{THIRD}.db"])
+def test_a_disk_that_fails_is_named(records, fail, monkeypatch, name):
+    fail_to_read(monkeypatch, records / name, errno.EIO)
+    assert f"{records / name} could not be read (Input/output error)" in fail(2, "verify", records)
+
+
+@pytest.mark.parametrize("name", [FIRST, f"{SECOND}.db"])
+def test_readers_of_records_name_the_file_whose_disk_fails(records, monkeypatch, name):
+    fail_to_read(monkeypatch, records / name, errno.EIO)
+    with pytest.raises(RequestError, match=f"{name} could not be read"):
+        list(open_records(records).rows(["label"]))
+
+
+def test_a_repair_that_cannot_help_is_not_advised(records, sample, fail):
+    stranger = records / "val-00002-of-00004.mindrecord"
+    stranger.write_bytes(b"")
+    assert "--repair" not in fail(1, "verify", records)
+    stranger.unlink()
+    (records / FIRST).unlink()
+    gone = fail(2, "verify", records, "--repair", sample / "gone", "--blacklist",
+                blacklist_of(sample))
+    assert "gone is not a folder" in gone and f"fetch {FIRST} from a copy" in gone
+    assert "--source" not in gone
 
 
 def again(sample, records, **changes):
@@ -135,6 +161,7 @@ def test_an_image_that_changed_without_its_size_replaces_nothing(source, records
     data = bytearray(victim.read_bytes())
     quantiser = data.index(b"\xff\xdb") + 10  # a byte of a table: other colours, same length
     data[quantiser] ^= 1
+    whole = victim.read_bytes()
     victim.write_bytes(data)
     Image.open(victim).load()
     flip_a_byte(records / FIRST)
@@ -143,3 +170,5 @@ def test_an_image_that_changed_without_its_size_replaces_nothing(source, records
         repair(again(source, records))
     assert {name: digest for name, digest in digests(records).items()
             if not name.startswith(BUILDING)} == before
+    victim.write_bytes(whole)
+    assert repair(again(source, records)) == [FIRST], "what was built of the other image is gone"
