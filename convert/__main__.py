@@ -16,8 +16,8 @@ if __name__ == "__main__":  # show alone has MindSpore's datasets and nothing to
 from common.cli import ArgumentParser, run_command, shown_command
 from common.options import add_options, from_arguments
 from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest
-from convert.request import (ENGINE_OPTIONS, SOURCE_OPTIONS, Request, RunMode, SampleRequest,
-                             ShowRequest, VerifyRequest)
+from convert.request import (ENGINE_OPTIONS, LOCK_OPTIONS, SOURCE_OPTIONS, Request, RunMode,
+                             SampleRequest, ShowRequest, VerifyRequest)
 from convert.sources.listing import Listing
 
 
@@ -45,7 +45,7 @@ def main() -> None:
                 Request, leave_out=ENGINE_OPTIONS)
     check = add("verify", _verify, "compare every file and row of a record set with its manifest")
     add_options(check, VerifyRequest)
-    add_options(check, Request, only=SOURCE_OPTIONS + ENGINE_OPTIONS)
+    add_options(check, Request, only=SOURCE_OPTIONS + LOCK_OPTIONS + ENGINE_OPTIONS)
     add_options(add("show", _show, "contact sheet and figures of a record set"), ShowRequest)
     arguments = parser.parse_args()
     arguments.action(arguments)

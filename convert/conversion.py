@@ -64,7 +64,7 @@ def convert(request: Request) -> Manifest:
     plan = plan_conversion(request)
     if (request.out / MANIFEST_NAME).exists():
         return _existing(request.out, plan.options)
-    with locked_workspace(request.out, plan.options) as workspace:
+    with locked_workspace(request.out, plan.options, no_lock=request.no_lock) as workspace:
         return _conclude(plan, workspace, build_shards(request, plan.shards, workspace))
 
 
@@ -84,7 +84,8 @@ def convert_range(request: Request, first: int, last: int) -> list[ShardReport]:
     if (request.out / MANIFEST_NAME).exists():
         raise RequestError(f"{request.out} holds a finished record set already; give another "
                            "--out or remove it")
-    with locked_workspace(request.out, plan.options, shared=True) as workspace:
+    with locked_workspace(request.out, plan.options, shared=True,
+                          no_lock=request.no_lock) as workspace:
         reports = build_shards(request, plan.shards[first:last + 1], workspace)
     _refuse_bad(request, reports)
     return reports
@@ -99,7 +100,7 @@ def finish(request: Request) -> Manifest:
     plan = plan_conversion(request)
     if (request.out / MANIFEST_NAME).exists():
         return _existing(request.out, plan.options)
-    with locked_workspace(request.out, plan.options) as workspace:
+    with locked_workspace(request.out, plan.options, no_lock=request.no_lock) as workspace:
         reports = [workspace.finished_report(shard.index) for shard in plan.shards]
         missing = [index for index, report in enumerate(reports) if report is None]
         if missing:

@@ -14,6 +14,7 @@ from convert.sources.layouts import LAYOUT_NAMES, SPLITS
 from convert.sources.listing import IMAGE_EXTENSIONS
 
 BACKENDS = ("loky", "dask", "ray")
+LOCK_OPTIONS = ("no_lock",)
 ENGINE_OPTIONS = ("workers", "backend", "scheduler")
 SOURCE_OPTIONS = ("blacklist", "ground_truth", "layout", "extensions")
 
@@ -57,6 +58,10 @@ class Request(CheckedOptions):
                                  "manifest", choices=("fail", "skip"))
     allow_other_labels: bool = option(
         False, "convert although the labels of 50,000 images of ILSVRC's classes are not ILSVRC's")
+    no_lock: bool = option(
+        False, "do not lock the folder of the record set, for a file system without locks (Lustre "
+               "without -o flock): then nothing stops a second conversion from writing there at "
+               "once, and they spoil each other's unfinished shards")
     workers: Optional[int] = option(
         None, "worker processes; a Dask cluster uses all that it has (default: the cores this "
               "process may use)", low=1)

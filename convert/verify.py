@@ -132,7 +132,7 @@ def repair(request: Request) -> list[str]:
         return []
     plan = _plan_as_before(request, manifest)
     (request.out / BUILDING).mkdir(exist_ok=True)
-    with locked_workspace(request.out, plan.options) as workspace:
+    with locked_workspace(request.out, plan.options, no_lock=request.no_lock) as workspace:
         reports = build_shards(plan.request, [plan.shards[index] for index in damaged], workspace)
         different = [report.shard.file for index, report in zip(damaged, reports)
                      if report.shard != manifest.shards[index]]

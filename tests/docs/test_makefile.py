@@ -44,7 +44,7 @@ def test_values_reach_the_commands_as_they_were_given(make):
     values = [f"{name}={name}{ODD}" for name in names]
     code, calls = make("convert", "verify", "doctor", "train-1p", "train-8p", "eval-1", "bench",
                        "report", "CARDS=2", *values, "ARGS=--a 'b c'")
-    assert code == 0 and len(calls) == 10
+    assert code == 0 and len(calls) == 11
     given = {name: {word.split(ODD)[0] + ODD + word.split(ODD)[1] for call in calls
                     for word in call if word.startswith(name)} for name in names}
     assert given["RECORDS"] == {f"RECORDS{ODD}/train", f"RECORDS{ODD}/val"}
@@ -81,5 +81,6 @@ def test_an_environment_that_make_did_not_build_is_refused_and_kept(tmp_path, li
         venv.symlink_to(theirs)
     done = subprocess.run(["make", "-C", ROOT, "setup", f"VENV={venv}",
                            f"PYTHON={sys.executable}"], capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and f"error: {venv} is a link or was not made by make" in done.stderr
+    assert done.returncode == 2
+    assert f"error: {venv} is a link or was not made by make" in done.stderr
     assert (theirs / "package").exists()
