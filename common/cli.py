@@ -14,6 +14,7 @@ import select
 import shlex
 import signal
 import sys
+import warnings
 from typing import Callable, NoReturn, Optional
 
 from tqdm import tqdm
@@ -69,6 +70,7 @@ def run_command(main: Callable[[], Optional[int]]) -> int:
     """
     _make_streams_usable()
     os.environ.setdefault("GLOG_v", "3")  # MindSpore's errors, not its pages of harmless warnings
+    warnings.filterwarnings("ignore", module=r"joblib\.")  # of tasks that an error cancels
     prefer_pillows_libjpeg()
     raise_open_file_limit()
     raise_on_ending_signals()
@@ -118,7 +120,7 @@ def _lost_reader() -> bool:
 def _final_name(path: object) -> str:
     """Return what a user knows the file by: where it is moved when it is complete."""
     final = re.sub(r"/\.building(/.*)?$", "", str(path))
-    return re.sub(r"(^|/)\.?([^/]+?)(\.[^/.]+)?\.\d+\.tmp$", r"\1\2", final)
+    return re.sub(r"(^|/)\.([^/]+)\.\d+\.tmp$", r"\1\2", final)
 
 
 def end_process(error: RequestError) -> NoReturn:
@@ -152,6 +154,12 @@ def one_line(error: object, most: int) -> str:
     return " ".join(line for line in lines if line.strip("- "))[:most]
 
 
+def count(number: int, noun: str) -> str:
+    """Return ``1 image`` or ``1,200 images``; a noun that ends in s or x gets es."""
+    plural = noun if number == 1 else noun + ("es" if noun.endswith(("s", "x")) else "s")
+    return f"{number:,} {plural}"
+
+
 def _end(kind: str, message: object, exit_code: int) -> int:
     one_line = " ".join(str(message).split())
     _print_last_line(f"{kind}: {one_line}")
@@ -161,7 +169,7 @@ def _end(kind: str, message: object, exit_code: int) -> int:
 def _print_last_line(line: str) -> None:
     """Print the line to stderr. Where the terminal is closed, what stdout and stderr still hold is
     dropped: Python would fail to write it at its exit, and end with another exit code."""
-    for stream, text in ((sys.stdout, ""), (sys.stderr, f"{line}\n")):
+    for stream, text in ((sys.stdout, ""), (sys.stderr, line and f"{line}\n")):
         try:
             stream.write(text)
             stream.flush()
