@@ -154,7 +154,7 @@ def one_line(error: object, most: int) -> str:
     return " ".join(line for line in lines if line.strip("- "))[:most]
 
 
-def count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
     """Return ``1 image`` or ``1,200 images``; a noun that ends in s or x gets es."""
     plural = noun if number == 1 else noun + ("es" if noun.endswith(("s", "x")) else "s")
     return f"{number:,} {plural}"

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Optional
 
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES, Blacklist, load_blacklist
-from common.cli import RequestError
+from common.cli import RequestError, counted
 from common.files import describe_difference
-from convert.images import ImageChecks
+from convert.images import SHRUNK_JPEG_QUALITY, ImageChecks
 from convert.mindrecord.record_layout import REVISION
 from convert.records.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNote, ClassCount,
                                       Manifest, read_manifest, sha256_of_rows)
@@ -104,8 +104,9 @@ def finish(request: Request) -> Manifest:
         reports = [workspace.finished_report(shard.index) for shard in plan.shards]
         missing = [index for index, report in enumerate(reports) if report is None]
         if missing:
-            raise RequestError(f"{request.out}: {len(missing)} of {len(reports)} shards are not "
-                               f"finished ({', '.join(map(str, missing[:8]))}"
+            raise RequestError(f"{request.out}: {len(missing)} of "
+                               f"{counted(len(reports), 'shard')} not finished "
+                               f"({', '.join(map(str, missing[:8]))}"
                                f"{', …' if len(missing) > 8 else ''}); convert them with "
                                "--shard-range, or all that is missing without it")
         return _conclude(plan, workspace, [report for report in reports if report])
@@ -132,7 +133,7 @@ def plan_conversion(request: Request) -> ConversionPlan:
         "split": request.split, "source_sha256": listing.sha256(), "images": len(listing.entries),
         "blacklist_sha256": blacklist.sha256 if blacklist else None, "shards": len(shards),
         "seed": request.seed, "check": request.check, "short_side": request.short_side,
-        "quality": request.quality if request.short_side else None,
+        "quality": request.shrunk_quality,
         "writer": REVISION,
     }
     return ConversionPlan(request, listing, blacklist, ilsvrc, shards, options)
@@ -152,17 +153,19 @@ def _plan_shards(request: Request, listing: Listing, blacklist_ids: frozenset[in
                  ) -> list[ShardPlan]:
     """Cut the ordered entries into consecutive runs whose lengths differ by one at the most."""
     total = len(listing.entries)
-    count = request.shards or _default_shard_count(listing)
-    if count > total:
-        raise RequestError(f"--shards {count}: {total} images can be cut into 1 to {total} shards")
+    number = request.shards or _default_shard_count(listing)
+    if number > total:
+        raise RequestError(f"--shards {number}: {counted(total, 'image')} can be cut into "
+                           f"1 to {counted(total, 'shard')}")
     entries = ordered_entries(listing, request.seed)
     page_bytes = _page_bytes(listing)
-    checks = ImageChecks(request.check == "decode", request.short_side, request.quality)
+    checks = ImageChecks(request.check == "decode", request.short_side,
+                         request.shrunk_quality or SHRUNK_JPEG_QUALITY)
     plans = []
-    for index in range(count):
-        part = entries[total * index // count:total * (index + 1) // count]
+    for index in range(number):
+        part = entries[total * index // number:total * (index + 1) // number]
         plans.append(ShardPlan(
-            index=index, file=f"{listing.split}-{index:05d}-of-{count:05d}.mindrecord",
+            index=index, file=f"{listing.split}-{index:05d}-of-{number:05d}.mindrecord",
             root=listing.root, entries=part,
             blacklisted=frozenset(e.image_id for e in part if e.image_id in blacklist_ids),
             page_bytes=page_bytes, checks=checks))
@@ -226,9 +229,9 @@ def _refuse_bad(request: Request, reports: list[ShardReport]) -> None:
         return
     for note in bad[:BAD_FILES_SHOWN]:
         print(f"bad: {note.file_name}: {note.reason}", file=sys.stderr)
-    raise RequestError(f"{len(bad)} bad images found so far in {request.source}, the first "
-                       f"'{bad[0].file_name}' ({bad[0].reason}); repair or remove them, or leave "
-                       "them out with --on-bad skip")
+    raise RequestError(f"{counted(len(bad), 'bad image')} found so far in {request.source}, the "
+                       f"first '{bad[0].file_name}' ({bad[0].reason}); repair or remove them, or "
+                       "leave them out with --on-bad skip")
 
 
 def _manifest(plan: ConversionPlan, reports: list[ShardReport]) -> Manifest:

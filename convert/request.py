@@ -52,8 +52,9 @@ class Request(CheckedOptions):
     short_side: Optional[int] = option(
         None, "downscale images whose short side is longer than this, for cheaper decoding", low=1,
         metavar="PIXELS")
-    quality: int = option(SHRUNK_JPEG_QUALITY, "JPEG quality of the images that --short-side "
-                                               "shrinks, 1 to 95", low=1, high=95)
+    quality: Optional[int] = option(
+        None, "JPEG quality of the images that --short-side shrinks, 1 to 95 (default: "
+              f"{SHRUNK_JPEG_QUALITY})", low=1, high=95)
     on_bad: str = option("fail", "stop at damaged images, or leave them out and list them in the "
                                  "manifest", choices=("fail", "skip"))
     allow_other_labels: bool = option(
@@ -75,9 +76,17 @@ class Request(CheckedOptions):
         if self.blacklist is not None and self.split != "val":
             raise RequestError(f"--blacklist {self.blacklist} belongs to the validation set; leave "
                                f"it out for --split {self.split}")
+        if self.quality is not None and self.short_side is None:
+            raise RequestError(f"--quality {self.quality} is of the images that --short-side "
+                               "shrinks: give that, too, or leave it out")
         if self.backend == "dask" and self.scheduler is None:
             raise RequestError("--backend dask: give the address of its scheduler, e.g. "
                                "--scheduler tcp://host:8786")
+
+    @property
+    def shrunk_quality(self) -> Optional[int]:
+        """Return the quality of the images that are shrunk; None where none is."""
+        return (self.quality or SHRUNK_JPEG_QUALITY) if self.short_side else None
 
     @property
     def worker_count(self) -> int:

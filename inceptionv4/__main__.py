@@ -10,7 +10,7 @@ from common.signals import note_kept_work, take_signals_from_mindspore
 if __name__ == "__main__":
     take_signals_from_mindspore()
 
-from common.cli import count, run_command
+from common.cli import counted, run_command
 from common.options import (CheckedOptions, Subcommand, device_option, option, run_subcommand,
                             weights_option)
 from inceptionv4.exchange.foreign import LIBRARIES
@@ -63,7 +63,7 @@ def _show(request: ShowCheckpointRequest) -> None:
     for name, value in asdict(meta).items():
         print(f"{name}: {value}")
     print(f"parameters: {sum(value.size for value in parameters.values()):,} values in "
-          f"{len(parameters)} arrays, moving averages and optimiser state included")
+          f"{counted(len(parameters), 'array')}, moving averages and optimiser state included")
 
 
 def _import(request: ImportRequest) -> None:
@@ -71,15 +71,15 @@ def _import(request: ImportRequest) -> None:
     from inceptionv4.exchange.importer import import_checkpoint
     done = import_checkpoint(request.file, request.library, request.out, request.prefix)
     meta = read_meta(request.out)
-    print(f"{request.out}: {count(done.arrays, 'array')}, {count(meta.num_classes, 'class')}, "
+    print(f"{request.out}: {counted(done.arrays, 'array')}, {counted(meta.num_classes, 'class')}, "
           f"mean {meta.mean}, std {meta.std}")
     if done.prefix:
         print(f"names: those with '{done.prefix}' before them")
     if done.counters:
-        print(f"left out: {count(done.counters, 'array')} named *.num_batches_tracked, PyTorch's "
+        print(f"left out: {counted(done.counters, 'array')} named *.num_batches_tracked, PyTorch's "
               "counts of training steps, which the network does not read")
     if done.other_arrays:
-        print(f"left out: {count(done.other_arrays, 'array')} of the same network with other "
+        print(f"left out: {counted(done.other_arrays, 'array')} of the same network with other "
               "prefixes")
     print("class names: not in such a file; the evaluation compares the number of classes alone")
 

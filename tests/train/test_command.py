@@ -72,7 +72,7 @@ def test_a_dry_run_writes_the_plan_alone_and_the_run_may_follow(records, call, t
     words = ("--records", records["train"].folder, "--run", tmp_path, *FLAGS, "--workers", "0")
     for ranks, shown, threads in (
             (("--dry-run", "2"), "2 ranks x 4 = 8 images per step", 1),
-            (("--dry-run",), "1 ranks x 4 = 4 images per step", 2),
+            (("--dry-run",), "1 rank x 4 = 4 images per step", 2),
             (("--dry-run", "--preset", "adsl-8p", "--batch-size", "1"),
              "8 ranks x 1 = 8 images per step", 1)):
         assert call(*words, *ranks) == 0

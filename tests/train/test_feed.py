@@ -168,6 +168,14 @@ def test_mindspores_queue_says_that_its_feed_has_failed(records):
     queue.release()
 
 
+def test_a_damaged_image_of_class_folders_is_named(sample, tmp_path):
+    folder = shutil.copytree(sample / "train", tmp_path / "with. dots")
+    victim = next(folder.glob("*/*.JPEG"))
+    victim.write_bytes(victim.read_bytes()[:300])
+    with pytest.raises(RequestError, match=f"{victim} cannot be decoded; .* convert run .*'.*dots"):
+        epoch_of({"train": open_class_folders(folder)}, RECIPE)
+
+
 @pytest.mark.parametrize("order", ["global", "shard"])
 def test_a_record_file_that_vanishes_in_a_run_is_one_error(records, tmp_path, order):
     moved = open_records(shutil.copytree(records["train"].folder, tmp_path / "records"))
