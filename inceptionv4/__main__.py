@@ -72,7 +72,7 @@ def _import(request: ImportRequest) -> None:
     done = import_checkpoint(request.file, request.library, request.out, request.prefix)
     meta = read_meta(request.out)
     print(f"{request.out}: {counted(done.arrays, 'array')}, {counted(meta.num_classes, 'class')}, "
-          f"mean {meta.mean}, std {meta.std}")
+          f"mean {meta.mean}, std {meta.std}, images resized {meta.interpolation}")
     if done.prefix:
         print(f"names: those with '{done.prefix}' before them")
     if done.counters:
@@ -105,7 +105,7 @@ SUBCOMMANDS = (
     Subcommand("import", ImportRequest, _import,
                "convert another library's weights into a checkpoint",
                "Convert another library's weights into a checkpoint with that library's input "
-               "statistics; pickle files are refused."),
+               "statistics and its way to resize images; pickle files are refused."),
     Subcommand("export", ExportRequest, _export, "write a checkpoint as MindIR or ONNX",
                "Write a checkpoint as one file that takes uint8 images (N, S, S, 3) in RGB, S the "
                "checkpoint's image_size, normalises them itself and gives float32 logits "

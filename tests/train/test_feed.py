@@ -168,12 +168,12 @@ def test_mindspores_queue_says_that_its_feed_has_failed(records):
     queue.release()
 
 
-def test_a_damaged_image_of_class_folders_is_named(sample, tmp_path):
-    folder = shutil.copytree(sample / "train", tmp_path / "with. dots")
-    victim = next(folder.glob("*/*.JPEG"))
+def test_a_damaged_image_of_class_folders_is_named(folders, tmp_path):
+    folder = shutil.copytree(folders["train"].folder, tmp_path / "with. dots")
+    victim = min(folder.glob("*/*.*"))
     victim.write_bytes(victim.read_bytes()[:300])
     with pytest.raises(RequestError, match=f"{victim} cannot be decoded; .* convert run .*'.*dots"):
-        epoch_of({"train": open_class_folders(folder)}, RECIPE)
+        list(TrainingFeed(open_class_folders(folder), RECIPE, STEPS).batches(1))
 
 
 @pytest.mark.parametrize("order", ["global", "shard"])

@@ -93,12 +93,26 @@ def test_a_layout_is_recognised_from_the_names_of_files(tmp_path, monkeypatch, s
 
 
 @pytest.mark.parametrize("layout, words", [
-    ("archives", "SOURCE/ILSVRC2012_img_SPLIT.tar"), ("kaggle", "SOURCE/ILSVRC/Data/CLS-LOC/SPLIT")])
+    ("archives", "SOURCE/ILSVRC2012_img_SPLIT.tar"),
+    ("kaggle", "SOURCE/ILSVRC/Data/CLS-LOC/SPLIT")])
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_a_layout_that_was_asked_for_and_is_missing_says_what_it_needs(tmp_path, split, layout,
                                                                        words):
     with pytest.raises(RequestError, match=f"--layout {layout}: the {split} set is not .*{words}"):
         list_source(tmp_path, split, layout=layout)
+
+
+@pytest.mark.parametrize("folders, in_order", [
+    (["0", "1", "2", "10", "11"], ["0", "1", "2", "10", "11"]),  # ImageNet-V2's
+    (["0", "2", "10", "ant"], ["0", "10", "2", "ant"])])
+def test_classes_that_are_all_numbers_are_in_their_order(tmp_path, folders, in_order):
+    for name in folders:
+        (tmp_path / "val" / name).mkdir(parents=True)
+        (tmp_path / "val" / name / f"of-{name}.jpeg").write_bytes(b"x")
+    listing = list_source(tmp_path, "val")
+    assert listing.class_names == in_order
+    assert {entry.file_name: in_order[entry.label] for entry in listing.entries} == {
+        f"{name}/of-{name}.jpeg": name for name in folders}
 
 
 def test_the_error_and_the_readmes_list_every_layout(tmp_path):
