@@ -91,7 +91,7 @@ def train(request: TrainRequest, recipe: Recipe,
         else:
             last = trainer.run(done.epoch + 1 if done else 1)
     if last is not None:
-        print(f"the run is finished: {counted(plan.epochs, 'epoch')}")
+        print(f"the run is finished, {counted(plan.epochs, 'epoch')} in all")
         _print_checkpoints(request.run, last)
 
 
@@ -101,7 +101,7 @@ def _warn_of_other_ranks(recipe: Recipe, preset_ranks: int) -> None:
         return
     text = (f"preset {recipe.preset} is made for {counted(preset_ranks, 'rank')}, "
             f"{counted(meant, 'image')} per step; "
-            f"this run has {recipe.ranks}, {recipe.global_batch} per step")
+            f"this run has {recipe.ranks}, {counted(recipe.global_batch, 'image')} per step")
     if meant % (recipe.ranks * recipe.batch_size) == 0:
         text += (f"; --accumulate {meant // (recipe.ranks * recipe.batch_size)} gives a step as "
                  "many as the preset's")

@@ -171,7 +171,7 @@ def test_mindspores_queue_says_that_its_feed_has_failed(records):
 def test_a_damaged_image_of_class_folders_is_named(folders, tmp_path):
     folder = shutil.copytree(folders["train"].folder, tmp_path / "with. dots")
     victim = min(folder.glob("*/*.*"))
-    victim.write_bytes(victim.read_bytes()[:300])
+    victim.write_bytes(b"no image")
     with pytest.raises(RequestError, match=f"{victim} cannot be decoded; .* convert run .*'.*dots"):
         list(TrainingFeed(open_class_folders(folder), RECIPE, STEPS).batches(1))
 
