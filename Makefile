@@ -15,9 +15,17 @@ ARGS      ?=
 override DEMO := demo
 
 # The first interpreter that MindSpore has wheels for.
-PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
+ifndef PYTHON
+PYTHON := $(shell for p in python3 python3.12 python3.11 python3.10; do \
 	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null \
 	&& echo $$p && break; done)
+endif
+
+# A value reaches the shell as it was given, spaces, quotes, $ and # included, but for a ~/ at its
+# start; ARGS alone is a list of words. Not exported: make would expand a $ in them.
+escaped = $(subst ','\'',$(value $(1)))
+sh = $(if $(filter ~/%,$(firstword $(value $(1)))),$(subst <~/,~/',<$(escaped)),'$(escaped))'
+unexport IMAGENET RECORDS RUN CKPT BLACKLIST MASTER DEVICE PYTHON
 
 VENV := .venv
 PY   := $(VENV)/bin/python
@@ -33,33 +41,36 @@ DONE := $(VENV)/.installed
 need-IMAGENET: EXAMPLE = /data/imagenet
 need-CKPT: EXAMPLE = runs/adsl/last.ckpt
 need-%:
-	@test -n "$($*)" || { echo "error: set $*, e.g. make $(firstword $(MAKECMDGOALS)) $*=$(EXAMPLE)" >&2; exit 2; }
+	@test -n $(call sh,$*) || { echo "error: set $*, e.g. make $(firstword $(MAKECMDGOALS)) $*=$(EXAMPLE)" >&2; exit 2; }
 
 help: ## list the targets and variables
 	@echo "Targets:"
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12 | sed 's/^/  /'
 	@echo "Variables:"
 	@echo "  IMAGENET    folder with train/, val/ and the devkit            (convert)"
-	@echo "  RECORDS     folder of the record sets train/ and val/          [$(RECORDS)]"
-	@echo "  RUN         run folder of the training                         [$(RUN)]"
+	@echo "  RECORDS     folder of the record sets train/ and val/          ["$(call sh,RECORDS)"]"
+	@echo "  RUN         run folder of the training                         ["$(call sh,RUN)"]"
 	@echo "  CKPT        checkpoint to evaluate                             (eval-1, eval-144)"
 	@echo "  BLACKLIST   the devkit's validation blacklist                  (convert, optional)"
-	@echo "  CARDS       cards of this host       (doctor, train-8p [$(CARDS)], eval-1, eval-144 [1])"
-	@echo "  NODES       hosts with as many cards, all seeing RECORDS       [$(NODES)]"
-	@echo "  MASTER      address of host 0                                  [$(MASTER)]"
-	@echo "  NODE_RANK   number of this host, from 0                        [$(NODE_RANK)]"
-	@echo "  PORT        free on MASTER, where the ranks join               [$(PORT)]"
-	@echo "  DEVICE      auto, Ascend or CPU                                [$(DEVICE)]"
+	@echo "  CARDS       cards of this host       (doctor, train-8p ["$(call sh,CARDS)"], eval-1, eval-144 [1])"
+	@echo "  NODES       hosts with as many cards, all seeing RECORDS       ["$(call sh,NODES)"]"
+	@echo "  MASTER      address of host 0                                  ["$(call sh,MASTER)"]"
+	@echo "  NODE_RANK   number of this host, from 0                        ["$(call sh,NODE_RANK)"]"
+	@echo "  PORT        free on MASTER, where the ranks join               ["$(call sh,PORT)"]"
+	@echo "  DEVICE      auto, Ascend or CPU                                ["$(call sh,DEVICE)"]"
 	@echo "  ARGS        more arguments for the target's command"
-	@echo "  PYTHON      a Python 3.10 to 3.12                              [$(PYTHON)]"
+	@echo "  PYTHON      a Python 3.10 to 3.12                              ["$(call sh,PYTHON)"]"
 
 setup: $(DONE) ## build .venv; again only when setup.cfg changes
 
 $(DONE): setup.cfg
-	@test -n "$(PYTHON)" || { echo "error: no Python 3.10 to 3.12 found; set PYTHON=/path/to/python3.11" >&2; exit 2; }
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \
-		{ echo "error: $(PYTHON) is not Python 3.10 to 3.12; set PYTHON=/path/to/python3.11" >&2; exit 2; }
-	$(PYTHON) -m venv --clear $(VENV)
+	@test -n $(call sh,PYTHON) || { echo "error: no Python 3.10 to 3.12 found; set PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@$(call sh,PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \
+		{ echo "error: "$(call sh,PYTHON)" is not Python 3.10 to 3.12; set PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@test ! -L $(VENV) && { test ! -e $(VENV) || test -e $@; } || \
+		{ echo "error: $(VENV) is a link or was not made by make, which would empty it: move it away first" >&2; exit 2; }
+	$(call sh,PYTHON) -m venv --clear $(VENV)
+	@touch -d @0 $@  # says whose folder it is; older than setup.cfg until all is installed
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev,report]'
 	@touch $@
 
@@ -88,36 +99,41 @@ test: lint ## flake8, mypy and the tests; fails below 90 % of lines run
 
 # The small split first: a wrong label or blacklist file is reported within minutes.
 convert: need-IMAGENET $(DONE) ## JPEGs of IMAGENET into RECORDS/train and RECORDS/val
-	$(PY) -m convert run --source $(IMAGENET) --split val --out $(RECORDS)/val \
-		$(if $(BLACKLIST),--blacklist $(BLACKLIST)) $(ARGS)
-	$(PY) -m convert run --source $(IMAGENET) --split train --out $(RECORDS)/train $(ARGS)
+	$(PY) -m convert run --source $(call sh,IMAGENET) --split val --out $(call sh,RECORDS)/val \
+		$(if $(value BLACKLIST),--blacklist $(call sh,BLACKLIST)) $(ARGS)
+	$(PY) -m convert run --source $(call sh,IMAGENET) --split train \
+		--out $(call sh,RECORDS)/train $(ARGS)
 
+# Both sets, also where the first one is damaged; from 128 on: interrupted.
 verify: $(DONE) ## compare RECORDS with their manifests
-	$(PY) -m convert verify $(RECORDS)/train $(ARGS)
-	$(PY) -m convert verify $(RECORDS)/val $(ARGS)
+	$(PY) -m convert verify $(call sh,RECORDS)/train $(ARGS); \
+	train=$$?; test $$train -lt 128 || exit $$train; \
+	$(PY) -m convert verify $(call sh,RECORDS)/val $(ARGS) && exit $$train
 
 doctor: $(DONE) ## check this host before training on CARDS cards: versions, speed, numbers, ranks
-	$(PY) -m benchmarks doctor --records $(RECORDS)/train --run $(RUN) --ranks $(CARDS) \
-		--device $(DEVICE) $(ARGS)
+	$(PY) -m benchmarks doctor --records $(call sh,RECORDS)/train --run $(call sh,RUN) \
+		--ranks $(call sh,CARDS) --device $(call sh,DEVICE) $(ARGS)
 
-TRAIN = --records $(RECORDS)/train --val-records $(RECORDS)/val --run $(RUN) --device $(DEVICE)
+TRAIN = --records $(call sh,RECORDS)/train --val-records $(call sh,RECORDS)/val \
+	--run $(call sh,RUN) --device $(call sh,DEVICE)
 
 train-1p: $(DONE) ## train on one card into RUN
 	$(PY) -m train $(TRAIN) --preset adsl-1p $(ARGS)
 
-LAUNCH = $(PY) -m inceptionv4.launch --ranks $(CARDS) --hosts $(NODES) --master $(MASTER) \
-	--host-rank $(NODE_RANK) --port $(PORT)
+LAUNCH = $(PY) -m inceptionv4.launch --ranks $(call sh,CARDS) --hosts $(call sh,NODES) \
+	--master $(call sh,MASTER) --host-rank $(call sh,NODE_RANK) --port $(call sh,PORT)
 
 # A wrong request is reported here, once, before CARDS processes start that would each report it.
 train-8p: $(DONE) ## train on CARDS cards of each of NODES hosts (msrun) into RUN
 	$(PY) -m train $(TRAIN) --preset adsl-8p $(ARGS) --dry-run $$(( $(CARDS) * $(NODES) ))
 ifeq ($(findstring --dry-run,$(ARGS)),)
-	$(LAUNCH) --log-dir $(RUN)-log train $(TRAIN) --preset adsl-8p $(ARGS)
+	$(LAUNCH) --log-dir $(call sh,RUN)-log train $(TRAIN) --preset adsl-8p $(ARGS)
 endif
 
 # An evaluation takes one card, or as many as CARDS says on the command line.
 EVALUATE = $(if $(filter command,$(firstword $(origin CARDS))),$(LAUNCH) --log-dir results/$@-log \
-	evaluate,$(PY) -m evaluate) --records $(RECORDS)/val --checkpoint $(CKPT) --device $(DEVICE)
+	evaluate,$(PY) -m evaluate) --records $(call sh,RECORDS)/val --checkpoint $(call sh,CKPT) \
+	--device $(call sh,DEVICE)
 
 eval-1: need-CKPT $(DONE) ## single-crop accuracy of CKPT on both validation sets
 	$(EVALUATE) --crops 1 --out results/crops-1 $(ARGS)
@@ -126,10 +142,14 @@ eval-144: need-CKPT $(DONE) ## 144-crop accuracy of CKPT on both validation sets
 	$(EVALUATE) --crops 144 --out results/crops-144 $(ARGS)
 
 bench: $(DONE) ## the ADSL report's speed table on this machine, into results/bench
-	$(PY) -m benchmarks steps --rows table --device $(DEVICE) --out results/bench $(ARGS)
+	$(PY) -m benchmarks steps --rows table --device $(call sh,DEVICE) --out results/bench $(ARGS)
 
+# Whoever only evaluates has no run: RUN's default is left out where there is none.
 report: $(DONE) ## one HTML page, report.html, from RUN and results/ (ARGS='--lang zh': Chinese)
-	$(PY) -m evaluate report --run $(RUN) --results results --out report.html $(ARGS)
+	$(PY) -m evaluate report \
+		$(if $(filter file,$(origin RUN)),$(addprefix --run ,$(wildcard $(RUN))),--run $(call sh,RUN)) \
+		--results results --out report.html $(ARGS)
 
 clean: ## remove what make built here: .venv and the demo
-	rm -rf $(VENV) $(DEMO) *.egg-info .pytest_cache .mypy_cache .coverage*
+	test ! -e $(DONE) || rm -rf $(VENV)
+	rm -rf $(DEMO) *.egg-info .pytest_cache .mypy_cache .coverage*

@@ -10,7 +10,7 @@ if __name__ == "__main__":
     end_on_signals()
 
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES, load_blacklist
-from common.cli import run_command
+from common.cli import CheckFailed, run_command
 from common.options import CheckedOptions, Subcommand, option, run_subcommand
 
 
@@ -21,6 +21,7 @@ class CheckRequest(CheckedOptions):
     file: Path = option(help="one image id or file name per line", positional=True)
     images: int = option(ILSVRC_VALIDATION_IMAGES,
                          "number of validation images; ids run from 1 to this", low=1)
+    expect_ilsvrc: bool = option(False, "exit with 1 unless it is ILSVRC's list")
 
 
 def main() -> None:
@@ -30,7 +31,10 @@ def main() -> None:
 
 
 def _check(request: CheckRequest) -> None:
-    print(f"{request.file}: {load_blacklist(request.file, request.images).describe()}")
+    blacklist = load_blacklist(request.file, request.images)
+    if request.expect_ilsvrc and not blacklist.is_ilsvrc:
+        raise CheckFailed(f"{request.file}: {blacklist.describe()}; fetch the devkit's again")
+    print(f"{request.file}: {blacklist.describe()}")
 
 
 if __name__ == "__main__":

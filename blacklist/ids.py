@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.cli import RequestError
+from common.cli import RequestError, counted
 from common.files import read_lines, sha256_of_lines
 
 # devkit/data/ILSVRC2015_clsloc_validation_blacklist.txt; digest of "%d\n" per id, ascending.
@@ -31,7 +31,7 @@ class Blacklist:
     def describe(self) -> str:
         verdict = ("the ILSVRC list" if self.is_ilsvrc else
                    f"not the ILSVRC list of {ILSVRC_COUNT:,} ids")
-        return f"{len(self.ids):,} ids, sha256 {self.sha256}: {verdict}"
+        return f"{counted(len(self.ids), 'id')}, sha256 {self.sha256}: {verdict}"
 
 
 def load_blacklist(path: Path, images: int = ILSVRC_VALIDATION_IMAGES) -> Blacklist:

@@ -1,15 +1,20 @@
 """How a command parses its arguments, shows progress and ends.
 
 Exit codes: 0 done; 1 a check failed; 2 the request was wrong; 130, 143 or 129 interrupted by
-Ctrl-C, SIGTERM or a closed terminal (the last line says what was kept).
+Ctrl-C, SIGTERM or a closed terminal (the last line says what was kept); 141 what read the output
+ended (``| head``), in silence.
 """
 
 import argparse
 import contextlib
 import json
 import os
+import re
+import select
 import shlex
+import signal
 import sys
+import warnings
 from typing import Callable, NoReturn, Optional
 
 from tqdm import tqdm
@@ -20,6 +25,7 @@ from common.signals import (Interrupted, interruption_line, note_kept_work,
                             raise_on_ending_signals)
 
 EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_REQUEST = 0, 1, 2
+EXIT_NO_READER = 128 + signal.SIGPIPE  # as other programs end
 SECONDS_BETWEEN_LOG_LINES = 30
 TYPED_COMMAND = "TYPED_COMMAND"  # environment: what a launcher passes on to its ranks, as JSON
 
@@ -62,24 +68,59 @@ def run_command(main: Callable[[], Optional[int]]) -> int:
     (see ``common.jpeg``). An exception of any other kind is a defect of the program and keeps its
     traceback.
     """
+    _make_streams_usable()
     os.environ.setdefault("GLOG_v", "3")  # MindSpore's errors, not its pages of harmless warnings
+    warnings.filterwarnings("ignore", module=r"joblib\.")  # of tasks that an error cancels
     prefer_pillows_libjpeg()
     raise_open_file_limit()
     raise_on_ending_signals()
     note_kept_work(lambda: f"nothing was kept; start it again: {shown_command()}")
     try:
-        return main() or EXIT_DONE
+        try:
+            return main() or EXIT_DONE
+        finally:
+            if sys.exc_info()[0] in (None, SystemExit):  # argparse ends so after --help
+                sys.stdout.flush()  # or Python fails to, at its exit
     except CheckFailed as failure:
         return _end("failed", failure, EXIT_CHECK_FAILED)
     except RequestError as error:
         return _end("error", error, EXIT_BAD_REQUEST)
     except OSError as error:
-        place = f" '{error.filename}'" if error.filename else ""
+        if isinstance(error, BrokenPipeError) and _lost_reader():
+            _print_last_line("")
+            return EXIT_NO_READER
+        place = f" '{_final_name(error.filename)}'" if error.filename else ""
         return _end("error", f"{error.strerror or error}:{place} (check that the path exists, may "
                              "be read or written, and that the disk has room)", EXIT_BAD_REQUEST)
     except KeyboardInterrupt as interrupt:
         _print_last_line(interruption_line())
         return (interrupt if isinstance(interrupt, Interrupted) else Interrupted()).exit_code
+
+
+def _make_streams_usable() -> None:
+    """Let output show what it can: a name that stdout's encoding lacks in escapes, and nothing
+    where stdout or stderr is closed."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started the process
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _lost_reader() -> bool:
+    """Return whether stdout or stderr is a pipe whose reader ended."""
+    poll = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # no file of the system
+            poll.register(stream.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _final_name(path: object) -> str:
+    """Return what a user knows the file by: where it is moved when it is complete."""
+    final = re.sub(r"/\.building(/.*)?$", "", str(path))
+    return re.sub(r"(^|/)\.([^/]+)\.\d+\.tmp$", r"\1\2", final)
 
 
 def end_process(error: RequestError) -> NoReturn:
@@ -113,6 +154,12 @@ def one_line(error: object, most: int) -> str:
     return " ".join(line for line in lines if line.strip("- "))[:most]
 
 
+def counted(number: int, noun: str) -> str:
+    """Return ``1 image`` or ``1,200 images``; a noun that ends in s or x gets es."""
+    plural = noun if number == 1 else noun + ("es" if noun.endswith(("s", "x")) else "s")
+    return f"{number:,} {plural}"
+
+
 def _end(kind: str, message: object, exit_code: int) -> int:
     one_line = " ".join(str(message).split())
     _print_last_line(f"{kind}: {one_line}")
@@ -122,7 +169,7 @@ def _end(kind: str, message: object, exit_code: int) -> int:
 def _print_last_line(line: str) -> None:
     """Print the line to stderr. Where the terminal is closed, what stdout and stderr still hold is
     dropped: Python would fail to write it at its exit, and end with another exit code."""
-    for stream, text in ((sys.stdout, ""), (sys.stderr, f"{line}\n")):
+    for stream, text in ((sys.stdout, ""), (sys.stderr, line and f"{line}\n")):
         try:
             stream.write(text)
             stream.flush()

@@ -1,18 +1,26 @@
 """Files that matter: written next to their place, fsynced, then moved; read or refused."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import socket
+import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import IO, Any, Iterable, Iterator, Mapping, Union
 
 from common.cli import RequestError
 
 PathLike = Union[str, os.PathLike]
+
+# What file systems answer that lack a call: exFAT, SMB, buckets mounted as folders, Lustre.
+NOT_SUPPORTED = (errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+POLL_SECONDS = 0.1
+SECONDS_TO_CLAIM = 10  # for the process that was the first to write its request
 
 
 @contextlib.contextmanager
@@ -77,10 +85,14 @@ def existing_folder(path: PathLike) -> Path:
 
 
 def fsync_folder(folder: PathLike) -> None:
-    """Make the names in ``folder`` durable: without it a moved file may vanish in a power cut."""
+    """Make the names in ``folder`` durable, where the file system can: without it a moved file may
+    vanish in a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NOT_SUPPORTED:
+            raise
     finally:
         os.close(descriptor)
 
@@ -88,7 +100,8 @@ def fsync_folder(folder: PathLike) -> None:
 def make_durable(path: PathLike) -> None:
     """Fsync a file that another library wrote and make it readable as umask says: MindSpore makes
     its files private."""
-    os.chmod(path, 0o666 & ~_umask())
+    with contextlib.suppress(PermissionError):  # exFAT: all files have the mode of the mount
+        os.chmod(path, 0o666 & ~_umask())
     with open(path, "rb") as file:
         os.fsync(file.fileno())
 
@@ -163,16 +176,37 @@ def claim_folder(path: PathLike, request: Mapping[str, Any], whose: str, remedy:
     """
     path = Path(path)
     if not path.exists():
-        # Of processes that start at once, also on several hosts, the first one's link wins.
         own = path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
         write_json(own, request)
-        with contextlib.suppress(FileExistsError):
-            os.link(own, path)
-        own.unlink()
+        _move_if_first(own, path)
+        own.unlink(missing_ok=True)
         fsync_folder(path.parent)
     difference = describe_difference(read_json(path, f"remove {path}"), request)
     if difference:
         raise RequestError(f"{whose} ({difference}); {remedy}")
+
+
+def _move_if_first(own: Path, path: Path) -> None:
+    """Make ``own`` the file ``path``, unless another process, also on another host, did so first.
+    """
+    with contextlib.suppress(FileExistsError):
+        try:
+            os.link(own, path)
+            return
+        except OSError as error:
+            if error.errno not in NOT_SUPPORTED:
+                raise
+        # No hard links here: who makes this file is the first. The others wait for the request,
+        # which is missing for good if the first one was killed.
+        mark = path.with_name(f"{path.name}.claimed")
+        try:
+            mark.touch(exist_ok=False)
+        except FileExistsError:
+            deadline = time.monotonic() + SECONDS_TO_CLAIM
+            while not path.exists() and time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS)
+        if not path.exists():
+            os.replace(own, path)
 
 
 def read_json_lines(path: PathLike) -> list[dict[str, Any]]:
@@ -191,18 +225,42 @@ def read_json_lines(path: PathLike) -> list[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def locked_file(path: PathLike, refusal: str, shared: bool = False) -> Iterator[None]:
+def locked_file(path: PathLike, refusal: str, shared: bool = False, without_locks: str = ""
+                ) -> Iterator[None]:
     """Hold the lock on ``path`` (created if missing); a killed process releases it.
 
+    Args:
+        without_locks: what to do on a file system that has no locks; empty: warn and do without.
+
     Raises:
-        RequestError: with ``refusal``, if another process holds it.
+        RequestError: with ``refusal``, if another process holds it, or with ``without_locks``.
     """
     with open(path, "w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RequestError(refusal) from None
+        except OSError as error:
+            if error.errno not in NOT_SUPPORTED:
+                raise
+            fact = f"{_file_system(path)} has no locks ({error.strerror})"
+            if without_locks:
+                raise RequestError(f"{fact}: {without_locks}") from None
+            print(f"warning: {fact}: nothing stops another process from writing there at once",
+                  file=sys.stderr, flush=True)
         yield
+
+
+def _file_system(path: PathLike) -> str:
+    """Return what a user knows the file system of ``path`` by: ``the file system lustre at /mnt``.
+    """
+    real = os.path.realpath(path)
+    mounts = (line.split()[1:3] for line in
+              Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines())
+    above = [(place.replace("\\040", " "), kind) for place, kind in mounts]
+    place, kind = max((mount for mount in above if os.path.join(real, "").startswith(
+        os.path.join(mount[0], ""))), key=lambda mount: len(mount[0]))
+    return f"the file system {kind} at {place}"
 
 
 def sha256_of_file(path: PathLike) -> str:

@@ -13,11 +13,11 @@ from common.signals import end_on_signals, note_kept_work, take_signals_from_min
 if __name__ == "__main__":  # show alone has MindSpore's datasets and nothing to end before it does
     (take_signals_from_mindspore if sys.argv[1:2] == ["show"] else end_on_signals)()
 
-from common.cli import ArgumentParser, run_command, shown_command
+from common.cli import ArgumentParser, counted, run_command, shown_command
 from common.options import add_options, from_arguments
 from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest
-from convert.request import (ENGINE_OPTIONS, SOURCE_OPTIONS, Request, RunMode, SampleRequest,
-                             ShowRequest, VerifyRequest)
+from convert.request import (ENGINE_OPTIONS, LOCK_OPTIONS, SOURCE_OPTIONS, Request, RunMode,
+                             SampleRequest, ShowRequest, VerifyRequest)
 from convert.sources.listing import Listing
 
 EMPTIED_SHOWN = 10
@@ -47,7 +47,7 @@ def main() -> None:
                 Request, leave_out=ENGINE_OPTIONS)
     check = add("verify", _verify, "compare every file and row of a record set with its manifest")
     add_options(check, VerifyRequest)
-    add_options(check, Request, only=SOURCE_OPTIONS + ENGINE_OPTIONS)
+    add_options(check, Request, only=SOURCE_OPTIONS + LOCK_OPTIONS + ENGINE_OPTIONS)
     add_options(add("show", _show, "contact sheet and figures of a record set"), ShowRequest)
     arguments = parser.parse_args()
     arguments.action(arguments)
@@ -58,8 +58,9 @@ def _sample(arguments: Namespace) -> None:
     request = from_arguments(SampleRequest, arguments)
     make_sample(request.out, request.classes, request.train, request.val, request.seed)
     arrange_sample(request.out, request.layout)
-    print(f"{request.out}: {request.classes} classes, {request.train} training and "
-          f"{request.val} validation images each")
+    print(f"{request.out}: {request.classes} classes, each of "
+          f"{counted(request.train, 'training image')} "
+          f"and {counted(request.val, 'validation image')}")
 
 
 def _run(arguments: Namespace) -> None:
@@ -71,9 +72,9 @@ def _run(arguments: Namespace) -> None:
         _print_listing(list_request(request))
     elif mode.shard_range is not None:
         reports = convert_range(request, mode.shard_range.start, mode.shard_range.stop - 1)
-        print(f"{request.out}: {len(reports)} shards with "
-              f"{sum(report.shard.images for report in reports):,} images are finished; when all "
-              "are: python -m convert finish")
+        print(f"{request.out}: {counted(len(reports), 'shard')} with "
+              f"{counted(sum(report.shard.images for report in reports), 'image')} finished; when "
+              "all are: python -m convert finish")
     else:
         _print_manifest(request.out, convert(request))
 
@@ -98,7 +99,8 @@ def _verify(arguments: Namespace) -> None:
         print(f"{request.records}: "
               f"{'built again: ' + ', '.join(rebuilt) if rebuilt else 'no shard is damaged'}")
     manifest = verify(request.records, request.deep, engine.worker_count)
-    print(f"{request.records}: {manifest.images:,} images in {len(manifest.shards)} shards are "
+    print(f"{request.records}: {counted(manifest.images, 'image')} in "
+          f"{counted(len(manifest.shards), 'shard')} {'is' if manifest.images == 1 else 'are'} "
           f"as the manifest says{' and can all be decoded' if request.deep else ''}")
 
 
@@ -115,28 +117,32 @@ def _show(arguments: Namespace) -> None:
 def _print_listing(listing: Listing) -> None:
     for entry in listing.entries:
         print(f"{entry.image_id}\t{entry.label}\t{entry.size}\t{entry.file_name}")
-    print(f"{listing.root} (layout {listing.layout}): {len(listing.entries):,} images of "
-          f"{len(listing.class_names)} classes, {sum(e.size for e in listing.entries):,} bytes, "
-          f"{len(listing.ignored)} files ignored; columns above: image id, label, bytes, name",
+    print(f"{listing.root} (layout {listing.layout}): {counted(len(listing.entries), 'image')} of "
+          f"{counted(len(listing.class_names), 'class')}, "
+          f"{counted(sum(e.size for e in listing.entries), 'byte')}, "
+          f"{counted(len(listing.ignored), 'file')} ignored; columns above: image id, label, "
+          "bytes, name",
           file=sys.stderr)
 
 
 def _print_manifest(out: Path, manifest: Manifest) -> None:
-    print(f"{out}: {manifest.images:,} images of {len(manifest.classes)} classes in "
-          f"{len(manifest.shards)} shards, {manifest.image_bytes:,} bytes of images")
+    print(f"{out}: {counted(manifest.images, 'image')} of "
+          f"{counted(len(manifest.classes), 'class')} in "
+          f"{counted(len(manifest.shards), 'shard')}, {manifest.image_bytes:,} bytes of images")
     if manifest.shrunk:
-        print(f"shrunk: {manifest.shrunk:,} images, {manifest.bytes_saved:,} bytes saved")
+        print(f"shrunk: {counted(manifest.shrunk, 'image')}, {manifest.bytes_saved:,} bytes saved")
     for kind, notes in (("repaired", manifest.repaired), ("rejected", manifest.rejected)):
         if notes:
             print(f"{kind}: {len(notes)}, listed in {out / MANIFEST_NAME}")
     _print_emptied(manifest)
     if manifest.ignored:
-        print(f"ignored {len(manifest.ignored)} files that are not images by their name, "
+        print(f"ignored {counted(len(manifest.ignored), 'file')}, no image by its name, "
               f"e.g. {manifest.ignored[0]}")
     _print_classes(manifest)
     note = manifest.blacklist
     if note is not None:
-        print(f"blacklist: {note.images:,} images marked ({'the' if note.is_ilsvrc else 'not the'}"
+        print(f"blacklist: {counted(note.images, 'image')} marked "
+              f"({'the' if note.is_ilsvrc else 'not the'}"
               f" ILSVRC list), {manifest.images - note.images:,} in the filtered set")
     elif manifest.split == "val":
         print("no --blacklist: only the full set can be scored")

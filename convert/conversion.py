@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Optional
 
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES, Blacklist, load_blacklist
-from common.cli import RequestError
+from common.cli import RequestError, counted
 from common.files import describe_difference, sha256_of_lines
-from convert.images import ImageChecks
+from convert.images import SHRUNK_JPEG_QUALITY, ImageChecks
 from convert.mindrecord.record_layout import REVISION
 from convert.records.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNote, ClassCount,
                                       Manifest, read_manifest, sha256_of_rows)
@@ -75,7 +75,8 @@ def convert(request: Request) -> Manifest:
     plan = plan_conversion(request)
     if (request.out / MANIFEST_NAME).exists():
         return _existing(request.out, plan.options)
-    with locked_workspace(request.out, plan.workspace_request()) as workspace:
+    with locked_workspace(request.out, plan.workspace_request(), no_lock=request.no_lock
+                          ) as workspace:
         return _conclude(plan, workspace, build_shards(request, plan.shards, workspace))
 
 
@@ -95,7 +96,8 @@ def convert_range(request: Request, first: int, last: int) -> list[ShardReport]:
     if (request.out / MANIFEST_NAME).exists():
         raise RequestError(f"{request.out} holds a finished record set already; give another "
                            "--out or remove it")
-    with locked_workspace(request.out, plan.workspace_request(), shared=True) as workspace:
+    with locked_workspace(request.out, plan.workspace_request(), shared=True,
+                          no_lock=request.no_lock) as workspace:
         reports = build_shards(request, plan.shards[first:last + 1], workspace)
     _refuse_bad(request, reports)
     return reports
@@ -110,13 +112,15 @@ def finish(request: Request) -> Manifest:
     plan = plan_conversion(request)
     if (request.out / MANIFEST_NAME).exists():
         return _existing(request.out, plan.options)
-    with locked_workspace(request.out, plan.workspace_request()) as workspace:
+    with locked_workspace(request.out, plan.workspace_request(), no_lock=request.no_lock
+                          ) as workspace:
         reports = [workspace.finished_report(shard.index, shard.entries_sha256())
                    for shard in plan.shards]
         missing = [index for index, report in enumerate(reports) if report is None]
         if missing:
-            raise RequestError(f"{request.out}: {len(missing)} of {len(reports)} shards are not "
-                               f"finished ({', '.join(map(str, missing[:8]))}"
+            raise RequestError(f"{request.out}: {len(missing)} of "
+                               f"{counted(len(reports), 'shard')} not finished "
+                               f"({', '.join(map(str, missing[:8]))}"
                                f"{', …' if len(missing) > 8 else ''}); convert them with "
                                "--shard-range, or all that is missing without it")
         return _conclude(plan, workspace, [report for report in reports if report])
@@ -145,7 +149,7 @@ def plan_conversion(request: Request) -> ConversionPlan:
         "split": request.split, "source_sha256": listing.sha256(), "images": len(listing.entries),
         "blacklist_sha256": blacklist.sha256 if blacklist else None, "shards": len(shards),
         "seed": request.seed, "check": request.check, "short_side": request.short_side,
-        "quality": request.quality if request.short_side else None,
+        "quality": request.shrunk_quality,
         "writer": REVISION,
     }
     return ConversionPlan(request, listing, blacklist, ilsvrc, numbers, shards, options)
@@ -187,17 +191,19 @@ def _plan_shards(request: Request, listing: Listing, blacklist_ids: frozenset[in
                  ) -> list[ShardPlan]:
     """Cut the ordered entries into consecutive runs whose lengths differ by one at the most."""
     total = len(listing.entries)
-    count = request.shards or _default_shard_count(listing)
-    if count > total:
-        raise RequestError(f"--shards {count}: {total} images can be cut into 1 to {total} shards")
+    number = request.shards or _default_shard_count(listing)
+    if number > total:
+        raise RequestError(f"--shards {number}: {counted(total, 'image')} can be cut into "
+                           f"1 to {counted(total, 'shard')}")
     entries = ordered_entries(listing, request.seed)
     page_bytes = _page_bytes(listing)
-    checks = ImageChecks(request.check == "decode", request.short_side, request.quality)
+    checks = ImageChecks(request.check == "decode", request.short_side,
+                         request.shrunk_quality or SHRUNK_JPEG_QUALITY)
     plans = []
-    for index in range(count):
-        part = entries[total * index // count:total * (index + 1) // count]
+    for index in range(number):
+        part = entries[total * index // number:total * (index + 1) // number]
         plans.append(ShardPlan(
-            index=index, file=f"{listing.split}-{index:05d}-of-{count:05d}.mindrecord",
+            index=index, file=f"{listing.split}-{index:05d}-of-{number:05d}.mindrecord",
             root=listing.root, entries=part,
             blacklisted=frozenset(e.image_id for e in part if e.image_id in blacklist_ids),
             page_bytes=page_bytes, checks=checks))
@@ -261,8 +267,8 @@ def _refuse_bad(request: Request, reports: list[ShardReport]) -> None:
         return
     for note in bad[:BAD_FILES_SHOWN]:
         print(f"bad: {note.file_name}: {note.reason}", file=sys.stderr)
-    raise RequestError(f"{len(bad)} bad images found so far in {request.source}, the first "
-                       f"'{bad[0].file_name}' ({bad[0].reason}); repair or remove them, "
+    raise RequestError(f"{counted(len(bad), 'bad image')} found so far in {request.source}, the "
+                       f"first '{bad[0].file_name}' ({bad[0].reason}); repair or remove them, "
                        "then run the same command again; or leave them out with --on-bad skip")
 
 

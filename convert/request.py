@@ -14,6 +14,7 @@ from convert.sources.layouts import LAYOUT_NAMES, SPLITS
 from convert.sources.listing import IMAGE_EXTENSIONS
 
 BACKENDS = ("loky", "dask", "ray")
+LOCK_OPTIONS = ("no_lock",)
 ENGINE_OPTIONS = ("workers", "backend", "scheduler")
 SOURCE_OPTIONS = ("blacklist", "ids_are_positions", "ground_truth", "class_names", "layout",
                   "extensions")
@@ -58,12 +59,17 @@ class Request(CheckedOptions):
     short_side: Optional[int] = option(
         None, "downscale images whose short side is longer than this, for cheaper decoding", low=1,
         metavar="PIXELS")
-    quality: int = option(SHRUNK_JPEG_QUALITY, "JPEG quality of the images that --short-side "
-                                               "shrinks, 1 to 95", low=1, high=95)
+    quality: Optional[int] = option(
+        None, "JPEG quality of the images that --short-side shrinks, 1 to 95 (default: "
+              f"{SHRUNK_JPEG_QUALITY})", low=1, high=95)
     on_bad: str = option("fail", "stop at damaged images, or leave them out and list them in the "
                                  "manifest", choices=("fail", "skip"))
     allow_other_labels: bool = option(
         False, "convert although the labels of 50,000 images of ILSVRC's classes are not ILSVRC's")
+    no_lock: bool = option(
+        False, "do not lock the folder of the record set, for a file system without locks (Lustre "
+               "without -o flock): then nothing stops a second conversion from writing there at "
+               "once, and they spoil each other's unfinished shards")
     workers: Optional[int] = option(
         None, "worker processes; a Dask cluster uses all that it has (default: the cores this "
               "process may use)", low=1)
@@ -83,9 +89,17 @@ class Request(CheckedOptions):
         if self.class_names is not None and self.split != "val":
             raise RequestError(f"--class-names {self.class_names} says what the labels of "
                                f"validation images mean; leave it out for --split {self.split}")
+        if self.quality is not None and self.short_side is None:
+            raise RequestError(f"--quality {self.quality} is of the images that --short-side "
+                               "shrinks: give that, too, or leave it out")
         if self.backend == "dask" and self.scheduler is None:
             raise RequestError("--backend dask: give the address of its scheduler, e.g. "
                                "--scheduler tcp://host:8786")
+
+    @property
+    def shrunk_quality(self) -> Optional[int]:
+        """Return the quality of the images that are shrunk; None where none is."""
+        return (self.quality or SHRUNK_JPEG_QUALITY) if self.short_side else None
 
     @property
     def worker_count(self) -> int:

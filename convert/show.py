@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from common.cli import counted
 from common.files import replaced_file
 from convert.records.reader import RecordSet
 
@@ -60,7 +61,7 @@ def summary(records: RecordSet, seed: int) -> str:
     counts = sorted(item.images for item in manifest.classes)
     file_bytes = sum(shard.bytes + shard.index_bytes for shard in manifest.shards)
     lines = [
-        f"# {records.folder.name}: {manifest.images:,} images, {manifest.split}",
+        f"# {records.folder.name}: {counted(manifest.images, 'image')}, {manifest.split}",
         f"- layout of the source: {manifest.layout}; record set {records.sha256}",
         f"- classes: {len(counts)}; images per class: min {counts[0]:,}, "
         f"median {statistics.median(counts):,g}, max {counts[-1]:,}",

@@ -9,7 +9,7 @@ from typing import Any, Iterator
 
 from joblib import Parallel, delayed
 
-from common.cli import CheckFailed, RequestError, one_line, progress_bar
+from common.cli import CheckFailed, RequestError, counted, one_line, progress_bar
 from common.files import describe_difference, naming_file
 from common.signals import holding_signals_back
 from convert.conversion import ConversionPlan, plan_conversion
@@ -71,18 +71,19 @@ def _wrong_rows(folder: Path, manifest: Manifest) -> Iterator[str]:
             found = [tuple(int(row[name]) for name in columns)
                      for row in _stored(folder / shard.file, columns)]
             if len(found) != shard.images:
-                yield f"{shard.file} holds {len(found)} rows instead of {shard.images}"
+                yield f"{shard.file} holds {counted(len(found), 'row')} instead of {shard.images}"
             rows += found
             bar.update(len(found))
     per_class = Counter(label for _, label, _ in rows)
     flagged = sum(blacklisted for _, _, blacklisted in rows)
     for label, item in enumerate(manifest.classes):
         if per_class[label] != item.images:
-            yield f"class {item.name} has {per_class[label]} images instead of {item.images}"
+            found_images = counted(per_class[label], "image")
+            yield f"class {item.name} has {found_images} instead of {item.images}"
     if sha256_of_rows(rows) != manifest.rows_sha256:
         yield "ids, labels or blacklist flags differ from the manifest"
     if flagged != (manifest.blacklist.images if manifest.blacklist else 0):
-        yield f"{flagged} images are marked as blacklisted, the manifest says otherwise"
+        yield f"{counted(flagged, 'image')} marked as blacklisted, the manifest says otherwise"
 
 
 def _stored(data_file: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
@@ -146,7 +147,8 @@ def repair(request: Request) -> list[str]:
                            "copy of the record set")
     plan = _plan_as_before(request, manifest)
     (request.out / BUILDING).mkdir(exist_ok=True)
-    with locked_workspace(request.out, plan.workspace_request()) as workspace:
+    with locked_workspace(request.out, plan.workspace_request(), no_lock=request.no_lock
+                          ) as workspace:
         reports = build_shards(plan.request, [plan.shards[index] for index in damaged], workspace)
         different = {index: report.shard.file for index, report in zip(damaged, reports)
                      if report.shard != manifest.shards[index]}
@@ -170,7 +172,7 @@ def _plan_as_before(request: Request, manifest: Manifest) -> ConversionPlan:
     plan = plan_conversion(replace(
         request, shards=then["shards"], seed=then["seed"],
         check=then["check"], short_side=then["short_side"],
-        quality=then["quality"] or request.quality,
+        quality=then["quality"],
         on_bad="skip",  # what was rejected then is rejected again, or the digests differ
         allow_other_labels=True))
     if plan.options != then:

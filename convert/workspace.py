@@ -27,6 +27,8 @@ BUILDING = ".building"
 REPORT_NAME = "report.json"
 _REQUEST = "request.json"
 _LOCK = "lock"
+WITHOUT_LOCKS = ("mount it with them (Lustre: -o flock), give another --out, or do without with "
+                 "--no-lock while nothing else writes there")
 
 
 @dataclass(frozen=True)
@@ -135,13 +137,14 @@ def _read_report(path: Path) -> Optional[ShardReport]:
 
 
 @contextlib.contextmanager
-def locked_workspace(out: Path, request: dict[str, Any], shared: bool = False
-                     ) -> Iterator[Workspace]:
+def locked_workspace(out: Path, request: dict[str, Any], shared: bool = False,
+                     no_lock: bool = False) -> Iterator[Workspace]:
     """Open ``out`` for the conversion described by ``request``; once it has its manifest, the
     building folder is removed.
 
     Args:
         shared: others may build shards of the same request at the same time.
+        no_lock: do without the lock, where the file system has none.
 
     Raises:
         RequestError: ``out`` has other contents, a conversion of another request, or one that is
@@ -153,10 +156,11 @@ def locked_workspace(out: Path, request: dict[str, Any], shared: bool = False
                            "another --out or remove it")
     building.mkdir(parents=True, exist_ok=True)
     refusal = f"{out}: another conversion is writing there; wait for it or give another --out"
-    with locked_file(building / _LOCK, refusal, shared):
+    with contextlib.nullcontext() if no_lock else locked_file(
+            building / _LOCK, refusal, shared, without_locks=WITHOUT_LOCKS):
         claim_folder(building / _REQUEST, request,
                      f"{out} holds a half-done conversion of another request",
-                     f"ask for the same, give another --out, or remove {building} to start over")
+                     f"ask for the same, give another --out, or remove {out} to start over")
         if not shared:
             for path in building.glob("*.tmp"):  # left half-built by killed conversions
                 if path.is_dir():

@@ -5,7 +5,7 @@ from typing import NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from common.cli import RequestError
+from common.cli import RequestError, counted
 from common.files import read_lines, sha256_of_lines
 from convert.records.reader import RecordSet
 from inceptionv4.checkpoint import CheckpointMeta
@@ -55,17 +55,19 @@ def check_class_names(names: Sequence[str], source: Path, meta: CheckpointMeta, 
     ends with ``otherwise``, what else the user can do."""
     known = meta.class_names_sha256 in ("", sha256_of_lines(names))
     if len(names) != meta.num_classes or not known:
-        raise RequestError(f"the {len(names)} class names of {source} are not those that "
-                           f"{checkpoint} was trained on ({meta.num_classes} classes): give the "
-                           f"right ones in label order{otherwise}")
+        raise RequestError(f"the {counted(len(names), 'class name')} of {source} are not those "
+                           "that "
+                           f"{checkpoint} was trained on ({counted(meta.num_classes, 'class')}): "
+                           f"give the right ones in label order{otherwise}")
 
 
 def _check_same_classes(records: RecordSet, meta: CheckpointMeta, checkpoint: Path) -> None:
     classes = len(records.class_names)
     if classes != meta.num_classes:
-        raise RequestError(f"{checkpoint} has {meta.num_classes} classes but {records.folder} has "
-                           f"{classes}: evaluate it on records of the classes it was trained on, "
-                           "or give those with --class-names")
+        raise RequestError(f"{checkpoint} has {counted(meta.num_classes, 'class')} but "
+                           f"{records.folder} "
+                           f"has {classes}: evaluate it on records of the classes it was trained "
+                           "on, or give those with --class-names")
     if meta.class_names_sha256 not in ("", records.class_names_sha256):
         raise RequestError(f"{checkpoint} and {records.folder} both have {classes} classes, but "
                            "with other names: evaluate it on records of the classes it was "

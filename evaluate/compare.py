@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import binomtest
 
-from common.cli import RequestError
+from common.cli import RequestError, counted
 from evaluate.predictions import TOP, Predictions
 from evaluate.request import CompareRequest
 from evaluate.result_page import markdown_table
@@ -31,7 +31,7 @@ def compare_results(request: CompareRequest) -> str:
 
 
 def _describe(result: Result) -> str:
-    crops = f"{result.crops} crops" if result.crops > 1 else "1 crop"
+    crops = counted(result.crops, "crop")
     weights = ", averaged weights" if result.weights == "ema" else ""
     return f"{crops} of {result.image_size} px, checkpoint {result.checkpoint_sha256[:12]}{weights}"
 

@@ -8,7 +8,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
 
-from common.cli import RequestError, progress_bar
+from common.cli import RequestError, counted, progress_bar
 from common.deadline import reading_deadline
 from common.host import available_cores
 from convert.records.manifest import sha256_of_rows
@@ -141,7 +141,7 @@ class Evaluator:
             size = self.protocol.image_size
             views = ms.Tensor(np.zeros((self.step.views, size, size, 3), np.uint8))
             self.classifier.compile(views, self._orders[0])
-            with progress_bar(sum(map(len, parts)), f"{self.protocol.crops} crops",
+            with progress_bar(sum(map(len, parts)), counted(self.protocol.crops, "crop"),
                               "images") as bar:
                 for part in parts:
                     for group in self._classify_rows(records, part):

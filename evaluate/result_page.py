@@ -4,6 +4,7 @@ published figures of Inception-v4 next to results of the same images and number 
 from typing import Container, Mapping, NamedTuple, Sequence
 
 from blacklist.ids import ILSVRC_COUNT, ILSVRC_VALIDATION_IMAGES
+from common.cli import counted
 from evaluate.predictions import TOP
 from evaluate.protocols import CENTRE_FRACTION, KEEP, SQUASH
 from evaluate.results import Curve, Result, Score
@@ -47,7 +48,7 @@ SINGLE_CROP_NOTE = {
 
 def result_page(result: Result) -> str:
     """Return the page: tables, notes on reading them, and what was evaluated."""
-    crops = f"{result.crops} crops" if result.crops > 1 else "1 crop"
+    crops = counted(result.crops, "crop")
     lines = [f"# Accuracy, {crops} of {result.image_size} pixels", "",
              accuracy_table(result.sets), "", *(f"{note}\n" for note in notes(result))]
     lines += published_part(result)
@@ -75,7 +76,7 @@ def notes(result: Result) -> list[str]:
     elif "filtered" not in result.sets:
         sentences.append("The blacklist marks none of these images: only the full set is scored.")
     if result.classes <= TOP:
-        sentences.append(f"With {result.classes} classes the five best are all of them, "
+        sentences.append(f"With {counted(result.classes, 'class')} the five best are all of them, "
                          "so the top-5 error is 0.")
     return sentences
 
@@ -111,12 +112,13 @@ def published_part(result: Result) -> list[str]:
                   f"{row.source} ({row.where})") for row in found]
     if rows:
         columns = ("set", "images", "top-1 error", "top-5 error", "source")
-        return [f"## Published figures of the same set and {result.crops} crops of {IMAGE_SIZE} "
-                "pixels", "", markdown_table([columns, *rows]), "",
+        return ["## Published figures of the same set and "
+                f"{counted(result.crops, 'crop')} of {IMAGE_SIZE} pixels", "",
+                markdown_table([columns, *rows]), "",
                 *([SINGLE_CROP_NOTE[result.single_crop], ""] if papers_single_crop_shown(result)
                   else [])]
     if result.is_ilsvrc:
-        return [f"No figure was published for {result.crops} crops of these sets.", ""]
+        return [f"No figure was published for {counted(result.crops, 'crop')} of these sets.", ""]
     return ["Published figures are not shown: these are not the 50,000 ILSVRC2012 validation "
             "images of 1,000 classes.", ""]
 
@@ -137,14 +139,14 @@ def _facts(result: Result) -> list[str]:
         f"- {_describe_crops(result)}, {result.interpolation}",
         f"- checkpoint: `{result.checkpoint}`, sha256 `{result.checkpoint_sha256}`"
         + (", averaged weights" if result.weights == "ema" else ""),
-        f"- records: `{result.records}` ({result.split}, {result.classes} classes), "
+        f"- records: `{result.records}` ({result.split}, {counted(result.classes, 'class')}), "
         f"sha256 of the shards `{result.records_sha256}`"]
     if result.arithmetic:
         lines.append(f"- arithmetic on {result.device}: {result.arithmetic}")
     if result.speed:
-        ranks = f"{result.speed.ranks} ranks" if result.speed.ranks > 1 else "1 rank"
         lines.append(f"- speed: {result.speed.images_per_second_per_rank:.3g} images/s on each of "
-                     f"{ranks}, {100 * result.speed.waiting_for_data:.1f} % of the time waiting "
+                     f"{counted(result.speed.ranks, 'rank')}, "
+                     f"{100 * result.speed.waiting_for_data:.1f} % of the time waiting "
                      "for data")
     return lines
 

@@ -10,7 +10,7 @@ from common.signals import note_kept_work, take_signals_from_mindspore
 if __name__ == "__main__":
     take_signals_from_mindspore()
 
-from common.cli import run_command
+from common.cli import counted, run_command
 from common.options import (CheckedOptions, Subcommand, device_option, option, run_subcommand,
                             weights_option)
 from inceptionv4.exchange.foreign import LIBRARIES
@@ -32,6 +32,9 @@ class ImportRequest:
     library: str = option(help="the library that saved the file", flag="--from",
                           choices=LIBRARIES)
     out: Path = option(help="a .ckpt to write; its .meta is written next to it")
+    prefix: Optional[str] = option(
+        None, "what precedes the parameters' names, e.g. module., where the file has the network "
+        "several times (default: recognised)")
 
 
 @dataclass(frozen=True)
@@ -60,19 +63,24 @@ def _show(request: ShowCheckpointRequest) -> None:
     for name, value in asdict(meta).items():
         print(f"{name}: {value}")
     print(f"parameters: {sum(value.size for value in parameters.values()):,} values in "
-          f"{len(parameters)} arrays, moving averages and optimiser state included")
+          f"{counted(len(parameters), 'array')}, moving averages and optimiser state included")
 
 
 def _import(request: ImportRequest) -> None:
     from inceptionv4.checkpoint import read_meta
     from inceptionv4.exchange.importer import import_checkpoint
-    arrays, counters = import_checkpoint(request.file, request.library, request.out)
+    done = import_checkpoint(request.file, request.library, request.out, request.prefix)
     meta = read_meta(request.out)
-    print(f"{request.out}: {arrays} arrays, {meta.num_classes} classes, mean {meta.mean}, "
-          f"std {meta.std}, images resized {meta.interpolation}")
-    if counters:
-        print(f"left out: {counters} arrays named *.num_batches_tracked, PyTorch's counts of "
-              "training steps, which the network does not read")
+    print(f"{request.out}: {counted(done.arrays, 'array')}, {counted(meta.num_classes, 'class')}, "
+          f"mean {meta.mean}, std {meta.std}, images resized {meta.interpolation}")
+    if done.prefix:
+        print(f"names: those with '{done.prefix}' before them")
+    if done.counters:
+        print(f"left out: {counted(done.counters, 'array')} named *.num_batches_tracked, PyTorch's "
+              "counts of training steps, which the network does not read")
+    if done.other_arrays:
+        print(f"left out: {counted(done.other_arrays, 'array')} of the same network with other "
+              "prefixes")
     print("class names: not in such a file; the evaluation compares the number of classes alone")
 
 

@@ -23,7 +23,7 @@ from google.protobuf.message import DecodeError
 from mindspore import nn
 from mindspore.train.checkpoint_pb2 import Checkpoint
 
-from common.cli import RequestError
+from common.cli import RequestError, counted
 from common.files import PathLike, read_bytes, replaced_file, sha256_of_file, write_json
 from inceptionv4 import INTERPOLATIONS
 
@@ -265,7 +265,7 @@ def load_checkpoint(path: PathLike, network: nn.Cell, weights: Optional[str] = N
     if meta.num_classes != num_classes and other_classes:
         own = {name: value for name, value in own.items() if not name.startswith(CLASSIFIER)}
     elif meta.num_classes != num_classes:
-        raise RequestError(f"checkpoint '{path}' has {meta.num_classes} classes but "
+        raise RequestError(f"checkpoint '{path}' has {counted(meta.num_classes, 'class')} but "
                            f"{num_classes} are needed: use one trained on the same classes")
     for name, parameter in own.items():
         if values.get(name) is None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-from common.cli import RequestError
+from common.cli import RequestError, counted
 from common.files import make_folder, sha256_of_lines
 from inceptionv4.checkpoint import CheckpointMeta, read_meta
 from inceptionv4.device import Device, ranks_agree, setup_device
@@ -91,7 +91,7 @@ def train(request: TrainRequest, recipe: Recipe,
         else:
             last = trainer.run(done.epoch + 1 if done else 1)
     if last is not None:
-        print(f"the run is finished, all {plan.epochs} epochs of it")
+        print(f"the run is finished, {counted(plan.epochs, 'epoch')} in all")
         _print_checkpoints(request.run, last)
 
 
@@ -99,8 +99,9 @@ def _warn_of_other_ranks(recipe: Recipe, preset_ranks: int) -> None:
     meant = preset_ranks * recipe.batch_size
     if preset_ranks == recipe.ranks or recipe.global_batch == meant:
         return
-    text = (f"preset {recipe.preset} is made for {preset_ranks} ranks, {meant} images per step; "
-            f"this run has {recipe.ranks}, {recipe.global_batch} images per step")
+    text = (f"preset {recipe.preset} is made for {counted(preset_ranks, 'rank')}, "
+            f"{counted(meant, 'image')} per step; "
+            f"this run has {recipe.ranks}, {counted(recipe.global_batch, 'image')} per step")
     if meant % (recipe.ranks * recipe.batch_size) == 0:
         text += (f"; --accumulate {meant // (recipe.ranks * recipe.batch_size)} gives a step as "
                  "many as the preset's")

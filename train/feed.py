@@ -7,8 +7,11 @@ larger.
 
 import contextlib
 import itertools
+import re
+import shlex
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Iterator, Sequence
 
 import mindspore as ms
@@ -29,6 +32,10 @@ from train.source import ClassFolders, Source
 # they were divided into shards, so neighbours in a file are a random lot; the buffer mixes the
 # end of one file with the beginning of the next and makes other batches in each epoch.
 SHUFFLE_BUFFER = 2048
+
+# How MindSpore names a file of class folders; a sentence follows.
+_DAMAGED_FILE = re.compile(r"data file is: (.+(?:{}))\. ".format(
+    "|".join(map(re.escape, IMAGE_EXTENSIONS))), re.IGNORECASE)
 
 NO_BATCH = "the feed of training images gave no batch"
 
@@ -103,8 +110,9 @@ class TrainingFeed:
         try:
             yield
         except (RuntimeError, ValueError) as error:
-            if not isinstance(self.source, ClassFolders):
-                self.source.readers(1)
+            if isinstance(self.source, ClassFolders):
+                raise _failure_in_folders(self.source.folder, error) from error
+            self.source.readers(1)
             raise RequestError(
                 f"the feed of training images failed ({one_line(error, 300)}); find what is "
                 "damaged with: python -m convert verify --deep RECORDS") from error
@@ -116,6 +124,16 @@ class TrainingFeed:
                   if self.recipe.normalize_on == "device" else
                   np.zeros((batch, 3, size, size), np.float32))
         return ms.Tensor(images), ms.Tensor(np.zeros(batch, np.int32))
+
+
+def _failure_in_folders(folder: Path, error: Exception) -> RequestError:
+    """Return what ends a run on class folders, naming the image that MindSpore names."""
+    named = _DAMAGED_FILE.search(str(error))
+    what = f"{named[1]} cannot be decoded" if named else (
+        f"the feed of training images failed ({one_line(error, 300)})")
+    return RequestError(
+        f"{what}; repair or remove damaged images: python -m convert run --split train --source "
+        f"{shlex.quote(str(folder))} --out RECORDS names them all and makes records to train on")
 
 
 def _before(batch: int) -> str:

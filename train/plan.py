@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from common.cli import RequestError
+from common.cli import RequestError, counted
 from common.files import existing_folder
 from inceptionv4 import FEATURES, PARAMETERS_WITHOUT_CLASSIFIER
 from train.phases import Phase
@@ -49,19 +49,21 @@ def make_plan(recipe: Recipe, source: Source, kept_checkpoints: int) -> Plan:
             than asked for.
     """
     if source.images < recipe.ranks:
-        raise RequestError(f"{source.folder} has {source.images} images, fewer than the "
+        raise RequestError(f"{source.folder} has {counted(source.images, 'image')}, fewer than the "
                            f"{recipe.ranks} ranks that share a step; start fewer ranks")
     whole_steps = source.images // recipe.global_batch
     if whole_steps < 1:
         share = source.images // recipe.ranks
         most = share // recipe.accumulate
         raise RequestError(f"--batch-size {recipe.batch_size}{_times_accumulated(recipe)}: each of "
-                           f"{recipe.ranks} ranks has only {share} of the {source.images} images "
+                           f"{recipe.ranks} ranks has only {share} of the "
+                           f"{counted(source.images, 'image')} "
                            f"of {source.folder}; give at most "
                            + (f"{most}" if most else f"--accumulate {share}"))
     if recipe.steps_per_epoch > whole_steps:
         raise RequestError(f"--steps-per-epoch {recipe.steps_per_epoch}: an epoch has "
-                           f"{whole_steps} steps of {recipe.global_batch} images")
+                           f"{counted(whole_steps, 'step')} of "
+                           f"{counted(recipe.global_batch, 'image')}")
     steps = recipe.steps_per_epoch or whole_steps
     classes = len(source.class_names)
     if classes < 2:
@@ -103,24 +105,25 @@ def describe_plan(plan: Plan, recipe: Recipe) -> str:
     """Return the plan for a person, one subject per line."""
     return "\n".join([
         f"recipe: {recipe.preset}, {_describe_batch(recipe)} = "
-        f"{plan.global_batch} images per step, {recipe.image_size} px, "
+        f"{counted(plan.global_batch, 'image')} per step, {recipe.image_size} px, "
         f"{recipe.precision} precision, loss scale {recipe.loss_scale}",
         *([f"averaged weights: decay {recipe.ema_decay}; the default where a checkpoint is used"]
           if recipe.ema_decay else []),
-        f"data: {plan.images:,} images, {plan.data_bytes:,} bytes, {recipe.shuffle} shuffle, "
-        f"{recipe.workers} decoding threads per rank",
-        f"epochs: {plan.epochs} of {plan.steps_per_epoch:,} steps, {plan.steps:,} steps in all; "
-        f"{plan.images_left_out_per_epoch:,} images left out of each epoch",
+        f"data: {counted(plan.images, 'image')}, {plan.data_bytes:,} bytes, {recipe.shuffle} "
+        f"shuffle, {counted(recipe.workers, 'decoding thread')} per rank",
+        f"epochs: {plan.epochs} of {counted(plan.steps_per_epoch, 'step')}, "
+        f"{counted(plan.steps, 'step')} in all; "
+        f"{counted(plan.images_left_out_per_epoch, 'image')} left out of each epoch",
         *_describe_phases(plan, recipe),
         *_describe_sources(recipe),
-        f"checkpoints: after each epoch; the last ones and the best stay, at most "
+        "checkpoints: after each epoch; the last ones and the best stay, at most "
         f"{plan.checkpoint_bytes / 1e9:.1f} GB of disk",
     ])
 
 
 def _describe_batch(recipe: Recipe) -> str:
     batches = f" x {recipe.accumulate} batches" if recipe.accumulate > 1 else ""
-    return f"{recipe.ranks} ranks x {recipe.batch_size}{batches}"
+    return f"{counted(recipe.ranks, 'rank')} x {recipe.batch_size}{batches}"
 
 
 def _times_accumulated(recipe: Recipe) -> str:
@@ -133,7 +136,7 @@ def _describe_phases(plan: Plan, recipe: Recipe) -> list[str]:
     for first, phase in zip(recipe.first_epochs, recipe.phases):
         last = first + phase.epochs - 1
         rates = plan.learning_rates[(first - 1) * plan.steps_per_epoch:last * plan.steps_per_epoch]
-        peak = (f", {rates.max():.3g} after {phase.warmup_epochs} epochs of warm-up"
+        peak = (f", {rates.max():.3g} after {counted(phase.warmup_epochs, 'epoch')} of warm-up"
                 if phase.warmup_epochs else "")
         restart = ("; RMSProp's averages start anew" if recipe.restarts_optimizer_at(first) else "")
         lines.append(f"learning rate, epochs {first} to {last}: from {rates[0]:.3g}{peak}, "

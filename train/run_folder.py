@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, ContextManager, Mapping, Optional
 
-from common.cli import RequestError, shown_command, typed_command
+from common.cli import RequestError, counted, shown_command, typed_command
 from common.files import (describe_difference, locked_file, read_json, read_json_lines, write_json,
                           write_text)
 from common.forms import CONFIG, HISTORY, PLAN, HistoryLine
@@ -184,7 +184,8 @@ def describe_epoch(line: HistoryLine) -> str:
     if line.waiting_for_data is not None:
         text += f", {100 * line.waiting_for_data:.0f} % waiting for data"
     if line.loss_scale is not None:
-        text += f", loss scale {line.loss_scale:g}, {line.skipped_steps} steps skipped"
+        text += (f", loss scale {line.loss_scale:g}, "
+                 f"{counted(line.skipped_steps or 0, 'step')} skipped")
     for name, top1, top5 in (
             ("full set", line.full_top1_error, line.full_top5_error),
             ("filtered set", line.filtered_top1_error, line.filtered_top5_error),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Union
 
-from common.cli import RequestError
+from common.cli import RequestError, counted
 from common.files import sha256_of_lines
 from convert.records.reader import RecordSet, open_records
 from convert.sources.layouts import list_source
@@ -80,7 +80,7 @@ def check_same_classes(source: Source, validation: RecordSet) -> None:
     if validation.class_names == source.class_names:
         return
     only = sorted(set(source.class_names) ^ set(validation.class_names))
-    raise RequestError(f"{source.folder} has {len(source.class_names)} classes, "
+    raise RequestError(f"{source.folder} has {counted(len(source.class_names), 'class')}, "
                        f"{validation.folder} {len(validation.class_names)}"
                        + (f" ('{only[0]}' is in one of them only)" if only else "")
                        + "; convert both from the same source")

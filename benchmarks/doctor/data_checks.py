@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.doctor.checks import Check, Verdict, add_result, check, ok, warn
 from benchmarks.feed.measure import ASCEND_CARDS, ASCEND_IMAGES_PER_SECOND
 from common import jpeg
-from common.cli import run_command
+from common.cli import counted, run_command
 from common.host import available_cores
 from convert.records.reader import READERS, RecordSet, open_records
 from train.feed import TrainingFeed
@@ -162,7 +162,8 @@ def feed(rates: DataRates, ranks: int) -> Verdict:
     read = rates.shuffled.rate / rates.image_bytes
     decoded = rates.decoded_per_core * available_cores()
     rate, needed = min(read, decoded), ranks * CARD_IMAGES_PER_SECOND
-    found = (f"{rate:,.0f} images/s (reading {read:,.0f}, decoding on {available_cores()} cores "
+    found = (f"{rate:,.0f} images/s (reading {read:,.0f}, decoding on "
+             f"{counted(available_cores(), 'core')} "
              f"{decoded:,.0f}); {ranks} x Ascend 910 take {needed:,}")
     if rate >= needed:
         return ok(found)

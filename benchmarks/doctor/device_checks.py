@@ -18,7 +18,7 @@ from benchmarks.doctor.checks import (FAIL, Check, Verdict, add_result, check, f
 from benchmarks.doctor.number_formats import (FLOAT32, FORMATS, HF32, convolution, format_of,
                                               relative_error)
 from benchmarks.doctor.step_checks import training_steps
-from common.cli import run_command
+from common.cli import counted, run_command
 from inceptionv4.device import Device, setup_device
 from inceptionv4.dropout import mix_bits, mixed_array
 from inceptionv4.network import ConvBlock
@@ -76,12 +76,13 @@ def devices(choice: str, precision: str, ranks: int) -> Verdict:
     if device.name == "Ascend":
         cards = ms.device_context.ascend.device_count()
         if cards < ranks:
-            return fail(f"MindSpore sees {cards} Ascend cards, for {ranks} ranks",
+            return fail(f"MindSpore sees {counted(cards, 'Ascend card')}, for "
+                        f"{counted(ranks, 'rank')}",
                         "see 'cards of the driver' and ASCEND_RT_VISIBLE_DEVICES, or start fewer "
                         "ranks")
-        return ok(f"MindSpore sees {cards} Ascend cards; {device.arithmetic}")
+        return ok(f"MindSpore sees {counted(cards, 'Ascend card')}; {device.arithmetic}")
     if choice == "CPU":
-        return ok(f"CPU, as asked for, {os.cpu_count()} cores")
+        return ok(f"CPU, as asked for, {counted(os.cpu_count() or 1, 'core')}")
     return warn("MindSpore finds no Ascend card and computes on the CPU",
                 "on a host without one: give --device CPU; else install driver and CANN, and "
                 "source CANN's set_env.sh")

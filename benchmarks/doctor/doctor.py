@@ -16,7 +16,7 @@ from benchmarks.doctor.checks import FAIL, WARN, Check, Verdict, check, checks_o
 from benchmarks.doctor.host_checks import file_limit, host_checks, room
 from benchmarks.doctor.version_checks import version_checks
 from benchmarks.table import describe_machine
-from common.cli import CheckFailed, typed_command
+from common.cli import CheckFailed, counted, typed_command
 from common.files import make_folder, write_json
 from common.options import CheckedOptions, device_option, option, precision_option
 from common.signals import note_kept_work
@@ -62,11 +62,12 @@ def examine(request: DoctorRequest) -> None:
         "machine": describe_machine(request.folder, request.device),
         "checks": [dataclasses.asdict(each) for each in found]})
     warnings = sum(each.state == WARN for each in found)
-    print(f"{len(found)} checks, {warnings} with a warning, in {time.perf_counter() - start:.0f} s;"
+    print(f"{counted(len(found), 'check')}, {warnings} with a warning, in "
+          f"{time.perf_counter() - start:.0f} s;"
           f" {report} holds them, logs are next to it")
     failed = [each.name for each in found if each.state == FAIL]
     if failed:
-        raise CheckFailed(f"{len(failed)} of {len(found)} checks: {', '.join(failed)}")
+        raise CheckFailed(f"{len(failed)} of {counted(len(found), 'check')}: {', '.join(failed)}")
 
 
 def row(found: Check) -> str:
@@ -105,7 +106,8 @@ def _record_checks(request: DoctorRequest) -> Iterator[Check]:
 def record_set(folder: Path) -> Verdict:
     records: RecordSet = open_records(folder)
     return ok(f"{folder}: {records.images:,} {records.split} images of "
-              f"{len(records.class_names):,} classes in {len(records.files)} shards, "
+              f"{counted(len(records.class_names), 'class')} in "
+              f"{counted(len(records.files), 'shard')}, "
               f"{records.bytes / 1e9:.2f} GB")
 
 

@@ -10,6 +10,7 @@ import psutil
 
 from benchmarks.doctor.checks import Check, Verdict, check, fail, ok, warn
 from benchmarks.table import GIB
+from common.cli import counted
 from common.files import existing_folder
 from common.host import available_cores, cores_per_rank, open_file_limit
 from convert.records.reader import READERS, RecordSet
@@ -71,7 +72,8 @@ def file_limit(records: RecordSet) -> Verdict:
     """Compare the limit, which every command raises as far as it may, with what a rank opens."""
     limit, readers = open_file_limit(), records.readers(READERS)
     wanted = records.open_files_with(READERS)
-    found = (f"limit {limit:,}; {READERS} readers of {len(records.files)} shards take {wanted:,} "
+    found = (f"limit {limit:,}; {READERS} readers of {counted(len(records.files), 'shard')} take "
+             f"{wanted:,} "
              "on each rank")
     if readers < READERS:
         return warn(f"{found}, so that {readers} will read",

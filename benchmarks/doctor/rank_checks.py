@@ -13,7 +13,7 @@ from mindspore import nn, ops
 
 from benchmarks.doctor.checks import FAIL, Check, Verdict, add_result, check, fail, ok
 from benchmarks.doctor.step_checks import CLASSES, training_steps
-from common.cli import CheckFailed, run_command
+from common.cli import CheckFailed, counted, run_command
 from inceptionv4 import FEATURES, PARAMETERS_WITHOUT_CLASSIFIER
 from inceptionv4.device import Device, barrier, setup_device
 
@@ -63,7 +63,7 @@ def all_reduce(device: Device, sum_over_ranks: Any) -> Verdict:
         sum_over_ranks(values)[1].asnumpy()
         seconds.append(time.perf_counter() - start)
     median, size = statistics.median(seconds), pattern.nbytes
-    text = (f"{size / 1e6:,.0f} MB over {device.ranks} ranks in {1000 * median:.1f} ms, "
+    text = (f"{size / 1e6:,.0f} MB over {counted(device.ranks, 'rank')} in {1000 * median:.1f} ms, "
             f"{size / median / 1e9:.2f} GB/s")
     if wrong:
         return fail(f"{text}; {wrong:,} of {count:,} sums are wrong",

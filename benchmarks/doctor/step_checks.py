@@ -8,6 +8,7 @@ from typing import Any
 import mindspore as ms
 import numpy as np
 
+from common.cli import counted
 from benchmarks.doctor.checks import Verdict, check, fail, ok, warn
 from benchmarks.doctor.data_checks import CARD_IMAGES_PER_SECOND
 from inceptionv4.device import Device
@@ -37,7 +38,7 @@ def training_steps(device: Device, precision: str) -> Verdict:
     rate = recipe.batch_size / seconds
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 20
     text = (f"compiled in {compiled:.1f} s; {STEPS} steps of {recipe.batch_size} images of "
-            f"{recipe.image_size} px on {device.ranks} rank{'s' if device.ranks > 1 else ''}: "
+            f"{recipe.image_size} px on {counted(device.ranks, 'rank')}: "
             f"{1000 * seconds:.0f} ms each, {rate:,.1f} images/s per rank; peak memory "
             f"{peak:.1f} GiB per rank; loss {losses[0]:.3f} to {losses[-1]:.3f}")
     if not np.isfinite(losses).all():

@@ -11,6 +11,7 @@ from typing import Iterable, Iterator, Optional
 
 from packaging.requirements import Requirement
 
+from common.cli import counted
 from benchmarks.doctor.checks import Check, Verdict, check, fail, ok, warn
 
 PROJECT = "imagenet-mindrecord"
@@ -120,7 +121,8 @@ def cards_of_driver(device: str, ranks: int) -> Verdict:
     nodes = len(_device_nodes())
     if shutil.which("npu-smi") is None:
         if nodes:
-            return warn(f"{nodes} cards in {DEVICE_NODES}, but npu-smi is not on the PATH",
+            return warn(f"{counted(nodes, 'card')} in {DEVICE_NODES}, but npu-smi is not on the "
+                        "PATH",
                         "in a container, mount /usr/local/bin/npu-smi of the host")
         return ok(f"no card in {DEVICE_NODES}, no npu-smi")
     printed = subprocess.run(["npu-smi", "info"], capture_output=True, text=True,
@@ -128,10 +130,11 @@ def cards_of_driver(device: str, ranks: int) -> Verdict:
     cards = _CARD.findall(printed)
     names = ", ".join(dict.fromkeys(f"{name} ({health})" for name, health in cards))
     if any(health != "OK" for _, health in cards):
-        return fail(f"{len(cards)} cards: {names}",
+        return fail(f"{counted(len(cards), 'card')}: {names}",
                     "see npu-smi info -t health -i CARD; reset the card or report it to its vendor")
     if len(cards) < ranks:
-        return fail(f"{len(cards)} cards{': ' * bool(names)}{names}, for {ranks} ranks; npu-smi: "
+        return fail(f"{counted(len(cards), 'card')}{': ' * bool(names)}{names}, for "
+                    f"{counted(ranks, 'rank')}; npu-smi: "
                     f"{' '.join(printed.split())[:100] if not cards else 'ok'}",
                     "start fewer ranks, or give the container its cards: --device /dev/davinci0 …")
-    return ok(f"{len(cards)} cards: {names}")
+    return ok(f"{counted(len(cards), 'card')}: {names}")

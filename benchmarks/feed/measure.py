@@ -19,7 +19,7 @@ from benchmarks.feed.slow_mount import NoMount, slow_mount
 from benchmarks.synthetic import make_folders_and_records
 from benchmarks.table import describe_machine
 from benchmarks.timing import not_installed, time_rows
-from common.cli import RequestError
+from common.cli import RequestError, counted
 from common.forms import SpeedRow, SpeedTable
 from common.host import available_cores
 from common.options import CheckedOptions, option
@@ -157,12 +157,13 @@ class Mix(NamedTuple):
 
 def describe_mixes(records: RecordSet, batch_size: int, workers: int) -> list[str]:
     """Say for each order of the training feed how the first two epochs of one rank mix."""
-    shards = f"{len(records.files)} shards of about {records.images // len(records.files)} images"
+    per_shard = counted(records.images // len(records.files), "image")
+    shards = f"{counted(len(records.files), 'shard')} of about {per_shard}"
     lines = []
     for shuffle in ("global", "shard"):
         recipe = Recipe(ranks=1, batch_size=batch_size, workers=workers, shuffle=shuffle)
         mix = mix_of(_order(records, recipe, 1), _order(records, recipe, 2), batch_size)
-        lines.append(f"{shuffle} order ({shards}, {len(records.class_names)} classes): "
+        lines.append(f"{shuffle} order ({shards}, {counted(len(records.class_names), 'class')}): "
                      f"{mix.describe()}")
     return lines
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterable, Optional
 
-from common.cli import RequestError
+from common.cli import RequestError, counted
 from common.files import read_json, sha256_of_file, sha256_of_lines, write_json
 from convert.sources.ilsvrc import IlsvrcCheck, IlsvrcNumbers
 from convert.sources.listing import in_label_order
@@ -137,7 +137,8 @@ def _check_consistent(manifest: Manifest, path: Path, remedy: str) -> None:
     in_shards = sum(shard.images for shard in manifest.shards)
     in_classes = sum(item.images for item in manifest.classes)
     if not manifest.images == in_shards == in_classes:
-        raise RequestError(f"{path} contradicts itself ({manifest.images} images in all, "
+        raise RequestError(f"{path} contradicts itself ({counted(manifest.images, 'image')} in "
+                           "all, "
                            f"{in_shards} in its shards, {in_classes} in its classes); {remedy}")
 
 

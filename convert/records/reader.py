@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
-from common.cli import RequestError, one_line
+from common.cli import RequestError, counted, one_line
 from common.files import naming_file, sha256_of_lines
 from common.host import open_file_limit, open_files
 from convert.records.manifest import Manifest, read_manifest
@@ -78,7 +78,7 @@ class RecordSet:
         if needed > limit:
             raise RequestError(
                 f"reading {self.folder} takes at least {needed:,} open files (2 for each of "
-                f"{shards:,} shards, {needed - 2 * shards} others), this process may have "
+                f"{counted(shards, 'shard')}, {needed - 2 * shards} others), this process may have "
                 f"{limit:,}: raise the limit with: ulimit -n {self.open_files_with(READERS)}")
         return min(READERS, threads, 1 + (limit - needed) // shards)
 

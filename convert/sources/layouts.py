@@ -127,7 +127,12 @@ def _choose_layout(source: Path, split: str, name: Optional[str]) -> SourceLayou
         raise RequestError(f"source {source} is not a folder; set --source (make: IMAGENET) to "
                            "the folder of the images")
     if name is not None:
-        return next(known for known in LAYOUTS if known.name == name)
+        chosen = next(known for known in LAYOUTS if known.name == name)
+        if name in SELF_EVIDENT and not chosen.fits(source, chosen.root(source, split), split):
+            raise RequestError(f"--layout {name}: the {split} set is not in {source} as this "
+                               f"layout has it: {chosen.files}; correct --source or leave --layout "
+                               "out")
+        return chosen
     fitting = [known for known in LAYOUTS if known.fits(source, known.root(source, split), split)]
     overridden = {other for known in fitting for other in known.overrides}
     fitting = [known for known in fitting if known.name not in overridden]
@@ -210,4 +215,5 @@ LAYOUTS = (
             scan_class_folders(root, extensions)),
         fits=lambda source, root, split: root.is_dir(), overrides=("folders", "flat")),
 )
+SELF_EVIDENT = ("archives", "kaggle")  # they fit where their files are, and nowhere else
 LAYOUT_NAMES = tuple(layout.name for layout in LAYOUTS)

@@ -67,11 +67,13 @@ def read_inputs(run: Optional[Path], results: Path, records: Sequence[Path], t: 
         t: translates the notes.
 
     Raises:
-        RequestError: there is nothing to report, a file is damaged, or one of ``records`` is no
-            record set.
+        RequestError: there is no such run, there is nothing to report, a file is damaged, or one
+            of ``records`` is no record set.
     """
     evaluations, tables, notes = _read_results(results, t)
-    found = _read_run(run) if run is not None and run.exists() else None
+    if run is not None and not run.is_dir():
+        raise RequestError(f"--run {run} is not a folder: give the run's, or leave --run out")
+    found = _read_run(run) if run is not None else None
     if not evaluations and not tables and not (found and found.history):
         raise RequestError(f"there is no {JSON_NAME} in {results} and "
                            + (f"no {HISTORY} in {run}" if run else "no --run was given")

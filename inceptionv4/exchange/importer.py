@@ -7,8 +7,9 @@ both formats that are read compare every size that a file states with the bytes 
 """
 
 import os
+import re
 from pathlib import Path
-from typing import Mapping
+from typing import AbstractSet, Mapping, NamedTuple, Optional
 
 import mindspore as ms
 import numpy as np
@@ -26,21 +27,35 @@ PICKLE_SUFFIXES = (".pth", ".pt", ".bin", ".pkl", ".pickle", ".tar")
 COUNTER = ".num_batches_tracked"
 PICKLE_PROTOCOLS = (b"\x02", b"\x03", b"\x04", b"\x05")
 
+# What wrappers (DataParallel, torch.compile, averaged weights) and dictionaries in a file put
+# before the names of the network's own parameters, also several of them.
+_PREFIX = re.compile(r"((?:module|_orig_mod|model|network|net|state_dict|ema|module_ema|model_ema|"
+                     r"ema_model|state_dict_ema|ema_state_dict)\.)*")
 
-def import_checkpoint(source: PathLike, library_name: str, out: PathLike) -> tuple[int, int]:
+
+class Imported(NamedTuple):
+    """What was done with the arrays of a file."""
+
+    arrays: int  # written
+    counters: int  # left out
+    prefix: str  # of their names in the file
+    other_arrays: int  # of the same network under other prefixes, left out
+
+
+def import_checkpoint(source: PathLike, library_name: str, out: PathLike,
+                      prefix: Optional[str] = None) -> Imported:
     """Write ``out`` (``.ckpt``) and its meta from the weights ``source`` of another library.
 
     Every parameter and moving average of the network has to be in the file with its shape, as
-    float32 or float16, and nothing else but PyTorch's ``num_batches_tracked``. The number of
+    float32 or float16, and nothing else but PyTorch's ``num_batches_tracked``. All names may have
+    what a wrapper puts before them; where they are there twice, ``prefix`` chooses. The number of
     classes is the file's. The class names are not in such a file and stay unknown. Epoch and step
     are 0; the decay of the batch norms is the authors'.
 
     Args:
         source: timm's ``inception_v4`` as safetensors, or mindcv's as ``.ckpt``.
         library_name: "timm" or "mindcv".
-
-    Returns:
-        How many arrays were written, and how many counters were left out.
+        prefix: what precedes the names of the parameters to import, "module." for instance.
 
     Raises:
         RequestError: a file that cannot be read or is a pickle, a parameter that is missing,
@@ -53,7 +68,9 @@ def import_checkpoint(source: PathLike, library_name: str, out: PathLike) -> tup
     arrays, library = _read(source, library_name), LIBRARIES[library_name]
     own = network_parameters(InceptionV4(1))  # the names and, classes aside, the shapes
     foreign = {name: foreign_name(name, library) for name in own}
-    counters = _check_names(source, arrays, library_name, list(foreign.values()))
+    prefix, others = _choose_prefix(source, arrays, set(foreign.values()), prefix)
+    foreign = {name: prefix + there for name, there in foreign.items()}
+    counters = _check_names(source, arrays.keys() - others, library_name, list(foreign.values()))
     classes = max(arrays[foreign["classifier.bias"]].size, 1)
     values = {}
     for name, parameter in own.items():
@@ -65,7 +82,7 @@ def import_checkpoint(source: PathLike, library_name: str, out: PathLike) -> tup
                           class_names_sha256="", epoch=0, step=0,
                           interpolation=library.interpolation)
     save_checkpoint(out, values, meta)
-    return len(values), counters
+    return Imported(len(values), counters, prefix, len(others))
 
 
 def _refuse_pickle(path: PathLike) -> None:
@@ -79,7 +96,8 @@ def _refuse_pickle(path: PathLike) -> None:
         raise RequestError(
             f"'{path}' is a pickle file, which may run code when it is opened: save it as "
             "safetensors with timm and torch, python -c \"import torch, safetensors.torch as s; "
-            f"s.save_file(torch.load('{path}', weights_only=True), 'weights.safetensors')\"")
+            f"d = torch.load('{path}', weights_only=True); "
+            "s.save_file(d.get('state_dict', d), 'weights.safetensors')\"")
 
 
 def _read(path: PathLike, library_name: str) -> dict[str, np.ndarray]:
@@ -98,7 +116,29 @@ def _read(path: PathLike, library_name: str) -> dict[str, np.ndarray]:
                            "save it as float32") from error
 
 
-def _check_names(source: PathLike, arrays: Mapping[str, np.ndarray], library_name: str,
+def _choose_prefix(source: PathLike, arrays: Mapping[str, np.ndarray], names: set[str],
+                   wanted: Optional[str]) -> tuple[str, set[str]]:
+    """Return what precedes ``names`` in the file, and the arrays that have them once more, with
+    other prefixes. Where no prefix has all of ``names``, it is the one that has the most."""
+    under: dict[str, set[str]] = {}
+    for array in arrays:
+        prefix = _PREFIX.match(array).group()  # type: ignore[union-attr]  # the empty one fits all
+        under.setdefault(prefix, set()).add(array.removeprefix(prefix))
+    complete = sorted(prefix for prefix, found in under.items() if names <= found)
+    choices = ", ".join(f"'{prefix}'" for prefix in complete)
+    if wanted is not None and wanted not in complete:
+        raise RequestError(f"--prefix '{wanted}': '{source}' has the network's parameters with "
+                           f"{choices or 'no prefix that is known'} before their names")
+    if wanted is None and len(complete) > 1:
+        raise RequestError(f"'{source}' has the network's parameters several times, with {choices} "
+                           "before their names (ema: averaged weights); choose with --prefix")
+    chosen = wanted if wanted is not None else (complete[0] if complete else max(
+        under, key=lambda prefix: len(names & under[prefix]), default=""))
+    return chosen, {prefix + name for prefix in complete if prefix != chosen
+                    for name in under[prefix]}
+
+
+def _check_names(source: PathLike, arrays: AbstractSet[str], library_name: str,
                  names: list[str]) -> int:
     """Return the number of counters; raise RequestError unless the file has ``names`` and, apart
     from counters, nothing else."""
@@ -106,7 +146,7 @@ def _check_names(source: PathLike, arrays: Mapping[str, np.ndarray], library_nam
         if name not in arrays:
             raise RequestError(f"'{source}' is not {library_name}'s inception_v4: it has no "
                                f"parameter '{name}'; choose the library that saved it with --from")
-    left_over = set(arrays) - set(names)
+    left_over = arrays - set(names)
     # PyTorch counts the training steps of each batch norm; the network has no use for them.
     counters = left_over & {name.replace(".running_mean", COUNTER) for name in names}
     if left_over > counters:

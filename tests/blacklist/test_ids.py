@@ -60,6 +60,14 @@ def test_a_missing_or_binary_file_is_refused(tmp_path):
         load_blacklist(tmp_path / "binary")
 
 
+def test_another_list_fails_where_ilsvrcs_is_expected(write, monkeypatch, capsys):
+    path = write("50\n36\n")
+    monkeypatch.setattr(sys, "argv", ["blacklist", "check", "--expect-ilsvrc", str(path)])
+    assert run_command(main) == 1
+    assert f"failed: {path}: 2 ids, sha256 {ASCENDING}: not the ILSVRC list" in (
+        capsys.readouterr().err)
+
+
 @pytest.mark.parametrize("images, code, words", [
     (50, 0, f"2 ids, sha256 {ASCENDING}: not the ILSVRC list of 1,762 ids\n"),
     (49, 2, "line 1: image id 50 is outside 1 to 49"),

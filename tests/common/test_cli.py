@@ -1,13 +1,17 @@
 """How commands parse, show progress and end."""
 
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from common.cli import (TYPED_COMMAND, ArgumentParser, CheckFailed, RequestError, progress_bar,
                         run_command, typed_command)
 from common.host import available_cores
+
+ROOT = Path(__file__).parents[2]
 
 
 def raising(error):
@@ -28,11 +32,45 @@ def test_success_and_defects_pass_through():
     (KeyboardInterrupt(), 130, "interrupted: "),
     (PermissionError(13, "Permission denied", "/root/x"), 2, "error: Permission denied: '/root/x'"),
     (OSError(28, "No space left on device"), 2, "error: No space left on device: (check"),
+    (OSError(28, "No space", "o/.building/00003.host.12.tmp/x"), 2, "error: No space: 'o' (check"),
+    (OSError(28, "No space", "o/.result.json.12.tmp"), 2, "error: No space: 'o/result.json' ("),
+    (BrokenPipeError(32, "Broken pipe"), 2, "error: Broken pipe: (check"),
 ])
 def test_failures_end_as_one_line_and_exit_code(error, code, line, capsys):
     assert run_command(raising(error)) == code
     printed = capsys.readouterr()
     assert printed.out == "" and printed.err.startswith(line) and printed.err.count("\n") == 1
+
+
+PRINTING = ("import sys; from common.cli import run_command, RequestError\n"
+            "def main():\n"
+            "    print('猫')\n"
+            "    if sys.argv[1:]: raise RequestError('猫')\n"
+            "sys.exit(run_command(main))")
+
+
+@pytest.mark.parametrize("arguments, code", [("", 0), ("fail", 2)])
+@pytest.mark.parametrize("redirection, encoding, lines", [
+    ("", "ascii", ["\\u732b", "error: \\u732b"]), ("", "utf-8", ["猫", "error: 猫"]),
+    (">&-", "utf-8", ["error: 猫"]), ("2>&-", "utf-8", ["猫"])])
+def test_output_reaches_what_can_show_it_and_its_lack_ends_nothing(
+        arguments, code, redirection, encoding, lines):
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -c "$1" {arguments} {redirection}', sys.executable, PRINTING],
+        cwd=ROOT, env={**os.environ, "PYTHONIOENCODING": encoding}, capture_output=True,
+        check=False)
+    assert done.returncode == code
+    printed = (done.stdout + done.stderr).decode().splitlines()
+    assert printed == [line for line in lines if code or not line.startswith("error")]
+
+
+def test_a_reader_that_ends_ends_the_command_in_silence():
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", PRINTING], cwd=ROOT, stdout=writer,
+                          stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_progress_is_lines_in_a_log_file_and_a_bar_on_a_terminal(capsys, monkeypatch):

@@ -1,14 +1,16 @@
 """Files that matter are replaced whole or not at all."""
 
+import errno
+import fcntl
 import hashlib
 import os
 
 import pytest
 
 from common.cli import RequestError
-from common.files import (claim_folder, describe_difference, existing_folder, make_folder,
-                          read_json, read_json_lines, read_lines, replaced_file, sha256_of_file,
-                          write_json)
+from common.files import (claim_folder, describe_difference, existing_folder, locked_file,
+                          make_folder, read_json, read_json_lines, read_lines, replaced_file,
+                          sha256_of_file, write_json)
 
 
 def test_a_file_appears_only_when_complete_and_a_failed_write_keeps_the_old_one(tmp_path):
@@ -63,12 +65,40 @@ def test_what_differs_is_spelled_out():
     assert describe_difference({"a": 1}, {"a": 1}) == ""
 
 
-def test_a_folder_belongs_to_its_first_request(tmp_path):
+def refusing(number):
+    def call(*args, **kwargs):
+        raise OSError(number, os.strerror(number))
+    return call
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_folder_belongs_to_its_first_request(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr(os, "link", refusing(errno.EPERM))
     for request in ({"seed": 0}, {"seed": 0}):
         claim_folder(tmp_path / "request.json", request, "whose", "remedy")
     with pytest.raises(RequestError, match=r"whose \(seed: was 0, now 7\); remedy"):
         claim_folder(tmp_path / "request.json", {"seed": 7}, "whose", "remedy")
     assert read_json(tmp_path / "request.json", "") == {"seed": 0}
+
+
+def test_who_comes_second_without_hard_links_waits_for_the_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "link", refusing(errno.EOPNOTSUPP))
+    path = tmp_path / "request.json"
+    (tmp_path / "request.json.claimed").touch()
+    monkeypatch.setattr("time.sleep", lambda seconds: write_json(path, {"seed": 0}))
+    with pytest.raises(RequestError, match="seed: was 0, now 7"):
+        claim_folder(path, {"seed": 7}, "whose", "remedy")
+
+
+def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(fcntl, "flock", refusing(errno.ENOSYS))
+    with pytest.raises(RequestError, match="the file system .+ at /.* has no locks .*: --no-lock"):
+        with locked_file(tmp_path / "lock", "refusal", without_locks="--no-lock"):
+            pass
+    with locked_file(tmp_path / "lock", "refusal"):
+        pass
+    assert "nothing stops another process" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_is_named_with_its_flag(tmp_path):

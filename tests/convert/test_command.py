@@ -33,7 +33,7 @@ def test_extensions_decide_what_is_listed(tmp_path, say):
 
 def test_parts_are_finished_verified_and_shown(sample, tmp_path, say):
     given = ("--source", sample, "--split", "val", "--out", tmp_path / "val", "--shards", 2)
-    assert "1 shards with 6 images are finished" in say("run", *given, "--shard-range", "0-0").out
+    assert "1 shard with 6 images finished" in say("run", *given, "--shard-range", "0-0").out
     say("run", *given, "--shard-range", "1-1")
     finished = say("finish", *given).out
     assert "12 images of 4 classes in 2 shards" in finished

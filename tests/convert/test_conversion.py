@@ -115,7 +115,7 @@ def test_a_spoilt_finished_shard_is_built_again(sample, train, tmp_path, name, s
     convert_range(request, 0, 1)
     path = tmp_path / "b" / BUILDING / "00001" / name
     path.write_bytes(spoil(path.read_bytes()))
-    with pytest.raises(RequestError, match=r"2 of 3 shards are not finished \(1, 2\)"):
+    with pytest.raises(RequestError, match=r"2 of 3 shards not finished \(1, 2\)"):
         finish(request)
     convert(request)
     assert digests(tmp_path / "b") == digests(train)
@@ -137,7 +137,7 @@ def test_bad_images_stop_it_with_nothing_under_a_final_name(source, tmp_path, ca
     victim = source / "train" / name
     victim.write_bytes(victim.read_bytes()[:500])
     for start in (convert, lambda request: convert_range(request, 0, 2)):
-        with pytest.raises(RequestError, match=f"1 bad images found so far .*{name}.*--on-bad sk"):
+        with pytest.raises(RequestError, match=f"1 bad image found so far .*{name}.*--on-bad sk"):
             start(request)
         assert f"bad: {name}: undecodable" in capfd.readouterr().err
     assert os.listdir(tmp_path / "b") == [BUILDING]
@@ -272,6 +272,7 @@ def test_an_error_at_making_durable_names_the_file(sample, tmp_path, monkeypatch
     ({"shards": 21}, "--shards 21: 20 images can be cut into 1 to 20"),
     ({"shards": 0}, "--shards 0: give a value from 1"),
     ({"short_side": 0}, "--short-side 0: give at least 1"),
+    ({"quality": 80}, "--quality 80 is of the images that --short-side shrinks"),
     ({"short_side": 100, "quality": 96}, "--quality 96: give a value from 1 to 95"),
 ])
 def test_wrong_options_are_refused(sample, tmp_path, options, words):

@@ -27,7 +27,7 @@ def test_ranges_and_finish_give_the_same_bytes(request_of, train):
     request = request_of()
     assert len(convert_range(request, 1, 2)) == 2
     assert os.listdir(request.out) == [BUILDING]
-    with pytest.raises(RequestError, match="1 of 3 shards are not finished \\(0\\)"):
+    with pytest.raises(RequestError, match="1 of 3 shards not finished \\(0\\)"):
         finish(request)
     convert_range(request, 0, 0)
     finish(request)
@@ -84,7 +84,7 @@ def test_another_range_may_run_meanwhile_but_no_whole_conversion(request_of, mon
     finally:
         go_on.set()
         running.join()
-    with pytest.raises(RequestError, match="1 of 3 shards are not finished \\(2\\)"):
+    with pytest.raises(RequestError, match="1 of 3 shards not finished \\(2\\)"):
         finish(request_of())
 
 

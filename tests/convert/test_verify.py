@@ -55,7 +55,7 @@ def move_image(items):
     (lambda f: move_image(f["classes"]), "has 3 images instead of 4"),
     (lambda f: move_image(f["shards"]), f"{FIRST} holds 4 rows instead of 5"),
     (lambda f: f.update(rows_sha256="0"), "ids, labels or blacklist flags differ"),
-    (lambda f: f["blacklist"].update(images=9), "1 images are marked as blacklisted"),
+    (lambda f: f["blacklist"].update(images=9), "1 image marked as blacklisted"),
 ])
 def test_a_manifest_that_says_otherwise_is_found(records, change, words):
     fields = json.loads((records / MANIFEST_NAME).read_text())

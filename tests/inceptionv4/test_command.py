@@ -19,7 +19,7 @@ def test_show_and_a_missing_checkpoint(tmp_path, monkeypatch, capsys):
     assert run_command(__main__.main) == 0
     printed = capsys.readouterr().out
     assert "num_classes: 3\n" in printed and "mean: (1.0, 2.0, 3.0)\n" in printed
-    assert "parameters: 2,000 values in 1 arrays" in printed
+    assert "parameters: 2,000 values in 1 array," in printed
     path.unlink()
     assert run_command(__main__.main) == 2
     error = capsys.readouterr().err

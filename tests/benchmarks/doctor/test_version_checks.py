@@ -125,4 +125,4 @@ def test_cards_without_npu_smi(monkeypatch, tmp_path):
     (tmp_path / "davinci0").touch()
     (tmp_path / "davinci_manager").touch()
     found = cards_of_driver("auto", 1)
-    assert found.state == "warn" and found.finding.startswith("1 cards")
+    assert found.state == "warn" and found.finding.startswith("1 card in")

@@ -94,6 +94,16 @@ def test_a_layout_is_recognised_from_the_names_of_files(tmp_path, monkeypatch, s
     assert chosen == ([expected] if expected else [])
 
 
+@pytest.mark.parametrize("layout, words", [
+    ("archives", "SOURCE/ILSVRC2012_img_SPLIT.tar"),
+    ("kaggle", "SOURCE/ILSVRC/Data/CLS-LOC/SPLIT")])
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_layout_that_was_asked_for_and_is_missing_says_what_it_needs(tmp_path, split, layout,
+                                                                       words):
+    with pytest.raises(RequestError, match=f"--layout {layout}: the {split} set is not .*{words}"):
+        list_source(tmp_path, split, layout=layout)
+
+
 @pytest.mark.parametrize("folders, in_order", [
     (["0", "1", "2", "10", "11"], ["0", "1", "2", "10", "11"]),  # ImageNet-V2's
     (["0", "2", "10", "ant"], ["0", "10", "2", "ant"])])

@@ -85,5 +85,8 @@ def test_records_with_a_missing_shard_are_noted_but_refused_where_they_are_given
 
 
 def test_nothing_to_report_is_refused(tmp_path):
+    with pytest.raises(RequestError, match="--run .*run is not a folder"):
+        read_inputs(tmp_path / "run", tmp_path / "results", [], translator("en"))
+    (tmp_path / "run").mkdir()
     with pytest.raises(RequestError, match="train or evaluate first"):
         read_inputs(tmp_path / "run", tmp_path / "results", [], translator("en"))

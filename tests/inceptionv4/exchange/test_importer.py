@@ -80,7 +80,7 @@ def test_command_imports_the_whole_network_and_says_so(tmp_path, network, monkey
     printed = capsys.readouterr().out
     assert f"{out}: {149 * 5 + 2} arrays, 7 classes, mean (127.5, 127.5, 127.5)" in printed
     assert "images resized bicubic" in printed
-    assert "left out: 1 arrays named *.num_batches_tracked" in printed
+    assert "left out: 1 array named *.num_batches_tracked" in printed
     assert "class names: not in such a file" in printed
     assert_landed(out, arrays)
 
@@ -92,7 +92,8 @@ def test_weights_and_statistics_of_each_library(tmp_path, few, origin, counters,
                                                 interpolation):
     save = {"timm": save_timm, "mindcv": save_mindcv}[origin]
     save(tmp_path / "f.ckpt", few)
-    assert import_checkpoint(tmp_path / "f.ckpt", origin, tmp_path / "x.ckpt") == (7, counters)
+    assert import_checkpoint(tmp_path / "f.ckpt", origin, tmp_path / "x.ckpt") == (
+        7, counters, "", 0)
     assert_landed(tmp_path / "x.ckpt", few)
     meta, _ = read_checkpoint(tmp_path / "x.ckpt")
     assert meta.mean == pytest.approx(mean) and meta.std == pytest.approx(std)
@@ -119,6 +120,39 @@ def test_weights_and_statistics_of_each_library(tmp_path, few, origin, counters,
 def test_other_parameters_are_named(tmp_path, few, changes, message):
     save_timm(tmp_path / "t.safetensors", few, changes)
     assert_refused(tmp_path, "t.safetensors", "timm", message)
+
+
+def save_prefixed(path, arrays: dict, *prefixes: str) -> None:
+    """One set of values per prefix, each larger by 1 than the one before."""
+    values = {f"{prefix}{foreign_name(name, TIMM)}": value + number
+              for number, prefix in enumerate(prefixes) for name, value in arrays.items()}
+    save_file({**values, **{f"{prefix}{COUNTER}": np.array(7) for prefix in prefixes}}, path)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "ema.", "module_ema.",
+                                    "ema_model.module.", "state_dict.module._orig_mod."])
+def test_what_wrappers_put_before_names_is_recognised(tmp_path, few, prefix):
+    path = tmp_path / "t.safetensors"
+    save_prefixed(path, few, prefix)
+    assert import_checkpoint(path, "timm", tmp_path / "x.ckpt") == (7, 1, prefix, 0)
+    assert_landed(tmp_path / "x.ckpt", few)
+
+
+def test_a_network_that_is_there_twice_is_refused_until_one_is_chosen(tmp_path, few):
+    path = tmp_path / "t.safetensors"
+    save_prefixed(path, few, "ema.module.", "", "module.")
+    assert_refused(tmp_path, path.name, "timm",
+                   "several times, with '', 'ema.module.', 'module.' before.*--prefix")
+    with pytest.raises(RequestError, match="--prefix 'ema.': .*'', 'ema.module.', 'module.' befor"):
+        import_checkpoint(path, "timm", tmp_path / "x.ckpt", "ema.")
+    assert import_checkpoint(path, "timm", tmp_path / "x.ckpt", "") == (7, 1, "", 16)
+    assert_landed(tmp_path / "x.ckpt", {name: value + 1 for name, value in few.items()})
+
+
+def test_what_a_prefixed_network_lacks_is_named_as_in_the_file(tmp_path, few):
+    few.pop("stem.0.bn.gamma")
+    save_prefixed(tmp_path / "t.safetensors", few, "module.")
+    assert_refused(tmp_path, "t.safetensors", "timm", f"no parameter 'module.{GAMMA}'")
 
 
 def test_float16_becomes_float32(tmp_path, few):
@@ -160,7 +194,7 @@ def test_other_content_is_named(tmp_path, origin, what, content):
 def test_pickle_is_refused_unopened(tmp_path, name, content, origin):
     (tmp_path / name).write_bytes(content)
     assert_refused(tmp_path, name, origin, f"{name}' is a pickle file.*save it as safetensors.*"
-                   r"python -c .*s.save_file\(torch.load\(.*weights_only=True\)")
+                   r"python -c .*d = torch.load\(.*weights_only=True\); s.save_file\(d.get")
 
 
 def test_safetensors_that_starts_like_a_pickle_is_read(tmp_path, few):
