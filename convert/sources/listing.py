@@ -11,6 +11,8 @@ from common.cli import RequestError
 
 IMAGE_EXTENSIONS = (".jpeg", ".jpg", ".png")
 
+MACOS_FOLDER = "__MACOSX"  # in what was packed on macOS
+
 _VALIDATION_NAME = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
 
 
@@ -27,14 +29,14 @@ class Scan(NamedTuple):
     """The files of one split in a source, not labelled yet."""
 
     images: list[SourceFile]
-    ignored: list[str]  # files whose names are not those of images
+    ignored: list[str]  # files that are not images by their name or place
 
     def add_class(self, files: Iterable[SourceFile], extensions: Sequence[str], where: str,
                   remedy: str) -> None:
         """Sort the files of a class into images and others; raise RequestError without images."""
         before = len(self.images)
         for file in files:
-            if file.name.lower().endswith(tuple(extensions)):
+            if file.name.lower().endswith(tuple(extensions)) and not is_companion(file.name):
                 self.images.append(file)
             else:
                 self.ignored.append(file.name)
@@ -71,7 +73,7 @@ class Listing:
     root: Path
     class_names: list[str]  # sorted: the index is the label
     entries: list[Entry]
-    ignored: list[str] = field(default_factory=list)  # files whose names are not those of images
+    ignored: list[str] = field(default_factory=list)  # files, not images by their name or place
 
     def sha256(self) -> str:
         """Return a digest of the images' names, sizes, labels and ids, the same for every layout.
@@ -98,6 +100,12 @@ def validation_scan(files: Iterable[SourceFile]) -> Scan:
         else:
             scan.images.append(file)
     return scan
+
+
+def is_companion(path: str) -> bool:
+    """Return whether macOS wrote that file next to another one, whose attributes it holds."""
+    *folders, name = path.split("/")
+    return name.startswith("._") or MACOS_FOLDER in folders
 
 
 def check_utf8(name: str, place: Path) -> None:

@@ -151,6 +151,8 @@ IMAGE_OF_1000 = special("a.JPEG", size=1000).tobuf()
     ([class_tar("n01440764.tar", "a.JPEG")] * 2, "'n01440764.tar' appears twice"),
     ([class_tar("n01440764.tar", "a.txt")], "'n01440764.tar' in .* contains no images"),
     ([("n1.tar", b"not a tar".ljust(512)), class_tar("n2.tar", "b.JPEG")],
+     "'n1.tar' in .* is not a whole tar archive .there is no tar header, at its start"),
+    ([("n1.tar", tar_of()), class_tar("n2.tar", "b.JPEG")],
      "'n1.tar' in .* contains no images .*fetch the archive again"),
     ([("n1.tar", IMAGE_OF_1000 + bytes(900)), class_tar("n2.tar", "b.JPEG")],
      r"img_train.tar is not a whole tar archive \('a.JPEG' continues past the end"),
@@ -161,12 +163,43 @@ def test_a_tar_that_is_not_the_training_archive_is_refused(tmp_path, members, wo
         list_source(tmp_path, "train")
 
 
-def test_reading_a_class_tar_stops_at_its_end(tmp_path):
+def split_at_third_header(archive):
+    """The bytes of a tar before its third member, and from there on."""
+    with tarfile.open(archive) as tar:
+        position = tar.getmembers()[2].offset
+    data = archive.read_bytes()
+    return data[:position], data[position:]
+
+
+@pytest.mark.parametrize("damage, words", [
+    (lambda before, rest: before, "it ends without"),
+    (lambda before, rest: before + bytes(512), "it ends without"),
+    (lambda before, rest: before + b"x" + rest[1:], "there is no tar header"),
+    (lambda before, rest: before + bytes(512) + rest[512:], "zeros are followed by more data"),
+    (lambda before, rest: before + bytes(2 << 20), "zeros begin, more than"),
+])
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_an_archive_that_ends_too_early_is_refused(copy_of, split, damage, words):
+    source = copy_of("archives")
+    archive = source / f"ILSVRC2012_img_{split}.tar"
+    before, rest = split_at_third_header(archive)
+    archive.write_bytes(damage(before, rest))
+    with pytest.raises(RequestError, match=rf"{archive} is not a whole tar archive .{words}.*, "
+                                           rf"after '.*', at byte {len(before)}\); fetch"):
+        list_source(source, split)
+
+
+@pytest.mark.parametrize("damage, words", [
+    (lambda data: data[:512], "it ends without"),
+    (lambda data: b"x" + data[1:], "there is no tar header"),
+    (lambda data: bytes(512) + data[512:] + class_tar("", "b.JPEG")[1], "zeros are followed"),
+])
+def test_a_class_tar_that_ends_too_early_is_refused(tmp_path, damage, words):
     (first, data), second = class_tar("n1.tar", "a.JPEG"), class_tar("n2.tar", "b.JPEG")
-    (tmp_path / "ILSVRC2012_img_train.tar").write_bytes(tar_of((first, data[:512]), second))
-    listing = list_source(tmp_path, "train")
-    assert [entry.file_name for entry in listing.entries] == ["n1/a.JPEG", "n2/b.JPEG"]
-    assert listing.ignored == []
+    archive = tmp_path / "ILSVRC2012_img_train.tar"
+    archive.write_bytes(tar_of((first, damage(data)), second))
+    with pytest.raises(RequestError, match=f"'n1.tar' in {archive} is not a whole tar.*{words}"):
+        list_source(tmp_path, "train")
 
 
 @pytest.mark.parametrize("size", [512, 512 + 999])
