@@ -6,7 +6,7 @@ What a command needs beyond its options is imported when it runs: ``--help`` doe
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Sequence
 
 from common.signals import end_on_signals, note_kept_work, take_signals_from_mindspore
 
@@ -19,6 +19,8 @@ from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest
 from convert.request import (ENGINE_OPTIONS, SOURCE_OPTIONS, Request, RunMode, SampleRequest,
                              ShowRequest, VerifyRequest)
 from convert.sources.listing import Listing
+
+IGNORED_SHOWN = 3
 
 
 def main() -> None:
@@ -115,8 +117,15 @@ def _print_listing(listing: Listing) -> None:
         print(f"{entry.image_id}\t{entry.label}\t{entry.size}\t{entry.file_name}")
     print(f"{listing.root} (layout {listing.layout}): {len(listing.entries):,} images of "
           f"{len(listing.class_names)} classes, {sum(e.size for e in listing.entries):,} bytes, "
-          f"{len(listing.ignored)} files ignored; columns above: image id, label, bytes, name",
+          f"ignored: {_ignored(listing.ignored)}; columns above: image id, label, bytes, name",
           file=sys.stderr)
+
+
+def _ignored(names: Sequence[str]) -> str:
+    if not names:
+        return "no files"
+    shown = ", ".join(names[:IGNORED_SHOWN]) + (", …" if len(names) > IGNORED_SHOWN else "")
+    return f"{len(names):,} files that are not images by their name or place ({shown})"
 
 
 def _print_manifest(out: Path, manifest: Manifest) -> None:
@@ -128,8 +137,7 @@ def _print_manifest(out: Path, manifest: Manifest) -> None:
         if notes:
             print(f"{kind}: {len(notes)}, listed in {out / MANIFEST_NAME}")
     if manifest.ignored:
-        print(f"ignored {len(manifest.ignored)} files that are not images by their name, "
-              f"e.g. {manifest.ignored[0]}")
+        print(f"ignored: {_ignored(manifest.ignored)}, listed in {out / MANIFEST_NAME}")
     if manifest.ilsvrc is not None:
         print(f"This is {manifest.ilsvrc.describe()}.")
     note = manifest.blacklist

@@ -6,17 +6,20 @@ order of the sorted wnids that everybody trains with (n01440764 is 0): `map_clsl
 """
 
 import csv
+import gzip
 import io
-import tarfile
+import zlib
 from pathlib import Path
 from typing import Mapping, Optional
 
 from common.cli import RequestError
-from convert.sources.listing import GroundTruth, validation_id
+from convert.sources.archives import members
+from convert.sources.listing import GroundTruth, is_companion, validation_id
 
 _TRUTH_ENDING = "validation_ground_truth.txt"
 _MAP_NAME = "map_clsloc.txt"
 _META_NAME = "meta.mat"
+_GZIP_MAGIC = b"\x1f\x8b"
 _LEAF_IDS = 1000  # meta.mat numbers the inner nodes of the WordNet tree from 1001 on
 
 KAGGLE_SOLUTION = "LOC_val_solution.csv"
@@ -30,7 +33,8 @@ def find_ground_truth(source: Path) -> Optional[Path]:
         RequestError: several were found.
     """
     folders = [source, source / "data", *sorted(source.glob("*/data"))]
-    found = [path for folder in folders for path in sorted(folder.glob(f"*{_TRUTH_ENDING}"))]
+    found = [path for folder in folders for path in sorted(folder.glob(f"*{_TRUTH_ENDING}"))
+             if not is_companion(path.name)]
     if len(found) > 1:
         raise RequestError("several ground truths: " + ", ".join(map(str, found)) +
                            "; choose with --ground-truth FILE")
@@ -56,21 +60,29 @@ def read_devkit_archive(archive: Path) -> GroundTruth:
     Raises:
         RequestError: the archive is damaged, or a file in it is missing or not of its form.
     """
+    data = _unpacked(archive)
     files = {}
-    try:
-        with tarfile.open(archive, "r:*") as tar:
-            for member in tar:
-                name = member.name.rsplit("/", 1)[-1]
-                content = tar.extractfile(member) if member.isfile() else None
-                if content and (name in (_MAP_NAME, _META_NAME) or name.endswith(_TRUTH_ENDING)):
-                    files[name] = content.read()
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise RequestError(f"{archive} cannot be read as an archive ({error}); "
-                           "fetch it again") from None
+    for member, begin, end in members(io.BytesIO(data), archive, 0, len(data)):
+        name = member.rsplit("/", 1)[-1]
+        if not is_companion(member) and (name in (_MAP_NAME, _META_NAME) or
+                                         name.endswith(_TRUTH_ENDING)):
+            files[name] = data[begin:end]
     truth = next((name for name in sorted(files) if name.endswith(_TRUTH_ENDING)), None)
     if truth is None:
         raise RequestError(f"{archive} contains no *{_TRUTH_ENDING}; give the ILSVRC devkit")
     return _devkit_truth(archive, files[truth], files)
+
+
+def _unpacked(archive: Path) -> bytes:
+    """Return the bytes of the tar in a gzip file, or of one that a browser has unpacked."""
+    data = archive.read_bytes()
+    if data[:2] != _GZIP_MAGIC:
+        return data
+    try:
+        return gzip.decompress(data)  # it checks the length and the checksum at the end, too
+    except (EOFError, OSError, zlib.error) as error:
+        raise RequestError(f"{archive} cannot be read as an archive ({error}); "
+                           "fetch it again") from None
 
 
 def _devkit_truth(origin: Path, truth: bytes, files: Mapping[str, bytes]) -> GroundTruth:

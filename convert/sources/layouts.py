@@ -13,8 +13,9 @@ from convert.sources.archives import scan_train_archive, scan_val_archive
 from convert.sources.folders import scan_class_folders, scan_flat_folder
 from convert.sources.labels import (KAGGLE_SOLUTION, find_ground_truth, read_devkit_archive,
                                     read_ground_truth, read_kaggle)
-from convert.sources.listing import (IMAGE_EXTENSIONS, GroundTruth, Listing, Scan,
+from convert.sources.listing import (IMAGE_EXTENSIONS, MACOS_FOLDER, GroundTruth, Listing, Scan,
                                      entries_by_class, entries_by_truth, validation_id)
+from convert.sources.misplaced import check_place, check_several_classes
 
 SPLITS = ("train", "val")
 
@@ -60,6 +61,8 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     chosen = _choose_layout(source, split, layout)
     root = chosen.root(source, split)
     scan = chosen.scan(root, split, extensions)
+    if root == source and chosen.name == "folders":
+        check_place(source, split, scan)
     if not scan.images:
         raise _fits_nothing(source, split)
     # Images in class folders, or class tars, are named <class>/<file>.
@@ -68,6 +71,7 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
         raise RequestError(f"--ground-truth {ground_truth} is for validation images without "
                            f"class folders, but {root} has class folders; leave it out")
     if class_names:
+        check_several_classes(class_names, root, split, scan)
         entries = entries_by_class(scan.images, class_names, split)
     else:
         truth = read_ground_truth(ground_truth) if ground_truth else chosen.labels(source)
@@ -116,7 +120,8 @@ def _archive(source: Path, split: str) -> Path:
 
 def _fits_folders(source: Path, root: Path, split: str) -> bool:
     """Return whether there are folders that can be classes."""
-    folders = {item.name for item in root.iterdir() if item.is_dir() and item.name[0] != "."}
+    folders = {item.name for item in root.iterdir()
+               if item.is_dir() and item.name[0] != "." and item.name != MACOS_FOLDER}
     if root != source:
         return bool(folders)
     # The folder of a split, of the devkit or of another layout's images: SOURCE/SPLIT is missing.
@@ -136,7 +141,7 @@ def _devkit_labels(source: Path) -> Optional[GroundTruth]:
 
 
 def _archived_labels(source: Path) -> Optional[GroundTruth]:
-    devkits = sorted(source.glob("ILSVRC*devkit*.tar.gz"))
+    devkits = sorted(path for path in source.glob("ILSVRC*devkit*.tar.gz") if path.is_file())
     return read_devkit_archive(devkits[0]) if devkits else _devkit_labels(source)
 
 
