@@ -1,5 +1,6 @@
 """The same images give the same records, digest for digest, however they lie on the disk."""
 
+import gzip
 import io
 import os
 import shutil
@@ -222,6 +223,40 @@ def test_an_archive_is_listed_by_sorted_class_with_its_own_extensions(tmp_path):
     assert [(e.file_name, e.label, e.image_id) for e in listing.entries] == [
         ("n1/c.webp", 0, 1), ("n2/b.WEBP", 1, 2)]
     assert listing.ignored == ["n2/a.JPEG"]
+
+
+def test_what_macos_packs_is_ignored_by_name(copy_of):
+    source, companion = copy_of("archives"), special("._truth_validation_ground_truth.txt")
+    clean = {split: list_source(source, split).sha256() for split in layouts.SPLITS}
+    inner = tar_of(("._a.JPEG", b""), ("a.JPEG", b"x"), ("__MACOSX/b.JPEG", b""))
+    with tarfile.open(source / "ILSVRC2012_img_val.tar", "a") as tar:
+        tar.addfile(special(f"val/._{VAL_NAME}"))
+    devkit = source / "ILSVRC2012_devkit_t12.tar.gz"
+    with tarfile.open(devkit) as tar:
+        files = [(member, tar.extractfile(member).read()) for member in tar if member.isfile()]
+    devkit.write_bytes(tar_of((companion, b"1"), *files))  # as a browser unpacks it
+    assert list_source(source, "val").ignored == [f"val/._{VAL_NAME}"]
+    assert list_source(source, "val").sha256() == clean["val"]
+    (source / "ILSVRC2012_img_train.tar").write_bytes(tar_of(
+        ("._n1.tar", b"x"), ("n1.tar", inner), ("__MACOSX/._n2.tar", b"x"), ("n2.tar", inner)))
+    listing = list_source(source, "train")
+    assert [entry.file_name for entry in listing.entries] == ["n1/a.JPEG", "n2/a.JPEG"]
+    assert listing.ignored == ["._n1.tar", "__MACOSX/._n2.tar", *(
+        f"{name}/{companion}" for name in ("n1", "n2")
+        for companion in ("._a.JPEG", "__MACOSX/b.JPEG"))]
+
+
+@pytest.mark.parametrize("damage, words", [
+    (lambda data: data[:-8], "cannot be read as an archive .*end-of-stream"),
+    (lambda data: data + b"more", "cannot be read as an archive .Not a gzipped file"),
+    (lambda data: data[:-6] + bytes(2) + data[-4:], "cannot be read as an archive .CRC"),
+    (lambda data: gzip.compress(gzip.decompress(data)[:-20000]), "is not a whole tar archive"),
+])
+def test_a_devkit_archive_is_complete_or_refused(copy_of, damage, words):
+    devkit = copy_of("archives") / "ILSVRC2012_devkit_t12.tar.gz"
+    devkit.write_bytes(damage(devkit.read_bytes()))
+    with pytest.raises(RequestError, match=f"{devkit} {words}"):
+        list_source(devkit.parent, "val")
 
 
 def test_the_first_devkit_archive_counts_or_an_unpacked_one(sample, copy_of):
