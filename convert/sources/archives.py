@@ -90,6 +90,7 @@ def members(file: IO[bytes], archive: Path, begin: int, end: int, within: str = 
                 tar.members = []  # type: ignore[attr-defined]
                 if member.offset >= end:  # a class tar without end marker: the next one's header
                     break
+                _check_extended_header(file, member)
                 if not member.isdir():
                     _check_member(member, archive)
                     if member.size < 0 or member.offset_data + member.size > end:
@@ -118,6 +119,27 @@ def _check_end(file: IO[bytes], position: int, end: int) -> None:
         raise tarfile.ReadError("it ends without the two blocks of zeros that end a tar")
     if zeros > END_BYTES + MAX_PADDING_BYTES:
         raise tarfile.ReadError("zeros begin, more than those that end a tar")
+
+
+def _check_extended_header(file: IO[bytes], member: tarfile.TarInfo) -> None:
+    """Raise tarfile.ReadError for a damaged extended header: no checksum protects what it says, and
+    tarfile takes the name that was cut to 100 bytes instead."""
+    if not member.name:
+        raise tarfile.ReadError("a member has no name")
+    if member.offset_data - member.offset <= tarfile.BLOCKSIZE:
+        return
+    file.seek(member.offset)
+    blocks = file.read(member.offset_data - member.offset)
+    if blocks[156:157] != tarfile.XHDTYPE:
+        return
+    size = int(blocks[124:136].strip(b"\0 "), 8)
+    rest = blocks[tarfile.BLOCKSIZE:tarfile.BLOCKSIZE + size]
+    while rest:  # records: "<bytes of the record> <key>=<value>\n"
+        digits = rest[:20].split(b" ")[0]
+        length = int(digits) if digits.isdigit() else 0
+        if not (0 < length <= len(rest) and rest[length - 1:length] == b"\n"):
+            raise tarfile.ReadError("an extended header is damaged")
+        rest = rest[length:]
 
 
 def _check_member(member: tarfile.TarInfo, archive: Path) -> None:

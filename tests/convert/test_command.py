@@ -27,6 +27,15 @@ def test_parts_are_finished_verified_and_shown(sample, tmp_path, say):
     assert "images per class: min 3" in shown and (tmp_path / "sheet.png").stat().st_size > 0
 
 
+def test_the_last_lines_name_ignored_files(source, tmp_path, say):
+    for name in "dcba":
+        (source / "train" / f"{name}.tar").touch()
+    given = ("--source", source, "--split", "train", "--out", tmp_path / "out")
+    words = "ignored: 4 files that are not images by their name or place (a.tar, b.tar, c.tar, …)"
+    assert words in say("run", *given, "--list").err
+    assert f"{words}, listed in {tmp_path / 'out' / 'manifest.json'}\n" in say("run", *given).out
+
+
 @pytest.mark.parametrize("words, message", [
     (["--source", "none"], "error: source none is not a folder"),
     (["--workers", "0"], "error: --workers 0: give at least 1\n"),

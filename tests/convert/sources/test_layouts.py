@@ -225,6 +225,20 @@ def test_an_archive_is_listed_by_sorted_class_with_its_own_extensions(tmp_path):
     assert listing.ignored == ["n2/a.JPEG"]
 
 
+@pytest.mark.parametrize("format, damage, words", [
+    (tarfile.GNU_FORMAT, bytes(512), "a member has no name"),
+    (tarfile.PAX_FORMAT, bytes(512), "an extended header is damaged"),
+    (tarfile.PAX_FORMAT, b"9", "an extended header is damaged"),
+])
+def test_a_damaged_extended_header_does_not_cut_a_name(tmp_path, format, damage, words):
+    """A name of more than 100 bytes stands in a block that has no checksum."""
+    data = special("x" * 120 + f"/{VAL_NAME}").tobuf(format)
+    (tmp_path / "ILSVRC2012_img_val.tar").write_bytes(
+        data[:512] + damage + data[512 + len(damage):] + bytes(1024))
+    with pytest.raises(RequestError, match=words):
+        list_source(tmp_path, "val")
+
+
 def test_what_macos_packs_is_ignored_by_name(copy_of):
     source, companion = copy_of("archives"), special("._truth_validation_ground_truth.txt")
     clean = {split: list_source(source, split).sha256() for split in layouts.SPLITS}
