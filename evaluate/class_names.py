@@ -37,9 +37,9 @@ def network_classes(records: RecordSet, meta: CheckpointMeta, checkpoint: Path,
     names = [name for name in read_lines(class_names, "class name") if name]
     check_class_names(names, class_names, meta, checkpoint)
     # All numbers from 0 are labels. Numbers from 1 would be the devkit's, in another order.
-    numbered = records.class_names == [str(label) for label in range(len(names))]
-    positions = {name: label for label, name in enumerate(records.class_names if numbered else
-                                                          names)}
+    numbers = [str(label) for label in range(len(names))]
+    numbered = set(records.class_names) == set(numbers)  # older records have them sorted as text
+    positions = {name: label for label, name in enumerate(numbers if numbered else names)}
     unknown = [name for name in records.class_names if name not in positions]
     if unknown:
         raise RequestError(f"class '{unknown[0]}' of {records.folder} is not one of the "

@@ -53,8 +53,8 @@ def evaluate_checkpoint(request: Request) -> bool:
     records, meta = open_records(request.records), read_meta(request.checkpoint)
     records.readers(threads=1)  # refuses a limit on open files that is too low
     classes = network_classes(records, meta, request.checkpoint, request.class_names)
-    protocol = protocol_of(request.crops, meta.image_size, request.scales, request.interpolation,
-                           request.single_crop)
+    protocol = protocol_of(request.crops, meta.image_size, request.scales,
+                           request.interpolation or meta.interpolation, request.single_crop)
     blacklist = blacklist_for(records, request.blacklist)
     planned = _plan_result(request, records, meta, protocol, blacklist, classes)
     if request.results_file:

@@ -34,8 +34,8 @@ def predict_images(request: PredictRequest) -> str:
     meta = read_meta(request.checkpoint)
     weights_of(request.checkpoint, meta, request.weights)  # reported before the network runs
     names = class_names(meta, request)
-    protocol = protocol_of(request.crops, meta.image_size, request.scales, request.interpolation,
-                           request.single_crop)
+    protocol = protocol_of(request.crops, meta.image_size, request.scales,
+                           request.interpolation or meta.interpolation, request.single_crop)
     for path in request.images:
         _decode(path)  # an image that cannot be read is reported before the network runs
     setup_device(request.device, precision=request.precision)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Optional, Sequence, Union
 
 from common.cli import RequestError
-from inceptionv4 import IMAGE_SIZE
+from inceptionv4 import BICUBIC, IMAGE_SIZE
 
 # Where a square or a view lies: offset = free pixels * position // 2.
 START, CENTRE, END = 0, 1, 2
@@ -32,7 +32,6 @@ CENTRE_FRACTION = 0.875
 
 
 KEEP, SQUASH = "keep", "squash"  # ways to take a single crop
-INTERPOLATIONS = ("bicubic", "bilinear")
 
 
 class View(NamedTuple):
@@ -88,7 +87,7 @@ class Protocol:
     """A pattern at ``scales``: shorter sides in pixels, none below ``image_size``.
 
     Attributes:
-        interpolation: one of ``INTERPOLATIONS``; both are antialiased.
+        interpolation: one of ``inceptionv4.INTERPOLATIONS``; both are antialiased.
         single_crop: ``KEEP`` the aspect ratio, or ``SQUASH``: the only view is the central
             CENTRE_FRACTION of both sides, resized to a square, as the networks' authors do.
     """
@@ -96,7 +95,7 @@ class Protocol:
     image_size: int
     scales: tuple[int, ...]
     pattern: Pattern
-    interpolation: str = "bicubic"
+    interpolation: str = BICUBIC
     single_crop: str = KEEP
 
     @property
@@ -122,13 +121,14 @@ class Protocol:
 
 
 def protocol_of(crops: int, image_size: int, scales: Optional[Scales] = None,
-                interpolation: str = "bicubic", single_crop: str = KEEP) -> Protocol:
+                interpolation: Optional[str] = None, single_crop: str = KEEP) -> Protocol:
     """Return the protocol with that number of crops.
 
     Args:
         scales: for 144 crops, four shorter sides in pixels, or ``PAPER`` for the paper's ratios to
             its crops; None for the ones in use for 299 pixels, in their ratios.
-        interpolation, single_crop: see ``Protocol``.
+        interpolation: see ``Protocol``; None: bicubic.
+        single_crop: see ``Protocol``.
 
     Raises:
         RequestError: a number that has no protocol, or scales that are not right or not for it.
@@ -146,7 +146,7 @@ def protocol_of(crops: int, image_size: int, scales: Optional[Scales] = None,
     else:
         raise RequestError(f"scales can be chosen for {MULTI_SCALE} crops, not for {crops}, which "
                            "have one: leave --scales out")
-    return Protocol(image_size, chosen, PROTOCOLS[crops], interpolation, single_crop)
+    return Protocol(image_size, chosen, PROTOCOLS[crops], interpolation or BICUBIC, single_crop)
 
 
 def _multiple_scales(scales: Optional[Scales], image_size: int) -> tuple[int, ...]:

@@ -8,10 +8,10 @@ from typing import Any, Optional
 
 from common.cli import RequestError
 from common.options import CheckedOptions, device_option, option, precision_option, weights_option
-from evaluate.protocols import (INTERPOLATIONS, KEEP, MULTI_SCALE, PAPER, PAPER_SCALES, PAPER_SIZE,
+from evaluate.protocols import (KEEP, MULTI_SCALE, PAPER, PAPER_SCALES, PAPER_SIZE,
                                 PROTOCOLS, REFERENCE_SCALES, SQUASH, VIEWS_PER_STEP, Scales)
 from evaluate.report.translations import LANGUAGES
-from inceptionv4 import IMAGE_SIZE
+from inceptionv4 import BICUBIC, IMAGE_SIZE, INTERPOLATIONS
 
 
 def parse_scales(text: str) -> Scales:
@@ -38,8 +38,8 @@ def scales_option() -> Any:
 
 
 def interpolation_option() -> Any:
-    return option("bicubic", "how images are resized; bilinear is for weights that were trained so",
-                  choices=INTERPOLATIONS)
+    return option(None, "how images are resized (default: what an imported checkpoint says of "
+                  f"itself, else {BICUBIC})", choices=INTERPOLATIONS)
 
 
 def single_crop_option() -> Any:
@@ -58,7 +58,7 @@ class Request(CheckedOptions):
     out: Path = option(help="folder for the result")
     crops: int = crops_option()
     scales: Optional[Scales] = scales_option()
-    interpolation: str = interpolation_option()
+    interpolation: Optional[str] = interpolation_option()
     single_crop: str = single_crop_option()
     blacklist: Optional[Path] = option(
         None, "list of validation images that the filtered set leaves out, for records that were "
@@ -135,7 +135,7 @@ class PredictRequest(CheckedOptions):
     images: tuple[Path, ...] = option(help="files that Pillow reads", positional=True)
     crops: int = crops_option()
     scales: Optional[Scales] = scales_option()
-    interpolation: str = interpolation_option()
+    interpolation: Optional[str] = interpolation_option()
     single_crop: str = single_crop_option()
     records: Optional[Path] = option(None, "record set to take the class names from")
     classes: Optional[Path] = option(None, "text file, one class name per line")

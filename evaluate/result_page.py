@@ -93,6 +93,12 @@ def published_next_to(result: Result, name: str) -> list[Published]:
     return [row for row in PUBLISHED if (row.images, row.crops) == (images, result.crops)]
 
 
+def papers_single_crop_shown(result: Result) -> bool:
+    """Return whether the paper's figure for one crop stands next to the result."""
+    return any((row.source, row.crops) == (PAPER, 1)
+               for name in result.sets for row in published_next_to(result, name))
+
+
 def published_part(result: Result) -> list[str]:
     """Return a table of published figures next to ours, or a sentence why there are none."""
     rows = []
@@ -107,7 +113,8 @@ def published_part(result: Result) -> list[str]:
         columns = ("set", "images", "top-1 error", "top-5 error", "source")
         return [f"## Published figures of the same set and {result.crops} crops of {IMAGE_SIZE} "
                 "pixels", "", markdown_table([columns, *rows]), "",
-                *([SINGLE_CROP_NOTE[result.single_crop], ""] if result.crops == 1 else [])]
+                *([SINGLE_CROP_NOTE[result.single_crop], ""] if papers_single_crop_shown(result)
+                  else [])]
     if result.is_ilsvrc:
         return [f"No figure was published for {result.crops} crops of these sets.", ""]
     return ["Published figures are not shown: these are not the 50,000 ILSVRC2012 validation "

@@ -9,6 +9,7 @@ import numpy as np
 
 from common.cli import RequestError
 from common.files import describe_difference, make_folder, read_json
+from common.forms import check_kinds
 from evaluate.predictions import PARTS, TOP, Predictions, load_predictions
 from evaluate.protocols import KEEP
 
@@ -146,7 +147,9 @@ class Result:
             crops = errors.pop("crops")
             known["curve"] = Curve(crops, {name: CurveErrors(**of_set)
                                            for name, of_set in errors.items()})
-        return Result(**known)
+        result = Result(**known)
+        check_kinds(result)
+        return result
 
 
 def read_result(path: Path) -> Result:
@@ -158,8 +161,8 @@ def read_result(path: Path) -> Result:
     values = read_json(path, "remove it")
     try:
         return Result.from_json(values)
-    except (TypeError, KeyError, AttributeError):
-        raise RequestError(f"{path} is not the result of an evaluation; choose another "
+    except (TypeError, KeyError, AttributeError) as error:
+        raise RequestError(f"{path} is not the result of an evaluation ({error}); choose another "
                            "folder") from None
 
 
@@ -203,20 +206,21 @@ def finished_result(folder: Path, again: bool, curve: bool, probabilities: bool
     Raises:
         RequestError: it is to be computed, but would lose a curve or probabilities that it has.
     """
-    if not (folder / JSON_NAME).exists() or not (folder / PREDICTIONS_NAME).exists():
+    if not (folder / JSON_NAME).exists():
         return None
-    result, predictions = load_result(folder)
+    result, path = read_result(folder / JSON_NAME), folder / PREDICTIONS_NAME
+    predictions = load_predictions(path) if path.exists() else None
     had = {"--curve": result.curve is not None,
-           "--keep-probabilities": predictions.probabilities is not None}
+           "--keep-probabilities": bool(predictions and predictions.probabilities is not None)}
     asked = {"--curve": curve, "--keep-probabilities": probabilities}
     # Parts are left where it is being computed anew, or was not quite finished.
-    if not again and all(had[flag] or not asked[flag] for flag in asked) \
+    if predictions and not again and all(had[flag] or not asked[flag] for flag in asked) \
             and not (folder / PARTS).exists():
         return result
-    for flag in asked:
-        if had[flag] and not asked[flag]:
-            raise RequestError(f"{folder} has a result with {flag}, which would be lost: add "
-                               f"{flag} or choose another --out")
+    lost = " ".join(flag for flag in asked if had[flag] and not asked[flag])
+    if lost:
+        raise RequestError(f"{folder} has a result with {lost}, which would be lost: add {lost} or "
+                           "choose another --out")
     return None
 
 

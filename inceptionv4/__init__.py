@@ -7,3 +7,5 @@ FEATURES = 1536  # channels that leave the last Inception-C block, figure 9
 PARAMETERS_WITHOUT_CLASSIFIER = 41_142_816  # trainable ones, up to the pooling
 BATCH_NORM_DECAY = 0.9997  # of the moving averages, the authors' training code
 DROPOUT_KEEP = 0.8  # share of the features kept, figure 9
+
+INTERPOLATIONS = BICUBIC, BILINEAR = "bicubic", "bilinear"  # ways to resize the images it reads

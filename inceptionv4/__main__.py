@@ -69,7 +69,7 @@ def _import(request: ImportRequest) -> None:
     arrays, counters = import_checkpoint(request.file, request.library, request.out)
     meta = read_meta(request.out)
     print(f"{request.out}: {arrays} arrays, {meta.num_classes} classes, mean {meta.mean}, "
-          f"std {meta.std}")
+          f"std {meta.std}, images resized {meta.interpolation}")
     if counters:
         print(f"left out: {counters} arrays named *.num_batches_tracked, PyTorch's counts of "
               "training steps, which the network does not read")
@@ -97,7 +97,7 @@ SUBCOMMANDS = (
     Subcommand("import", ImportRequest, _import,
                "convert another library's weights into a checkpoint",
                "Convert another library's weights into a checkpoint with that library's input "
-               "statistics; pickle files are refused."),
+               "statistics and its way to resize images; pickle files are refused."),
     Subcommand("export", ExportRequest, _export, "write a checkpoint as MindIR or ONNX",
                "Write a checkpoint as one file that takes uint8 images (N, S, S, 3) in RGB, S the "
                "checkpoint's image_size, normalises them itself and gives float32 logits "

@@ -21,7 +21,7 @@ class ClassFolders:
     """``folder/<class>/<image>``, with what training needs to know; see ``RecordSet``."""
 
     folder: Path
-    class_names: list[str]  # sorted; the position is the label
+    class_names: list[str]  # in label order
     images: int
     bytes: int
     sha256: str  # of the images' names and sizes as listed

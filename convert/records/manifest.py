@@ -8,6 +8,7 @@ from typing import Any, Iterable, Optional
 from common.cli import RequestError
 from common.files import read_json, sha256_of_file, sha256_of_lines, write_json
 from convert.sources.ilsvrc import IlsvrcCheck
+from convert.sources.listing import in_label_order
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
@@ -128,7 +129,8 @@ def read_manifest(folder: Path) -> Manifest:
 def _check_consistent(manifest: Manifest, path: Path, remedy: str) -> None:
     """Raise RequestError when numbers differ or the classes are not in label order."""
     names = [item.name for item in manifest.classes]
-    if names != sorted(set(names)):
+    # Older versions sorted numbers as text, too.
+    if names not in (in_label_order(set(names)), sorted(set(names))):
         raise RequestError(f"{path} contradicts itself (its classes are not sorted); {remedy}")
     in_shards = sum(shard.images for shard in manifest.shards)
     in_classes = sum(item.images for item in manifest.classes)

@@ -41,7 +41,7 @@ class RecordSet:
 
     @property
     def class_names(self) -> list[str]:
-        """Return them sorted; the position is the label."""
+        """Return them in label order."""
         return [item.name for item in self.manifest.classes]
 
     @property

@@ -14,7 +14,8 @@ from convert.sources.folders import scan_class_folders, scan_flat_folder
 from convert.sources.labels import (KAGGLE_SOLUTION, find_ground_truth, read_devkit_archive,
                                     read_ground_truth, read_kaggle)
 from convert.sources.listing import (IMAGE_EXTENSIONS, MACOS_FOLDER, GroundTruth, Listing, Scan,
-                                     entries_by_class, entries_by_truth, validation_id)
+                                     entries_by_class, entries_by_truth, in_label_order,
+                                     validation_id)
 from convert.sources.misplaced import check_place, check_several_classes
 
 SPLITS = ("train", "val")
@@ -66,7 +67,8 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     if not scan.images:
         raise _fits_nothing(source, split)
     # Images in class folders, or class tars, are named <class>/<file>.
-    class_names = sorted({image.name.split("/")[0] for image in scan.images if "/" in image.name})
+    class_names = in_label_order({image.name.split("/")[0] for image in scan.images
+                                  if "/" in image.name})
     if class_names and ground_truth is not None:
         raise RequestError(f"--ground-truth {ground_truth} is for validation images without "
                            f"class folders, but {root} has class folders; leave it out")

@@ -57,7 +57,7 @@ class Entry(NamedTuple):
     """An image with its label. A tuple: ImageNet's training set has 1,281,167 in memory."""
 
     file_name: str  # as stored in the record: the same in every layout
-    label: int  # 0-based position in the sorted class names
+    label: int  # 0-based position in the class names
     image_id: int  # 1-based
     container: str
     offset: int
@@ -71,7 +71,7 @@ class Listing:
     split: str
     layout: str
     root: Path
-    class_names: list[str]  # sorted: the index is the label
+    class_names: list[str]  # in label order
     entries: list[Entry]
     ignored: list[str] = field(default_factory=list)  # files, not images by their name or place
 
@@ -89,6 +89,13 @@ def validation_id(file_name: str) -> Optional[int]:
     """Return the number in ``ILSVRC2012_val_NNNNNNNN.JPEG``, or None for any other name."""
     match = _VALIDATION_NAME.fullmatch(file_name)
     return int(match.group(1)) if match else None
+
+
+def in_label_order(class_names: Iterable[str]) -> list[str]:
+    """Return the names sorted: by number where all are numbers (ImageNet-V2's 0 to 999), else as
+    text."""
+    names = sorted(class_names)
+    return sorted(names, key=int) if all(name.isdecimal() for name in names) else names
 
 
 def validation_scan(files: Iterable[SourceFile]) -> Scan:

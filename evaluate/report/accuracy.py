@@ -8,7 +8,8 @@ from evaluate.report.blocks import Block, Fact, Facts, Figure, Figures, LeftOut,
 from evaluate.report.inputs import Evaluation, Inputs
 from evaluate.report.plots import Line, line_chart
 from evaluate.report.translations import Translate
-from evaluate.result_page import Published, markdown_table, published_next_to
+from evaluate.result_page import (SINGLE_CROP_NOTE, Published, markdown_table,
+                                  papers_single_crop_shown, published_next_to)
 from evaluate.results import Curve, CurveErrors, Score
 from inceptionv4 import IMAGE_SIZE
 
@@ -57,11 +58,22 @@ def accuracy_section(inputs: Inputs, t: Translate) -> list[Block]:
     if any(table.set_apart for table in tables):
         blocks.append(t("Grey rows are published figures for the same images and the same number "
                         "of crops ({size} pixels).", size=IMAGE_SIZE))
+        blocks += _single_crop_notes(inputs.evaluations, t)
     else:
         blocks.append(t("No published figure is shown: those of the paper, the ADSL report and "
                         "mindcv are for ILSVRC2012's own validation images and 1, 12 or 144 "
                         "crops, and appear only next to results for the same."))
     return [*blocks, *_rescored_tables(inputs.evaluations, t), *_notes(inputs.evaluations, t)]
+
+
+def _single_crop_notes(evaluations: Sequence[Evaluation], t: Translate) -> list[str]:
+    """Return how the paper's authors take a single crop, where their figure for one is shown."""
+    names: dict[str, list[str]] = {}
+    for item in evaluations:
+        if papers_single_crop_shown(item.result):
+            names.setdefault(item.result.single_crop, []).append(item.name)
+    return [t("{names}: {note}", names=", ".join(of), note=t(SINGLE_CROP_NOTE[way]))
+            for way, of in names.items()]
 
 
 def _set_table(name: str, evaluations: Sequence[Evaluation], t: Translate) -> Table:

@@ -1,4 +1,4 @@
-"""The commands that made the files, the digests of their inputs, the versions used."""
+"""The commands that made the files, their inputs, the versions used."""
 
 import json
 import shlex
@@ -9,8 +9,9 @@ from evaluate.report.blocks import Block, Commands, Table
 from evaluate.report.inputs import Evaluation, Inputs, RunFiles
 from evaluate.report.translations import Translate
 
-DIGESTS = {"checkpoint_sha256": "checkpoint sha256", "records_sha256": "records sha256",
-           "blacklist_sha256": "blacklist sha256"}
+EVALUATED = {"checkpoint_sha256": "checkpoint sha256", "records_sha256": "records sha256",
+             "blacklist_sha256": "blacklist sha256", "interpolation": "interpolation",
+             "single_crop": "single crop"}
 
 
 def reproduction_section(inputs: Inputs, t: Translate) -> list[Block]:
@@ -24,7 +25,7 @@ def reproduction_section(inputs: Inputs, t: Translate) -> list[Block]:
             Commands("\n\n".join(map(_convert, inputs.record_sets.values())))]
     blocks += _typed(inputs, t)
     if inputs.evaluations:
-        blocks.append(_digests(inputs.evaluations, t))
+        blocks.append(_evaluated(inputs.evaluations, t))
     blocks += [_versions(inputs, t), *_recipe(inputs.run, t)]
     return blocks
 
@@ -68,15 +69,15 @@ def _command(words: Iterable[object]) -> str:
     return " ".join(f"\\\n    {word}" if word.startswith("--") else word for word in quoted)
 
 
-def _digests(evaluations: Iterable[Evaluation], t: Translate) -> Table:
-    """Return each digest once, with the results that it belongs to."""
+def _evaluated(evaluations: Iterable[Evaluation], t: Translate) -> Table:
+    """Return each digest and way to cut crops once, with the results that it belongs to."""
     names: dict[tuple[str, str], list[str]] = {}
-    for kind in DIGESTS:
+    for kind in EVALUATED:
         for item in evaluations:
-            digest = getattr(item.result, kind)
-            if digest:
-                names.setdefault((kind, digest), []).append(item.name)
-    rows = [[t(DIGESTS[kind]), digest, ", ".join(of)] for (kind, digest), of in names.items()]
+            value = getattr(item.result, kind)
+            if value and (kind != "single_crop" or item.result.crops == 1):
+                names.setdefault((kind, value), []).append(item.name)
+    rows = [[t(EVALUATED[kind]), value, ", ".join(of)] for (kind, value), of in names.items()]
     return Table([t("what"), t("value"), t("results")], rows, t("What was evaluated"),
                  left=(0, 1, 2), code=(1,))
 

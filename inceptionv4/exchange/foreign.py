@@ -9,6 +9,8 @@ Needs no MindSpore, so that a command can list the libraries before the framewor
 from dataclasses import dataclass
 from typing import Mapping
 
+from inceptionv4 import BICUBIC, BILINEAR
+
 # Every block after the stem, in order: both libraries number stem and blocks through.
 BLOCKS = (*(f"inception_a.{i}" for i in range(4)), "reduction_a",
           *(f"inception_b.{i}" for i in range(7)), "reduction_b",
@@ -29,6 +31,7 @@ class ForeignLibrary:
         batch_norm: what they call MindSpore's gamma, beta and moving averages.
         mean, std: per channel (red, green, blue), in 0..255 units; images were fed to it as
             (x - mean) / std.
+        interpolation: how it resizes images to evaluate the network, one of ``INTERPOLATIONS``.
     """
 
     stem: Mapping[str, str]
@@ -39,6 +42,7 @@ class ForeignLibrary:
     batch_norm: Mapping[str, str]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    interpolation: str
 
 
 def _stem_mixed_4a(prefix: str) -> dict[str, str]:
@@ -47,7 +51,7 @@ def _stem_mixed_4a(prefix: str) -> dict[str, str]:
             for branch, convs in ((0, 2), (1, 4)) for conv in range(convs)}
 
 
-# timm 1.0, timm/models/inception_v4.py: module names; default_cfgs for the statistics.
+# timm 1.0, timm/models/inception_v4.py: module names; default_cfgs for the rest.
 TIMM = ForeignLibrary(
     stem={"0": "0", "1": "1", "2": "2", "3.branches.1": "3.conv", "5.branches.0": "5.conv",
           **_stem_mixed_4a("4.branch")},
@@ -59,11 +63,11 @@ TIMM = ForeignLibrary(
     classifier="last_linear",
     batch_norm={"gamma": "weight", "beta": "bias",
                 "moving_mean": "running_mean", "moving_variance": "running_var"},
-    mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))
+    mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5), interpolation=BICUBIC)
 
 # mindcv, mindcv/models/inceptionv4.py: cell names. Its recipe, configs/inceptionv4/
 # inception_v4_ascend.yaml, sets no statistics, and so ImageNet's hold, the default of config.py.
-# It resizes images bilinearly, which no checkpoint says and the evaluation does not do.
+# Its recipe also says that images are resized bilinearly.
 MINDCV = ForeignLibrary(
     stem={"0": "0.conv2d_1a_3x3", "1": "0.conv2d_2a_3x3", "2": "0.conv2d_2b_3x3",
           "3.branches.1": "0.mixed_3a_branch_1", "5.branches.0": "0.mixed_5a_branch_0",
@@ -73,7 +77,8 @@ MINDCV = ForeignLibrary(
                  "branches.1.1.branches.1": "branch_1_2",
                  "branches.2.3.branches.0": "branch_2_1", "branches.2.3.branches.1": "branch_2_2"},
     classifier="classifier", batch_norm={},
-    mean=(0.485 * 255, 0.456 * 255, 0.406 * 255), std=(0.229 * 255, 0.224 * 255, 0.225 * 255))
+    mean=(0.485 * 255, 0.456 * 255, 0.406 * 255), std=(0.229 * 255, 0.224 * 255, 0.225 * 255),
+    interpolation=BILINEAR)
 
 LIBRARIES = {"timm": TIMM, "mindcv": MINDCV}
 

@@ -1,9 +1,9 @@
 """Importing weights that another library trained as a checkpoint.
 
-The names and the shapes are compared one by one, and the input statistics of the library go into
-the checkpoint's meta, so that the network gets the input that it was trained on. The files are not
-trusted: pickle is refused, since opening one runs code in it, and both formats that are read
-compare every size that a file states with the bytes in it.
+The names and the shapes are compared one by one. The input statistics of the library and how it
+resizes images go into the checkpoint's meta, so that the network gets the input that it was
+trained on. The files are not trusted: pickle is refused, since opening one runs code in it, and
+both formats that are read compare every size that a file states with the bytes in it.
 """
 
 import os
@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from common.cli import RequestError
 from common.files import PathLike
 from inceptionv4 import BATCH_NORM_DECAY, IMAGE_SIZE
-from inceptionv4.checkpoint import (CheckpointMeta, meta_path, network_parameters,
+from inceptionv4.checkpoint import (CLASSIFIER, CheckpointMeta, meta_path, network_parameters,
                                     parse_checkpoint, save_checkpoint)
 from inceptionv4.exchange.foreign import LIBRARIES, foreign_name
 from inceptionv4.network import InceptionV4
@@ -58,11 +58,12 @@ def import_checkpoint(source: PathLike, library_name: str, out: PathLike) -> tup
     values = {}
     for name, parameter in own.items():
         shape = tuple(parameter.shape)
-        if name.startswith("classifier."):
+        if name.startswith(CLASSIFIER):
             shape = (classes, *shape[1:])
         values[name] = ms.Tensor(_value(source, arrays, foreign[name], shape))
     meta = CheckpointMeta(classes, IMAGE_SIZE, library.mean, library.std, BATCH_NORM_DECAY,
-                          class_names_sha256="", epoch=0, step=0)
+                          class_names_sha256="", epoch=0, step=0,
+                          interpolation=library.interpolation)
     save_checkpoint(out, values, meta)
     return len(values), counters
 

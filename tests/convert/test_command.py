@@ -14,6 +14,15 @@ def test_a_source_is_listed_and_nothing_written(sample, tmp_path, say):
     assert not (tmp_path / "val").exists()
 
 
+def test_extensions_decide_what_is_listed(tmp_path, say):
+    (tmp_path / "cat").mkdir()
+    for name in ("a.webp", "b.jpg"):
+        (tmp_path / "cat" / name).write_bytes(b"x")
+    printed = say("run", "--source", tmp_path, "--split", "train", "--out", tmp_path / "out",
+                  "--extensions", ".webp", "--list")
+    assert printed.out == "1\t0\t1\tcat/a.webp\n"
+
+
 def test_parts_are_finished_verified_and_shown(sample, tmp_path, say):
     given = ("--source", sample, "--split", "val", "--out", tmp_path / "val", "--shards", 2)
     assert "1 shards with 6 images are finished" in say("run", *given, "--shard-range", "0-0").out

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from small import converted, draw_image, encode_image
 
 from common.cli import RequestError
 from common.files import sha256_of_lines
@@ -27,7 +28,8 @@ def classes_of(folder, names, of_records, known=True):
 
 
 @pytest.mark.parametrize("of_records, expected", [
-    (ANIMALS, [0, 1, 2, 3]), (["bee", "dog"], [1, 3]), (["0", "1", "2", "3"], [0, 1, 2, 3])])
+    (ANIMALS, [0, 1, 2, 3]), (["bee", "dog"], [1, 3]), (["0", "1", "2", "3"], [0, 1, 2, 3]),
+    (["0", "3", "1", "2"], [0, 3, 1, 2])])
 def test_labels_are_found_by_name_or_are_the_numbers(tmp_path, of_records, expected):
     found = classes_of(tmp_path, ANIMALS, of_records)
     assert found.names == ANIMALS and found.labels.tolist() == expected
@@ -44,6 +46,18 @@ def test_labels_are_found_by_name_or_are_the_numbers(tmp_path, of_records, expec
 def test_classes_that_do_not_fit_are_refused(tmp_path, names, of_records, said):
     with pytest.raises(RequestError, match=said):
         classes_of(tmp_path, names, of_records)
+
+
+def test_folders_named_by_numbers_become_records_with_these_labels(tmp_path):
+    for label in range(11):
+        folder = tmp_path / "v2" / str(label)
+        folder.mkdir(parents=True)
+        (folder / "one.jpeg").write_bytes(encode_image(draw_image(20, 20, seed=label)))
+    records = converted(tmp_path / "v2", tmp_path / "records")
+    assert records.class_names == [str(label) for label in range(11)]
+    labels = {str(row["file_name"]): int(row["label"])
+              for row in records.rows(["file_name", "label"])}
+    assert labels == {f"{label}/one.jpeg": label for label in range(11)}
 
 
 def test_a_set_of_some_classes_is_scored_by_the_networks_labels(

@@ -149,9 +149,21 @@ def test_what_a_result_lacks_is_computed_and_what_it_has_is_not_lost(
     assert "it is shown" in call(*plain)[1]
     code, _, errors = call(*plain, "--again")
     assert code == 2 and "a result with --curve, which would be lost: add --curve" in errors[0]
+    (tmp_path / "out" / "predictions.npz").unlink()  # they have to be computed, too
+    assert "a result with --curve" in call(*plain)[2][0]
     speed = json.loads(path.read_text())["speed"]
     assert call(*words("out"), "--again")[0] == 0
     assert json.loads(path.read_text())["speed"] != speed
+
+
+def test_images_are_resized_as_the_checkpoint_says_unless_told_otherwise(run, save, tmp_path):
+    imported = save(tmp_path / "imported.ckpt", interpolation="bilinear")
+    for out, told, found in (("a", {}, "bilinear"), ("b", {"interpolation": "bicubic"}, "bicubic")):
+        assert run(out, checkpoint=imported, **told)[0] == 0
+        result = json.loads((tmp_path / out / "result.json").read_text())
+        assert result["interpolation"] == found
+    own = np.load(tmp_path / "a" / "predictions.npz")["top5_prob"]
+    assert (own != np.load(tmp_path / "b" / "predictions.npz")["top5_prob"]).any()
 
 
 def test_a_result_says_how_crops_were_taken_and_another_way_is_another_result(run, tmp_path):

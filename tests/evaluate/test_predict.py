@@ -11,13 +11,17 @@ def image(source):
     return source / "val" / "ILSVRC2012_val_00000003.JPEG"
 
 
-@pytest.mark.parametrize("crops", [1, 144])
+@pytest.mark.parametrize("options", [
+    {"crops": 1, "single_crop": "squash"}, {"crops": 1, "interpolation": "bilinear"},
+    {"crops": 144, "scales": "paper"}])
 def test_an_image_gets_the_classes_and_shares_that_its_record_gets(
-        call, run, records, checkpoint, image, tmp_path, crops):
-    assert run(crops=crops)[0] == 0
+        call, run, records, checkpoint, image, tmp_path, options):
+    assert run(**options)[0] == 0
     predictions = load_predictions(tmp_path / "out" / "predictions.npz")
-    code, printed, errors = call("predict", checkpoint, image, "--records", records.folder,
-                                 "--crops", crops, "--device", "CPU")
+    words = [word for name, value in options.items()
+             for word in (f"--{name.replace('_', '-')}", value)]
+    code, printed, errors = call("predict", checkpoint, image, "--records", records.folder, *words,
+                                 "--device", "CPU")
     assert (code, errors) == (0, [])
     name, *lines = printed.splitlines()[-4:]
     assert name == str(image)
@@ -25,6 +29,16 @@ def test_an_image_gets_the_classes_and_shares_that_its_record_gets(
         records.class_names[label] for label in predictions.top5[2]]
     shares = [float(line.split("%")[0]) / 100 for line in lines]
     assert np.allclose(shares, predictions.top5_prob[2], atol=1e-4)
+
+
+def test_images_are_resized_as_the_checkpoint_says_unless_told_otherwise(
+        call, save, source, tmp_path):
+    other = source / "val" / "ILSVRC2012_val_00000002.JPEG"
+    own, imported = save(tmp_path / "a.ckpt"), save(tmp_path / "b.ckpt", interpolation="bilinear")
+    printed = [call("predict", checkpoint, other, "--device", "CPU", *told)[1]
+               for checkpoint, told in ((own, []), (imported, ["--interpolation", "bicubic"]),
+                                        (imported, []), (own, ["--interpolation", "bilinear"]))]
+    assert printed[0] == printed[1] != printed[2] == printed[3]
 
 
 def test_without_names_labels_are_numbered_and_every_image_has_its_lines(

@@ -66,6 +66,14 @@ def test_round_trip(checkpoint, network):
     assert read_meta(checkpoint) == meta
 
 
+def test_a_meta_of_an_older_version_says_no_interpolation(checkpoint):
+    meta_file = checkpoint.with_suffix(".meta")
+    values = json.loads(meta_file.read_text())
+    del values["interpolation"]
+    meta_file.write_text(json.dumps(values))
+    assert read_meta(checkpoint).interpolation is None
+
+
 def test_a_file_is_what_mindspore_would_write(checkpoint, tmp_path, network):
     state = {**network_parameters(network), "step": ms.Tensor(40, ms.int32),
              "half": ms.Tensor([0.5], ms.float16), "brain": ms.Tensor([[0.5]], ms.bfloat16)}
@@ -250,7 +258,8 @@ def test_other_suffix_is_refused(tmp_path, network, name):
     ({"mean": 127.5}, "mean is 127.5"), ({"std": [1, 2]}, "std is"), ({"std": [1, 2, "3"]}, "std"),
     ({"num_classes": "3"}, "num_classes is '3'"), ({"step": -1}, "step is -1"),
     ({"batch_norm_decay": None}, "batch_norm_decay is None"), ({"ckpt_sha256": "zz"}, "ckpt_sha"),
-    ({"top1_error": True}, "top1_error is True"), ({"surplus": 1}, "surplus"),
+    ({"top1_error": True}, "top1_error is True"), ({"interpolation": "box"}, "interpolation is"),
+    ({"interpolation": ["bicubic"]}, "interpolation is"), ({"surplus": 1}, "surplus"),
     *((text, "") for text in ("", "[]", "{}", "\0"))])
 def test_damaged_meta_is_named(checkpoint, change, named):
     meta_file = checkpoint.with_suffix(".meta")

@@ -79,6 +79,17 @@ def test_a_limit_that_stops_a_reading_is_named_not_damage(val, set_limit):
         raise RuntimeError("[Internal ERROR] Error raised in GetHeadersOneTask function.")
 
 
+def test_numbers_sorted_as_text_by_older_versions_are_read(records):
+    path = records / MANIFEST_NAME
+    fields = json.loads(path.read_text())
+    names = sorted(map(str, range(9, 9 + len(fields["classes"]))))
+    assert names[0] == "10"
+    for item, name in zip(fields["classes"], names):
+        item["name"] = name
+    path.write_text(json.dumps(fields))
+    assert [item.name for item in read_manifest(records).classes] == names
+
+
 @pytest.mark.parametrize("change, words", [
     (lambda fields: fields.update(images=11), "11 images in all, 12 in its shards, 12 in its"),
     (lambda fields: fields["shards"].pop(), "12 images in all, 8 in its shards"),

@@ -88,9 +88,23 @@ def test_published_figures_follow_results_of_the_same_set_and_crops(crops, full,
         assert len(table.rows) == 2 + len(names)
 
 
-@pytest.mark.parametrize("change", [{"is_ilsvrc": False}, {"is_ilsvrc": None}])
-def test_no_published_figure_stands_next_to_other_images(change):
-    section = accuracy_section(Inputs(None, [ilsvrc(144, **change)], [], None, {}, []), T)
+def test_the_papers_single_crop_has_a_note_on_its_authors_crop():
+    squashed = replace(ilsvrc(1), name="squashed")
+    squashed = replace(squashed, result=replace(squashed.result, single_crop="squash"))
+    evaluations = [ilsvrc(1), squashed, replace(ilsvrc(12), name="twelve")]
+    for language, keep, squash in (("en", "--single-crop squash does as they do", "is taken as in"),
+                                   ("zh", "--single-crop squash 则与作者", "与论文作者的代码相同")):
+        section = accuracy_section(Inputs(None, evaluations, [], None, {}, []),
+                                   translator(language))
+        notes = [block for block in section if type(block) is str and "87.5 %" in block]
+        assert len(notes) == 2 and "twelve" not in "".join(notes)
+        assert keep in notes[0] and notes[1].startswith("squashed") and squash in notes[1]
+    section = accuracy_section(Inputs(None, evaluations[2:], [], None, {}, []), T)
+    assert not any("87.5 %" in block for block in section if type(block) is str)
+
+
+def test_no_published_figure_stands_next_to_other_images():
+    section = accuracy_section(Inputs(None, [ilsvrc(144, is_ilsvrc=False)], [], None, {}, []), T)
     assert not any(table.set_apart for table in tables(section))
     assert any("No published figure" in block for block in section if type(block) is str)
 
@@ -272,7 +286,10 @@ def test_commands_are_printed_as_they_were_typed(inputs, records):
     assert train == "python -m inceptionv4.launch --ranks 8 train --label-smoothing 0.2"
     assert one == "python -m evaluate --crops 1 --out 'my results'"
     assert twelve == "python -m evaluate --crops 12 --curve"
-    recipe = tables(reproduction_section(inputs, T))[-1]
+    evaluated, *_, recipe = tables(reproduction_section(inputs, T))
+    assert [row for row in evaluated.rows if "sha256" not in row[0]] == [
+        ["interpolation", "bicubic", "results/a-1, results/deep/a-12"],
+        ["single crop", "keep", "results/a-1"]]
     assert [row[0] for row in recipe.rows] == [
         name for name in inputs.run.config if name != "argv"]
 

@@ -37,7 +37,8 @@ def shown(argument: ast.expr, tree: ast.Module, tables: dict[str, ast.Dict]) -> 
 
 def sentences() -> set[str]:
     trees = [ast.parse(path.read_text("utf-8")) for path in sorted(REPORT.glob("*.py"))]
-    tables = {node.targets[0].id: node.value for tree in trees for node in tree.body
+    page = ast.parse((REPORT.parent / "result_page.py").read_text("utf-8"))  # its notes, too
+    tables = {node.targets[0].id: node.value for tree in [*trees, page] for node in tree.body
               if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict)}
     calls = [(node.args[0], tree) for tree in trees for node in ast.walk(tree)
              if isinstance(node, ast.Call) and ast.unparse(node.func) == "t"]

@@ -79,15 +79,17 @@ def test_command_imports_the_whole_network_and_says_so(tmp_path, network, monkey
     assert run_command(__main__.main) == 0
     printed = capsys.readouterr().out
     assert f"{out}: {149 * 5 + 2} arrays, 7 classes, mean (127.5, 127.5, 127.5)" in printed
+    assert "images resized bicubic" in printed
     assert "left out: 1 arrays named *.num_batches_tracked" in printed
     assert "class names: not in such a file" in printed
     assert_landed(out, arrays)
 
 
-@pytest.mark.parametrize("origin, counters, mean, std", [
-    ("timm", 1, (127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
-    ("mindcv", 0, (123.675, 116.28, 103.53), (58.395, 57.12, 57.375))])
-def test_weights_and_statistics_of_each_library(tmp_path, few, origin, counters, mean, std):
+@pytest.mark.parametrize("origin, counters, mean, std, interpolation", [
+    ("timm", 1, (127.5, 127.5, 127.5), (127.5, 127.5, 127.5), "bicubic"),
+    ("mindcv", 0, (123.675, 116.28, 103.53), (58.395, 57.12, 57.375), "bilinear")])
+def test_weights_and_statistics_of_each_library(tmp_path, few, origin, counters, mean, std,
+                                                interpolation):
     save = {"timm": save_timm, "mindcv": save_mindcv}[origin]
     save(tmp_path / "f.ckpt", few)
     assert import_checkpoint(tmp_path / "f.ckpt", origin, tmp_path / "x.ckpt") == (7, counters)
@@ -97,7 +99,7 @@ def test_weights_and_statistics_of_each_library(tmp_path, few, origin, counters,
     assert {**asdict(meta), "mean": 0, "std": 0, "ckpt_sha256": ""} == {
         "num_classes": 3, "image_size": 299, "mean": 0, "std": 0, "epoch": 0, "step": 0,
         "batch_norm_decay": 0.9997, "class_names_sha256": "", "ckpt_sha256": "",
-        "top1_error": None}
+        "top1_error": None, "interpolation": interpolation, "ema_decay": 0.0}
 
 
 @pytest.mark.parametrize("changes, message", [
