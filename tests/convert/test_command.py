@@ -15,12 +15,12 @@ def test_a_source_is_listed_and_nothing_written(sample, tmp_path, say):
 
 
 def test_extensions_decide_what_is_listed(tmp_path, say):
-    (tmp_path / "cat").mkdir()
-    for name in ("a.webp", "b.jpg"):
-        (tmp_path / "cat" / name).write_bytes(b"x")
+    for name in ("cat/a.webp", "cat/b.jpg", "dog/c.webp"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
     printed = say("run", "--source", tmp_path, "--split", "train", "--out", tmp_path / "out",
                   "--extensions", ".webp", "--list")
-    assert printed.out == "1\t0\t1\tcat/a.webp\n"
+    assert printed.out == "1\t0\t1\tcat/a.webp\n2\t1\t1\tdog/c.webp\n"
 
 
 def test_parts_are_finished_verified_and_shown(sample, tmp_path, say):
