@@ -6,7 +6,7 @@ What a command needs beyond its options is imported when it runs: ``--help`` doe
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Sequence
 
 from common.signals import end_on_signals, note_kept_work, take_signals_from_mindspore
 
@@ -21,6 +21,7 @@ from convert.request import (ENGINE_OPTIONS, LOCK_OPTIONS, SOURCE_OPTIONS, Reque
 from convert.sources.listing import Listing
 
 EMPTIED_SHOWN = 10
+IGNORED_SHOWN = 3
 
 
 def main() -> None:
@@ -120,9 +121,15 @@ def _print_listing(listing: Listing) -> None:
     print(f"{listing.root} (layout {listing.layout}): {counted(len(listing.entries), 'image')} of "
           f"{counted(len(listing.class_names), 'class')}, "
           f"{counted(sum(e.size for e in listing.entries), 'byte')}, "
-          f"{counted(len(listing.ignored), 'file')} ignored; columns above: image id, label, "
-          "bytes, name",
+          f"ignored: {_ignored(listing.ignored)}; columns above: image id, label, bytes, name",
           file=sys.stderr)
+
+
+def _ignored(names: Sequence[str]) -> str:
+    if not names:
+        return "no files"
+    shown = ", ".join(names[:IGNORED_SHOWN]) + (", …" if len(names) > IGNORED_SHOWN else "")
+    return f"{counted(len(names), 'file')}, not images by their name or place ({shown})"
 
 
 def _print_manifest(out: Path, manifest: Manifest) -> None:
@@ -136,8 +143,7 @@ def _print_manifest(out: Path, manifest: Manifest) -> None:
             print(f"{kind}: {len(notes)}, listed in {out / MANIFEST_NAME}")
     _print_emptied(manifest)
     if manifest.ignored:
-        print(f"ignored {counted(len(manifest.ignored), 'file')}, no image by its name, "
-              f"e.g. {manifest.ignored[0]}")
+        print(f"ignored: {_ignored(manifest.ignored)}, listed in {out / MANIFEST_NAME}")
     _print_classes(manifest)
     note = manifest.blacklist
     if note is not None:

@@ -94,7 +94,7 @@ class Manifest:
     ilsvrc: Optional[IlsvrcCheck]  # None unless the numbers of images and classes are ILSVRC's
     repaired: list[FileNote]
     rejected: list[FileNote]
-    ignored: list[str]  # files of the source that are not images by their name
+    ignored: list[str]  # files of the source that are not images by name or place
     mindspore_version: str
     ilsvrc_numbers: Optional[IlsvrcNumbers] = None  # older files have none
 

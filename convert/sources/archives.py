@@ -3,6 +3,9 @@ bytes at an offset.
 
 `ILSVRC2012_img_train.tar` is a tar of 1,000 tars, `<wnid>.tar`, of `<wnid>_N.JPEG`;
 `ILSVRC2012_img_val.tar` is a flat tar of the 50,000 validation images.
+
+A tar is complete or refused. Python's tarfile ends in silence at a header that it cannot read, and
+at zeros, which a download that was interrupted may leave; all that follows would be lost.
 """
 
 import tarfile
@@ -11,20 +14,29 @@ from typing import IO, Iterator, Sequence
 
 from common.cli import RequestError, progress_bar
 from common.files import naming_file
-from convert.sources.listing import Scan, SourceFile, check_utf8, validation_scan
+from convert.sources.listing import Scan, SourceFile, check_utf8, is_companion, validation_scan
+
+# A tar ends with two blocks of zeros and is filled up to a whole record, 10 KB by default. GNU tar
+# writes records of up to 1 MB without a complaint; more zeros than that were never downloaded.
+END_BYTES = 2 * tarfile.BLOCKSIZE
+MAX_PADDING_BYTES = 1 << 20
 
 
 def scan_train_archive(archive: Path, extensions: Sequence[str]) -> Scan:
     """List the images of the training tar as ``<wnid>/<wnid>_N.JPEG``.
 
     Raises:
-        RequestError: not a tar, a truncated tar, a class without images, or an unsafe member.
+        RequestError: not a tar, one that is damaged or incomplete, a class without images, or an
+            unsafe member.
     """
     scan, seen = Scan([], []), set()
     size = archive.stat().st_size
     with open(archive, "rb") as file, \
             progress_bar(size >> 20, f"list {archive.name}", "MB") as bar:
         for member, begin, end in members(file, archive, 0, size):
+            if is_companion(member):
+                scan.ignored.append(member)
+                continue
             class_name = PurePosixPath(member).stem
             if PurePosixPath(member).suffix != ".tar":
                 raise RequestError(f"'{member}' in {archive} is not a class tar (<wnid>.tar); give "
@@ -33,9 +45,10 @@ def scan_train_archive(archive: Path, extensions: Sequence[str]) -> Scan:
                 raise RequestError(f"'{member}' appears twice in {archive}; give "
                                    "ImageNet's own archive")
             seen.add(class_name)
-            files = (SourceFile(f"{class_name}/{PurePosixPath(image).name}", archive.name,
+            files = (SourceFile(f"{class_name}/{_file_name(image)}", archive.name,
                                 image_begin, image_end - image_begin)
-                     for image, image_begin, image_end in members(file, archive, begin, end))
+                     for image, image_begin, image_end in members(file, archive, begin, end,
+                                                                  within=member))
             scan.add_class(files, extensions, f"'{class_name}.tar' in {archive}",
                            "fetch the archive again")
             bar.update((end >> 20) - bar.n)
@@ -46,17 +59,30 @@ def scan_val_archive(archive: Path) -> Scan:
     """List the images of the validation tar.
 
     Raises:
-        RequestError: not a tar, a truncated tar, or an unsafe member.
+        RequestError: not a tar, one that is damaged or incomplete, or an unsafe member.
     """
     with open(archive, "rb") as file:
         return validation_scan(
-            SourceFile(PurePosixPath(member).name, archive.name, begin, end - begin)
+            SourceFile(_file_name(member), archive.name, begin, end - begin)
             for member, begin, end in members(file, archive, 0, archive.stat().st_size))
 
 
-def members(file: IO[bytes], archive: Path, begin: int, end: int
+def _file_name(member: str) -> str:
+    """Return the name without folders, by which each layout names an image."""
+    return member if is_companion(member) else PurePosixPath(member).name
+
+
+def members(file: IO[bytes], archive: Path, begin: int, end: int, within: str = ""
             ) -> Iterator[tuple[str, int, int]]:
-    """Yield (name, begin, end) of each regular file of the tar in those bytes of the file."""
+    """Yield (name, begin, end) of each regular file of the tar in those bytes of the file.
+
+    Args:
+        within: the member of the archive that is the tar, where it is not the archive itself.
+
+    Raises:
+        RequestError: the tar is not complete, or a member is unsafe.
+    """
+    last, position = "", begin  # the member read last, and the byte where reading continues
     file.seek(begin)  # where tarfile starts; its offsets are those of the whole file
     try:
         with naming_file(archive), tarfile.open(fileobj=file, mode="r:") as tar:
@@ -65,15 +91,56 @@ def members(file: IO[bytes], archive: Path, begin: int, end: int
                 tar.members = []  # type: ignore[attr-defined]
                 if member.offset >= end:  # a class tar without end marker: the next one's header
                     break
-                if member.isdir():
-                    continue
-                _check_member(member, archive)
-                if member.offset_data + member.size > end:
-                    raise tarfile.ReadError(f"'{member.name}' continues past the end")
-                yield member.name, member.offset_data, member.offset_data + member.size
-    except tarfile.TarError as error:
-        raise RequestError(f"{archive} is not a whole tar archive ({error}); "
-                           "fetch it again") from None
+                _check_extended_header(file, member)
+                if not member.isdir():
+                    _check_member(member, archive)
+                    if member.size < 0 or member.offset_data + member.size > end:
+                        raise tarfile.ReadError(f"'{member.name}' continues past the end")
+                    yield member.name, member.offset_data, member.offset_data + member.size
+                last, position = member.name, min(tar.offset, end)
+        _check_end(file, position, end)
+    # A damaged extended header makes tarfile raise whatever the first wrong number leads to.
+    except (tarfile.TarError, ValueError, OverflowError, MemoryError, RecursionError) as error:
+        tar_name = f"'{within}' in {archive}" if within else f"{archive}"
+        after = f"after '{last}'" if last else "at its start"
+        raise RequestError(f"{tar_name} is not a whole tar archive ({error}, {after}, at byte "
+                           f"{position}); fetch it again") from None
+
+
+def _check_end(file: IO[bytes], position: int, end: int) -> None:
+    """Raise tarfile.ReadError unless there are only the zeros that end a tar from there on."""
+    file.seek(position)
+    rest = file.read(min(end - position, END_BYTES + MAX_PADDING_BYTES + 1))
+    zeros = len(rest) - len(rest.lstrip(b"\0"))
+    if zeros < min(tarfile.BLOCKSIZE, len(rest)):
+        raise tarfile.ReadError("there is no tar header")
+    if zeros < len(rest):
+        raise tarfile.ReadError(f"zeros are followed by more data (at byte {position + zeros})")
+    if zeros < END_BYTES:
+        raise tarfile.ReadError("it ends without the two blocks of zeros that end a tar")
+    if zeros > END_BYTES + MAX_PADDING_BYTES:
+        raise tarfile.ReadError("zeros begin, more than those that end a tar")
+
+
+def _check_extended_header(file: IO[bytes], member: tarfile.TarInfo) -> None:
+    """Raise tarfile.ReadError for a damaged extended header: no checksum protects what it says, and
+    tarfile takes the name that was cut to 100 bytes instead."""
+    if not member.name:
+        raise tarfile.ReadError("a member has no name")
+    if member.offset_data - member.offset <= tarfile.BLOCKSIZE:
+        return
+    file.seek(member.offset)
+    blocks = file.read(member.offset_data - member.offset)
+    if blocks[156:157] != tarfile.XHDTYPE:
+        return
+    size = int(blocks[124:136].strip(b"\0 "), 8)
+    rest = blocks[tarfile.BLOCKSIZE:tarfile.BLOCKSIZE + size]
+    while rest:  # records: "<bytes of the record> <key>=<value>\n"
+        digits = rest[:20].split(b" ")[0]
+        length = int(digits) if digits.isdigit() else 0
+        if not (0 < length <= len(rest) and rest[length - 1:length] == b"\n"):
+            raise tarfile.ReadError("an extended header is damaged")
+        rest = rest[length:]
 
 
 def _check_member(member: tarfile.TarInfo, archive: Path) -> None:

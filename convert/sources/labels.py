@@ -5,19 +5,22 @@ order of the sorted wnids that everybody trains with (n01440764 is 0): `map_clsl
 `meta.mat` maps one to the other. Lists that name each image are read in `label_lists`.
 """
 
+import gzip
 import io
-import tarfile
+import zlib
 from pathlib import Path
 from typing import Mapping, Optional, Sequence
 
 from common.cli import RequestError
-from common.files import naming_file, read_bytes, read_lines
+from common.files import read_bytes, read_lines
+from convert.sources.archives import members
 from convert.sources.label_lists import is_label_list, read_label_list
-from convert.sources.listing import GroundTruth
+from convert.sources.listing import GroundTruth, is_companion
 
 _TRUTH_ENDING = "validation_ground_truth.txt"
 _MAP_NAME = "map_clsloc.txt"
 _META_NAME = "meta.mat"
+_GZIP_MAGIC = b"\x1f\x8b"
 _LEAF_IDS = 1000  # meta.mat numbers the inner nodes of the WordNet tree from 1001 on
 _MAX_DIGITS = 9
 
@@ -29,7 +32,8 @@ def find_ground_truth(source: Path) -> Optional[Path]:
         RequestError: several were found.
     """
     folders = [source, source / "data", *sorted(source.glob("*/data"))]
-    found = [path for folder in folders for path in sorted(folder.glob(f"*{_TRUTH_ENDING}"))]
+    found = [path for folder in folders for path in sorted(folder.glob(f"*{_TRUTH_ENDING}"))
+             if not is_companion(path.name)]
     if len(found) > 1:
         raise RequestError("several ground truths: " + ", ".join(map(str, found)) +
                            "; choose with --ground-truth FILE")
@@ -59,21 +63,29 @@ def read_devkit_archive(archive: Path) -> GroundTruth:
     Raises:
         RequestError: the archive is damaged, or a file in it is missing or not of its form.
     """
+    data = _unpacked(archive)
     files = {}
-    try:
-        with naming_file(archive), tarfile.open(archive, "r:*") as tar:
-            for member in tar:
-                name = member.name.rsplit("/", 1)[-1]
-                content = tar.extractfile(member) if member.isfile() else None
-                if content and (name in (_MAP_NAME, _META_NAME) or name.endswith(_TRUTH_ENDING)):
-                    files[name] = content.read()
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise RequestError(f"{archive} cannot be read as an archive ({error}); "
-                           "fetch it again") from None
+    for member, begin, end in members(io.BytesIO(data), archive, 0, len(data)):
+        name = member.rsplit("/", 1)[-1]
+        if not is_companion(member) and (name in (_MAP_NAME, _META_NAME) or
+                                         name.endswith(_TRUTH_ENDING)):
+            files[name] = data[begin:end]
     truth = next((name for name in sorted(files) if name.endswith(_TRUTH_ENDING)), None)
     if truth is None:
         raise RequestError(f"{archive} contains no *{_TRUTH_ENDING}; give the ILSVRC devkit")
     return _devkit_truth(archive, files[truth], files)
+
+
+def _unpacked(archive: Path) -> bytes:
+    """Return the bytes of the tar in a gzip file, or of one that a browser has unpacked."""
+    data = read_bytes(archive)
+    if data[:2] != _GZIP_MAGIC:
+        return data
+    try:
+        return gzip.decompress(data)  # it checks the length and the checksum at the end, too
+    except (EOFError, OSError, zlib.error) as error:
+        raise RequestError(f"{archive} cannot be read as an archive ({error}); "
+                           "fetch it again") from None
 
 
 def _devkit_truth(origin: Path, truth: bytes, files: Mapping[str, bytes]) -> GroundTruth:

@@ -14,9 +14,10 @@ from convert.sources.folders import scan_class_folders, scan_flat_folder
 from convert.sources.label_lists import (KAGGLE_SOLUTION, find_label_list, read_class_names,
                                          read_kaggle)
 from convert.sources.labels import find_ground_truth, read_devkit_archive, read_ground_truth
-from convert.sources.listing import (IMAGE_EXTENSIONS, GroundTruth, Listing, Scan, check_by_truth,
-                                     entries_by_class, entries_by_truth, in_label_order,
-                                     truth_in_names, validation_id)
+from convert.sources.listing import (IMAGE_EXTENSIONS, MACOS_FOLDER, GroundTruth, Listing, Scan,
+                                     check_by_truth, entries_by_class, entries_by_truth,
+                                     in_label_order, truth_in_names, validation_id)
+from convert.sources.misplaced import check_place, check_several_classes
 
 SPLITS = ("train", "val")
 
@@ -64,6 +65,8 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     chosen = _choose_layout(source, split, layout)
     root = chosen.root(source, split)
     scan = chosen.scan(root, split, extensions)
+    if root == source and chosen.name == "folders":
+        check_place(source, split, scan)
     if not scan.images:
         raise _fits_nothing(source, split)
     # Images in class folders, or class tars, are named <class>/<file>.
@@ -72,6 +75,7 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     names = read_class_names(class_names) if class_names else None
     truth = _given_truth(root, split, ground_truth, names)
     if folders:
+        check_several_classes(folders, root, split, scan)
         entries = entries_by_class(scan.images, folders, split)
         if truth is not None:
             check_by_truth(entries, folders, truth)
@@ -164,7 +168,8 @@ def _archive(source: Path, split: str) -> Path:
 
 def _fits_folders(source: Path, root: Path, split: str) -> bool:
     """Return whether there are folders that can be classes."""
-    folders = {item.name for item in root.iterdir() if item.is_dir() and item.name[0] != "."}
+    folders = {item.name for item in root.iterdir()
+               if item.is_dir() and item.name[0] != "." and item.name != MACOS_FOLDER}
     if root != source:
         return bool(folders)
     # The folder of a split, of the devkit or of another layout's images: SOURCE/SPLIT is missing.
@@ -184,7 +189,7 @@ def _devkit_labels(source: Path) -> Optional[GroundTruth]:
 
 
 def _archived_labels(source: Path) -> Optional[GroundTruth]:
-    devkits = sorted(source.glob("ILSVRC*devkit*.tar.gz"))
+    devkits = sorted(path for path in source.glob("ILSVRC*devkit*.tar.gz") if path.is_file())
     return read_devkit_archive(devkits[0]) if devkits else _devkit_labels(source)
 
 

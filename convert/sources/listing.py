@@ -12,6 +12,8 @@ from common.files import naming_file
 
 IMAGE_EXTENSIONS = (".jpeg", ".jpg", ".png")
 
+MACOS_FOLDER = "__MACOSX"  # in what was packed on macOS
+
 # Copies differ in the ending, and Hugging Face's have the class at the end of the name.
 _VALIDATION_NAME = re.compile(
     r"ILSVRC2012_val_((?!0{8})[0-9]{8})(?:_(n[0-9]{8}))?\.(?:JPEG|JPG|PNG)", re.IGNORECASE)
@@ -32,14 +34,14 @@ class Scan(NamedTuple):
     """The files of one split in a source, not labelled yet."""
 
     images: list[SourceFile]
-    ignored: list[str]  # files whose names are not those of images
+    ignored: list[str]  # files that are not images by their name or place
 
     def add_class(self, files: Iterable[SourceFile], extensions: Sequence[str], where: str,
                   remedy: str) -> None:
         """Sort the files of a class into images and others; raise RequestError without images."""
         before = len(self.images)
         for file in files:
-            if file.name.lower().endswith(tuple(extensions)):
+            if file.name.lower().endswith(tuple(extensions)) and not is_companion(file.name):
                 self.images.append(file)
             else:
                 self.ignored.append(file.name)
@@ -77,7 +79,7 @@ class Listing:
     root: Path
     class_names: list[str]  # in label order
     entries: list[Entry]
-    ignored: list[str] = field(default_factory=list)  # files whose names are not those of images
+    ignored: list[str] = field(default_factory=list)  # files, not images by their name or place
 
     @property
     def ids_are_positions(self) -> bool:
@@ -118,7 +120,8 @@ def validation_scan(files: Iterable[SourceFile]) -> Scan:
     for file in files:
         if validation_id(file.name) is not None:
             scan.images.append(file)
-        elif file.name.lower().endswith(IMAGE_EXTENSIONS) and not file.name.startswith("."):
+        elif file.name.lower().endswith(IMAGE_EXTENSIONS) and not (
+                file.name.startswith(".") or is_companion(file.name)):
             others.append(file.name)
         else:
             scan.ignored.append(file.name)
@@ -133,6 +136,12 @@ def _mixed_names(numbered: int, others: Sequence[str]) -> RequestError:
                         f"of {len(others)} have not ({shown}"
                         f"{', …' if len(others) > _NAMES_SHOWN else ''}); image ids are these "
                         "numbers: rename or remove the others")
+
+
+def is_companion(path: str) -> bool:
+    """Return whether macOS wrote that file next to another one, whose attributes it holds."""
+    *folders, name = path.split("/")
+    return name.startswith("._") or MACOS_FOLDER in folders
 
 
 def check_utf8(name: str, place: Path) -> None:

@@ -61,7 +61,8 @@ def _files(records: RecordSet, t: Translate) -> list[Block]:
     manifest = records.manifest
     rows = [[note.file_name, t("rejected"), note.reason] for note in manifest.rejected]
     rows += [[note.file_name, t("repaired"), note.reason] for note in manifest.repaired]
-    rows += [[name, t("ignored"), t("not an image by its file name")] for name in manifest.ignored]
+    rows += [[name, t("ignored"), t("not an image by its name or place")]
+             for name in manifest.ignored]
     if not rows:
         return []
     blocks: list[Block] = [Table(

@@ -23,12 +23,12 @@ def test_a_source_is_listed_and_nothing_written(sample, tmp_path, say):
 
 
 def test_extensions_decide_what_is_listed(tmp_path, say):
-    (tmp_path / "cat").mkdir()
-    for name in ("a.webp", "b.jpg"):
-        (tmp_path / "cat" / name).write_bytes(b"x")
+    for name in ("cat/a.webp", "cat/b.jpg", "dog/c.webp"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
     printed = say("run", "--source", tmp_path, "--split", "train", "--out", tmp_path / "out",
                   "--extensions", ".webp", "--list")
-    assert printed.out == "1\t0\t1\tcat/a.webp\n"
+    assert printed.out == "1\t0\t1\tcat/a.webp\n2\t1\t1\tdog/c.webp\n"
 
 
 def test_parts_are_finished_verified_and_shown(sample, tmp_path, say):
@@ -42,6 +42,15 @@ def test_parts_are_finished_verified_and_shown(sample, tmp_path, say):
     assert "12 images in 2 shards are as the manifest says and can all be decoded" in verified
     shown = say("show", tmp_path / "val", "--out", tmp_path / "sheet.png").out
     assert "images per class: min 3" in shown and (tmp_path / "sheet.png").stat().st_size > 0
+
+
+def test_the_last_lines_name_ignored_files(source, tmp_path, say):
+    for name in "dcba":
+        (source / "train" / f"{name}.tar").touch()
+    given = ("--source", source, "--split", "train", "--out", tmp_path / "out")
+    words = "ignored: 4 files, not images by their name or place (a.tar, b.tar, c.tar, …)"
+    assert words in say("run", *given, "--list").err
+    assert f"{words}, listed in {tmp_path / 'out' / 'manifest.json'}\n" in say("run", *given).out
 
 
 @pytest.mark.parametrize("words, message", [

@@ -184,7 +184,7 @@ def test_where_a_bad_image_is_removed_shards_of_other_ids_are_built_again(source
     victim = source / "train" / plan_conversion(request).shards[1].entries[0].file_name
     convert_range(request, 0, 2)
     victim.unlink()
-    with pytest.raises(RequestError, match=r"3 of 3 shards are not finished"):
+    with pytest.raises(RequestError, match=r"3 of 3 shards not finished"):
         finish(request)
     convert(request)
     convert(Request(source, "train", tmp_path / "whole", shards=3))

@@ -36,13 +36,16 @@ def test_files_that_are_not_images_are_ignored_and_hidden_ones_are_the_system_s(
 
 def test_extensions_decide_what_an_image_is_in_any_case_of_letters(tmp_path):
     (tmp_path / "train" / "cat").mkdir(parents=True)
+    (tmp_path / "train" / "dog").mkdir()
+    for name in ("a.jpg", "a.webp"):
+        (tmp_path / "train" / "dog" / name).write_bytes(b"x")
     for name in ("a.JPEG", "b.jpg", "c.Png", "d.webp", "e.WEBP", "jpg"):
         (tmp_path / "train" / "cat" / name).write_bytes(b"x")
 
     def names(**options):
         return [entry.file_name for entry in list_source(tmp_path, "train", **options).entries]
-    assert names() == ["cat/a.JPEG", "cat/b.jpg", "cat/c.Png"]
-    assert names(extensions=(".webp",)) == ["cat/d.webp", "cat/e.WEBP"]
+    assert names() == ["cat/a.JPEG", "cat/b.jpg", "cat/c.Png", "dog/a.jpg"]
+    assert names(extensions=(".webp",)) == ["cat/d.webp", "cat/e.WEBP", "dog/a.webp"]
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
@@ -89,6 +92,96 @@ def test_a_bad_training_source_is_refused(source, spoil, words):
     spoil(min((source / "train").iterdir()))
     with pytest.raises(RequestError, match=words):
         list_source(source, "train")
+
+
+@pytest.mark.parametrize("split, place", [("train", "class/x.JPEG"), ("train", "x"), ("val", "x")])
+@pytest.mark.parametrize("make, words", [
+    (os.mkfifo, "x(.JPEG)? is neither a file nor a folder"),
+    (lambda path: path.symlink_to("nothing"), "x(.JPEG)? is a link to something that does not"),
+    (lambda path: path.symlink_to("/dev/null"), "x(.JPEG)? is neither a file nor a folder"),
+])
+def test_what_cannot_be_an_image_is_refused_unread(source, split, place, make, words):
+    first = min((source / split).iterdir())
+    make(first / "x.JPEG" if "/" in place else first.with_name(place))
+    with pytest.raises(RequestError, match=words):
+        list_source(source, split)
+
+
+def test_links_to_images_and_class_folders_are_followed(source, tmp_path):
+    clean = list_source(source, "train")
+    first = min((source / "train").iterdir())
+    image = min(first.iterdir())
+    for path in (image, first):
+        path.rename(tmp_path / path.name)
+        path.symlink_to(tmp_path / path.name)
+    assert list_source(source, "train").sha256() == clean.sha256()
+
+
+def test_what_lies_next_to_class_folders_or_is_from_macos_is_ignored_by_name(source):
+    clean, first = list_source(source, "train"), min((source / "train").iterdir())
+    for folder in (first, source / "train", source / "val"):
+        (folder / "__MACOSX" / "deep").mkdir(parents=True)
+        for name in ("._a.JPEG", "__MACOSX/deep/b.JPEG"):
+            (folder / name).touch()
+    for name in ("n01484850.tar", "loose.JPEG"):
+        (source / "train" / name).touch()
+    listing, macos = list_source(source, "train"), ["._a.JPEG", "__MACOSX/deep/b.JPEG"]
+    assert listing.ignored == sorted([
+        *macos, *(f"{first.name}/{name}" for name in macos), "loose.JPEG", "n01484850.tar"])
+    assert listing.sha256() == clean.sha256()
+    assert list_source(source, "val").ignored == macos
+
+
+def images_in(folder, *classes, name="{class_name}_1.JPEG"):
+    for class_name in classes:
+        path = folder / class_name / name.format(class_name=class_name)
+        path.parent.mkdir(parents=True)
+        path.touch()
+
+
+VAL_NAME = "ILSVRC2012_val_00000001.JPEG"
+
+
+@pytest.mark.parametrize("split, place, name, given, words", [
+    ("val", "train", "a.jpg", "train", "{top}/train is a folder of training images .*"
+     "--source {top} "),
+    ("train", "val", "a.jpg", "val", "{top}/val is a folder of validation images .*"
+     "--source {top} "),
+    ("val", "set/unpacked", "{class_name}_1.JPEG", "set/unpacked",
+     "named like ILSVRC's training images, not of a val set; .*--source {top}/set "),
+    ("train", "set/unpacked", VAL_NAME, "set/unpacked",
+     "named like ILSVRC's validation images, not of a train set; .*--source {top}/set "),
+    ("val", "ILSVRC/Data/CLS-LOC/train", "a.jpg", "ILSVRC/Data/CLS-LOC/train",
+     "--source {top} .make"),
+    ("val", "link", "a.jpg", "train", "{top}/train is a folder of training images"),
+    ("train", "train/more", "a.jpg", "", "n01440764 is a folder inside a class folder"
+     ".*--source {top}/train/more if"),
+])
+def test_a_source_too_deep_or_too_high_is_refused(tmp_path, split, place, name, given, words):
+    images_in(tmp_path / place, "n01440764", "n01443537", name=name)
+    if place == "link":
+        (tmp_path / "train").symlink_to("link")
+    with pytest.raises(RequestError, match=words.format(top=tmp_path)):
+        list_source(tmp_path / given, split)
+
+
+@pytest.mark.parametrize("split, name, words", [
+    ("val", VAL_NAME, "move them to {top}/val, or give --source {top}/val/images with"),
+    ("val", "val_1.JPEG", "put the images into one folder per class"),
+    ("train", "a.jpg", "put the images into one folder per class"),
+])
+def test_a_single_class_is_refused(tmp_path, split, name, words):
+    images_in(tmp_path / split, "images", name=name)
+    with pytest.raises(RequestError, match="has a single class, 'images', .*" +
+                       words.format(top=tmp_path)):
+        list_source(tmp_path, split)
+
+
+@pytest.mark.parametrize("place", ["imagenet-a", "imagenette2/val"])
+def test_class_folders_alone_can_be_a_validation_set(tmp_path, place):
+    name = "art_0.jpg" if place == "imagenet-a" else "{class_name}_1.JPEG"
+    images_in(tmp_path / place, "n01440764", "n01443537", name=name)
+    assert len(list_source(tmp_path / place, "val").entries) == 2
 
 
 @pytest.mark.parametrize("place", ["a_class", "n1/an_image.JPEG"])

@@ -1,0 +1,64 @@
+"""Sources that are one folder too deep or too high, where images would get a class or a split that
+is not theirs."""
+
+import re
+from pathlib import Path
+from typing import Sequence
+
+from common.cli import RequestError
+from convert.sources.listing import Scan, validation_id
+
+_TRAINING_NAME = re.compile(r"(n[0-9]{8})/\1_[0-9]+\.[A-Za-z]+")
+
+_OTHER = {"train": "val", "val": "train"}
+_WORDS = {"train": "training", "val": "validation"}
+_KAGGLE_DEPTH = ("ILSVRC", "Data", "CLS-LOC")
+
+
+def check_place(source: Path, split: str, scan: Scan) -> None:
+    """Check class folders that lie directly in the source, as those of one split.
+
+    Both splits of such a source are the same images: `make convert` would make a validation set of
+    the training images.
+
+    Raises:
+        RequestError: by the name of the source, or of each image, they are those of the other
+            split.
+    """
+    place, other = source.resolve(), _OTHER[split]
+    names = {place.name, source.absolute().name}  # which may be a link's
+    if other in names and split not in names:
+        reason = f"is a folder of {_WORDS[other]} images by its name"
+    elif split not in names and scan.images and all(
+            _named_like(other, image.name) for image in scan.images):
+        reason = f"contains only images that are named like ILSVRC's {_WORDS[other]} images"
+    else:
+        return
+    meant = place.parent
+    if meant.parts[-len(_KAGGLE_DEPTH):] == _KAGGLE_DEPTH:
+        meant = meant.parents[len(_KAGGLE_DEPTH) - 1]
+    raise RequestError(f"source {source} {reason}, not of a {split} set; give the folder that "
+                       f"train/ and val/ are in, probably --source {meant} (make: IMAGENET)")
+
+
+def _named_like(split: str, name: str) -> bool:
+    if split == "train":
+        return _TRAINING_NAME.fullmatch(name) is not None
+    return validation_id(name.rsplit("/", 1)[-1]) is not None
+
+
+def check_several_classes(class_names: Sequence[str], root: Path, split: str, scan: Scan) -> None:
+    """Raise RequestError for a single class: nothing can be learned from it, and it is rather a
+    folder that the images lie in."""
+    if len(class_names) > 1:
+        return
+    only, = class_names
+    folder = root / only
+    if split == "val" and any(_named_like("val", image.name) for image in scan.images):
+        remedy = (f"if {folder} is a flat folder of validation images move them to {root}, or give "
+                  f"--source {folder} with --ground-truth FILE")
+    else:
+        remedy = ("put the images into one folder per class, or give the folder that the class "
+                  "folders are in with --source")
+    raise RequestError(f"the {split} set in {root} has a single class, '{only}', with "
+                       f"{len(scan.images)} images, but a set needs two; {remedy}")
