@@ -25,9 +25,10 @@ def make_class_folders(root: Path, images: int) -> None:
     if root.exists():
         raise RequestError(f"{root} is left from an interrupted run: remove it")
     encoded = [_encode(np.random.default_rng([0, k])) for k in range(min(DISTINCT, images))]
+    per_class = max(1, min(IMAGES_PER_CLASS, images // 2))  # a set of one class is refused
     with progress_bar(images, "make images", "images") as bar:
         for k in range(images):
-            folder = root / "train" / f"n{k // IMAGES_PER_CLASS:08d}"
+            folder = root / "train" / f"n{k // per_class:08d}"
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{folder.name}_{k}.JPEG").write_bytes(encoded[k % DISTINCT])
             bar.update(1)
