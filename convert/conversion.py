@@ -188,7 +188,7 @@ def _plan_shards(request: Request, listing: Listing, blacklist_ids: frozenset[in
         part = entries[total * index // count:total * (index + 1) // count]
         plans.append(ShardPlan(
             index=index, file=f"{listing.split}-{index:05d}-of-{count:05d}.mindrecord",
-            root=listing.root, entries=part,
+            layout=listing.layout, root=listing.root, entries=part,
             blacklisted=frozenset(e.image_id for e in part if e.image_id in blacklist_ids),
             page_bytes=page_bytes, checks=checks))
     return plans

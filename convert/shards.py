@@ -21,7 +21,8 @@ from convert.mindrecord.record_layout import RecordLayout
 from convert.mindrecord.writer import RecordWriter, index_of
 from convert.records.manifest import FileNote, Shard
 from convert.request import Request
-from convert.sources.listing import Entry, read_entry
+from convert.sources.layouts import open_reader
+from convert.sources.listing import Entry
 from convert.workspace import ShardReport, Workspace
 
 PACKAGES = {"dask": "distributed", "ray": "ray"}  # that a backend needs
@@ -35,6 +36,7 @@ class ShardPlan:
 
     index: int
     file: str
+    layout: str
     root: Path
     entries: list[Entry]
     blacklisted: frozenset[int]  # those of its entries' ids
@@ -176,10 +178,11 @@ def _write(plan: ShardPlan, data_file: Path) -> ShardReport:
     image_bytes = shrunk = bytes_saved = 0
     repaired: list[FileNote] = []
     bad: list[FileNote] = []
+    read = open_reader(plan.layout, plan.root, plan.entries)
     with contextlib.closing(RecordWriter(data_file, plan.page_bytes, _header_as_planned(plan))
                             ) as writer:
         for entry in plan.entries:
-            data = read_entry(plan.root, entry)
+            data = read(entry)
             try:
                 image = check_image(data, plan.checks)
             except BadImage as reason:

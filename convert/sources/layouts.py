@@ -5,6 +5,7 @@ how it is recognised, how its images are scanned, and where validation labels co
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Callable, Optional, Sequence
 
@@ -14,11 +15,14 @@ from convert.sources.folders import scan_class_folders, scan_flat_folder
 from convert.sources.label_lists import (KAGGLE_SOLUTION, find_label_list, read_class_names,
                                          read_kaggle)
 from convert.sources.labels import find_ground_truth, read_devkit_archive, read_ground_truth
-from convert.sources.listing import (IMAGE_EXTENSIONS, GroundTruth, Listing, Scan, check_by_truth,
-                                     entries_by_class, entries_by_truth, in_label_order,
-                                     truth_in_names, validation_id)
+from convert.sources.listing import (IMAGE_EXTENSIONS, Entry, GroundTruth, Listing, Scan,
+                                     check_by_truth, entries_by_class, entries_by_truth,
+                                     in_label_order, read_entry, truth_in_names, validation_id)
+from convert.sources.parquet import ParquetReader, parquet_files, scan_parquet
 
 SPLITS = ("train", "val")
+
+Reader = Callable[[Entry], bytes]
 
 KAGGLE_IMAGES = Path("ILSVRC", "Data", "CLS-LOC")
 
@@ -35,6 +39,7 @@ class SourceLayout:
         scan: root, split, extensions -> the images of the split.
         labels: source -> the labels of validation images that are not in class folders; None if
             the source does not contain them.
+        reader: root, the images of a shard -> what reads one of them.
     """
 
     name: str
@@ -44,6 +49,8 @@ class SourceLayout:
     scan: Callable[[Path, str, Sequence[str]], Scan]
     labels: Callable[[Path], Optional[GroundTruth]]
     overrides: tuple[str, ...] = ()
+    reader: Callable[[Path, Sequence[Entry]], Reader] = (
+        lambda root, entries: partial(read_entry, root))
 
 
 def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
@@ -127,7 +134,7 @@ def _choose_layout(source: Path, split: str, name: Optional[str]) -> SourceLayou
         raise RequestError(f"source {source} is not a folder; set --source (make: IMAGENET) to "
                            "the folder of the images")
     if name is not None:
-        return next(known for known in LAYOUTS if known.name == name)
+        return _layout(name)
     fitting = [known for known in LAYOUTS if known.fits(source, known.root(source, split), split)]
     overridden = {other for known in fitting for other in known.overrides}
     fitting = [known for known in fitting if known.name not in overridden]
@@ -138,6 +145,16 @@ def _choose_layout(source: Path, split: str, name: Optional[str]) -> SourceLayou
                            f"({', '.join(known.name for known in fitting)}); choose one with "
                            "--layout")
     return fitting[0]
+
+
+def _layout(name: str) -> SourceLayout:
+    return next(known for known in LAYOUTS if known.name == name)
+
+
+def open_reader(layout: str, root: Path, entries: Sequence[Entry]) -> Reader:
+    """Return what reads any of the entries, once each; the layout is a name, since workers get it
+    from another process."""
+    return _layout(layout).reader(root, entries)
 
 
 def _fits_nothing(source: Path, split: str) -> RequestError:
@@ -151,6 +168,10 @@ def _fits_nothing(source: Path, split: str) -> RequestError:
 
 def _split_folder(source: Path, split: str) -> Path:
     return source / split if (source / split).is_dir() else source
+
+
+def _parquet_folder(source: Path, split: str) -> Path:
+    return source if parquet_files(source, split) else source / "data"
 
 
 def _archive(source: Path, split: str) -> Path:
@@ -209,5 +230,11 @@ LAYOUTS = (
             scan_flat_folder(root) if _fits_flat(root, root, split) else
             scan_class_folders(root, extensions)),
         fits=lambda source, root, split: root.is_dir(), overrides=("folders", "flat")),
+    SourceLayout(
+        "parquet", "SOURCE/data/train-NNNNN-of-NNNNN.parquet, for val validation-…, as in "
+        "Hugging Face's ILSVRC/imagenet-1k",
+        root=_parquet_folder, labels=lambda source: None, overrides=("folders",),
+        scan=lambda root, split, extensions: scan_parquet(root, split),
+        fits=lambda source, root, split: bool(parquet_files(root, split)), reader=ParquetReader),
 )
 LAYOUT_NAMES = tuple(layout.name for layout in LAYOUTS)
