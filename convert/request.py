@@ -80,9 +80,6 @@ class Request(CheckedOptions):
         if self.ids_are_positions and self.blacklist is None:
             raise RequestError("--ids-are-positions says what a --blacklist counts; give one, or "
                                "leave it out")
-        if self.class_names is not None and self.split != "val":
-            raise RequestError(f"--class-names {self.class_names} says what the labels of "
-                               f"validation images mean; leave it out for --split {self.split}")
         if self.backend == "dask" and self.scheduler is None:
             raise RequestError("--backend dask: give the address of its scheduler, e.g. "
                                "--scheduler tcp://host:8786")

@@ -14,6 +14,7 @@ from PIL import Image
 
 from common.cli import RequestError, progress_bar
 from common.files import write_text
+from convert.sample.downloads import add_member, into_flat_tars, into_parquet, into_webdataset
 from convert.sample.draw import draw_image, style_of
 from convert.sources.label_lists import KAGGLE_CLASSES, KAGGLE_SOLUTION
 from convert.sources.labels import find_ground_truth, read_ground_truth
@@ -194,12 +195,6 @@ def pack_devkit(sample: Path) -> None:
         add_member(tar, "ILSVRC2012_devkit_t12/data/meta.mat", _meta(data / "map_clsloc.txt"))
 
 
-def add_member(tar: tarfile.TarFile, name: str, data: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    tar.addfile(member, io.BytesIO(data))
-
-
 def _meta(class_map: Path) -> bytes:
     """Return a meta.mat: `synsets` with an inner node after the classes, as in the devkit."""
     from scipy.io import savemat
@@ -229,46 +224,12 @@ def _into_kaggle(sample: Path, truth: GroundTruth) -> None:
         encoding="utf-8")
 
 
-def _into_parquet(sample: Path, truth: GroundTruth) -> None:
-    """Write two files per split with small row groups, as Hugging Face's library does."""
-    import pyarrow
-    from pyarrow import parquet
-    (sample / "data").mkdir()
-    image_type = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
-    for split, images in (("train", _train_images(sample, truth)),
-                          ("validation", _val_images(sample, truth))):
-        half = len(images) // 2
-        for part, rows in enumerate((images[:half], images[half:])):
-            image = [{"bytes": path.read_bytes(), "path": _with_wnid(path, truth, label)}
-                     for path, label in rows]
-            table = pyarrow.table({"image": pyarrow.array(image, image_type),
-                                   "label": [label for _, label in rows]})
-            parquet.write_table(table, sample / "data" / f"{split}-{part:05d}-of-00002.parquet",
-                                row_group_size=5)
-    shutil.rmtree(sample / "train")
-    shutil.rmtree(sample / "val")
-
-
-def _train_images(sample: Path, truth: GroundTruth) -> list[tuple[Path, int]]:
-    """Return the training images with their labels, shuffled as Hugging Face's are."""
-    images = [(path, label) for label, name in enumerate(truth.class_names)
-              for path in sorted((sample / "train" / name).iterdir())]
-    return [images[k] for k in _rng(0).permutation(len(images))]
-
-
-def _val_images(sample: Path, truth: GroundTruth) -> list[tuple[Path, int]]:
-    return [(sample / "val" / f"ILSVRC2012_val_{image_id:08d}.JPEG", label)
-            for image_id, label in sorted(truth.labels.items(), reverse=True)]
-
-
-def _with_wnid(path: Path, truth: GroundTruth, label: int) -> str:
-    return f"{path.stem}_{truth.class_names[label]}{path.suffix}"
-
-
 SAMPLE_LAYOUTS: dict[str, Optional[Callable[[Path, GroundTruth], None]]] = {
     "flat": None,  # as make_sample writes it
     "folders": _into_class_folders,
     "archives": _into_archives,
     "kaggle": _into_kaggle,
-    "parquet": _into_parquet,
+    "parquet": into_parquet,
+    "flat-tars": into_flat_tars,
+    "webdataset": into_webdataset,
 }

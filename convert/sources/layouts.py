@@ -11,6 +11,7 @@ from typing import Callable, Optional, Sequence
 
 from common.cli import RequestError
 from convert.sources.archives import scan_train_archive, scan_val_archive
+from convert.sources.flat_tars import fits_flat_tars, refuse_packed, scan_flat_tars
 from convert.sources.folders import scan_class_folders, scan_flat_folder
 from convert.sources.label_lists import (KAGGLE_SOLUTION, find_label_list, read_class_names,
                                          read_kaggle)
@@ -19,6 +20,7 @@ from convert.sources.listing import (IMAGE_EXTENSIONS, Entry, GroundTruth, Listi
                                      check_by_truth, entries_by_class, entries_by_truth,
                                      in_label_order, read_entry, truth_in_names, validation_id)
 from convert.sources.parquet import ParquetReader, parquet_files, scan_parquet
+from convert.sources.webdataset import name_classes, scan_webdataset, webdataset_tars
 
 SPLITS = ("train", "val")
 
@@ -39,6 +41,7 @@ class SourceLayout:
         scan: root, split, extensions -> the images of the split.
         labels: source -> the labels of validation images that are not in class folders; None if
             the source does not contain them.
+        classes_may_be_labels: whether the names of classes may come from ``--class-names``.
         reader: root, the images of a shard -> what reads one of them.
     """
 
@@ -49,6 +52,7 @@ class SourceLayout:
     scan: Callable[[Path, str, Sequence[str]], Scan]
     labels: Callable[[Path], Optional[GroundTruth]]
     overrides: tuple[str, ...] = ()
+    classes_may_be_labels: bool = False
     reader: Callable[[Path, Sequence[Entry]], Reader] = (
         lambda root, entries: partial(read_entry, root))
 
@@ -73,10 +77,15 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     scan = chosen.scan(root, split, extensions)
     if not scan.images:
         raise _fits_nothing(source, split)
+    names = read_class_names(class_names) if class_names else None
+    if chosen.classes_may_be_labels:
+        scan = name_classes(scan, names, root)
+    elif class_names is not None and split == "train":
+        raise RequestError(f"--class-names {class_names} says what labels mean, but training "
+                           f"images in {root} have their classes' names; leave it out")
     # Images in class folders, or class tars, are named <class>/<file>.
     folders = in_label_order({image.name.split("/")[0] for image in scan.images
                               if "/" in image.name})
-    names = read_class_names(class_names) if class_names else None
     truth = _given_truth(root, split, ground_truth, names)
     if folders:
         entries = entries_by_class(scan.images, folders, split)
@@ -139,6 +148,7 @@ def _choose_layout(source: Path, split: str, name: Optional[str]) -> SourceLayou
     overridden = {other for known in fitting for other in known.overrides}
     fitting = [known for known in fitting if known.name not in overridden]
     if not fitting:
+        refuse_packed(source)
         raise _fits_nothing(source, split)
     if len(fitting) > 1:
         raise RequestError(f"{source} contains a {split} set in several layouts "
@@ -175,7 +185,8 @@ def _parquet_folder(source: Path, split: str) -> Path:
 
 
 def _archive(source: Path, split: str) -> Path:
-    return source / f"ILSVRC2012_img_{split}.tar"
+    renamed = source / f"{split}.tar"
+    return renamed if renamed.is_file() else source / f"ILSVRC2012_img_{split}.tar"
 
 
 def _fits_folders(source: Path, root: Path, split: str) -> bool:
@@ -216,7 +227,8 @@ LAYOUTS = (
         root=_split_folder, fits=_fits_flat, labels=_devkit_labels, overrides=("folders",),
         scan=lambda root, split, extensions: scan_flat_folder(root)),
     SourceLayout(
-        "archives", "SOURCE/ILSVRC2012_img_SPLIT.tar, for val also ILSVRC2012_devkit_t12.tar.gz",
+        "archives", "SOURCE/ILSVRC2012_img_SPLIT.tar or SOURCE/SPLIT.tar, for val also "
+        "ILSVRC2012_devkit_t12.tar.gz",
         root=lambda source, split: source, labels=_archived_labels,
         scan=lambda root, split, extensions: (
             scan_val_archive(_archive(root, split)) if split == "val" else
@@ -236,5 +248,18 @@ LAYOUTS = (
         root=_parquet_folder, labels=lambda source: None, overrides=("folders",),
         scan=lambda root, split, extensions: scan_parquet(root, split),
         fits=lambda source, root, split: bool(parquet_files(root, split)), reader=ParquetReader),
+    SourceLayout(
+        "flat-tars", "SOURCE/train_images_0.tar to train_images_4.tar, for val val_images.tar, as "
+        "Hugging Face's with .gz removed by gunzip",
+        root=lambda source, split: source, labels=lambda source: None, overrides=("folders",),
+        scan=lambda root, split, extensions: scan_flat_tars(root, split),
+        fits=lambda source, root, split: fits_flat_tars(source, split)),
+    SourceLayout(
+        "webdataset", "SOURCE/NAME-train-NNNN.tar, for val NAME-validation-NN.tar or "
+        "NAME-val-NN.tar, of KEY.jpg and KEY.cls, as timm's",
+        root=lambda source, split: source, labels=lambda source: None, overrides=("folders",),
+        scan=lambda root, split, extensions: scan_webdataset(root, split),
+        fits=lambda source, root, split: bool(webdataset_tars(source, split)),
+        classes_may_be_labels=True),
 )
 LAYOUT_NAMES = tuple(layout.name for layout in LAYOUTS)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Iterator, Sequence
 
 from common.cli import RequestError, progress_bar
+from convert.sources.class_labels import ClassLabels, refuse_twice
 from convert.sources.listing import Entry, Scan, SourceFile, changed, check_utf8, imagenet_name
 
 HUGGING_FACE_SPLIT = {"train": "train", "val": "validation"}
@@ -42,7 +43,7 @@ def scan_parquet(folder: Path, split: str) -> Scan:
     """
     files = parquet_files(folder, split)
     _check_complete(folder, files)
-    scan, labels = Scan([], []), _Labels()
+    scan, labels = Scan([], []), ClassLabels()
     total = sum(path.stat().st_size for path in files)
     with progress_bar(total >> 20, f"list {split} parquet", "MB") as bar:
         for path in files:
@@ -58,30 +59,8 @@ def scan_parquet(folder: Path, split: str) -> Scan:
                 scan.images.append(SourceFile(name, path.name, row, size))
             bar.update(path.stat().st_size >> 20)
     labels.check(folder)
+    refuse_twice(scan.images, folder)
     return scan
-
-
-class _Labels:
-    """The label of each class, and the row where it appeared first."""
-
-    def __init__(self) -> None:
-        self.label_of: dict[str, int] = {}
-        self.first: dict[str, str] = {}
-
-    def add(self, class_name: str, label: int, where: str) -> None:
-        known = self.label_of.setdefault(class_name, label)
-        self.first.setdefault(class_name, where)
-        if known != label:
-            raise RequestError(f"{where}: class {class_name} has label {label}, but {known} in "
-                               f"{self.first[class_name]}; fetch the files again")
-
-    def check(self, folder: Path) -> None:
-        for position, class_name in enumerate(sorted(self.label_of)):
-            if self.label_of[class_name] != position:
-                raise RequestError(f"{self.first[class_name]}: class {class_name} has label "
-                                   f"{self.label_of[class_name]}, but is number {position} of the "
-                                   f"{len(self.label_of)} sorted classes in {folder}; give all "
-                                   "files of ILSVRC/imagenet-1k")
 
 
 def _check_complete(folder: Path, files: Sequence[Path]) -> None:
@@ -116,12 +95,15 @@ def _rows(path: Path) -> Iterator[tuple[int, str, int]]:
                 yield size, image_path, label
 
 
+def require_pyarrow(path: Path) -> None:
+    if importlib.util.find_spec("pyarrow") is None:
+        raise RequestError(f"{path}: Parquet needs the package pyarrow: pip install '.[parquet]'")
+
+
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """Open a file whose columns are right; damage that shows in reading it names the file."""
-    if importlib.util.find_spec("pyarrow") is None:
-        raise RequestError(f"{path}: reading Parquet needs the package pyarrow: pip install "
-                           "'.[parquet]'")
+    require_pyarrow(path)
     # Imported here, since few sources need it and every worker would load it.
     import pyarrow
     from pyarrow import parquet
