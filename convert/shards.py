@@ -21,7 +21,7 @@ from convert.mindrecord.record_layout import RecordLayout
 from convert.mindrecord.writer import RecordWriter, index_of
 from convert.records.manifest import FileNote, Shard
 from convert.request import Request
-from convert.sources.layouts import open_reader
+from convert.sources.layouts import reader_of
 from convert.sources.listing import Entry
 from convert.workspace import ShardReport, Workspace
 
@@ -178,11 +178,11 @@ def _write(plan: ShardPlan, data_file: Path) -> ShardReport:
     image_bytes = shrunk = bytes_saved = 0
     repaired: list[FileNote] = []
     bad: list[FileNote] = []
-    read = open_reader(plan.layout, plan.root, plan.entries)
+    read = reader_of(plan.layout)
     with contextlib.closing(RecordWriter(data_file, plan.page_bytes, _header_as_planned(plan))
                             ) as writer:
         for entry in plan.entries:
-            data = read(entry)
+            data = read(plan.root, entry)
             try:
                 image = check_image(data, plan.checks)
             except BadImage as reason:

@@ -5,7 +5,6 @@ how it is recognised, how its images are scanned, and where validation labels co
 """
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Callable, Optional, Sequence
 
@@ -19,12 +18,10 @@ from convert.sources.labels import find_ground_truth, read_devkit_archive, read_
 from convert.sources.listing import (IMAGE_EXTENSIONS, Entry, GroundTruth, Listing, Scan,
                                      check_by_truth, entries_by_class, entries_by_truth,
                                      in_label_order, read_entry, truth_in_names, validation_id)
-from convert.sources.parquet import ParquetReader, parquet_files, scan_parquet
+from convert.sources.parquet import parquet_files, read_parquet, scan_parquet
 from convert.sources.webdataset import name_classes, scan_webdataset, webdataset_tars
 
 SPLITS = ("train", "val")
-
-Reader = Callable[[Entry], bytes]
 
 KAGGLE_IMAGES = Path("ILSVRC", "Data", "CLS-LOC")
 
@@ -42,7 +39,7 @@ class SourceLayout:
         labels: source -> the labels of validation images that are not in class folders; None if
             the source does not contain them.
         classes_may_be_labels: whether the names of classes may come from ``--class-names``.
-        reader: root, the images of a shard -> what reads one of them.
+        read: root, an image -> its bytes.
     """
 
     name: str
@@ -53,8 +50,7 @@ class SourceLayout:
     labels: Callable[[Path], Optional[GroundTruth]]
     overrides: tuple[str, ...] = ()
     classes_may_be_labels: bool = False
-    reader: Callable[[Path, Sequence[Entry]], Reader] = (
-        lambda root, entries: partial(read_entry, root))
+    read: Callable[[Path, Entry], bytes] = read_entry
 
 
 def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
@@ -161,10 +157,9 @@ def _layout(name: str) -> SourceLayout:
     return next(known for known in LAYOUTS if known.name == name)
 
 
-def open_reader(layout: str, root: Path, entries: Sequence[Entry]) -> Reader:
-    """Return what reads any of the entries, once each; the layout is a name, since workers get it
-    from another process."""
-    return _layout(layout).reader(root, entries)
+def reader_of(layout: str) -> Callable[[Path, Entry], bytes]:
+    """Return what reads an image under the root; a worker knows the layout by its name."""
+    return _layout(layout).read
 
 
 def _fits_nothing(source: Path, split: str) -> RequestError:
@@ -247,7 +242,7 @@ LAYOUTS = (
         "Hugging Face's ILSVRC/imagenet-1k",
         root=_parquet_folder, labels=lambda source: None, overrides=("folders",),
         scan=lambda root, split, extensions: scan_parquet(root, split),
-        fits=lambda source, root, split: bool(parquet_files(root, split)), reader=ParquetReader),
+        fits=lambda source, root, split: bool(parquet_files(root, split)), read=read_parquet),
     SourceLayout(
         "flat-tars", "SOURCE/train_images_0.tar to train_images_4.tar, for val val_images.tar, as "
         "Hugging Face's with .gz removed by gunzip",

@@ -1,24 +1,22 @@
 """Hugging Face's Parquet files of `ILSVRC/imagenet-1k`, read in place.
 
 `data/train-00000-of-00294.parquet` and so on hold rows of `image` {bytes, path} and `label`. Paths
-are ImageNet's names with the class at the end: ``n01440764_10026_n01440764.JPEG``. Their pages are
-compressed, so an image is no run of bytes of the file: a row group is decoded as a whole.
+are ImageNet's names with the class at the end: ``n01440764_10026_n01440764.JPEG``.
 """
 
 import contextlib
 import importlib.util
 import re
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
 from common.cli import RequestError, progress_bar
 from convert.sources.class_labels import ClassLabels, refuse_twice
 from convert.sources.listing import Entry, Scan, SourceFile, changed, check_utf8, imagenet_name
+from convert.sources.parquet_pages import NotFound, find_images, read_place
 
 HUGGING_FACE_SPLIT = {"train": "train", "val": "validation"}
 COLUMNS = ("image.bytes", "image.path", "label")
-BATCH_ROWS = 64  # while listing; ImageNet's images are 0.1 MB each
 
 _PART = r"-(\d{5})-of-(\d{5})\.parquet"
 
@@ -32,10 +30,10 @@ def parquet_files(folder: Path, split: str) -> list[Path]:
 
 
 def scan_parquet(folder: Path, split: str) -> Scan:
-    """List the rows as ``<wnid>/<name>``; offsets are rows of a file.
+    """List the rows as ``<wnid>/<name>``; offsets are places for ``read_place``.
 
-    Sizes are known only once the images are decoded, so listing reads all files once. Memory is
-    bounded by one row group.
+    Sizes and places are known only once the images are decoded, so listing reads all files once.
+    It needs the memory of a few copies of one row group, and reading that of one image.
 
     Raises:
         RequestError: pyarrow or a file is missing, a file is cut or has other columns, a path
@@ -47,7 +45,7 @@ def scan_parquet(folder: Path, split: str) -> Scan:
     total = sum(path.stat().st_size for path in files)
     with progress_bar(total >> 20, f"list {split} parquet", "MB") as bar:
         for path in files:
-            for row, (size, image_path, label) in enumerate(_rows(path)):
+            for row, (place, size, image_path, label) in enumerate(_rows(path)):
                 where = f"{path}, row {row}"
                 check_utf8(image_path, path)
                 name = imagenet_name(image_path)
@@ -56,7 +54,7 @@ def scan_parquet(folder: Path, split: str) -> Scan:
                                        "n01440764_10026_n01440764.JPEG; give the files of "
                                        "ILSVRC/imagenet-1k")
                 labels.add(name.split("/")[0], label, where)
-                scan.images.append(SourceFile(name, path.name, row, size))
+                scan.images.append(SourceFile(name, path.name, place, size))
             bar.update(path.stat().st_size >> 20)
     labels.check(folder)
     refuse_twice(scan.images, folder)
@@ -79,20 +77,23 @@ def _check_complete(folder: Path, files: Sequence[Path]) -> None:
                            f"{count}: {wrong}; complete the download")
 
 
-def _rows(path: Path) -> Iterator[tuple[int, str, int]]:
-    """Yield (bytes of the image, path, label) of each row."""
-    with _opened(path) as file:
-        from pyarrow import compute
-        for batch in file.iter_batches(BATCH_ROWS, columns=list(COLUMNS)):
-            image = batch.column("image")
-            sizes = compute.binary_length(image.field("bytes"))
-            columns = (sizes.to_pylist(), image.field("path").to_pylist(),
-                       batch.column("label").to_pylist())
-            for size, image_path, label in zip(*columns, strict=True):
-                if size is None or image_path is None or label is None:
-                    raise RequestError(f"{path} has a row without image, path or label; give the "
-                                       "files of ILSVRC/imagenet-1k")
-                yield size, image_path, label
+def _rows(path: Path) -> Iterator[tuple[int, int, str, int]]:
+    """Yield (place, bytes of the image, path, label) of each row."""
+    with _opened(path) as file, open(path, "rb", buffering=0) as raw:
+        column = file.schema.names.index("bytes")
+        levels = file.schema.column(column).max_definition_level
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=list(COLUMNS))
+            image, labels = table.column("image").combine_chunks(), table.column("label")
+            images, paths = image.field("bytes"), image.field("path").to_pylist()
+            if images.null_count or None in paths or labels.null_count or image.null_count:
+                raise RequestError(f"{path} has a row without image, path or label; give the "
+                                   "files of ILSVRC/imagenet-1k")
+            stored = file.metadata.row_group(group).column(column)
+            places = find_images(raw, stored, levels, (item.as_py() for item in images))
+            for place, item, image_path, label in zip(places, images, paths, labels.to_pylist(),
+                                                      strict=True):
+                yield place, len(item.as_buffer()), image_path, label
 
 
 def require_pyarrow(path: Path) -> None:
@@ -116,41 +117,28 @@ def _opened(path: Path) -> Iterator[Any]:
                 raise RequestError(f"{path} has the columns {', '.join(sorted(found))[:80]}; "
                                    f"expected {', '.join(COLUMNS)}, as in ILSVRC/imagenet-1k")
             yield file
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+    except NotFound as error:
+        raise RequestError(f"{path}: images cannot be read at their places ({error}); write it "
+                           "again with pyarrow.parquet.write_table, whose default is Snappy"
+                           ) from None
+    except (pyarrow.ArrowException, OSError, ValueError, LookupError, StopIteration,
+            RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RequestError(f"{path} is not a whole Parquet file ({reason[:120]}); fetch it "
                            "again") from None
 
 
-class ParquetReader:
-    """The images of one shard, decoded in the order in which they lie in the files.
+def read_parquet(root: Path, entry: Entry) -> bytes:
+    """Return the image's encoded bytes.
 
-    Training images are shuffled over the whole set, so a shard needs images of many row groups,
-    and each is decoded for each shard that needs it. Memory: the shard's images and one row group.
+    Raises:
+        RequestError: the source changed since it was listed.
     """
-
-    def __init__(self, root: Path, entries: Sequence[Entry]):
-        self.root = root
-        self._images: dict[tuple[str, int], bytes] = {}
-        in_files = sorted(entries, key=lambda entry: (entry.container, entry.offset))
-        for container, wanted in groupby(in_files, key=lambda entry: entry.container):
-            self._load(container, [entry.offset for entry in wanted])
-
-    def __call__(self, entry: Entry) -> bytes:
-        data = self._images.pop((entry.container, entry.offset), b"")
-        if len(data) != entry.size:
-            raise changed(self.root, entry)
-        return data
-
-    def _load(self, container: str, rows: list[int]) -> None:
-        with _opened(self.root / container) as file:
-            begin = 0
-            for group in range(file.num_row_groups):
-                end = begin + file.metadata.row_group(group).num_rows
-                wanted = [row for row in rows if begin <= row < end]
-                if wanted:
-                    table = file.read_row_group(group, columns=["image.bytes"])
-                    images = table.column("image").combine_chunks().field("bytes")
-                    for row in wanted:
-                        self._images[container, row] = images[row - begin].as_py() or b""
-                begin = end
+    try:
+        with open(root / entry.container, "rb", buffering=0) as file:
+            data = read_place(file, entry.offset, entry.size)
+    except (ValueError, IndexError):  # what is there now is no Snappy stream
+        data = b""
+    if len(data) != entry.size:
+        raise changed(root, entry)
+    return data

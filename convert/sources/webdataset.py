@@ -84,7 +84,8 @@ def name_classes(scan: Scan, class_names: Optional[Sequence[str]], root: Path) -
                                    "line in label order")
             if int(class_name) >= len(class_names):
                 raise RequestError(f"{root / image.container}: label {class_name}, but "
-                                   f"--class-names names {len(class_names)} classes; give the names of this set")
+                                   f"--class-names names {len(class_names)} classes; give the "
+                                   "names of this set")
             image = image._replace(name=f"{class_names[int(class_name)]}/{file_name}")
         images.append(image)
     return Scan(images, scan.ignored)
