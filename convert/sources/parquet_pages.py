@@ -25,7 +25,7 @@ class NotFound(Exception):
 
 class _Page(NamedTuple):
     begin: int  # in the file: of the values, or of the Snappy stream that holds them
-    data: bytes  # decompressed
+    data: memoryview  # decompressed
     first: int  # where the first value is in ``data``, after the definition levels
     blocks: list[int]  # for Snappy: where each block of ``data`` begins in the stream
 
@@ -86,7 +86,7 @@ def _pages(file: BinaryIO, column: Any, levels: int) -> Iterator[_Page]:
     begin = column.data_page_offset
     if column.has_dictionary_page:
         begin = min(begin, column.dictionary_page_offset)
-    chunk = os.pread(file.fileno(), column.total_compressed_size, begin)
+    chunk = memoryview(os.pread(file.fileno(), column.total_compressed_size, begin))
     at = 0
     while at < len(chunk):
         header, values = _struct(chunk, at)
@@ -108,16 +108,17 @@ def _pages(file: BinaryIO, column: Any, levels: int) -> Iterator[_Page]:
         yield _page(begin + values, chunk[values:at], snappy, has_levels)
 
 
-def _page(begin: int, stored: bytes, snappy: bool, has_levels: bool) -> _Page:
+def _page(begin: int, stored: memoryview, snappy: bool, has_levels: bool) -> _Page:
     data, blocks = stored, []
     if snappy:
+        import pyarrow
         blocks = block_begins(stored)
-        data = decode(stored[blocks[0]:], _varint(stored, 0)[0]) if blocks else b""
+        data = memoryview(pyarrow.decompress(stored, _varint(stored, 0)[0], "snappy")).cast("B")
     first = 4 + int.from_bytes(data[:4], "little") if has_levels else 0
     return _Page(begin, data, first, blocks)
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
     """Return the number of 7 bits per byte, and where it ends."""
     value = shift = 0
     while True:
@@ -127,7 +128,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             return value, at
 
 
-def _struct(data: bytes, at: int) -> tuple[dict[int, Any], int]:
+def _struct(data: memoryview, at: int) -> tuple[dict[int, Any], int]:
     """Read a struct of Thrift's compact protocol; return its fields by number, and its end."""
     fields: dict[int, Any] = {}
     number = 0
@@ -143,7 +144,7 @@ def _struct(data: bytes, at: int) -> tuple[dict[int, Any], int]:
     return fields, at + 1
 
 
-def _field(data: bytes, at: int, kind: int) -> tuple[Any, int]:
+def _field(data: memoryview, at: int, kind: int) -> tuple[Any, int]:
     if kind in (1, 2):
         return kind == 1, at
     if kind in (4, 5, 6):
@@ -165,4 +166,4 @@ def read_place(file: BinaryIO, place: int, size: int) -> bytes:
     needed = skip + size
     # A block that cannot be compressed grows by the tags of its literals.
     data = os.pread(file.fileno(), needed + needed // 6 + 64, begin)
-    return decode(data, needed)[skip:needed]
+    return bytes(decode(data, needed)[skip:needed])

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 BLOCK = 1 << 16
 
+Data = bytes | memoryview
+
 
 class _Element(NamedTuple):
     length: int  # of the output
@@ -16,7 +18,7 @@ class _Element(NamedTuple):
     end: int  # of the element
 
 
-def _element(data: bytes, at: int) -> _Element:
+def _element(data: Data, at: int) -> _Element:
     tag = data[at]
     kind, length = tag & 3, (tag >> 2) + 1
     if kind == 0:
@@ -37,7 +39,7 @@ def _element(data: bytes, at: int) -> _Element:
     return _Element(length, distance, end, end)
 
 
-def block_begins(stream: bytes) -> list[int]:
+def block_begins(stream: Data) -> list[int]:
     """Return the position in the stream where each block of 64 KB of the output begins.
 
     Raises:
@@ -55,13 +57,13 @@ def block_begins(stream: bytes) -> list[int]:
     return begins
 
 
-def decode(data: bytes, size: int) -> bytes:
+def decode(data: bytes, size: int) -> memoryview:
     """Return the first ``size`` bytes of the output of elements that begin a block.
 
     Raises:
         ValueError, IndexError: the elements are damaged or end early.
     """
-    output, at = bytearray(), 0
+    output, source, at = bytearray(), memoryview(data), 0
     while len(output) < size:
         element = _element(data, at)
         if element.distance:
@@ -72,6 +74,6 @@ def decode(data: bytes, size: int) -> bytes:
             repeats = -(-element.length // len(copied))  # a copy may overlap what it writes
             output += (copied * repeats)[:element.length]
         else:
-            output += data[element.begin:min(element.end, element.begin + size - len(output))]
+            output += source[element.begin:min(element.end, element.begin + size - len(output))]
         at = element.end
-    return bytes(output[:size])
+    return memoryview(output)[:size]
