@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Callable, Iterator
 
-from joblib import Parallel, delayed
+from joblib import delayed
 from PIL import Image
 
 from benchmarks.synthetic import make_class_folders
@@ -32,6 +32,7 @@ from common.jpeg import prefer_pillows_libjpeg
 from common.options import CheckedOptions, option
 from convert.conversion import SHARD_BYTES
 from convert.images import ImageChecks, check_image
+from convert.shards import results_of_workers
 
 HEADER, DECODE = "convert --check header", "convert --check decode"
 PAGE_CACHE = f"{HEADER}, through the page cache"
@@ -220,7 +221,8 @@ def main() -> None:
     name, train, last = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
     if name in DECODERS:
         paths, workers = sorted(train.glob("*/*")), int(last)
-        Parallel(workers)(delayed(_decode_files)(name, paths[k::workers]) for k in range(workers))
+        tasks = [delayed(_decode_files)(name, paths[k::workers]) for k in range(workers)]
+        list(results_of_workers(tasks, n_jobs=workers))
     else:
         Path(last).mkdir()
         PEERS[name][1](train, Path(last))

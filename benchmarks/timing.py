@@ -1,11 +1,14 @@
 """Timing rows: in turns, so that a drifting machine is fair to all, each in a process of its own
 where its framework or its start-up would matter to the others."""
 
+import contextlib
 import importlib.util
 import os
 import subprocess
 import time
-from typing import Callable, Hashable, Mapping, Optional, TypeVar
+from typing import Callable, Hashable, Iterable, Mapping, Optional, TypeVar
+
+import psutil
 
 from common import jpeg
 from common.cli import CheckFailed, progress_bar
@@ -65,13 +68,30 @@ def run_process(*command: object, environment: Mapping[str, str] = {}) -> str:
                           env={**os.environ, **environment}) as process:
         try:
             printed, errors = process.communicate()
-        except KeyboardInterrupt:  # killed, it could not end the processes that it has started
-            process.terminate()
-            process.communicate()
+        except KeyboardInterrupt:
+            family = family_of(process.pid)
+            process.terminate()  # killed, it could not end the processes that it has started
+            process.wait()
+            kill_all(family)  # those that it has left all the same
             raise
     if process.returncode != 0:
-        raise CheckFailed(f"{command[0]} ended with {process.returncode}: {errors[-300:]}")
+        raise CheckFailed(f"{command[0]} ended with {process.returncode}: "
+                          f"{(printed + errors)[-300:]}")
     return printed
+
+
+def family_of(pid: int) -> list[psutil.Process]:
+    """Return the process and all that descend from it; none if it has ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    return []
+
+
+def kill_all(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
 
 
 def not_installed(*modules: str, install: str = BENCH_EXTRA) -> str:

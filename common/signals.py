@@ -43,6 +43,8 @@ class _State:
     waiting = False
     saving = False
     received = 0
+    holding = False
+    held = 0  # the signal that came meanwhile
     raised_at = -math.inf
 
 
@@ -102,10 +104,27 @@ def _heard_signals() -> set[int]:
 
 
 def _raise_interrupted(number: int, _: Optional[FrameType]) -> None:
+    if _State.holding:
+        _State.held = _State.held or number
+        return
     now = time.monotonic()
     if now - _State.raised_at > SAME_SIGNAL_SECONDS:  # or what the first one started is undone
         _State.raised_at = now
         raise Interrupted(_State.received or number)
+
+
+@contextlib.contextmanager
+def holding_signals_back() -> Iterator[None]:
+    """Raise ``Interrupted`` only after the body: for what an exception must not leave half-done,
+    such as an import of MindSpore, which aborts the process then, or the start of processes."""
+    _State.holding = True
+    try:
+        yield
+    finally:
+        _State.holding = False
+        number, _State.held = _State.held, 0
+        if number:
+            _raise_interrupted(number, None)
 
 
 def take_signals_from_mindspore() -> None:

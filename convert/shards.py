@@ -6,6 +6,7 @@ A worker builds a whole shard: it reads, checks and writes each image, then make
 import contextlib
 import importlib.util
 import signal
+import warnings
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -16,6 +17,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from common.cli import RequestError, progress_bar
 from common.files import sha256_of_file
+from common.signals import holding_signals_back
 from convert.images import BadImage, ImageChecks, check_image
 from convert.mindrecord.record_layout import RecordLayout
 from convert.mindrecord.writer import RecordWriter, index_of
@@ -75,14 +77,34 @@ def build_shards(request: Request, plans: list[ShardPlan], workspace: Workspace
 def _results(request: Request, tasks: list) -> Generator[ShardReport, None, None]:
     """Yield the results of the tasks, in order, as they finish."""
     if request.backend != "ray":
-        with _starting_workers():
-            results = Parallel(return_as="generator")(tasks)
-        yield from results
+        yield from results_of_workers(tasks)
         return
     # Ray's joblib backend gives results only when all are there: a few rounds of the workers.
     together = RAY_ROUNDS * request.worker_count
     for start in range(0, len(tasks), together):
         yield from Parallel()(tasks[start:start + together])
+
+
+def results_of_workers(tasks: list, **options: Any) -> Generator[Any, None, None]:
+    """Yield the results of the tasks, in order, as joblib's worker processes finish them.
+
+    A signal interrupts this process only when the workers have all they need to start: one that is
+    cut off from it before prints a traceback.
+
+    Args:
+        options: of ``Parallel``.
+    """
+    with contextlib.ExitStack() as stack:
+        with holding_signals_back(), _starting_workers():
+            results = Parallel(return_as="generator", **options)(tasks)
+            stack.callback(_end_workers, results)
+        yield from results
+
+
+def _end_workers(results: Generator[Any, None, None]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # joblib's, that some results were not used
+        results.close()
 
 
 @contextlib.contextmanager

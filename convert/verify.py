@@ -1,6 +1,7 @@
 """Checking a record set against its manifest, every byte of it, and repairing it: only the damaged
 shards are built again, from the images."""
 
+import contextlib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,12 @@ from joblib import Parallel, delayed
 
 from common.cli import CheckFailed, RequestError, progress_bar
 from common.files import describe_difference
+from common.signals import holding_signals_back
 from convert.conversion import ConversionPlan, plan_conversion
 from convert.images import BadImage, ImageChecks, check_image
 from convert.records.manifest import Manifest, read_manifest, sha256_of_rows
 from convert.request import Request
-from convert.shards import build_shards
+from convert.shards import build_shards, results_of_workers
 from convert.workspace import BUILDING, locked_workspace
 
 
@@ -80,7 +82,8 @@ def _wrong_rows(folder: Path, manifest: Manifest) -> Iterator[str]:
 
 
 def _stored(data_file: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
-    from mindspore.mindrecord import FileReader  # takes seconds: not for --help
+    with holding_signals_back():
+        from mindspore.mindrecord import FileReader  # takes seconds: not for --help
     reader = FileReader(str(data_file), columns=columns)
     try:
         yield from reader.get_next()
@@ -89,10 +92,10 @@ def _stored(data_file: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
 
 
 def _undecodable(folder: Path, manifest: Manifest, workers: int) -> list[str]:
-    checks = Parallel(n_jobs=workers, return_as="generator")(
-        delayed(_undecodable_in)(folder / shard.file) for shard in manifest.shards)
+    tasks = [delayed(_undecodable_in)(folder / shard.file) for shard in manifest.shards]
     faults = []
-    with progress_bar(manifest.images, "verify images", "images") as bar:
+    with progress_bar(manifest.images, "verify images", "images") as bar, \
+            contextlib.closing(results_of_workers(tasks, n_jobs=workers)) as checks:
         for shard, found in zip(manifest.shards, checks):
             faults += found
             bar.update(shard.images)

@@ -27,6 +27,7 @@ from common.cli import RequestError
 from common.files import PathLike, replaced_file, sha256_of_file, write_json
 from inceptionv4 import INTERPOLATIONS
 
+CLASSIFIER = "classifier."  # what the names of the last layer's parameters begin with
 CKPT_SUFFIX, META_SUFFIX = ".ckpt", ".meta"
 AVERAGED = "ema."  # before the name of a weight: its running average
 CRC_MARK, CRC_DIGITS = b"crc_num", 10  # end of a .ckpt that MindSpore saved with crc_check=True
@@ -46,9 +47,9 @@ class CheckpointMeta:
         top1_error: of one crop after that epoch, in percent, of the averaged weights where it has
             them; None where it was not measured.
         ckpt_sha256: of the ``.ckpt`` file; ``save_checkpoint`` fills it in.
-        ema_decay: of the averaged weights in it; 0: it has none.
         interpolation: how the library that trained it resizes images to evaluate it, one of
             ``INTERPOLATIONS``; None: this program's own way.
+        ema_decay: of the averaged weights in it; 0: it has none.
     """
 
     num_classes: int
@@ -61,8 +62,8 @@ class CheckpointMeta:
     step: int
     top1_error: Optional[float] = None
     ckpt_sha256: str = ""
-    ema_decay: float = 0.0
     interpolation: Optional[str] = None
+    ema_decay: float = 0.0
 
     def __post_init__(self):
         """Raise ValueError for a value of the wrong kind: a wrong mean would only cost accuracy."""
@@ -239,8 +240,8 @@ def weights_of(path: PathLike, meta: CheckpointMeta, asked: Optional[str] = None
     return asked or ("ema" if meta.ema_decay else "raw")
 
 
-def load_checkpoint(path: PathLike, network: nn.Cell, weights: Optional[str] = None
-                    ) -> CheckpointMeta:
+def load_checkpoint(path: PathLike, network: nn.Cell, weights: Optional[str] = None,
+                    other_classes: bool = False) -> CheckpointMeta:
     """Fill every parameter and moving average of ``network`` from the checkpoint ``path``.
 
     The file must have all of the network's parameters with their shapes and types; what else it
@@ -248,6 +249,8 @@ def load_checkpoint(path: PathLike, network: nn.Cell, weights: Optional[str] = N
 
     Args:
         weights: see ``weights_of``; batch norm's moving averages are the same for both.
+        other_classes: whether the checkpoint may have another class count; the network's classifier
+            then keeps its values.
 
     Raises:
         RequestError: as ``read_checkpoint`` and ``weights_of``, or the checkpoint belongs to
@@ -259,7 +262,9 @@ def load_checkpoint(path: PathLike, network: nn.Cell, weights: Optional[str] = N
         values.update({name: values.get(AVERAGED + name) for name, parameter in own.items()
                        if parameter.requires_grad})
     num_classes = own["classifier.bias"].shape[0]
-    if meta.num_classes != num_classes:
+    if meta.num_classes != num_classes and other_classes:
+        own = {name: value for name, value in own.items() if not name.startswith(CLASSIFIER)}
+    elif meta.num_classes != num_classes:
         raise RequestError(f"checkpoint '{path}' has {meta.num_classes} classes but "
                            f"{num_classes} are needed: use one trained on the same classes")
     for name, parameter in own.items():

@@ -4,7 +4,7 @@ Images cross from host to device as uint8, a quarter of the bytes of float32; no
 changing the layout on the device also leaves the host's cores free for decoding.
 """
 
-from typing import Sequence
+from typing import NamedTuple, Sequence
 
 import mindspore as ms
 import numpy as np
@@ -13,6 +13,14 @@ from mindspore import nn, ops
 # x / 127.5 - 1, which the Inception networks were trained with; red, green, blue in 0..255 units.
 INCEPTION_MEAN = (127.5, 127.5, 127.5)
 INCEPTION_STD = (127.5, 127.5, 127.5)
+
+
+class InputStatistics(NamedTuple):
+    """What a network's images are normalised with, per channel (red, green, blue), in 0..255 units:
+    it reads (x - mean) / std. By default, what the Inception networks were trained with."""
+
+    mean: tuple[float, float, float] = INCEPTION_MEAN
+    std: tuple[float, float, float] = INCEPTION_STD
 
 
 class Preprocess(nn.Cell):

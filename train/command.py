@@ -13,11 +13,12 @@ from inceptionv4.checkpoint import CheckpointMeta, read_meta
 from inceptionv4.device import Device, ranks_agree, setup_device
 from train.checkpoints import best_checkpoint, checkpoints, newest_complete
 from train.feed import TrainingFeed, workers_for
+from train.initial import InitialWeights, initial_weights, take_over_weights
 from train.plan import check_disk, describe_plan, make_plan
 from train.options import TrainRequest
 from train.recipe import Recipe
-from train.run_folder import (MAY_DIFFER, check_same_run, check_unused, config_of, has_config,
-                              locked_run, read_config, resume_at, start_run, write_plan)
+from train.run_folder import (MAY_DIFFER, check_same_run, check_unused, complete_config, config_of,
+                              has_config, locked_run, read_config, resume_at, start_run, write_plan)
 from train.source import open_data
 from train.trainer import Trainer
 
@@ -32,17 +33,20 @@ def dry_run(request: TrainRequest, recipe: Recipe) -> None:
     With ``--resume`` the run's own plan stays.
     """
     source, validation = open_data(request)
+    resuming = _is_resuming(request)
+    initial = _initial_of(request, resuming)
     recipe = replace(recipe, ranks=request.dry_run or recipe.ranks)
     recipe = replace(recipe, workers=workers_for(recipe, recipe.ranks))
     plan = make_plan(recipe, source, request.keep)
     check_disk(request.run, plan)
     device = _setup(request, recipe)
-    resuming = _is_resuming(request)
     if resuming:
-        check_same_run(request.run, config_of(recipe, source, validation, device))
+        check_same_run(request.run, config_of(recipe, source, validation, device, initial))
     alone = replace(recipe, ranks=1)
-    feed = TrainingFeed(source, alone, steps=1)
+    feed = TrainingFeed(source, alone, steps=1, statistics=initial.statistics)
     trainer = Trainer(request, alone, plan, feed, validation, device)
+    if not (resuming and checkpoints(request.run)):
+        take_over_weights(initial, trainer.step, source)
     print(_describe(trainer, recipe))
     next(feed.batches(1))
     if not resuming:
@@ -60,18 +64,19 @@ def train(request: TrainRequest, recipe: Recipe,
     """
     source, validation = open_data(request)
     resuming = _is_resuming(request)  # on every rank, before one of them writes
+    initial = _initial_of(request, resuming)
     device = _setup(request, recipe)
     preset_ranks = recipe.ranks
     recipe = replace(recipe, ranks=device.ranks)
     recipe = replace(recipe, workers=_workers(recipe, request.run, device, resuming))
     plan = make_plan(recipe, source, request.keep)
     check_disk(request.run, plan)
-    config = config_of(recipe, source, validation, device)
+    config = config_of(recipe, source, validation, device, initial)
     _check_same_request(device, config, request)
-    feed = TrainingFeed(source, recipe, plan.steps_per_epoch, device.rank)
+    feed = TrainingFeed(source, recipe, plan.steps_per_epoch, device.rank, initial.statistics)
     trainer = Trainer(request, recipe, plan, feed, validation, device, after_save)
     with locked_run(request.run) if device.rank == 0 else contextlib.nullcontext():
-        done = _restore(trainer, config, resuming)
+        done = _restore(trainer, config, resuming, initial)
         if device.rank == 0:
             _warn_of_other_ranks(recipe, preset_ranks)
             print(_describe(trainer, recipe), flush=True)
@@ -125,6 +130,10 @@ def _is_resuming(request: TrainRequest) -> bool:
     return False
 
 
+def _initial_of(request: TrainRequest, resuming: bool) -> InitialWeights:
+    return initial_weights(request.init, complete_config(request.run) if resuming else None)
+
+
 def _check_same_request(device: Device, config: dict[str, Any], request: TrainRequest) -> None:
     """Raise RequestError unless all hosts were asked for the same: a rank that validates would
     wait for ever for one that does not, and ranks that compute in other ways would average
@@ -133,8 +142,8 @@ def _check_same_request(device: Device, config: dict[str, Any], request: TrainRe
     flags = [(name, getattr(request, name)) for name in SAME_FLAGS]
     digest = sha256_of_lines([sorted(same.items()), flags])
     if not ranks_agree(device, int(digest[:6], 16)):
-        raise RequestError("the ranks were started with different flags or records: give the same "
-                           "command on all hosts, with copies of the same record sets")
+        raise RequestError("the ranks were started with different flags, records or --init files: "
+                           "give the same command on all hosts, with copies of the same files")
 
 
 def _workers(recipe: Recipe, folder: Path, device: Device, resuming: bool) -> int:
@@ -163,9 +172,10 @@ def _describe(trainer: Trainer, recipe: Recipe) -> str:
     return f"{trainer.device.describe()}{sink}\n{describe_plan(trainer.plan, recipe)}{note}"
 
 
-def _restore(trainer: Trainer, config: dict[str, Any], resuming: bool) -> Optional[CheckpointMeta]:
+def _restore(trainer: Trainer, config: dict[str, Any], resuming: bool, initial: InitialWeights
+             ) -> Optional[CheckpointMeta]:
     """Put the newest complete checkpoint of the same run into the trainer; return its meta, None
-    where the run starts from the beginning.
+    where the run starts from the beginning, with the initial weights.
 
     Raises:
         RequestError: the folder's run is another one, or the ranks would start from different
@@ -177,6 +187,8 @@ def _restore(trainer: Trainer, config: dict[str, Any], resuming: bool) -> Option
         found = newest_complete(trainer.folder)
     if found:
         trainer.restore(found)
+    else:
+        take_over_weights(initial, trainer.step, trainer.feed.source, trainer.device.rank)
     step, digest = (found.meta.step, int(found.meta.ckpt_sha256[:6], 16)) if found else (0, 0)
     if not ranks_agree(trainer.device, step, digest):
         raise RequestError("the ranks would resume from different checkpoints (this one from step "

@@ -21,7 +21,7 @@ from common.cli import RequestError, one_line
 from common.deadline import no_images, reading_deadline
 from common.host import cores_per_rank
 from convert.sources.listing import IMAGE_EXTENSIONS
-from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
+from inceptionv4.preprocess import InputStatistics
 from train.recipe import Recipe
 from train.source import ClassFolders, Source
 
@@ -55,12 +55,14 @@ class TrainingFeed:
     Attributes:
         steps: per epoch, of ``recipe.accumulate`` batches each; the images after them are left out.
         rank: 0 to recipe.ranks - 1.
+        statistics: what the images are normalised with, by the network or here.
     """
 
     source: Source
     recipe: Recipe
     steps: int
     rank: int = 0
+    statistics: InputStatistics = InputStatistics()
 
     @property
     def batches_per_epoch(self) -> int:
@@ -74,7 +76,7 @@ class TrainingFeed:
             or float32 (batch_size, 3, S, S) where ``recipe.normalize_on`` is "host".
         """
         rows = epoch_rows(self.source, self.recipe, number, self.rank)
-        rows = rows.map(_transforms(self.recipe), input_columns="image",
+        rows = rows.map(_transforms(self.recipe, self.statistics), input_columns="image",
                         num_parallel_workers=workers_for(self.recipe))
         return rows.batch(self.recipe.batch_size, drop_remainder=True).take(self.batches_per_epoch)
 
@@ -182,7 +184,7 @@ def _folder_rows(source: ClassFolders, share: dict) -> ds.Dataset:
     return rows
 
 
-def _transforms(recipe: Recipe) -> list:
+def _transforms(recipe: Recipe, statistics: InputStatistics) -> list:
     operations = [
         vision.RandomCropDecodeResize(
             recipe.image_size, scale=(recipe.min_crop_area, 1.0),
@@ -192,5 +194,5 @@ def _transforms(recipe: Recipe) -> list:
     if recipe.colour_distortion:
         operations.append(vision.RandomColorAdjust(BRIGHTNESS, CONTRAST, SATURATION, HUE))
     if recipe.normalize_on == "host":
-        operations += [vision.Normalize(INCEPTION_MEAN, INCEPTION_STD), vision.HWC2CHW()]
+        operations += [vision.Normalize(*statistics), vision.HWC2CHW()]
     return operations

@@ -14,13 +14,14 @@ from train.phases import Phase, parse_phase
 from train.recipe import PRESETS, Recipe, parse_loss_scale, with_epochs, with_precision
 
 # What a config.json holds next to the recipe.
-ABOUT_A_RUN = ("data", "data_sha256", "val_records", "val_records_sha256", "device", "arithmetic",
-               "argv")
+ABOUT_A_RUN = ("data", "data_sha256", "val_records", "val_records_sha256", "init", "init_sha256",
+               "mean", "std", "device", "arithmetic", "argv")
 
 
 @dataclass(frozen=True)
 class TrainRequest(CheckedOptions):
-    """What to train on, where and how; of its own values, only the data changes the weights."""
+    """What to train on, where and how; of its own values, only data and ``init`` change
+    the weights."""
 
     run: Path = option(help="folder for the run, a new one unless with --resume")
     records: Optional[Path] = option(None, "folder of the training record set")
@@ -29,6 +30,9 @@ class TrainRequest(CheckedOptions):
     val_records: Optional[Path] = option(
         None, "folder of the validation record set, scored with one crop after each epoch "
               "(default: no scores)")
+    init: Optional[Path] = option(
+        None, "checkpoint whose weights and input statistics a new run starts from; its classifier "
+              "is left out where the number of classes is another", metavar="CKPT")
     resume: bool = option(False, "resume from the newest complete checkpoint of --run")
     device: str = device_option()
     sink: Optional[bool] = option(
@@ -43,8 +47,8 @@ class TrainRequest(CheckedOptions):
     preset: Optional[str] = option(None, "recipe whose values hold where no flag says otherwise",
                                    choices=sorted(PRESETS))
     config: Optional[Path] = option(
-        None, "config.json of a run: its recipe, in place of --preset, and its records hold where "
-              "no flag says otherwise")
+        None, "config.json of a run: its recipe, in place of --preset, and its records and "
+              "--init hold where no flag says otherwise")
     epochs: Optional[int] = option(
         None, "total number of epochs: ends the schedule early or extends its last phase", low=1,
         metavar="N")
@@ -115,7 +119,8 @@ def recipe_values(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_data_of(request: TrainRequest, config: Mapping[str, Any]) -> TrainRequest:
-    """Return the request with the records or images of the config where it has none."""
+    """Return the request with the records or images of the config, and what that run started from,
+    where it has none."""
     if request.preset is not None:
         raise RequestError(f"--preset {request.preset}: --config {request.config} holds a recipe; "
                            "give one of both")
@@ -126,6 +131,8 @@ def with_data_of(request: TrainRequest, config: Mapping[str, Any]) -> TrainReque
                    replace(request, images=Path(data)))
     if request.val_records is None and validation is not None:
         request = replace(request, val_records=Path(validation))
+    if request.init is None and config["init"] is not None:
+        request = replace(request, init=Path(config["init"]))
     return request
 
 

@@ -14,8 +14,10 @@ from common.files import (describe_difference, locked_file, read_json, read_json
 from common.forms import CONFIG, HISTORY, PLAN, HistoryLine
 from convert.records.reader import RecordSet
 from inceptionv4.device import Device
+from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train.checkpoints import (CHECKPOINTS, checkpoints, epoch_of, link_checkpoints,
                                remove_checkpoint)
+from train.initial import InitialWeights
 from train.phases import Phase, with_total
 from train.plan import Plan, plan_fields
 from train.recipe import Recipe
@@ -26,14 +28,16 @@ PROFILE = "profile"  # of MindSpore's profiler, with --profile
 LOCK = ".lock"  # held by rank 0 for as long as it trains
 _TEMPORARY = ".*.tmp"  # of common.files.replaced_file
 
-# What may differ when a run is resumed: records may lie elsewhere, another device computes the
+# What may differ when a run is resumed: files may lie elsewhere, another device computes the
 # same, the command to resume has --resume, and where workers differ, a warning says so.
-MAY_DIFFER = ("data", "val_records", "device", "arithmetic", "argv", "workers")
+MAY_DIFFER = ("data", "val_records", "init", "device", "arithmetic", "argv", "workers")
 
 # What versions did that had no such key yet.
 BEFORE_THE_KEY = {"precision": "float32", "loss_scale": 1.0, "warmup_start": 0.0,
                   "restart_optimizer": False, "colour_distortion": False, "shuffle": "global",
-                  "normalize_on": "device", "accumulate": 1, "ema_decay": 0.0}
+                  "normalize_on": "device", "accumulate": 1, "ema_decay": 0.0,
+                  "init": None, "init_sha256": None, "mean": list(INCEPTION_MEAN),
+                  "std": list(INCEPTION_STD)}
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
@@ -59,13 +63,15 @@ def _is_leftover(path: Path) -> bool:
     return path.name in (PLAN, LOCK) or empty or path.match(_TEMPORARY)
 
 
-def config_of(recipe: Recipe, source: Source, validation: Optional[RecordSet], device: Device
-              ) -> dict[str, Any]:
-    """Return what ``config.json`` holds: the recipe, the data, the device and the command."""
+def config_of(recipe: Recipe, source: Source, validation: Optional[RecordSet], device: Device,
+              initial: InitialWeights = InitialWeights()) -> dict[str, Any]:
+    """Return what ``config.json`` holds: the recipe, the data, what the run starts from, the device
+    and the command."""
     config = {
         **dataclasses.asdict(recipe), "data": str(source.folder), "data_sha256": source.sha256,
         "val_records": str(validation.folder) if validation else None,
         "val_records_sha256": validation.sha256 if validation else None,
+        **initial.to_config(),
         "device": device.name, "arithmetic": device.arithmetic, "argv": typed_command()}
     return json.loads(json.dumps(config))  # tuples as lists, to be compared with what is read
 
@@ -91,6 +97,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     return read_json(folder / CONFIG, "give another --run")
 
 
+def complete_config(folder: Path) -> dict[str, Any]:
+    """Return the run's config with the keys that its version did not have yet."""
+    return {**BEFORE_THE_KEY, **read_config(folder)}
+
+
 def describe_saved_epochs(folder: Path, place: object) -> str:
     """Return what a user reads who interrupts the run: the last epoch that is saved in ``folder``,
     which the user knows as ``place``, and how to resume."""
@@ -110,7 +121,7 @@ def locked_run(folder: Path) -> ContextManager[None]:
 def check_same_run(folder: Path, config: Mapping[str, Any]) -> None:
     """Raise RequestError, naming what differs, unless ``folder`` holds a run of the same recipe
     and data. It may have fewer epochs, and only one of both may be validated."""
-    earlier = {**BEFORE_THE_KEY, **read_config(folder)}
+    earlier = complete_config(folder)
     unknown = sorted(earlier.keys() - config.keys())
     if unknown:
         raise RequestError(f"{folder / CONFIG} has the unknown key '{unknown[0]}'; resume with "

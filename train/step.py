@@ -12,7 +12,7 @@ from inceptionv4.checkpoint import network_parameters
 from inceptionv4.dropout import mix_bits, mixed_array
 from inceptionv4.network import InceptionV4
 from inceptionv4.precision import DynamicLossScale, cast_cells
-from inceptionv4.preprocess import Preprocess
+from inceptionv4.preprocess import InputStatistics, Preprocess
 from train.accumulation import GradientSums
 from train.averages import AveragedWeights
 from train.feed import TrainingFeed, wait_until_sent
@@ -78,15 +78,18 @@ class TrainStep(nn.Cell):
         network: float32 (N, 3, H, W), keys int32 (N,) -> logits (N, classes).
         rates: learning rate of every step of the run, float32 (steps,).
         rank: this process's, 0 to recipe.ranks - 1.
+        statistics: what the images are normalised with, unless the host does it.
 
     Attributes:
         loss_scale: None where the recipe has a number.
         averages: None where the recipe keeps none.
     """
 
-    def __init__(self, recipe: Recipe, network: nn.Cell, rates: np.ndarray, rank: int = 0):
+    def __init__(self, recipe: Recipe, network: nn.Cell, rates: np.ndarray, rank: int = 0,
+                 statistics: InputStatistics = InputStatistics()):
         super().__init__(auto_prefix=False)  # keeps the names of the network's parameters
-        self.preprocess = Preprocess() if recipe.normalize_on == "device" else nn.Identity()
+        self.preprocess = (Preprocess(*statistics) if recipe.normalize_on == "device" else
+                           nn.Identity())
         self.network = cast_cells(network, recipe.precision)
         self.loss = SmoothedCrossEntropy(recipe.label_smoothing)
         dynamic = recipe.loss_scale == DYNAMIC

@@ -21,7 +21,6 @@ from evaluate.results import score
 from inceptionv4.checkpoint import CheckpointMeta
 from inceptionv4.device import Device, copy_from_rank_0
 from inceptionv4.precision import MOST_SKIPPED_IN_A_ROW
-from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train.checkpoints import LoadedCheckpoint, add_checkpoint
 from train.compile_cache import cache_folder, compile_cache
 from train.feed import TrainingFeed
@@ -69,11 +68,11 @@ class Trainer:
         self.skipped_in_a_row = 0
         self.steps_ended: Optional[float] = None  # when the last epoch's did, by perf_counter
         self.network = build_network(recipe, len(feed.source.class_names))
-        self.step = TrainStep(recipe, self.network, plan.learning_rates, device.rank)
+        self.step = TrainStep(recipe, self.network, plan.learning_rates, device.rank,
+                              feed.statistics)
         self.state = training_state(self.step)
         self.evaluator = Evaluator(self.network, protocol_of(1, recipe.image_size),
-                                   INCEPTION_MEAN, INCEPTION_STD, workers=recipe.workers,
-                                   device=device)
+                                   *feed.statistics, workers=recipe.workers, device=device)
 
     def restore(self, found: LoadedCheckpoint) -> None:
         """Take over weights, averages and the number of steps, each by its name."""
@@ -118,7 +117,7 @@ class Trainer:
         folder = self.request.compile_cache and cache_folder(
             self.request.compile_cache, self.recipe, self.device, steps=self.plan.steps,
             classes=len(self.feed.source.class_names), jit_level=self.request.jit_level,
-            deterministic=self.request.deterministic)
+            deterministic=self.request.deterministic, statistics=self.feed.statistics)
         with compile_cache(folder):
             self.step.compile(*self.feed.empty_batch())
         seconds = time.perf_counter() - start
@@ -267,7 +266,7 @@ class Trainer:
         """Return the new checkpoint; None, and the older ones stay, where the disk refuses it."""
         meta = CheckpointMeta(
             num_classes=len(self.feed.source.class_names), image_size=self.recipe.image_size,
-            mean=INCEPTION_MEAN, std=INCEPTION_STD,
+            mean=self.feed.statistics.mean, std=self.feed.statistics.std,
             batch_norm_decay=self.recipe.batch_norm_decay,
             class_names_sha256=self.feed.source.class_names_sha256, epoch=line.epoch,
             step=line.step, ema_decay=self.recipe.ema_decay,

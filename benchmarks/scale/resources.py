@@ -10,6 +10,7 @@ from typing import Iterator
 
 import psutil
 
+from benchmarks.timing import family_of, kill_all
 from common.cli import CheckFailed
 
 POLL_SECONDS = 0.2
@@ -42,21 +43,21 @@ def run_measured(*command: object) -> tuple[str, Resources]:
     What it writes to stderr, such as progress, appears as it is written.
 
     Raises:
-        CheckFailed: it ended with an error, which it has printed.
+        CheckFailed: it ended with an error; the message holds the last line that it printed.
     """
     words = [str(word) for word in command]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
+    # In a session of its own, or a Ctrl-C in the terminal would make it print a line, too.
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True,
+                          start_new_session=True) as running:
         try:
             with _measuring(running.pid) as resources:
                 printed, _ = running.communicate()
         except BaseException:  # Ctrl-C: its processes must end, too
-            for process in _family(running.pid):
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
+            kill_all(family_of(running.pid))
             raise
     if running.returncode != 0:
-        raise CheckFailed(f"{' '.join(words[1:4])} ended with {running.returncode}; its error is "
-                          "above")
+        last = printed.splitlines()[-1:] or ["its error is above"]
+        raise CheckFailed(f"{' '.join(words[1:4])} ended with {running.returncode}: {last[0]}")
     return printed, resources
 
 
@@ -89,18 +90,10 @@ def _cpu_seconds_of_children() -> float:
 
 def _add_sample(resources: Resources, pid: int) -> None:
     memory = []
-    for process in _family(pid):
+    for process in family_of(pid):
         with contextlib.suppress(psutil.Error):  # it ends while it is examined
             memory.append(process.memory_info().rss)
             resources.open_files = max(resources.open_files, process.num_fds())
     resources.peak_bytes = max(resources.peak_bytes, sum(memory))
     resources.largest_bytes = max(resources.largest_bytes, *memory, 0)
     resources.processes = max(resources.processes, len(memory))
-
-
-def _family(pid: int) -> list[psutil.Process]:
-    """Return the process and all that descend from it; none if it has ended."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        root = psutil.Process(pid)
-        return [root, *root.children(recursive=True)]
-    return []

@@ -2,7 +2,7 @@
 is its own and nothing stays from the one before.
 
 ``python -m benchmarks.scale.stages STAGE JOB`` (the fields of a ``ScaleJob`` as JSON) prints its
-``StageReport`` as JSON.
+``StageReport`` as JSON, or what went wrong: the rehearsal prints it as its own error.
 """
 
 import dataclasses
@@ -18,7 +18,8 @@ import numpy as np
 from benchmarks.scale.tiny_imagenet import (BLACKLIST, blacklisted_of, make_archives,
                                             val_images_of)
 from benchmarks.timing import run_process
-from common.cli import CheckFailed, run_command
+from common.cli import (EXIT_CHECK_FAILED, EXIT_DONE, CheckFailed, RequestError,
+                        run_command)
 from common.files import read_json
 from common.host import available_cores
 from convert.records.manifest import Manifest
@@ -231,10 +232,16 @@ def run_stage(name: str, job: ScaleJob) -> StageReport:
     return report_of(run_process(*stage_command(name, job)))
 
 
-def main() -> None:
+def main() -> int:
     name, job = sys.argv[1], ScaleJob(**json.loads(sys.argv[2]))
     stage = evaluate_rank if name == "evaluate-rank" else STAGES[name]
-    print(json.dumps(dataclasses.asdict(stage(job))))
+    try:
+        report = stage(job)
+    except (CheckFailed, RequestError, OSError) as failure:
+        print(" ".join(str(failure).split()))
+        return EXIT_CHECK_FAILED
+    print(json.dumps(dataclasses.asdict(report)))
+    return EXIT_DONE
 
 
 if __name__ == "__main__":

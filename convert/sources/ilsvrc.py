@@ -66,7 +66,7 @@ def check_ilsvrc(listing: Listing, blacklist: Optional[Blacklist], allow_other_l
 
 @dataclass(frozen=True)
 class IlsvrcNumbers:
-    """How many images a set of ILSVRC's classes, or with ILSVRC's image names, has."""
+    """How many images a set with ILSVRC's classes, or with ILSVRC's image names, has."""
 
     images: int
     expected: int  # what ILSVRC's split has
@@ -80,8 +80,12 @@ class IlsvrcNumbers:
         if self.complete:
             return (f"ILSVRC2012's training set by its class names and numbers of images "
                     f"({self.images:,})")
-        kind = "classes of ILSVRC2012" if split == "train" else "image names of ILSVRC2012"
-        text = f"{kind}, but {self.images:,} images instead of {self.expected:,}"
+        if split == "val":
+            return (f"{self.images:,} of ILSVRC2012's {self.expected:,} validation images, by "
+                    "their names")
+        text = "ILSVRC2012's classes"
+        if self.images != self.expected:
+            text += f", but {self.images:,} images instead of {self.expected:,}"
         if self.unusual_classes:
             shown = list(self.unusual_classes.items())[:CLASSES_SHOWN]
             text += (f"; not {FEWEST_PER_CLASS} to {MOST_PER_CLASS:,} images in "

@@ -13,7 +13,7 @@ IMAGE_EXTENSIONS = (".jpeg", ".jpg", ".png")
 
 # Copies differ in the ending, and Hugging Face's have the class at the end of the name.
 _VALIDATION_NAME = re.compile(
-    r"ILSVRC2012_val_([0-9]{8})(?:_(n[0-9]{8}))?\.(?:JPEG|JPG|PNG)", re.IGNORECASE)
+    r"ILSVRC2012_val_((?!0{8})[0-9]{8})(?:_(n[0-9]{8}))?\.(?:JPEG|JPG|PNG)", re.IGNORECASE)
 _WNID = re.compile("n[0-9]{8}")
 _NAME_WITH_WNID = re.compile(
     r"((?:(n[0-9]{8})_[0-9]+|ILSVRC2012_val_[0-9]{8}))_(n[0-9]{8})(\.JPEG)")

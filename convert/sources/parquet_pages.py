@@ -7,6 +7,7 @@ blocks that it lies in. Each place is tried while listing, by comparing it with 
 """
 
 import os
+from itertools import islice
 from typing import Any, BinaryIO, Iterable, Iterator, NamedTuple
 
 from convert.sources.snappy import BLOCK, block_begins, decode
@@ -50,23 +51,18 @@ def find_images(file: BinaryIO, column: Any, levels: int, images: Iterable[bytes
     Raises:
         NotFound: another compression than Snappy, or another encoding.
     """
-    places: dict[int, list[int]] = {}  # by size: images passed already, for those that recur
+    # A dictionary has one value for images that recur, so values may be ahead of rows.
+    places: dict[int, list[int]] = {}  # by size
     values = _values(file, column, levels)
     for image in images:
-        for place in _candidates(places.setdefault(len(image), []), values, len(image)):
+        for place, size in islice(values, 1):
+            places.setdefault(size, []).append(place)
+        for place in reversed(places.get(len(image), [])):
             if read_place(file, place, len(image)) == image:
                 yield place
                 break
         else:
             raise NotFound("an image is not where its page should have it")
-
-
-def _candidates(known: list[int], values: Iterator[tuple[int, int]], size: int) -> Iterator[int]:
-    """Yield the next value, if it has the size, then those of that size before it."""
-    upcoming = next(values, None)
-    if upcoming is not None and upcoming[1] == size:
-        known.append(upcoming[0])
-    yield from reversed(known)
 
 
 def _values(file: BinaryIO, column: Any, levels: int) -> Iterator[tuple[int, int]]:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from common.cli import RequestError
 from common.files import PathLike
 from inceptionv4 import BATCH_NORM_DECAY, IMAGE_SIZE
-from inceptionv4.checkpoint import (CheckpointMeta, meta_path, network_parameters,
+from inceptionv4.checkpoint import (CLASSIFIER, CheckpointMeta, meta_path, network_parameters,
                                     parse_checkpoint, save_checkpoint)
 from inceptionv4.exchange.foreign import LIBRARIES, foreign_name
 from inceptionv4.network import InceptionV4
@@ -58,7 +58,7 @@ def import_checkpoint(source: PathLike, library_name: str, out: PathLike) -> tup
     values = {}
     for name, parameter in own.items():
         shape = tuple(parameter.shape)
-        if name.startswith("classifier."):
+        if name.startswith(CLASSIFIER):
             shape = (classes, *shape[1:])
         values[name] = ms.Tensor(_value(source, arrays, foreign[name], shape))
     meta = CheckpointMeta(classes, IMAGE_SIZE, library.mean, library.std, BATCH_NORM_DECAY,

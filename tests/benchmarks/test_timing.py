@@ -2,8 +2,12 @@
 with the decoder that the commands have."""
 
 import runpy
+import signal
+import subprocess
 import sys
+from pathlib import Path
 
+import psutil
 import pytest
 
 from benchmarks import converters, timing
@@ -50,3 +54,18 @@ def test_a_worker_loads_the_decoder_before_it_decodes(monkeypatch, tmp_path):
     monkeypatch.setitem(converters.DECODERS, "any", order.append)
     converters._decode_files("any", [tmp_path / "1.JPEG"] * 2)
     assert order == ["decoder", b"one", b"one"]
+
+
+def test_an_interrupted_process_takes_along_what_it_would_leave(tmp_path):
+    """A process that ends at SIGTERM leaves a child, which holds its output open."""
+    code = ("import sys; from benchmarks.timing import run_process\n"
+            "run_process(sys.executable, '-c', *sys.argv[1:])")
+    parent = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+    running = subprocess.Popen([sys.executable, "-c", code, parent, "import time; time.sleep(30)"],
+                               stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2])
+    family = psutil.Process(running.pid)
+    while len(started := family.children(recursive=True)) < 2:
+        assert running.poll() is None
+    running.send_signal(signal.SIGINT)
+    running.wait()
+    assert psutil.wait_procs(started, timeout=10)[1] == []

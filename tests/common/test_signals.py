@@ -99,6 +99,21 @@ def test_what_both_the_terminal_and_a_parent_send_counts_once():
     assert end(process, 0) == (130, "interrupted: nothing was kept\n")
 
 
+def test_a_signal_that_is_held_back_interrupts_after_the_body():
+    process = start("""
+        with holding_signals_back():
+            print("ready", flush=True)
+            sys.stdin.read()
+            print("half-done no more", flush=True)
+        time.sleep(1000)
+    """, stdin=subprocess.PIPE)
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
+    process.stdin.close()
+    assert process.stdout.read() == "half-done no more\n"
+    assert (process.wait(), process.stderr.read()) == (143, "interrupted: nothing was kept\n")
+
+
 def test_processes_of_a_fork_server_can_be_ended_and_do_not_unblock_signals():
     """Ascend's compiler starts such processes while the signals are blocked."""
     process = start("""

@@ -1,6 +1,14 @@
 """What ``python -m convert`` prints of a source and of a record set, and how it refuses."""
 
+import re
+
 import pytest
+from PIL import Image
+
+from common.files import sha256_of_lines
+from convert.records.manifest import read_manifest
+from convert.records.reader import open_records
+from convert.sources import ilsvrc
 
 
 def test_a_source_is_listed_and_nothing_written(sample, tmp_path, say):
@@ -12,6 +20,15 @@ def test_a_source_is_listed_and_nothing_written(sample, tmp_path, say):
     assert all((sample / "val" / name).stat().st_size == int(size) for _, _, size, name in rows)
     assert "(layout flat): 12 images of 4 classes" in printed.err
     assert not (tmp_path / "val").exists()
+
+
+def test_extensions_decide_what_is_listed(tmp_path, say):
+    (tmp_path / "cat").mkdir()
+    for name in ("a.webp", "b.jpg"):
+        (tmp_path / "cat" / name).write_bytes(b"x")
+    printed = say("run", "--source", tmp_path, "--split", "train", "--out", tmp_path / "out",
+                  "--extensions", ".webp", "--list")
+    assert printed.out == "1\t0\t1\tcat/a.webp\n"
 
 
 def test_parts_are_finished_verified_and_shown(sample, tmp_path, say):
@@ -34,3 +51,35 @@ def test_parts_are_finished_verified_and_shown(sample, tmp_path, say):
 def test_a_wrong_request_ends_with_one_line(sample, tmp_path, fail, words, message):
     errors = fail(2, "run", "--source", sample, "--split", "train", "--out", tmp_path / "b", *words)
     assert errors.startswith(message) and errors.count("\n") == 1
+
+
+def test_a_blacklist_of_positions_has_to_be_called_that(tmp_path, say, fail):
+    for name in ("b/1.JPEG", "a/2.JPEG", "b/3.JPEG"):
+        (tmp_path / "val" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "val" / name)
+    (tmp_path / "list").write_text("2\n")
+    given = ("run", "--source", tmp_path, "--split", "val", "--out", tmp_path / "out", "--shards",
+             1, "--blacklist", tmp_path / "list")
+    assert "names like 'a/2.JPEG'" in fail(2, *given)
+    assert "labels: 0 is class a, 1 is class b" in say(*given, "--ids-are-positions").out
+    manifest = read_manifest(tmp_path / "out")
+    assert manifest.blacklist.ids_are_positions and manifest.ilsvrc_numbers is None
+    assert [row["blacklisted"] for row in open_records(tmp_path / "out").rows(["blacklisted"])] == [
+        0, 1, 0]
+    for image, number in zip(sorted((tmp_path / "val").rglob("*.JPEG")), (3, 2, 1)):
+        image.rename(image.with_name(f"ILSVRC2012_val_{number:08d}.jpg"))
+    assert "ids of" in fail(2, *given, "--ids-are-positions")
+    given[6].rename(tmp_path / "earlier")
+    assert "3 of ILSVRC2012's 50,000 validation images" in say(*given).out
+    assert "a --blacklist counts" in fail(2, *given[:-2], "--ids-are-positions")
+
+
+def test_unusual_training_classes_are_warned_of_and_in_the_manifest(sample, tmp_path, say,
+                                                                    monkeypatch):
+    names = sorted(folder.name for folder in (sample / "train").iterdir())
+    monkeypatch.setattr(ilsvrc, "CLASS_NAMES_SHA256", sha256_of_lines(names))
+    printed = say("run", "--source", sample, "--split", "train", "--out", tmp_path / "out")
+    said = f"has ILSVRC2012's classes, but 20 images instead of 1,281,167; .*4 classes: {names[0]} "
+    assert re.search(f"^warning: .* {said}", printed.err, re.MULTILINE)
+    assert re.search(f"^This {said}", printed.out, re.MULTILINE)
+    assert read_manifest(tmp_path / "out").ilsvrc_numbers.unusual_classes == dict.fromkeys(names, 5)

@@ -221,4 +221,6 @@ def test_shrinking_says_how_many_and_how_many_bytes(sample, train, tmp_path):
         (sample / "train" / name).stat().st_size - len(after[name]) for name in changed)
     coarse = convert(Request(sample, "train", tmp_path / "c", short_side=100, quality=30))
     assert coarse.image_bytes < manifest.image_bytes
+    with pytest.raises(RequestError, match="another record set .quality: was 30, now 40"):
+        convert(Request(sample, "train", tmp_path / "c", short_side=100, quality=40))
     assert manifest.image_bytes == sum(len(image) for image in after.values())

@@ -48,6 +48,8 @@ def test_cmyk_and_png_become_rgb_jpeg(mode, file_format):
     (encoded()[:400], True, "undecodable"),
     (encoded()[:-200], True, "undecodable"),
     (encoded()[:-200], False, "truncated"),
+    # A thumbnail in the head has an end marker, too.
+    (encoded(size=(100, 60), comment=b"\xff\xd9")[:-200], False, "truncated"),
     (encoded("RGB", "PNG")[:-300], False, "undecodable"),
 ])
 def test_bad_bytes_are_refused_with_a_reason(data, decode, words):

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import signal
 import time
 
 import pytest
@@ -113,3 +114,16 @@ def test_ctrl_c_while_workers_start_ends_them_and_the_same_command_resumes(sampl
         f"interrupted: finished shards are kept in {tmp_path / 'b'}; the same command resumes: "
         f"python {' '.join(map(str, words))}"]
     convert(Request(sample, "train", tmp_path / "b", shards=SHARDS))
+
+
+@pytest.mark.parametrize("ready, how, code", [
+    ("verify rows:", signal.SIGTERM, 143),  # MindSpore is imported then
+    ("verify images:", CTRL_C, 130),  # workers start, then each imports it
+])
+def test_an_interrupted_verification_says_so_in_one_line(train, tmp_path, ready, how, code):
+    words = ["-m", "convert", "verify", train, "--deep", "--workers", 2]
+    ended = interrupted(words, ready, how, tmp_path, 0.3)
+    assert ended.code == code
+    assert [line for line in ended.lines if "/s]" not in line and line != "^C"] == [
+        "interrupted: nothing was kept; start it again: "
+        f"python {' '.join(map(str, words))}"]

@@ -7,6 +7,7 @@ from PIL import Image
 from reading import blacklist_of, digests
 
 from common.cli import CheckFailed, RequestError
+from convert.conversion import convert
 from convert.records.manifest import MANIFEST_NAME
 from convert.records.reader import open_records
 from convert.request import Request
@@ -98,6 +99,16 @@ def test_damaged_shards_alone_are_built_again(sample, val, records, fail, say):
     assert f"built again: {FIRST}, {THIRD}\n" in printed
     assert digests(records) == digests(val)
     assert kept.stat().st_ino == before
+
+
+def test_a_repair_takes_the_options_of_the_conversion(sample, tmp_path):
+    out = tmp_path / "records"
+    manifest = convert(Request(sample, "train", out, shards=2, seed=7, check="header",
+                               short_side=100, quality=80))
+    before = digests(out)
+    (out / manifest.shards[1].file).unlink()
+    assert repair(Request(sample, "train", out)) == [manifest.shards[1].file]
+    assert digests(out) == before
 
 
 def test_another_layout_of_the_same_images_will_do(source, val, records):

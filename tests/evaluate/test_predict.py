@@ -11,13 +11,17 @@ def image(source):
     return source / "val" / "ILSVRC2012_val_00000003.JPEG"
 
 
-@pytest.mark.parametrize("crops", [1, 144])
+@pytest.mark.parametrize("options", [
+    {"crops": 1, "single_crop": "squash"}, {"crops": 1, "interpolation": "bilinear"},
+    {"crops": 144, "scales": "paper"}])
 def test_an_image_gets_the_classes_and_shares_that_its_record_gets(
-        call, run, records, checkpoint, image, tmp_path, crops):
-    assert run(crops=crops)[0] == 0
+        call, run, records, checkpoint, image, tmp_path, options):
+    assert run(**options)[0] == 0
     predictions = load_predictions(tmp_path / "out" / "predictions.npz")
-    code, printed, errors = call("predict", checkpoint, image, "--records", records.folder,
-                                 "--crops", crops, "--device", "CPU")
+    words = [word for name, value in options.items()
+             for word in (f"--{name.replace('_', '-')}", value)]
+    code, printed, errors = call("predict", checkpoint, image, "--records", records.folder, *words,
+                                 "--device", "CPU")
     assert (code, errors) == (0, [])
     name, *lines = printed.splitlines()[-4:]
     assert name == str(image)

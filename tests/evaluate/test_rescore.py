@@ -138,6 +138,11 @@ def test_other_files_of_the_same_name_do_not_replace_scores(call, folder, tmp_pa
         found, _, errors = call("rescore", folder, "--real", real)
         assert found == code
     assert "rescored-real.json was made by other files (real: was" in errors[0]
+    for name, option, code in (("some", ["--without"], 0), ("without-some", [], 2)):
+        ids = listed(tmp_path / f"{name}.txt", 2)
+        found, _, errors = call("rescore", folder, "--ids", ids, *option)
+        assert found == code
+    assert "rescored-without-some.json was made by other files (without: was True" in errors[0]
 
 
 def test_an_evaluation_keeps_the_probabilities_that_it_is_asked_for(call, words, tmp_path):

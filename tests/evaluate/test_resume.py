@@ -3,6 +3,7 @@ same to the bit."""
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -121,9 +122,12 @@ def test_parts_stay_until_the_result_is_written(call, words, monkeypatch, tmp_pa
             assert call(*words("out"))[0] == 2
         assert not (tmp_path / "out" / "result.json").exists()
         assert sum(map(len, saved_rows(parts))) == 7
-    code, printed, _ = call(*words("out"))
-    assert code == 0 and "7 of 7 images are in" in printed
-    assert not parts.exists()
+    kept = shutil.copytree(parts, tmp_path / "kept")
+    for _ in ("without a result", "with one that --again was to replace when it was interrupted"):
+        code, printed, _ = call(*words("out"))
+        assert code == 0 and "7 of 7 images are in" in printed
+        assert not parts.exists()
+        shutil.copytree(kept, parts)
 
 
 def test_merged_rows_are_compared_with_the_manifest(call, words, interrupted, tmp_path):

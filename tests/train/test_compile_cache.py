@@ -1,5 +1,6 @@
 """Whatever the graph of the step follows from decides where it is kept."""
 
+import contextlib
 import os
 import time
 from dataclasses import replace
@@ -8,8 +9,12 @@ from pathlib import Path
 import pytest
 
 from inceptionv4.device import Device
+from train import trainer
 from train.compile_cache import cache_folder, compile_cache
-from train.recipe import PRESETS
+from train.feed import TrainingFeed
+from train.options import TrainRequest
+from train.plan import make_plan
+from train.recipe import PRESETS, with_epochs
 
 CPU = Device("CPU", False, 0, 1, arithmetic="float32 throughout")
 SMOKE = PRESETS["smoke"]
@@ -23,6 +28,21 @@ def test_another_recipe_device_or_setting_has_another_folder(tmp_path):
         (SMOKE, replace(CPU, arithmetic="float32 throughout (HF32 off)"), 7))}
     assert len(folders) == 6
     assert cache_folder(tmp_path, SMOKE, CPU, steps=7) in folders
+
+
+@pytest.mark.usefixtures("tiny_network")
+def test_a_trainer_has_another_folder_for_another_way_to_compile(tmp_path, records, monkeypatch):
+    folders = []
+    monkeypatch.setattr(trainer, "compile_cache",
+                        lambda folder: folders.append(folder) or contextlib.nullcontext())
+    monkeypatch.setattr(trainer.TrainStep, "compile", lambda *_: None)
+    recipe = replace(with_epochs(SMOKE, 1), batch_size=3, workers=1)
+    plan, feed = make_plan(recipe, records["train"], 1), TrainingFeed(records["train"], recipe, 7)
+    for change in ({}, {}, {"jit_level": "O1"}, {"deterministic": True}):
+        request = TrainRequest(tmp_path / "run", compile_cache=tmp_path / "cache", **change)
+        trainer.Trainer(request, recipe, plan, feed, None, CPU).run(first_epoch=2)  # none is left
+    assert folders[0] == folders[1] and len(set(folders)) == 3
+    assert {folder.parent for folder in folders} == {tmp_path / "cache"}
 
 
 def test_a_graph_is_kept_when_it_is_complete(tmp_path):

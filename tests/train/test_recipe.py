@@ -168,9 +168,10 @@ def test_a_loss_scale_that_is_none_is_named(value):
 
 def test_flags_fill_the_request():
     words = ("--images", "i", "--run", "x", "--val-records", "v", "--resume", "--device", "CPU",
-             "--no-sink", "--sink-size", "7", "--keep", "2", "--dry-run", "4", "--preset", "smoke")
+             "--no-sink", "--sink-size", "7", "--keep", "2", "--dry-run", "4", "--preset", "smoke",
+             "--init", "c.ckpt")
     assert parse(words)[0] == TrainRequest(
-        Path("x"), None, Path("i"), Path("v"), True, "CPU", False, 7, 2, 4, "smoke")
+        Path("x"), None, Path("i"), Path("v"), Path("c.ckpt"), True, "CPU", False, 7, 2, 4, "smoke")
     assert parse([*NEEDED, "--dry-run"])[0].dry_run == 0  # as many ranks as the preset
 
 

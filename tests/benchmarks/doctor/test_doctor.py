@@ -47,14 +47,14 @@ def test_every_check_is_a_row_on_one_rank(small_records, monkeypatch, tmp_path, 
 def test_a_fail_is_exit_code_1_and_named(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(doctor, "_device_checks", lambda _: iter([Check("hash", "fail", "differs",
                                                                         "report it")]))
-    monkeypatch.setattr(doctor, "_rank_checks", lambda _: iter([Check("ranks", "ok", "joined")]))
+    monkeypatch.setattr(doctor, "_rank_checks", lambda _: iter([Check("ranks", "fail", "hang")]))
     code = run(monkeypatch, "--records", tmp_path / "nowhere", "--run", "run", "--out",
                tmp_path / "found")
     shown = capsys.readouterr()
-    assert code == 1 and "failed: 2 of 8 checks: record set, hash" in shown.err
+    assert code == 1 and "failed: 3 of 8 checks: record set, hash, ranks" in shown.err
     assert "fail  record set" in shown.out and "-> without it, open files" in shown.out
     checks = json.loads((tmp_path / "found" / "doctor.json").read_text())["checks"]
-    assert checks[-1] == {"name": "ranks", "state": "ok", "finding": "joined", "advice": ""}
+    assert checks[-1] == {"name": "ranks", "state": "fail", "finding": "hang", "advice": ""}
 
 
 def test_a_row_fits_on_a_terminal():

@@ -199,8 +199,18 @@ def test_ctrl_c_leaves_no_process(tmp_path):
 
 
 def test_a_stage_that_fails_ends_the_rehearsal():
-    with pytest.raises(CheckFailed, match="ended with 3; its error is above"):
+    with pytest.raises(CheckFailed, match="ended with 3: its error is above"):
         run_measured(sys.executable, "-c", "raise SystemExit(3)")
+
+
+def test_a_stage_leaves_its_error_to_the_rehearsal(tmp_path, monkeypatch, capsys):
+    job = json.dumps({"work": str(tmp_path), "images": IMAGES, "shards": 5, "ranks": RANKS})
+    monkeypatch.setattr(sys, "argv", ["stages", "verify both", job])
+    assert stages.main() == 1
+    printed, errors = capsys.readouterr()
+    assert str(tmp_path / "records" / "train") in printed and errors == ""
+    with pytest.raises(CheckFailed, match="ended with 1: No manifest$"):
+        run_measured(sys.executable, "-c", "print('No manifest'); raise SystemExit(1)")
 
 
 def test_a_stage_that_fails_on_a_full_disk_names_the_folder(tmp_path, monkeypatch):

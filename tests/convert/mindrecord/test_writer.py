@@ -142,14 +142,15 @@ def test_a_row_larger_than_a_page_is_named(tmp_path):
         write(tmp_path / "a.mindrecord", rows, expected_rows=rows[:1])
 
 
-def test_more_pages_than_the_header_can_list_are_refused(tmp_path, monkeypatch):
+@pytest.mark.parametrize("planned", [30, 1])
+def test_more_pages_than_the_header_can_list_are_refused(tmp_path, monkeypatch, planned):
     for module in (record_layout, writer_module):
         monkeypatch.setattr(module, "HEADER_BYTES", 4096)
     rows = make_rows(30, 1)
     for row in rows:
         row["image"] = bytes(SMALL_PAGE // 2)  # one a page
     with pytest.raises(RequestError, match="too many pages .* more --shards"):
-        write(tmp_path / "a.mindrecord", rows)
+        write(tmp_path / "a.mindrecord", rows, expected_rows=rows[:planned])
 
 
 def test_an_existing_file_is_not_overwritten(tmp_path):

@@ -1,6 +1,7 @@
 """The self-check against ILSVRC's digests, on a stand-in of its size without images."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from blacklist.ids import ILSVRC_SHA256, Blacklist
 from common.cli import RequestError
 from convert.sources import ilsvrc
-from convert.sources.ilsvrc import check_ilsvrc
+from convert.sources.ilsvrc import check_ilsvrc, count_like_ilsvrc, devkit_numbers
 from convert.sources.listing import Entry, Listing
 
 NAMES = [f"n{k:08d}" for k in range(1000)]
@@ -49,3 +50,41 @@ def test_a_set_of_its_size_is_reported_and_no_other(options, words):
 def test_two_labels_exchanged_are_an_error_unless_allowed():
     with pytest.raises(RequestError, match="not ILSVRC's although the classes are"):
         check(EXCHANGED)
+
+
+def train(sizes):
+    """A training set whose classes have the given numbers of images, and 3 the others."""
+    entries = [Entry("x", label, 1, "x", 0, 1) for label in range(1000)
+               for _ in range(sizes.get(label, 3))]
+    return Listing("train", "folders", Path("train"), NAMES, entries)
+
+
+@pytest.mark.parametrize("sizes, words", [
+    ({0: 2, 1: 5, 999: 2}, None),
+    ({7: 1}, "but 2,998 images instead of 3,000; not 2 to 5 images in 1 classes: n00000007 (1)"),
+    ({7: 6, 8: 2, 9: 2, 10: 2}, "classes; not 2 to 5 images in 1 classes: n00000007 (6)"),
+    ({k: 1 for k in range(6)}, "in 6 classes: n00000000 (1), n00000001 (1), n00000002 (1), "
+                               "n00000003 (1), n00000004 (1), …"),
+    ({5: 2}, "ILSVRC2012's classes, but 2,999 images instead of 3,000"),
+])
+def test_a_training_set_of_ilsvrcs_classes_is_counted(monkeypatch, sizes, words):
+    for name, value in (("TRAINING_IMAGES", 3000), ("FEWEST_PER_CLASS", 2), ("MOST_PER_CLASS", 5)):
+        monkeypatch.setattr(ilsvrc, name, value)
+    found = count_like_ilsvrc(train(sizes))
+    assert found.complete == (words is None)
+    assert words is None or found.describe("train").endswith(words)
+
+
+def test_numbers_of_other_classes_and_of_other_names_are_not_compared():
+    listing = train({})
+    assert count_like_ilsvrc(replace(listing, class_names=["n", *NAMES[1:]])) is None
+    named = [Entry(f"ILSVRC2012_val_{k:08d}.JPEG", 0, k, "x", 0, 1) for k in (1, 3)]
+    val = Listing("val", "flat", Path("val"), ["n"], named)
+    assert "2 of ILSVRC2012's 50,000 validation" in count_like_ilsvrc(val).describe("val")
+    assert count_like_ilsvrc(replace(val, entries=[named[0]._replace(image_id=2)])) is None
+
+
+@pytest.mark.parametrize("start, warned", [(0, False), (1, True)])
+def test_classes_numbered_like_the_devkits_are_pointed_out(start, warned):
+    listing = replace(train({}), class_names=[str(start + k) for k in range(1000)])
+    assert ("devkit's order" in (devkit_numbers(listing) or "")) == warned

@@ -25,7 +25,7 @@ MAP = "n02119789 1 kit_fox\nn02100735 2 English_setter\nn01440764 3 tench\n"
 
 
 def test_labels_are_positions_of_sorted_wnids_not_devkit_ids(tmp_path):
-    truth = read_ground_truth(devkit(tmp_path, "1\n3\n2\n3\n", MAP))
+    truth = read_ground_truth(devkit(tmp_path, "\ufeff1\r\n3\r\n2\r\n3\r\n", MAP))
     assert truth.class_names == ["n01440764", "n02100735", "n02119789"]
     assert truth.labels == {1: 2, 2: 0, 3: 1, 4: 0}
 
@@ -40,6 +40,8 @@ def test_the_ground_truth_is_found_in_a_devkit_folder(tmp_path):
 
 @pytest.mark.parametrize("truth, class_map, words", [
     ("1\n4\n", MAP, "line 2: '4' is not a devkit class id"),
+    ("1\n" + "9" * 5000, MAP, "line 2: '999"), ("\u0663\n", MAP, "line 1"),
+    ("1\n", "n02119789 " + "9" * 5000, "line 1: expected"),
     ("1\n\n", MAP, "line 2: '' is not"),
     ("", MAP, "is empty"),
     ("1\n", "n02119789 one\n", "line 1: expected 'wnid id name'"),
@@ -64,9 +66,9 @@ def test_labels_come_from_the_file_that_is_given(source, tmp_path):
     given.write_text("\n".join(reversed(ids)))
     labels = [entry.label for entry in list_source(source, "val", given).entries]
     assert labels == [entry.label for entry in reversed(found.entries)]
-    with pytest.raises(RequestError, match=f"--ground-truth {given} is for .* leave it out"):
+    with pytest.raises(RequestError, match=f"{given} is for validation images.* leave it out"):
         list_source(source, "train", given)
-    with pytest.raises(RequestError, match="nowhere.txt does not exist; give the devkit's"):
+    with pytest.raises(RequestError, match="nowhere.txt does not exist; give a text file"):
         list_source(source, "val", tmp_path / "nowhere.txt")
 
 
@@ -75,7 +77,7 @@ def test_labels_come_from_the_file_that_is_given(source, tmp_path):
 def test_the_devkit_may_be_in_the_source_or_next_to_it(source, tmp_path, place):
     before = list_source(source, "val").sha256()
     (source / "devkit" / "data").rename(tmp_path / "elsewhere")
-    with pytest.raises(RequestError, match="not found in .*--ground-truth"):
+    with pytest.raises(RequestError, match="without labels: .*--ground-truth"):
         list_source(source, "val")
     shutil.copytree(tmp_path / "elsewhere", tmp_path / place, dirs_exist_ok=True)
     assert list_source(source, "val").sha256() == before
@@ -98,6 +100,7 @@ def test_files_that_are_not_text_or_not_a_class_table_are_refused(tmp_path):
     path.write_bytes(b"\xff\xfe1")
     with pytest.raises(RequestError, match="ground_truth.txt is not a text file"):
         read_ground_truth(path)
+    path.write_text("1\n")
     path.with_name("map_clsloc.txt").unlink()
     path.with_name("meta.mat").write_bytes(b"x" * 200)
     with pytest.raises(RequestError, match="meta.mat of .* is not the devkit's class table"):

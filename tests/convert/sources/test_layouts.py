@@ -72,7 +72,9 @@ KAGGLE = "ILSVRC/Data/CLS-LOC"
     ("val", [f"val/{VAL_NAME}"], "flat"),
     ("val", [VAL_NAME], "flat"),
     ("val", [f"val/{VAL_NAME}", "val/more/a.txt"], "flat"),
-    ("val", [f"val/{VAL_NAME.lower()}", f"val/{VAL_NAME}.bak", f"val/x{VAL_NAME}"], None),
+    ("val", [f"val/{VAL_NAME}.bak", f"val/x{VAL_NAME}"], None),
+    ("val", [f"val/{VAL_NAME.lower()}"], "flat"),
+    ("val", [f"{KAGGLE}/val/n1/{VAL_NAME}"], "kaggle"),
     ("val", [f"val/n1/{VAL_NAME}"], "folders"),
     ("val", ["ILSVRC2012_img_val.tar"], "archives"),
     ("val", [f"{KAGGLE}/val/{VAL_NAME}"], "kaggle"),
@@ -226,10 +228,10 @@ def test_the_first_devkit_archive_counts_or_an_unpacked_one(sample, copy_of):
 
 @pytest.mark.parametrize("change, words", [
     (lambda text: text.replace("ILSVRC2012_val_00000003,n", "ILSVRC2012_val_00000003,x"),
-     "ILSVRC2012_val_00000003, x.* is not a new validation image"),
+     r"csv, line \d+: 'x\d+' is not one of the 4 class names"),
     (lambda text: text.replace("\n", "\n\n", 1).replace("_00000003,", "_3,"),
-     "ILSVRC2012_val_3, n.* is not a new validation image"),
-    (lambda text: text + text.splitlines()[-1] + "\n", "line 14: .* is not a new validation"),
+     r"csv, line \d+: 'ILSVRC2012_val_3,n.*' is not the name of a validation image"),
+    (lambda text: text + text.splitlines()[-1] + "\n", "csv, line 14: .* is already on line 13"),
     (lambda text: "\n".join(text.splitlines()[:-1]), "has no label"),
 ])
 def test_a_wrong_kaggle_solution_is_refused(copy_of, change, words):

@@ -48,13 +48,14 @@ def test_extensions_decide_what_an_image_is_in_any_case_of_letters(tmp_path):
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_in_class_folders_images_are_numbered_by_position(source, split):
     """Training images even if they are named like ILSVRC's validation images, and validation
-    images unless all are."""
+    images if none are."""
     arrange_sample(source, "folders")
     if split == "train":
         shutil.rmtree(source / "train")
         (source / "val").rename(source / "train")
     else:
-        (min((source / "val").iterdir()) / "other.JPEG").write_bytes(b"x")
+        for image in (source / "val").glob("*/*"):
+            image.rename(image.with_name(f"x{image.name}"))
     listing = list_source(source, split)
     names = sorted(f"{path.parent.name}/{path.name}" for path in source.glob(f"{split}/*/*"))
     assert [entry.file_name for entry in listing.entries] == names
@@ -132,4 +133,48 @@ def test_one_id_twice_is_refused(source):
     image = next(first.iterdir())
     shutil.copy(image, second / image.name)
     with pytest.raises(RequestError, match="both have image id"):
+        list_source(source, "val")
+
+
+@pytest.mark.parametrize("layout", ["flat", "folders", "archives"])
+def test_numbered_and_other_names_do_not_mix(source, layout):
+    """Positions of all would make a blacklist mark other images."""
+    copy = source / "val" / "ILSVRC2012_val_00000003 (1).JPEG"
+    shutil.copy(source / "val" / "ILSVRC2012_val_00000003.JPEG", copy)
+    (source / "val" / "._ILSVRC2012_val_00000003.JPEG").write_bytes(b"x")  # macOS's, in tars
+    if layout == "folders":
+        arrange_sample(source, "folders")
+        copy.rename(min((source / "val").glob("n*")) / copy.name)
+    elif layout == "archives":
+        arrange_sample(source, "archives")
+    with pytest.raises(RequestError, match=r"names of 12 .*, those of 1 have not \('.*\(1\).JPEG'"):
+        list_source(source, "val")
+
+
+@pytest.mark.parametrize("layout", ["flat", "folders"])
+@pytest.mark.parametrize("name", ["{number}.jpg", "{number}.jpeg", "{number}.PNG",
+                                  "{number}_{wnid}.JPEG"])
+def test_ids_are_read_from_names_of_other_endings_and_with_the_class(source, layout, name):
+    expected = list_source(source, "val")
+    wnids = {entry.image_id: expected.class_names[entry.label] for entry in expected.entries}
+    if layout == "folders":
+        arrange_sample(source, "folders")
+    for image in list((source / "val").rglob("*.JPEG")):
+        image.rename(image.with_name(name.format(number=image.stem,
+                                                 wnid=wnids[int(image.stem[-8:])])))
+    listing = list_source(source, "val")
+    assert not listing.ids_are_positions
+    assert [(e.image_id, e.label, e.file_name) for e in listing.entries] == [
+        (e.image_id, e.label, name.format(number=e.file_name[:-5], wnid=wnids[e.image_id]))
+        for e in expected.entries]
+
+
+@pytest.mark.parametrize("layout", ["flat", "folders"])
+def test_a_class_in_the_name_must_be_the_one_of_the_label(source, layout):
+    if layout == "folders":
+        arrange_sample(source, "folders")
+    image, = (source / "val").rglob("*_00000003.JPEG")
+    image.rename(image.with_name("ILSVRC2012_val_00000003_n01440764.JPEG"))
+    with pytest.raises(RequestError, match="3_n01440764.JPEG is of class n01440764 by its name but"
+                                           " of n"):
         list_source(source, "val")
