@@ -10,14 +10,16 @@ from typing import Callable, Optional, Sequence
 
 from common.cli import RequestError
 from convert.sources.archives import scan_train_archive, scan_val_archive
-from convert.sources.flat_tars import fits_flat_tars, refuse_packed, scan_flat_tars
+from convert.sources.flat_tars import (fits_flat_tars, refuse_packed, scan_flat_tars,
+                                       scan_names_with_wnids)
 from convert.sources.folders import scan_class_folders, scan_flat_folder
 from convert.sources.label_lists import (KAGGLE_SOLUTION, find_label_list, read_class_names,
                                          read_kaggle)
 from convert.sources.labels import find_ground_truth, read_devkit_archive, read_ground_truth
 from convert.sources.listing import (IMAGE_EXTENSIONS, Entry, GroundTruth, Listing, Scan,
                                      check_by_truth, entries_by_class, entries_by_truth,
-                                     in_label_order, read_entry, truth_in_names, validation_id)
+                                     imagenet_name, in_label_order, read_entry, truth_in_names,
+                                     validation_id)
 from convert.sources.parquet import parquet_files, read_parquet, scan_parquet
 from convert.sources.webdataset import name_classes, scan_webdataset, webdataset_tars
 
@@ -199,6 +201,10 @@ def _fits_flat(source: Path, root: Path, split: str) -> bool:
     return split == "val" and any(validation_id(item.name) is not None for item in root.iterdir())
 
 
+def _has_names_with_wnids(root: Path) -> bool:
+    return any(imagenet_name(item.name) is not None for item in root.iterdir())
+
+
 def _devkit_labels(source: Path) -> Optional[GroundTruth]:
     """Return the labels of the devkit in the source or next to it."""
     found = find_ground_truth(source) or find_ground_truth(source.parent)
@@ -218,9 +224,13 @@ LAYOUTS = (
     SourceLayout(
         "flat", "(val) SOURCE/val/ILSVRC2012_val_NNNNNNNN.JPEG with the devkit's "
         "*validation_ground_truth.txt and map_clsloc.txt or meta.mat in SOURCE/*/data, or with "
-        "val.txt or val_list.txt in SOURCE or SOURCE/meta",
-        root=_split_folder, fits=_fits_flat, labels=_devkit_labels, overrides=("folders",),
-        scan=lambda root, split, extensions: scan_flat_folder(root)),
+        "val.txt or val_list.txt in SOURCE or SOURCE/meta; names that end in the class, as Hugging "
+        "Face's, also for train",
+        root=_split_folder, labels=_devkit_labels, overrides=("folders",),
+        fits=lambda source, root, split: (_fits_flat(source, root, split) if split == "val" else
+                                          _has_names_with_wnids(root)),
+        scan=lambda root, split, extensions: (
+            scan_flat_folder(root) if split == "val" else scan_names_with_wnids(root))),
     SourceLayout(
         "archives", "SOURCE/ILSVRC2012_img_SPLIT.tar or SOURCE/SPLIT.tar, for val also "
         "ILSVRC2012_devkit_t12.tar.gz",

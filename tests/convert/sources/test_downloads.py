@@ -161,3 +161,16 @@ def test_class_names_do_not_rename_training_folders(sample, tmp_path):
     names.write_text("a\n")
     with pytest.raises(RequestError, match="training images in .* have their classes' names"):
         list_source(sample, "train", class_names=names)
+
+
+def test_a_flat_folder_of_training_images_gives_the_record_set_of_class_folders(sample, tmp_path):
+    before = list_source(sample, "train").sha256()
+    source = shutil.copytree(sample, tmp_path / "source")
+    for folder in list((source / "train").iterdir()):
+        for image in folder.iterdir():
+            image.rename(source / "train" / f"{image.stem}_{folder.name}.JPEG")
+        folder.rmdir()
+    assert list_source(source, "train").sha256() == before
+    (source / "train" / "a.jpg").touch()
+    with pytest.raises(RequestError, match="'a.jpg' in .* has no class at the end"):
+        list_source(source, "train")
