@@ -204,7 +204,7 @@ def _plan_shards(request: Request, listing: Listing, blacklist_ids: frozenset[in
         part = entries[total * index // number:total * (index + 1) // number]
         plans.append(ShardPlan(
             index=index, file=f"{listing.split}-{index:05d}-of-{number:05d}.mindrecord",
-            root=listing.root, entries=part,
+            layout=listing.layout, root=listing.root, entries=part,
             blacklisted=frozenset(e.image_id for e in part if e.image_id in blacklist_ids),
             page_bytes=page_bytes, checks=checks))
     return plans

@@ -86,9 +86,6 @@ class Request(CheckedOptions):
         if self.ids_are_positions and self.blacklist is None:
             raise RequestError("--ids-are-positions says what a --blacklist counts; give one, or "
                                "leave it out")
-        if self.class_names is not None and self.split != "val":
-            raise RequestError(f"--class-names {self.class_names} says what the labels of "
-                               f"validation images mean; leave it out for --split {self.split}")
         if self.quality is not None and self.short_side is None:
             raise RequestError(f"--quality {self.quality} is of the images that --short-side "
                                "shrinks: give that, too, or leave it out")

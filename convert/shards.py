@@ -25,7 +25,8 @@ from convert.mindrecord.record_layout import RecordLayout
 from convert.mindrecord.writer import RecordWriter, index_of
 from convert.records.manifest import FileNote, Shard
 from convert.request import Request
-from convert.sources.listing import Entry, read_entry
+from convert.sources.layouts import reader_of
+from convert.sources.listing import Entry
 from convert.workspace import ShardReport, Workspace
 
 PACKAGES = {"dask": "distributed", "ray": "ray"}  # that a backend needs
@@ -39,6 +40,7 @@ class ShardPlan:
 
     index: int
     file: str
+    layout: str
     root: Path
     entries: list[Entry]
     blacklisted: frozenset[int]  # those of its entries' ids
@@ -223,10 +225,11 @@ def _write(plan: ShardPlan, data_file: Path) -> ShardReport:
     image_bytes = shrunk = bytes_saved = 0
     repaired: list[FileNote] = []
     bad: list[FileNote] = []
+    read = reader_of(plan.layout)
     with contextlib.closing(RecordWriter(data_file, plan.page_bytes, _header_as_planned(plan))
                             ) as writer:
         for entry in plan.entries:
-            data = read_entry(plan.root, entry)
+            data = read(plan.root, entry)
             try:
                 image = check_image(data, plan.checks)
             except BadImage as reason:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from common.cli import RequestError, progress_bar
 from common.files import write_text
+from convert.sample.downloads import add_member, into_flat_tars, into_parquet, into_webdataset
 from convert.sample.draw import draw_image, style_of
 from convert.sources.label_lists import KAGGLE_CLASSES, KAGGLE_SOLUTION
 from convert.sources.labels import find_ground_truth, read_ground_truth
@@ -194,12 +195,6 @@ def pack_devkit(sample: Path) -> None:
         add_member(tar, "ILSVRC2012_devkit_t12/data/meta.mat", _meta(data / "map_clsloc.txt"))
 
 
-def add_member(tar: tarfile.TarFile, name: str, data: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    tar.addfile(member, io.BytesIO(data))
-
-
 def _meta(class_map: Path) -> bytes:
     """Return a meta.mat: `synsets` with an inner node after the classes, as in the devkit."""
     from scipy.io import savemat
@@ -234,4 +229,7 @@ SAMPLE_LAYOUTS: dict[str, Optional[Callable[[Path, GroundTruth], None]]] = {
     "folders": _into_class_folders,
     "archives": _into_archives,
     "kaggle": _into_kaggle,
+    "parquet": into_parquet,
+    "flat-tars": into_flat_tars,
+    "webdataset": into_webdataset,
 }

@@ -10,14 +10,19 @@ from typing import Callable, Optional, Sequence
 
 from common.cli import RequestError
 from convert.sources.archives import scan_train_archive, scan_val_archive
+from convert.sources.flat_tars import (fits_flat_tars, refuse_packed, scan_flat_tars,
+                                       scan_names_with_wnids)
 from convert.sources.folders import scan_class_folders, scan_flat_folder
 from convert.sources.label_lists import (KAGGLE_SOLUTION, find_label_list, read_class_names,
                                          read_kaggle)
 from convert.sources.labels import find_ground_truth, read_devkit_archive, read_ground_truth
-from convert.sources.listing import (IMAGE_EXTENSIONS, MACOS_FOLDER, GroundTruth, Listing, Scan,
-                                     check_by_truth, entries_by_class, entries_by_truth,
-                                     in_label_order, truth_in_names, validation_id)
+from convert.sources.listing import (IMAGE_EXTENSIONS, MACOS_FOLDER, Entry, GroundTruth, Listing,
+                                     Scan, check_by_truth, entries_by_class, entries_by_truth,
+                                     imagenet_name, in_label_order, read_entry, truth_in_names,
+                                     validation_id)
 from convert.sources.misplaced import check_place, check_several_classes
+from convert.sources.parquet import parquet_files, read_parquet, scan_parquet
+from convert.sources.webdataset import name_classes, scan_webdataset, webdataset_tars
 
 SPLITS = ("train", "val")
 
@@ -36,6 +41,8 @@ class SourceLayout:
         scan: root, split, extensions -> the images of the split.
         labels: source -> the labels of validation images that are not in class folders; None if
             the source does not contain them.
+        classes_may_be_labels: whether the names of classes may come from ``--class-names``.
+        read: root, an image -> its bytes.
     """
 
     name: str
@@ -45,6 +52,8 @@ class SourceLayout:
     scan: Callable[[Path, str, Sequence[str]], Scan]
     labels: Callable[[Path], Optional[GroundTruth]]
     overrides: tuple[str, ...] = ()
+    classes_may_be_labels: bool = False
+    read: Callable[[Path, Entry], bytes] = read_entry
 
 
 def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
@@ -69,10 +78,15 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
         check_place(source, split, scan)
     if not scan.images:
         raise _fits_nothing(source, split)
+    names = read_class_names(class_names) if class_names else None
+    if chosen.classes_may_be_labels:
+        scan = name_classes(scan, names, root)
+    elif class_names is not None and split == "train":
+        raise RequestError(f"--class-names {class_names} says what labels mean, but training "
+                           f"images in {root} have their classes' names; leave it out")
     # Images in class folders, or class tars, are named <class>/<file>.
     folders = in_label_order({image.name.split("/")[0] for image in scan.images
                               if "/" in image.name})
-    names = read_class_names(class_names) if class_names else None
     truth = _given_truth(root, split, ground_truth, names)
     if folders:
         check_several_classes(folders, root, split, scan)
@@ -131,7 +145,7 @@ def _choose_layout(source: Path, split: str, name: Optional[str]) -> SourceLayou
         raise RequestError(f"source {source} is not a folder; set --source (make: IMAGENET) to "
                            "the folder of the images")
     if name is not None:
-        chosen = next(known for known in LAYOUTS if known.name == name)
+        chosen = _layout(name)
         if name in SELF_EVIDENT and not chosen.fits(source, chosen.root(source, split), split):
             raise RequestError(f"--layout {name}: the {split} set is not in {source} as this "
                                f"layout has it: {chosen.files}; correct --source or leave --layout "
@@ -141,12 +155,22 @@ def _choose_layout(source: Path, split: str, name: Optional[str]) -> SourceLayou
     overridden = {other for known in fitting for other in known.overrides}
     fitting = [known for known in fitting if known.name not in overridden]
     if not fitting:
+        refuse_packed(source)
         raise _fits_nothing(source, split)
     if len(fitting) > 1:
         raise RequestError(f"{source} contains a {split} set in several layouts "
                            f"({', '.join(known.name for known in fitting)}); choose one with "
                            "--layout")
     return fitting[0]
+
+
+def _layout(name: str) -> SourceLayout:
+    return next(known for known in LAYOUTS if known.name == name)
+
+
+def reader_of(layout: str) -> Callable[[Path, Entry], bytes]:
+    """Return what reads an image under the root; a worker knows the layout by its name."""
+    return _layout(layout).read
 
 
 def _fits_nothing(source: Path, split: str) -> RequestError:
@@ -162,8 +186,13 @@ def _split_folder(source: Path, split: str) -> Path:
     return source / split if (source / split).is_dir() else source
 
 
+def _parquet_folder(source: Path, split: str) -> Path:
+    return source if parquet_files(source, split) else source / "data"
+
+
 def _archive(source: Path, split: str) -> Path:
-    return source / f"ILSVRC2012_img_{split}.tar"
+    renamed = source / f"{split}.tar"
+    return renamed if renamed.is_file() else source / f"ILSVRC2012_img_{split}.tar"
 
 
 def _fits_folders(source: Path, root: Path, split: str) -> bool:
@@ -180,6 +209,10 @@ def _fits_folders(source: Path, root: Path, split: str) -> bool:
 
 def _fits_flat(source: Path, root: Path, split: str) -> bool:
     return split == "val" and any(validation_id(item.name) is not None for item in root.iterdir())
+
+
+def _has_names_with_wnids(root: Path) -> bool:
+    return any(imagenet_name(item.name) is not None for item in root.iterdir())
 
 
 def _devkit_labels(source: Path) -> Optional[GroundTruth]:
@@ -201,11 +234,16 @@ LAYOUTS = (
     SourceLayout(
         "flat", "(val) SOURCE/val/ILSVRC2012_val_NNNNNNNN.JPEG with the devkit's "
         "*validation_ground_truth.txt and map_clsloc.txt or meta.mat in SOURCE/*/data, or with "
-        "val.txt or val_list.txt in SOURCE or SOURCE/meta",
-        root=_split_folder, fits=_fits_flat, labels=_devkit_labels, overrides=("folders",),
-        scan=lambda root, split, extensions: scan_flat_folder(root)),
+        "val.txt or val_list.txt in SOURCE or SOURCE/meta; names that end in the class, as Hugging "
+        "Face's, also for train",
+        root=_split_folder, labels=_devkit_labels, overrides=("folders",),
+        fits=lambda source, root, split: (_fits_flat(source, root, split) if split == "val" else
+                                          _has_names_with_wnids(root)),
+        scan=lambda root, split, extensions: (
+            scan_flat_folder(root) if split == "val" else scan_names_with_wnids(root))),
     SourceLayout(
-        "archives", "SOURCE/ILSVRC2012_img_SPLIT.tar, for val also ILSVRC2012_devkit_t12.tar.gz",
+        "archives", "SOURCE/ILSVRC2012_img_SPLIT.tar or SOURCE/SPLIT.tar, for val also "
+        "ILSVRC2012_devkit_t12.tar.gz",
         root=lambda source, split: source, labels=_archived_labels,
         scan=lambda root, split, extensions: (
             scan_val_archive(_archive(root, split)) if split == "val" else
@@ -219,6 +257,26 @@ LAYOUTS = (
             scan_flat_folder(root) if _fits_flat(root, root, split) else
             scan_class_folders(root, extensions)),
         fits=lambda source, root, split: root.is_dir(), overrides=("folders", "flat")),
+    SourceLayout(
+        "parquet", "SOURCE/data/train-NNNNN-of-NNNNN.parquet, for val validation-…, as in "
+        "Hugging Face's ILSVRC/imagenet-1k",
+        root=_parquet_folder, labels=lambda source: None, overrides=("folders",),
+        scan=lambda root, split, extensions: scan_parquet(root, split),
+        fits=lambda source, root, split: bool(parquet_files(root, split)), read=read_parquet),
+    SourceLayout(
+        "flat-tars", "SOURCE/train_images_0.tar to train_images_4.tar, for val val_images.tar, as "
+        "Hugging Face's with .gz removed by gunzip",
+        root=lambda source, split: source, labels=lambda source: None, overrides=("folders",),
+        scan=lambda root, split, extensions: scan_flat_tars(root, split),
+        fits=lambda source, root, split: fits_flat_tars(source, split)),
+    SourceLayout(
+        "webdataset", "SOURCE/NAME-train-NNNN.tar, for val NAME-validation-NN.tar or "
+        "NAME-val-NN.tar, of KEY.jpg and KEY.cls, as timm's",
+        root=lambda source, split: source, labels=lambda source: None, overrides=("folders",),
+        scan=lambda root, split, extensions: scan_webdataset(root, split),
+        fits=lambda source, root, split: bool(webdataset_tars(source, split)),
+        classes_may_be_labels=True),
 )
-SELF_EVIDENT = ("archives", "kaggle")  # they fit where their files are, and nowhere else
+# They fit where their files are, and nowhere else.
+SELF_EVIDENT = ("archives", "kaggle", "parquet", "flat-tars", "webdataset")
 LAYOUT_NAMES = tuple(layout.name for layout in LAYOUTS)

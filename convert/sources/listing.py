@@ -18,6 +18,8 @@ MACOS_FOLDER = "__MACOSX"  # in what was packed on macOS
 _VALIDATION_NAME = re.compile(
     r"ILSVRC2012_val_((?!0{8})[0-9]{8})(?:_(n[0-9]{8}))?\.(?:JPEG|JPG|PNG)", re.IGNORECASE)
 _WNID = re.compile("n[0-9]{8}")
+_NAME_WITH_WNID = re.compile(
+    r"((?:(n[0-9]{8})_[0-9]+|ILSVRC2012_val_[0-9]{8}))_(n[0-9]{8})(\.JPEG)")
 _NAMES_SHOWN = 3
 
 
@@ -108,6 +110,13 @@ def wnid_in_name(file_name: str) -> Optional[str]:
     """Return the class in ``ILSVRC2012_val_NNNNNNNN_nNNNNNNNN.JPEG``, or None without one."""
     match = _VALIDATION_NAME.fullmatch(file_name)
     return match.group(2).lower() if match and match.group(2) else None
+
+
+def imagenet_name(file_name: str) -> Optional[str]:
+    """Return ``<wnid>/<file>`` with ImageNet's own file name for one with the wnid at the end, as
+    Hugging Face has them (``n01440764_10026_n01440764.JPEG``); None for any other name."""
+    match = _NAME_WITH_WNID.fullmatch(file_name)
+    return f"{match[3]}/{match[1]}{match[4]}" if match and match[2] in (None, match[3]) else None
 
 
 def validation_scan(files: Iterable[SourceFile]) -> Scan:
@@ -273,7 +282,11 @@ def read_entry(root: Path, entry: Entry) -> bytes:
         data = file.read(entry.size)
     in_archive = entry.offset > 0  # the first image of a tar follows its header
     if len(data) != entry.size or not (in_archive or container_bytes == entry.size):
-        raise RequestError(f"{path} changed while it was converted (it had "
-                           f"{entry.size} bytes when '{entry.file_name}' was listed); convert "
-                           "again when nothing writes to the source")
+        raise changed(root, entry)
     return data
+
+
+def changed(root: Path, entry: Entry) -> RequestError:
+    return RequestError(f"{root / entry.container} changed while it was converted (it had "
+                        f"{entry.size} bytes when '{entry.file_name}' was listed); convert again "
+                        "when nothing writes to the source")

@@ -81,8 +81,6 @@ def test_a_blacklist_of_positions_has_to_be_called_that(tmp_path, say, fail):
     given[6].rename(tmp_path / "earlier")
     assert "3 of ILSVRC2012's 50,000 validation images" in say(*given).out
     assert "a --blacklist counts" in fail(2, *given[:-2], "--ids-are-positions")
-    train = [*given[:3], "--split", "train", "--out", tmp_path / "t", "--class-names", "x"]
-    assert "--class-names x says what" in fail(2, *train)
 
 
 def test_unusual_training_classes_are_warned_of_and_in_the_manifest(sample, tmp_path, say,

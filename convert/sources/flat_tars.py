@@ -1,0 +1,103 @@
+"""Hugging Face's older tars of ImageNet, read in place: `train_images_0.tar` to
+`train_images_4.tar` and `val_images.tar`, flat, with the class at the end of each name.
+
+They are published as `.tar.gz`, which can be read from the beginning only: a shard of shuffled
+images would decompress everything. So those are refused with the command that decompresses them.
+"""
+
+import os
+import re
+from pathlib import Path, PurePosixPath
+from typing import Iterator, Sequence
+
+from common.cli import RequestError, progress_bar
+from convert.sources.archives import members
+from convert.sources.class_labels import refuse_twice
+from convert.sources.listing import (IMAGE_EXTENSIONS, Scan, SourceFile, check_utf8,
+                                     imagenet_name)
+
+FILES = {"train": [f"train_images_{part}.tar" for part in range(5)], "val": ["val_images.tar"]}
+
+_PACKED = re.compile(r"(?P<whole>.*\.(?:tar|tgz|zip))(?P<part>\.gz)?(?P<split>\.(?:part)?"
+                     r"(?:[0-9]{2,3}|[a-z]{2}))?")
+
+
+def fits_flat_tars(source: Path, split: str) -> bool:
+    return any((source / name).is_file() for name in FILES[split])
+
+
+def scan_flat_tars(source: Path, split: str) -> Scan:
+    """List the images as ``<wnid>/<name>``, with ImageNet's own names.
+
+    Raises:
+        RequestError: a tar is missing or cut, or an image has a name without a class.
+    """
+    scan = Scan([], [])
+    missing = [name for name in FILES[split] if not (source / name).is_file()]
+    if missing:
+        raise RequestError(f"{source / missing[0]} does not exist; the {split} set is "
+                           f"{', '.join(FILES[split])}: complete the download")
+    for archive, member, begin, end in tar_members([source / name for name in FILES[split]]):
+        name = PurePosixPath(member).name
+        _add(scan, SourceFile(name, archive.name, begin, end - begin), archive)
+    refuse_twice(scan.images, source)
+    return scan
+
+
+def scan_names_with_wnids(folder: Path) -> Scan:
+    """List a flat folder of training images whose names end in the class, as these tars unpack."""
+    scan = Scan([], [])
+    with os.scandir(folder) as items:
+        for item in items:
+            if item.name.startswith("."):
+                continue
+            check_utf8(item.name, folder)
+            if item.is_file():
+                _add(scan, SourceFile(item.name, item.name, 0, item.stat().st_size), folder)
+            else:
+                raise RequestError(f"{item.path} is not a file; a flat folder may contain images "
+                                   "only: move it")
+    return scan
+
+
+def _add(scan: Scan, file: SourceFile, place: Path) -> None:
+    name = imagenet_name(file.name)
+    if name is not None:
+        scan.images.append(file._replace(name=name))
+    elif file.name.lower().endswith(IMAGE_EXTENSIONS):
+        raise RequestError(f"'{file.name}' in {place} has no class at the end of its name, as in "
+                           "n01440764_10026_n01440764.JPEG; give Hugging Face's own files")
+    else:
+        scan.ignored.append(file.name)
+
+
+def tar_members(archives: Sequence[Path]) -> Iterator[tuple[Path, str, int, int]]:
+    """Yield (archive, name, begin, end) of each regular file of the tars."""
+    sizes = [path.stat().st_size for path in archives]
+    with progress_bar(sum(sizes) >> 20, f"list {len(archives)} tars", "MB") as bar:
+        for archive, size in zip(archives, sizes):
+            with open(archive, "rb") as file:
+                for member, begin, end in members(file, archive, 0, size):
+                    yield archive, member, begin, end
+            bar.update(size >> 20)
+
+
+def refuse_packed(source: Path) -> None:
+    """Raise RequestError with the command to use, if the source has archives that cannot be read
+    in place: parts of one file, or compressed."""
+    names = sorted(item.name for item in source.iterdir() if item.is_file())
+    matches = [match for match in map(_PACKED.fullmatch, names) if match]
+    for match in matches:
+        whole = match["whole"] + (match["part"] or "")
+        if match["split"]:
+            stem = match[0][:-len(match["split"])]
+            letters = re.sub("[0-9]", "[0-9]", re.sub("[a-z]{2}$", "[a-z][a-z]", match["split"]))
+            raise RequestError(f"{source / match[0]} is a part of an archive, which is read as "
+                               f"one file only: cat {source / stem}{letters} > {source / whole}")
+    packed = [match[0] for match in matches
+              if "devkit" not in match[0] and match[0].endswith(("gz", "zip"))]
+    if packed:
+        command = "unzip" if packed[0].endswith("zip") else "gunzip -k"
+        others = " and others" if len(packed) > 1 else ""
+        raise RequestError(f"{source / packed[0]}{others}: compressed, so that images cannot be "
+                           f"read at their places; first: {command} {source / packed[0]}")

@@ -1,0 +1,169 @@
+"""WebDataset tars of ImageNet, read in place: timm's `imagenet1k-train-0000.tar`,
+`imagenet1k-validation-00.tar`, and others named alike.
+
+A sample is the members with one key: ``KEY.jpg``, ``KEY.cls`` (the label) and, often, ``KEY.json``.
+"""
+
+import re
+from pathlib import Path
+from typing import Iterator, NamedTuple, Optional, Sequence
+
+from common.cli import RequestError
+from common.files import read_json
+from convert.sources.class_labels import ClassLabels, refuse_twice
+from convert.sources.flat_tars import tar_members
+from convert.sources.listing import IMAGE_EXTENSIONS, Scan, SourceFile, imagenet_name
+
+SPLIT_WORDS = {"train": ("train",), "val": ("validation", "val")}
+INFO_NAMES = ("_info.json", "info.json")
+MAX_LABEL_BYTES = 20
+
+_TAR = re.compile(r"(?P<stem>.+-(?P<split>train|validation|val)-)(?P<number>[0-9]+)\.tar")
+_TRAIN_KEY = re.compile(r"(n[0-9]{8})_[0-9]+")
+_VAL_KEY = re.compile(r"ILSVRC2012_val_[0-9]{8}")
+
+
+class _Member(NamedTuple):
+    archive: Path
+    key: str
+    ending: str  # in lower case, with its dot
+    begin: int
+    end: int
+
+
+class _Sample(NamedTuple):
+    image: _Member
+    label: int
+
+
+def webdataset_tars(source: Path, split: str) -> list[Path]:
+    """Return the tars of the split, in order; empty if there are none."""
+    found = [(match["stem"], int(match["number"]), path) for path in source.iterdir()
+             if (match := _TAR.fullmatch(path.name)) and match["split"] in SPLIT_WORDS[split]]
+    return [path for _, _, path in sorted(found)]
+
+
+def scan_webdataset(source: Path, split: str) -> Scan:
+    """List the images as ``<class>/<name>``; a class is a wnid where the keys have them, else the
+    label as a number, whose class ``--class-names`` says.
+
+    Raises:
+        RequestError: a tar is missing or cut, a sample without image or label, or labels that are
+            not positions in the sorted wnids.
+    """
+    tars = webdataset_tars(source, split)
+    _check_complete(source, tars)
+    scan, labels = Scan([], []), ClassLabels()
+    for sample in _samples(tars, scan.ignored):
+        image, where = sample.image, f"'{sample.image.key}' in {sample.image.archive}"
+        wnid, name = _name(image)
+        if wnid is not None:
+            labels.add(wnid, sample.label, where)
+        scan.images.append(SourceFile(f"{wnid or sample.label}/{name}", image.archive.name,
+                                      image.begin, image.end - image.begin))
+    if all(not image.name.split("/")[0].isdecimal() for image in scan.images):
+        labels.check(source)
+    _check_count(source, split, len(scan.images))
+    refuse_twice(scan.images, source)
+    return scan
+
+
+def name_classes(scan: Scan, class_names: Optional[Sequence[str]], root: Path) -> Scan:
+    """Replace labels in ``<label>/<file>`` by the names at these positions.
+
+    Raises:
+        RequestError: there are no names or no such position.
+    """
+    images = []
+    for image in scan.images:
+        class_name, file_name = image.name.split("/")
+        if class_name.isdecimal():
+            if class_names is None:
+                raise RequestError(f"{root / image.container} says labels but not which classes "
+                                   "they are; give --class-names FILE with one class name per "
+                                   "line in label order")
+            if int(class_name) >= len(class_names):
+                raise RequestError(f"{root / image.container}: label {class_name}, but "
+                                   f"--class-names names {len(class_names)} classes; give the "
+                                   "names of this set")
+            image = image._replace(name=f"{class_names[int(class_name)]}/{file_name}")
+        images.append(image)
+    return Scan(images, scan.ignored)
+
+
+def _check_complete(source: Path, tars: Sequence[Path]) -> None:
+    matches = [match for match in (_TAR.fullmatch(path.name) for path in tars) if match]
+    if not matches:
+        return
+    stems = sorted({match["stem"] for match in matches})
+    if len(stems) > 1:
+        raise RequestError(f"{source} has tars of several sets ({stems[0]}*.tar, {stems[1]}*.tar);"
+                           " give each its own folder")
+    numbers = [int(match["number"]) for match in matches]
+    for position, number in enumerate(numbers):
+        if number != position + min(numbers[0], 1):
+            width = len(matches[0]["number"])
+            raise RequestError(f"{source / stems[0]}{position + min(numbers[0], 1):0{width}}.tar "
+                               "is missing; complete the download")
+
+
+def _check_count(source: Path, split: str, images: int) -> None:
+    """Compare with timm's info file, where there is one."""
+    for path in (source / name for name in INFO_NAMES):
+        if path.is_file():
+            info = read_json(path, "give the file of this set or remove it")
+            splits = info.get("splits") if isinstance(info, dict) else None
+            for word in SPLIT_WORDS[split]:
+                note = splits.get(word) if isinstance(splits, dict) else None
+                expected = note.get("num_samples") if isinstance(note, dict) else None
+                if expected not in (None, images):
+                    raise RequestError(f"{path} says {expected} {split} images, but the tars have "
+                                       f"{images}; complete the download")
+            return
+
+
+def _samples(tars: Sequence[Path], ignored: list[str]) -> Iterator[_Sample]:
+    """Yield the samples, in order."""
+    sample: list[_Member] = []
+    for archive, name, begin, end in tar_members(tars):
+        folder, slash, base = name.rpartition("/")
+        key, dot, ending = base.partition(".")
+        member = _Member(archive, f"{folder}{slash}{key}", f".{ending.lower()}", begin, end)
+        if sample and (sample[0].archive, sample[0].key) != (archive, member.key):
+            yield _sample(sample)
+            sample = []
+        if member.ending in (*IMAGE_EXTENSIONS, ".cls", ".json"):
+            sample.append(member)
+        else:
+            ignored.append(f"{archive.name}/{name}")
+    if sample:
+        yield _sample(sample)
+
+
+def _sample(parts: Sequence[_Member]) -> _Sample:
+    where = f"'{parts[0].key}' in {parts[0].archive}"
+    images = [part for part in parts if part.ending in IMAGE_EXTENSIONS]
+    labels = [part for part in parts if part.ending == ".cls"]
+    if len(images) != 1 or len(labels) != 1:
+        raise RequestError(f"{where}: a sample has {len(images)} images and {len(labels)} labels "
+                           "(.cls), expected one of each; fetch the file again")
+    with open(labels[0].archive, "rb") as file:
+        file.seek(labels[0].begin)
+        text = file.read(min(labels[0].end - labels[0].begin, MAX_LABEL_BYTES)).strip()
+    if not text.isdigit():
+        raise RequestError(f"{where}: label {text!r} is not a number from 0; fetch the file again")
+    return _Sample(images[0], int(text))
+
+
+def _name(image: _Member) -> tuple[Optional[str], str]:
+    """Return the wnid that the key has, if any, and ImageNet's own name where it can be told; other
+    keys may recur in each tar, so the tar's name comes before them."""
+    key = image.key.rpartition("/")[2]
+    official = imagenet_name(f"{key}.JPEG")
+    if official is not None:
+        wnid, _, name = official.partition("/")
+        return wnid, name
+    train = _TRAIN_KEY.fullmatch(key)
+    if train or _VAL_KEY.fullmatch(key):
+        return train[1] if train else None, f"{key}.JPEG"
+    return None, f"{image.archive.stem}-{image.key.replace('/', '-')}{image.ending}"

@@ -1,0 +1,176 @@
+"""ImageNet as Hugging Face and timm publish it: Parquet files, flat tars, WebDataset tars."""
+
+import os
+import shutil
+import tarfile
+
+import numpy as np
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from common.cli import RequestError
+from convert.sample.arrange import arrange_sample
+from convert.sample.downloads import add_member
+from convert.sources import snappy
+from convert.sources.layouts import list_source, reader_of
+
+WNIDS = ("n90000001", "n90000002")
+
+
+def image_rows(count=40):
+    """Rows of ``image`` and ``label``: bytes that cannot be compressed, and some that can."""
+    rng = np.random.default_rng(0)
+    data = [rng.bytes(int(size)) + b"abc" * 400 for size in rng.integers(1, 90_000, count)]
+    data[5:6] = data[2:3] * len(data[5:6])  # an image that recurs
+    return [{"bytes": item, "path": f"{WNIDS[k % 2]}_{k}_{WNIDS[k % 2]}.JPEG"}
+            for k, item in enumerate(data)]
+
+
+def write(path, rows, labels=None, **options):
+    kind = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
+    labels = [k % 2 for k in range(len(rows))] if labels is None else labels
+    path.parent.mkdir(exist_ok=True)
+    parquet.write_table(pyarrow.table({"image": pyarrow.array(rows, kind), "label": labels}), path,
+                        **options)
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "data" / "train-00000-of-00001.parquet"
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"row_group_size": 7}, {"use_dictionary": False}, {"data_page_version": "2.0"},
+    {"compression": "none"}, {"data_page_size": 1000, "write_batch_size": 3},
+    {"use_dictionary": False, "data_page_version": "2.0", "write_page_checksum": True},
+])
+def test_each_image_is_read_alone_wherever_it_is_stored(file, tmp_path, options):
+    rows = image_rows()
+    write(file, rows, **options)
+    listing = list_source(tmp_path, "train")
+    expected = {f"{WNIDS[k % 2]}/{WNIDS[k % 2]}_{k}.JPEG": row["bytes"]
+                for k, row in enumerate(rows)}
+    read = reader_of("parquet")
+    assert {entry.file_name: read(listing.root, entry) for entry in listing.entries} == expected
+
+
+@pytest.mark.parametrize("change, words", [
+    (lambda path: write(path, image_rows(), compression="gzip"), "GZIP; only SNAPPY and UNCOMPR"),
+    (lambda path: write(path, [{"bytes": b"a", "path": "a.JPEG"}]), "row 0: path 'a.JPEG' is not"),
+    (lambda path: write(path, [{"bytes": None, "path": "a.JPEG"}]), "a row without image"),
+    (lambda path: write(path, image_rows(2), [0, 5]), "has label 5, but is number 1 of the 2"),
+    (lambda path: write(path, image_rows(4), [0, 1, 0, 0]), "has label 0, but 1 in .*row 1"),
+    (lambda path: write(path, 2 * image_rows(2)), "'n90000001/n90000001_0.JPEG' is in"),
+    (lambda path: parquet.write_table(pyarrow.table({"a": [1]}), path), "has the columns a; exp"),
+    (lambda path: os.truncate(path, 5000), "is not a whole Parquet file"),
+    (lambda path: path.write_bytes(b""), "is not a whole Parquet file"),
+    (lambda path: path.rename(path.with_name("train-00000-of-00002.parquet")),
+     "train-00001-of-00002.parquet is missing"),
+])
+def test_other_or_damaged_parquet_files_are_refused(file, tmp_path, change, words):
+    write(file, image_rows())
+    change(file)
+    with pytest.raises(RequestError, match=words) as error:
+        list_source(tmp_path, "train")
+    assert str(file.parent) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_parquet_file_that_changes_and_a_missing_package_are_named(file, tmp_path, monkeypatch):
+    write(file, image_rows())
+    listing = list_source(tmp_path, "train")
+    file.write_bytes(b"\xff" * 100_000)
+    with pytest.raises(RequestError, match="changed while it was converted"):
+        for entry in listing.entries:
+            reader_of("parquet")(listing.root, entry)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(RequestError, match=r"pip install '.\[parquet\]'"):
+        list_source(tmp_path, "train")
+
+
+def test_snappy_copies_may_overlap_what_they_write_but_not_begin_before_it():
+    data = bytes(70_000) + b"abcd" * 30_000 + np.random.default_rng(1).bytes(100)
+    stream = bytes(pyarrow.compress(data, "snappy", asbytes=True))
+    begins = snappy.block_begins(stream)
+    assert len(begins) == 3
+    for block, begin in enumerate(begins):
+        part = data[block * snappy.BLOCK:]
+        assert bytes(snappy.decode(stream[begin:], len(part))) == part
+        assert bytes(snappy.decode(stream[begin:], 9)) == part[:9]
+    with pytest.raises(ValueError, match="before the block"):
+        snappy.decode(b"\x01\x05", 4)
+
+
+@pytest.mark.parametrize("layout, spoil, words", [
+    ("flat-tars", lambda source: (source / "train_images_3.tar").unlink(),
+     "train_images_3.tar does not exist"),
+    ("flat-tars", lambda source: add(source / "train_images_3.tar", "a.JPEG"),
+     "'a.JPEG' in .* has no class at the end"),
+    ("webdataset", lambda source: (source / "imagenet1k-train-01.tar").unlink(),
+     "imagenet1k-train-01.tar is missing"),
+    ("webdataset", lambda source: add(source / "imagenet1k-train-01.tar", "b.jpg"),
+     "'b' in .*: a sample has 1 images and 0 labels"),
+    ("webdataset", lambda source: add(source / "imagenet1k-train-01.tar", "b.jpg", "b.cls"),
+     "label b'' is not a number"),
+    ("webdataset", lambda source: (source / "_info.json").write_text(
+        '{"splits": {"train": {"num_samples": 99}}}'), "says 99 train images"),
+])
+def test_incomplete_tars_are_refused(sample, tmp_path, layout, spoil, words):
+    source = shutil.copytree(sample, tmp_path / "source")
+    arrange_sample(source, layout)
+    spoil(source)
+    with pytest.raises(RequestError, match=words):
+        list_source(source, "train")
+
+
+def add(archive, *names):
+    with tarfile.open(archive, "a") as tar:
+        for name in names:
+            add_member(tar, name, b"")
+
+
+def test_webdataset_labels_without_wnids_need_class_names(tmp_path):
+    for number in range(2):
+        with tarfile.open(tmp_path / f"imagenet-train-{number:06d}.tar", "w") as tar:
+            add_member(tar, "00000.jpg", b"x")
+            add_member(tar, "00000.cls", b"%d" % number)
+    with pytest.raises(RequestError, match="give --class-names FILE"):
+        list_source(tmp_path, "train")
+    names = tmp_path / "names.txt"
+    names.write_text("zebra\nant\n")
+    listing = list_source(tmp_path, "train", class_names=names)
+    assert [(entry.file_name, entry.label) for entry in listing.entries] == [
+        ("ant/imagenet-train-000001-00000.jpg", 0), ("zebra/imagenet-train-000000-00000.jpg", 1)]
+
+
+@pytest.mark.parametrize("files, words", [
+    (["train_images_0.tar.gz"], "gunzip -k .*train_images_0.tar.gz"),
+    (["ILSVRC2012_img_train.tar.001", "ILSVRC2012_img_train.tar.002"],
+     r"cat .*img_train.tar.\[0-9\]\[0-9\]\[0-9\] > .*img_train.tar$"),
+    (["train.tar.aa", "train.tar.ab"], r"cat .*train.tar.\[a-z\]\[a-z\] > .*train.tar$"),
+])
+def test_packed_archives_are_refused_with_the_command(tmp_path, files, words):
+    for name in files:
+        (tmp_path / name).touch()
+    with pytest.raises(RequestError, match=words):
+        list_source(tmp_path, "train")
+
+
+def test_class_names_do_not_rename_training_folders(sample, tmp_path):
+    names = tmp_path / "names.txt"
+    names.write_text("a\n")
+    with pytest.raises(RequestError, match="training images in .* have their classes' names"):
+        list_source(sample, "train", class_names=names)
+
+
+def test_a_flat_folder_of_training_images_gives_the_record_set_of_class_folders(sample, tmp_path):
+    before = list_source(sample, "train").sha256()
+    source = shutil.copytree(sample, tmp_path / "source")
+    for folder in list((source / "train").iterdir()):
+        for image in folder.iterdir():
+            image.rename(source / "train" / f"{image.stem}_{folder.name}.JPEG")
+        folder.rmdir()
+    assert list_source(source, "train").sha256() == before
+    (source / "train" / "a.jpg").touch()
+    with pytest.raises(RequestError, match="'a.jpg' in .* has no class at the end"):
+        list_source(source, "train")
