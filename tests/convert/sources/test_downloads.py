@@ -147,6 +147,11 @@ def test_webdataset_labels_without_wnids_need_class_names(tmp_path):
     (["train_images_0.tar.gz"], "gunzip -k .*train_images_0.tar.gz"),
     (["ILSVRC2012_img_train.tar.001", "ILSVRC2012_img_train.tar.002"],
      r"cat .*img_train.tar.\[0-9\]\[0-9\]\[0-9\] > .*img_train.tar$"),
+    (["a.zip"], "unzip .*a.zip"),
+    (["ILSVRC2012_devkit_t12.tar.gz", "x.tar.xz"], "unxz -k .*x.tar.xz"),
+    (["ILSVRC2012_devkit_t12.tar.gz", "x.tar.md"], "fits no layout"),
+    (["train.tar.gz.part00", "train.tar.gz.part01"],
+     r"cat .*train.tar.gz.part\[0-9\]\[0-9\] > .*train.tar.gz$"),
     (["train.tar.aa", "train.tar.ab"], r"cat .*train.tar.\[a-z\]\[a-z\] > .*train.tar$"),
 ])
 def test_packed_archives_are_refused_with_the_command(tmp_path, files, words):
