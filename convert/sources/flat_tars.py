@@ -18,8 +18,9 @@ from convert.sources.listing import (IMAGE_EXTENSIONS, Scan, SourceFile, check_u
 
 FILES = {"train": [f"train_images_{part}.tar" for part in range(5)], "val": ["val_images.tar"]}
 
-_PACKED = re.compile(r"(?P<whole>.*\.(?:tar|tgz|zip))(?P<part>\.gz)?(?P<split>\.(?:part)?"
-                     r"(?:[0-9]{2,3}|[a-z]{2}))?")
+_PACKED = re.compile(r"(?P<whole>.*\.(?:tar|tgz|zip)(?:\.(?P<kind>gz|xz|bz2))?)"
+                     r"(?P<first>\.(?:part)?(?:0?0[01]|aa))?")
+_COMMANDS = {"gz": "gunzip -k", "xz": "unxz -k", "bz2": "bunzip2 -k"}
 
 
 def fits_flat_tars(source: Path, split: str) -> bool:
@@ -88,16 +89,13 @@ def refuse_packed(source: Path) -> None:
     names = sorted(item.name for item in source.iterdir() if item.is_file())
     matches = [match for match in map(_PACKED.fullmatch, names) if match]
     for match in matches:
-        whole = match["whole"] + (match["part"] or "")
-        if match["split"]:
-            stem = match[0][:-len(match["split"])]
-            letters = re.sub("[0-9]", "[0-9]", re.sub("[a-z]{2}$", "[a-z][a-z]", match["split"]))
+        if match["first"]:
+            pattern = re.sub("[0-9]", "[0-9]", re.sub("aa$", "[a-z][a-z]", match["first"]))
             raise RequestError(f"{source / match[0]} is a part of an archive, which is read as "
-                               f"one file only: cat {source / stem}{letters} > {source / whole}")
-    packed = [match[0] for match in matches
-              if "devkit" not in match[0] and match[0].endswith(("gz", "zip"))]
-    if packed:
-        command = "unzip" if packed[0].endswith("zip") else "gunzip -k"
-        others = " and others" if len(packed) > 1 else ""
-        raise RequestError(f"{source / packed[0]}{others}: compressed, so that images cannot be "
-                           f"read at their places; first: {command} {source / packed[0]}")
+                               f"one file only: cat {source / match['whole']}{pattern} > "
+                               f"{source / match['whole']}")
+        if (match["kind"] or not match[0].endswith(".tar")) and "devkit" not in match[0]:
+            command = "unzip" if match[0].endswith("zip") else _COMMANDS[match["kind"] or "gz"]
+            raise RequestError(f"{source / match[0]} is compressed, so that images cannot be read "
+                               f"at their places; first, for each such file: {command} "
+                               f"{source / match[0]}")

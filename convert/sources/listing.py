@@ -20,6 +20,7 @@ _VALIDATION_NAME = re.compile(
 _WNID = re.compile("n[0-9]{8}")
 _NAME_WITH_WNID = re.compile(
     r"((?:(n[0-9]{8})_[0-9]+|ILSVRC2012_val_[0-9]{8}))_(n[0-9]{8})(\.JPEG)")
+_TRAIN_NAME = re.compile(r"(n[0-9]{8})/\1_[0-9]+\.JPEG")
 _NAMES_SHOWN = 3
 
 
@@ -195,6 +196,9 @@ def entries_by_class(files: Sequence[SourceFile], class_names: Sequence[str], sp
             check_wnid_in_name(name, class_name, f"the folder {class_name}")
             numbered.append(entry._replace(file_name=name, image_id=image_id))
     if numbered and others:
+        # imagenette and imagewoof were split anew: their val/ has training images, too.
+        if all(_TRAIN_NAME.fullmatch(name) for name in others):
+            return entries
         raise _mixed_names(len(numbered), others)
     return _in_id_order(numbered) if numbered else entries
 

@@ -147,6 +147,11 @@ def test_webdataset_labels_without_wnids_need_class_names(tmp_path):
     (["train_images_0.tar.gz"], "gunzip -k .*train_images_0.tar.gz"),
     (["ILSVRC2012_img_train.tar.001", "ILSVRC2012_img_train.tar.002"],
      r"cat .*img_train.tar.\[0-9\]\[0-9\]\[0-9\] > .*img_train.tar$"),
+    (["a.zip"], "unzip .*a.zip"),
+    (["ILSVRC2012_devkit_t12.tar.gz", "x.tar.xz"], "unxz -k .*x.tar.xz"),
+    (["ILSVRC2012_devkit_t12.tar.gz", "x.tar.md"], "fits no layout"),
+    (["train.tar.gz.part00", "train.tar.gz.part01"],
+     r"cat .*train.tar.gz.part\[0-9\]\[0-9\] > .*train.tar.gz$"),
     (["train.tar.aa", "train.tar.ab"], r"cat .*train.tar.\[a-z\]\[a-z\] > .*train.tar$"),
 ])
 def test_packed_archives_are_refused_with_the_command(tmp_path, files, words):
@@ -174,3 +179,18 @@ def test_a_flat_folder_of_training_images_gives_the_record_set_of_class_folders(
     (source / "train" / "a.jpg").touch()
     with pytest.raises(RequestError, match="'a.jpg' in .* has no class at the end"):
         list_source(source, "train")
+
+
+def test_imagenette_has_training_images_in_val(tmp_path):
+    for name in ("n90000001/ILSVRC2012_val_00000009.JPEG", "n90000001/n90000001_7.JPEG",
+                 "n90000002/ILSVRC2012_val_00000003.JPEG"):
+        (tmp_path / "val" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "val" / name).touch()
+    listing = list_source(tmp_path, "val")
+    assert [(entry.file_name, entry.label, entry.image_id) for entry in listing.entries] == [
+        ("n90000001/ILSVRC2012_val_00000009.JPEG", 0, 1), ("n90000001/n90000001_7.JPEG", 0, 2),
+        ("n90000002/ILSVRC2012_val_00000003.JPEG", 1, 3)]
+    assert listing.ids_are_positions
+    (tmp_path / "val" / "n90000002" / "other.JPEG").touch()
+    with pytest.raises(RequestError, match="have ILSVRC's numbers"):
+        list_source(tmp_path, "val")
