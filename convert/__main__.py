@@ -65,7 +65,8 @@ def _sample(arguments: Namespace) -> None:
 
 
 def _run(arguments: Namespace) -> None:
-    from convert.conversion import convert, convert_range, list_request
+    from convert.conversion import convert, convert_range
+    from convert.plan import list_request
     request, mode = from_arguments(Request, arguments), from_arguments(RunMode, arguments)
     note_kept_work(f"finished shards are kept in {request.out}; the same command resumes: "
                    f"{shown_command()}")

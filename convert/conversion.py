@@ -1,63 +1,23 @@
-"""A whole conversion: list the source, plan the shards, build them, write the manifest."""
+"""A whole conversion: plan it, build the shards, write the manifest."""
 
 import importlib.metadata
-import math
-import random
 import shutil
 import sys
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
-from blacklist.ids import ILSVRC_VALIDATION_IMAGES, Blacklist, load_blacklist
 from common.cli import RequestError, counted
-from common.files import describe_difference, sha256_of_lines
-from convert.images import SHRUNK_JPEG_QUALITY, ImageChecks
-from convert.mindrecord.record_layout import REVISION
+from common.files import describe_difference
+from convert.plan import ConversionPlan, plan_conversion
 from convert.records.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNote, ClassCount,
                                       Manifest, read_manifest, sha256_of_rows)
 from convert.records.reader import open_records
 from convert.request import Request
-from convert.shards import ShardPlan, build_shards
-from convert.sources.ilsvrc import (IlsvrcCheck, IlsvrcNumbers, check_ilsvrc, count_like_ilsvrc,
-                                    devkit_numbers)
-from convert.sources.layouts import list_source
-from convert.sources.listing import Entry, Listing
+from convert.shards import build_shards
 from convert.workspace import BUILDING, ShardReport, Workspace, locked_workspace
 
 BAD_FILES_SHOWN = 20
-
-SHARD_BYTES = 1 << 30
-SHARD_COUNT_STEP = 8  # so that 1, 2, 4 and 8 ranks read equally many files
-
-# With pages of 16 MB and 32 MB, MindSpore's defaults, a 1 GB shard is 5.3 % larger than its images.
-PAGE_STEP_BYTES = 4 << 20
-MAX_PAGE_BYTES = 256 << 20  # what MindSpore's FileWriter.set_page_size allows
-# A page must hold the largest image, and a repaired one (CMYK, PNG) may grow.
-PAGE_BYTES_PER_IMAGE_BYTE = 2
-
-
-@dataclass(frozen=True)
-class ConversionPlan:
-    """A request whose source has been listed and whose shards have been planned."""
-
-    request: Request
-    listing: Listing
-    blacklist: Optional[Blacklist]
-    ilsvrc: Optional[IlsvrcCheck]  # None unless the numbers of images and classes are ILSVRC's
-    ilsvrc_numbers: Optional[IlsvrcNumbers]
-    shards: list[ShardPlan]
-    options: dict[str, Any]  # everything that decides the bytes of the record set
-
-    def workspace_request(self) -> dict[str, Any]:
-        """Return what a conversion under way must have in common with this one to be resumed.
-
-        Damaged images may be replaced or removed between two attempts: what changes with them is
-        compared shard by shard (``ShardPlan.entries_sha256``)."""
-        request = {key: value for key, value in self.options.items()
-                   if key not in ("source_sha256", "images")}
-        return {**request, "classes_sha256": sha256_of_lines(self.listing.class_names)}
 
 
 def convert(request: Request) -> Manifest:
@@ -124,121 +84,6 @@ def finish(request: Request) -> Manifest:
                                f"{', …' if len(missing) > 8 else ''}); convert them with "
                                "--shard-range, or all that is missing without it")
         return _conclude(plan, workspace, [report for report in reports if report])
-
-
-def list_request(request: Request) -> Listing:
-    """List what ``request`` would convert; nothing is written."""
-    return list_source(request.source, request.split, request.ground_truth, request.extensions,
-                       request.layout, request.class_names)
-
-
-def plan_conversion(request: Request) -> ConversionPlan:
-    """List the source, read the blacklist and plan the shards; nothing is written.
-
-    Raises:
-        RequestError: see :func:`convert.sources.layouts.list_source`, a wrong blacklist, more
-            shards than images, or an image that no page can hold.
-    """
-    listing = list_request(request)
-    blacklist = _load_blacklist(request, listing)
-    ilsvrc = check_ilsvrc(listing, blacklist, request.allow_other_labels)
-    numbers = count_like_ilsvrc(listing)
-    _warn_of_classes(listing, numbers)
-    shards = _plan_shards(request, listing, blacklist.ids if blacklist else frozenset())
-    options = {
-        "split": request.split, "source_sha256": listing.sha256(), "images": len(listing.entries),
-        "blacklist_sha256": blacklist.sha256 if blacklist else None, "shards": len(shards),
-        "seed": request.seed, "check": request.check, "short_side": request.short_side,
-        "quality": request.shrunk_quality,
-        "writer": REVISION,
-    }
-    return ConversionPlan(request, listing, blacklist, ilsvrc, numbers, shards, options)
-
-
-def _warn_of_classes(listing: Listing, numbers: Optional[IlsvrcNumbers]) -> None:
-    if listing.split == "train" and numbers and not numbers.complete:
-        print(f"warning: {listing.root} has {numbers.describe(listing.split)}", file=sys.stderr)
-    warning = devkit_numbers(listing)
-    if warning:
-        print(f"warning: {warning}", file=sys.stderr)
-
-
-def _load_blacklist(request: Request, listing: Listing) -> Optional[Blacklist]:
-    if request.blacklist is None:
-        return None
-    _check_ids(request, listing)
-    blacklist = load_blacklist(request.blacklist,
-                               max(entry.image_id for entry in listing.entries))
-    if len(listing.entries) == ILSVRC_VALIDATION_IMAGES and not blacklist.is_ilsvrc:
-        print(f"warning: {request.blacklist} has {blacklist.describe()}", file=sys.stderr)
-    return blacklist
-
-
-def _check_ids(request: Request, listing: Listing) -> None:
-    """Raise RequestError unless the blacklist and the images have the same kind of ids."""
-    first = listing.entries[0].file_name
-    if listing.ids_are_positions and not request.ids_are_positions:
-        raise RequestError(f"--blacklist {request.blacklist} lists numbers of ILSVRC's validation "
-                           f"images, but names like '{first}' in {listing.root} have none: ids are "
-                           "positions in the sorted names; leave it out, or give "
-                           "--ids-are-positions if the list counts those")
-    if request.ids_are_positions and not listing.ids_are_positions:
-        raise RequestError(f"--ids-are-positions: the ids of {listing.root} are the numbers in "
-                           f"names like '{first}'; leave it out")
-
-
-def _plan_shards(request: Request, listing: Listing, blacklist_ids: frozenset[int]
-                 ) -> list[ShardPlan]:
-    """Cut the ordered entries into consecutive runs whose lengths differ by one at the most."""
-    total = len(listing.entries)
-    number = request.shards or _default_shard_count(listing)
-    if number > total:
-        raise RequestError(f"--shards {number}: {counted(total, 'image')} can be cut into "
-                           f"1 to {counted(total, 'shard')}")
-    entries = ordered_entries(listing, request.seed)
-    page_bytes = _page_bytes(listing)
-    checks = ImageChecks(request.check == "decode", request.short_side,
-                         request.shrunk_quality or SHRUNK_JPEG_QUALITY)
-    plans = []
-    for index in range(number):
-        part = entries[total * index // number:total * (index + 1) // number]
-        plans.append(ShardPlan(
-            index=index, file=f"{listing.split}-{index:05d}-of-{number:05d}.mindrecord",
-            layout=listing.layout, root=listing.root, entries=part,
-            blacklisted=frozenset(e.image_id for e in part if e.image_id in blacklist_ids),
-            page_bytes=page_bytes, checks=checks))
-    return plans
-
-
-def _default_shard_count(listing: Listing) -> int:
-    """Return a multiple of 8 that makes shards of about 1 GB, but at most one per image."""
-    total = sum(entry.size for entry in listing.entries)
-    steps = max(1, round(total / SHARD_BYTES / SHARD_COUNT_STEP))
-    return min(steps * SHARD_COUNT_STEP, len(listing.entries))
-
-
-def ordered_entries(listing: Listing, seed: int) -> list[Entry]:
-    """Return validation images in their order, training images in one seeded permutation.
-
-    ``random.Random`` keeps its sequence between Python versions for ``random()``, which is all
-    that is used here.
-    """
-    if listing.split == "val":
-        return listing.entries
-    draw = random.Random(seed).random
-    keys = [draw() for _ in listing.entries]
-    return [listing.entries[k] for k in sorted(range(len(keys)), key=keys.__getitem__)]
-
-
-def _page_bytes(listing: Listing) -> int:
-    """Return the page size of all shards: MindSpore opens no files together that differ in it."""
-    largest = max(listing.entries, key=lambda entry: entry.size)
-    steps = math.ceil(PAGE_BYTES_PER_IMAGE_BYTE * largest.size / PAGE_STEP_BYTES)
-    page = PAGE_STEP_BYTES * max(1, steps)
-    if page > MAX_PAGE_BYTES:
-        raise RequestError(f"{listing.root / largest.container}: image of {largest.size} bytes "
-                           "is too large for a MindRecord page; remove or shrink it")
-    return page
 
 
 def _existing(out: Path, options: dict[str, Any]) -> Manifest:
