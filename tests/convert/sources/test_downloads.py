@@ -22,7 +22,9 @@ def image_rows(count=40):
     """Rows of ``image`` and ``label``: bytes that cannot be compressed, and some that can."""
     rng = np.random.default_rng(0)
     data = [rng.bytes(int(size)) + b"abc" * 400 for size in rng.integers(1, 90_000, count)]
-    data[5:6] = data[2:3] * len(data[5:6])  # an image that recurs
+    if count > 5:
+        data[5] = data[2]  # an image that recurs, after another one of its size
+        data[3] = data[2][::-1]
     return [{"bytes": item, "path": f"{WNIDS[k % 2]}_{k}_{WNIDS[k % 2]}.JPEG"}
             for k, item in enumerate(data)]
 
