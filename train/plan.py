@@ -58,7 +58,7 @@ def make_plan(recipe: Recipe, source: Source, kept_checkpoints: int) -> Plan:
         raise RequestError(f"--batch-size {recipe.batch_size}{_times_accumulated(recipe)}: each of "
                            f"{recipe.ranks} ranks has only {share} of the {source.images} images "
                            f"of {source.folder}; give at most "
-                           + (f"{most}" if most else f"--accumulate {share}"))
+                           + (f"{most}" if most else f"--batch-size 1 --accumulate {share}"))
     if recipe.steps_per_epoch > whole_steps:
         raise RequestError(f"--steps-per-epoch {recipe.steps_per_epoch}: an epoch has "
                            f"{whole_steps} steps of {recipe.global_batch} images")
