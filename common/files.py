@@ -16,6 +16,7 @@ from typing import IO, Any, Iterable, Iterator, Mapping, Union
 from common.cli import RequestError
 
 PathLike = Union[str, os.PathLike]
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 # What file systems answer that lack a call: exFAT, SMB, buckets mounted as folders, Lustre.
 NOT_SUPPORTED = (errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
@@ -28,7 +29,7 @@ def replaced_file(path: PathLike, mode: str = "wb") -> Iterator[IO]:
     """Open a temporary file next to ``path``; on leaving, fsync it and move it onto ``path``.
 
     A reader sees the old file or the whole new one, never a part. On an exception the
-    temporary file is removed and the old file stays.
+    temporary file is removed and the old file stays. An error of a full disk names ``path``.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -39,6 +40,10 @@ def replaced_file(path: PathLike, mode: str = "wb") -> Iterator[IO]:
             os.fsync(file.fileno())
         os.replace(temporary, path)
         fsync_folder(path.parent)
+    except OSError as error:
+        if error.errno in NO_ROOM and error.filename is None:  # a write does not know its file
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -24,13 +24,14 @@ result. All ranks write into one folder; each row belongs to one of them.
 """
 
 import contextlib
+import io
 import re
 import shutil
 import time
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Optional, Sequence
+from typing import Any, Iterable, Iterator, Mapping, Optional, Sequence
 
 import numpy as np
 
@@ -153,8 +154,14 @@ def join_parts(parts: Sequence[Part]) -> Part:
 
 
 def save_predictions(path: PathLike, predictions: Predictions) -> None:
+    _write_npz(path, predictions.arrays)
+
+
+def _write_npz(path: PathLike, arrays: Mapping[str, np.ndarray]) -> None:
+    content = io.BytesIO()  # a zip archive that a full disk cuts short prints a traceback
+    np.savez(content, **arrays)
     with replaced_file(path) as file:
-        np.savez(file, **predictions.arrays)
+        file.write(content.getbuffer())
 
 
 def load_predictions(path: PathLike) -> Predictions:
@@ -235,8 +242,8 @@ def write_parts(folder: Path, groups: Iterable[Part]) -> None:
 
 def _write_part(folder: Path, groups: Sequence[Part]) -> None:
     part = join_parts(groups)
-    with replaced_file(_part_path(folder, part.rows)) as file:
-        np.savez(file, times=np.array([part.seconds, part.waiting]), **part.predictions.arrays)
+    _write_npz(_part_path(folder, part.rows),
+               {"times": np.array([part.seconds, part.waiting]), **part.predictions.arrays})
 
 
 def _part_path(folder: Path, rows: range) -> Path:

@@ -138,6 +138,10 @@ def _hits_among_classes(path: Path, predictions: Predictions, result: Result, fo
     if predictions.probabilities is None or result.class_names is None:
         raise RequestError(f"{folder} does not hold what --classes needs, the probabilities of all "
                            "classes and their names: evaluate again with --keep-probabilities")
+    columns = predictions.probabilities.shape[1:]
+    if columns != (len(result.class_names),) or predictions.top5.max() >= columns[0]:
+        raise RequestError(f"{folder}: its predictions are not of the {len(result.class_names):,} "
+                           "classes that its result names; evaluate again")
     labels = _labels_of_names(path, result.class_names)
     scores = predictions.probabilities.astype(np.float32)
     # The stored ones are rounded. The order of the five best is known from before: numbers above

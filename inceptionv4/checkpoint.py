@@ -25,7 +25,7 @@ from mindspore.train.checkpoint_pb2 import Checkpoint
 
 from common.cli import RequestError, counted
 from common.files import PathLike, read_bytes, replaced_file, sha256_of_file, write_json
-from inceptionv4 import INTERPOLATIONS
+from inceptionv4 import INTERPOLATIONS, SMALLEST_IMAGE
 
 CLASSIFIER = "classifier."  # what the names of the last layer's parameters begin with
 CKPT_SUFFIX, META_SUFFIX = ".ckpt", ".meta"
@@ -73,16 +73,20 @@ class CheckpointMeta:
 
 
 def _is_right(name: str, value: Any) -> bool:
-    """Return whether ``value`` is of the kind that the field ``name`` of a meta has."""
+    """Return whether ``value`` is one that the field ``name`` of a meta can have."""
     if name.endswith("_sha256"):
         return isinstance(value, str) and bool(re.fullmatch("([0-9a-f]{64})?", value))
     if name in ("mean", "std"):
-        return isinstance(value, tuple) and len(value) == 3 and all(map(_is_finite, value))
-    if name in ("batch_norm_decay", "top1_error", "ema_decay"):
-        return _is_finite(value) or (name == "top1_error" and value is None)
+        return (isinstance(value, tuple) and len(value) == 3 and all(map(_is_finite, value))
+                and (name == "mean" or min(value) > 0))
+    if name in ("batch_norm_decay", "ema_decay"):
+        return _is_finite(value) and 0 <= value < 1
+    if name == "top1_error":
+        return value is None or _is_finite(value)
     if name == "interpolation":
         return value is None or value in INTERPOLATIONS
-    return type(value) is int and value >= 0
+    lowest = {"num_classes": 1, "image_size": SMALLEST_IMAGE}.get(name, 0)
+    return type(value) is int and value >= lowest
 
 
 def _is_finite(value: Any) -> bool:
@@ -258,24 +262,30 @@ def load_checkpoint(path: PathLike, network: nn.Cell, weights: Optional[str] = N
     """
     meta, values = read_checkpoint(path)
     own = network_parameters(network)
-    if weights_of(path, meta, weights) == "ema":
-        values.update({name: values.get(AVERAGED + name) for name, parameter in own.items()
-                       if parameter.requires_grad})
+    averaged = weights_of(path, meta, weights) == "ema"
     num_classes = own["classifier.bias"].shape[0]
     if meta.num_classes != num_classes and other_classes:
         own = {name: value for name, value in own.items() if not name.startswith(CLASSIFIER)}
     elif meta.num_classes != num_classes:
         raise RequestError(f"checkpoint '{path}' has {counted(meta.num_classes, 'class')} but "
                            f"{num_classes} are needed: use one trained on the same classes")
+    if averaged:
+        own = {AVERAGED * parameter.requires_grad + name: parameter
+               for name, parameter in own.items()}
     for name, parameter in own.items():
-        if values.get(name) is None:
+        if name not in values:
             raise RequestError(f"checkpoint '{path}' belongs to another network: "
                                f"it has no parameter '{name}'")
-        found, needed = (f"{array.dtype}{tuple(array.shape)}"
-                         for array in (values[name], parameter))
-        if found != needed:
+        difference = describe_kinds(values[name], parameter)
+        if difference:
             raise RequestError(f"checkpoint '{path}' belongs to another network: parameter "
-                               f"'{name}' is {found} instead of {needed}")
+                               f"'{name}' is {difference}")
     for name, parameter in own.items():
         parameter.set_data(values[name])
     return meta
+
+
+def describe_kinds(found: ms.Tensor, needed: ms.Tensor) -> str:
+    """Return how type or shape differ, "Float32(4,) instead of Float32(6,)"; empty if none does."""
+    kinds = [f"{array.dtype}{tuple(array.shape)}" for array in (found, needed)]
+    return "" if kinds[0] == kinds[1] else " instead of ".join(kinds)

@@ -152,7 +152,10 @@ def _workers(recipe: Recipe, folder: Path, device: Device, resuming: bool) -> in
     workers = recipe.workers or device.cores
     if not resuming:
         return workers
-    earlier = int(read_config(folder).get("workers", 0))
+    earlier = read_config(folder).get("workers", 0)
+    if type(earlier) is not int:
+        raise RequestError(f"--resume: 'workers' in the config.json of {folder} is {earlier!r}, no "
+                           "whole number; restore it, or give another --run")
     if not recipe.workers and 0 < earlier <= (os.cpu_count() or 1):
         return earlier
     if workers != earlier and device.rank == 0:

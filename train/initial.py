@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Iterator, Mapping, Optional
 
 from common.cli import RequestError
-from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta, weights_of
+from inceptionv4.checkpoint import (CKPT_SUFFIX, META_SUFFIX, CheckpointMeta, load_checkpoint,
+                                    read_meta, weights_of)
 from inceptionv4.preprocess import InputStatistics
 from train.source import Source
 from train.step import TrainStep
@@ -44,7 +45,7 @@ def initial_weights(init: Optional[Path], earlier: Optional[Mapping[str, Any]]) 
         earlier: config of the run that is resumed, which needs no ``init``: the file may be gone.
 
     Raises:
-        RequestError: there is no such checkpoint.
+        RequestError: there is no such checkpoint, or the run was started from another one.
     """
     if earlier is not None:
         started = _started_from(earlier)
@@ -54,8 +55,22 @@ def initial_weights(init: Optional[Path], earlier: Optional[Mapping[str, Any]]) 
         return InitialWeights()
     with _naming_flag():
         meta = read_meta(init)
-    # Not the name of a link, such as best.ckpt, which may point to another file later.
-    return InitialWeights(init.resolve(), meta.ckpt_sha256, InputStatistics(meta.mean, meta.std))
+    found = InitialWeights(_lasting_name(init), meta.ckpt_sha256,
+                           InputStatistics(meta.mean, meta.std))
+    if earlier is not None and found.sha256 != started.sha256:
+        raise RequestError(f"--init: checkpoint '{init}' is not the one that the run was started "
+                           f"from ({started.path or 'none'}); leave --init out to resume, or give "
+                           "another --run")
+    return found
+
+
+def _lasting_name(checkpoint: Path) -> Path:
+    """Return where the checkpoint lies rather than the name of a link, such as best.ckpt, which may
+    point to another file later; the link where its target is no checkpoint by its name, as in a
+    store of files named after their content."""
+    target = checkpoint.resolve()
+    is_checkpoint = target.suffix == CKPT_SUFFIX and target.with_suffix(META_SUFFIX).is_file()
+    return target if is_checkpoint else checkpoint.absolute()
 
 
 def _started_from(config: Mapping[str, Any]) -> InitialWeights:

@@ -103,8 +103,7 @@ def recipe_values(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
         value = config[name]
         try:
             if name == "phases":
-                value = tuple(parse_phase(":".join(map(str, vars(Phase(**phase)).values())))
-                              for phase in value)
+                value = _phases_in(value)
             elif name == "preset":
                 value = PRESETS[value].preset
             elif name == "loss_scale":
@@ -112,10 +111,21 @@ def recipe_values(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
             elif type(value) is not type(default):
                 raise TypeError
         except (TypeError, KeyError, RequestError):
-            raise RequestError(f"{path}: '{name}' cannot be {value!r}; give the config.json of a "
-                               "run as it was written") from None
+            raise _not_as_written(path, name, value) from None
         values[name] = value
     return values
+
+
+def _phases_in(values: Sequence[Mapping[str, Any]]) -> tuple[Phase, ...]:
+    if not values:
+        raise TypeError("a run has a phase")
+    return tuple(parse_phase(":".join(map(str, vars(Phase(**phase)).values())))
+                 for phase in values)
+
+
+def _not_as_written(path: Optional[Path], name: str, value: Any) -> RequestError:
+    return RequestError(f"{path}: '{name}' cannot be {value!r}; give the config.json of a run as "
+                        "it was written")
 
 
 def with_data_of(request: TrainRequest, config: Mapping[str, Any]) -> TrainRequest:
@@ -124,6 +134,9 @@ def with_data_of(request: TrainRequest, config: Mapping[str, Any]) -> TrainReque
     if request.preset is not None:
         raise RequestError(f"--preset {request.preset}: --config {request.config} holds a recipe; "
                            "give one of both")
+    for name in ("data", "val_records", "init"):
+        if not isinstance(config[name], str) and (name == "data" or config[name] is not None):
+            raise _not_as_written(request.config, name, config[name])
     data, validation = config["data"], config["val_records"]
     if request.records is None and request.images is None:
         is_records = Path(data, MANIFEST_NAME).exists()

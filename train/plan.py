@@ -59,7 +59,7 @@ def make_plan(recipe: Recipe, source: Source, kept_checkpoints: int) -> Plan:
                            f"{recipe.ranks} ranks has only {share} of the "
                            f"{counted(source.images, 'image')} "
                            f"of {source.folder}; give at most "
-                           + (f"{most}" if most else f"--accumulate {share}"))
+                           + (f"{most}" if most else f"--batch-size 1 --accumulate {share}"))
     if recipe.steps_per_epoch > whole_steps:
         raise RequestError(f"--steps-per-epoch {recipe.steps_per_epoch}: an epoch has "
                            f"{counted(whole_steps, 'step')} of "

@@ -145,9 +145,9 @@ def _is_prolonged(earlier: Any, now: list[dict[str, Any]]) -> bool:
     earlier ones, and more epochs."""
     try:
         before, after = ([Phase(**phase) for phase in phases] for phases in (earlier, now))
+        epochs = sum(phase.epochs for phase in before)
     except TypeError:  # of another version
         return False
-    epochs = sum(phase.epochs for phase in before)
     return (sum(phase.epochs for phase in after) > epochs
             and with_total(after, epochs) == tuple(before))
 
@@ -167,6 +167,9 @@ def _history_until(folder: Path, epoch: int) -> str:
     if not (folder / HISTORY).exists():
         return ""
     lines = read_json_lines(folder / HISTORY)  # not typed: keys of other versions stay
+    for number, line in enumerate(lines, start=1):
+        if type(line.get("epoch")) is not int:
+            raise RequestError(f"{folder / HISTORY}, line {number}, has no epoch; remove that line")
     return "".join(json.dumps(line) + "\n" for line in lines if line["epoch"] <= epoch)
 
 

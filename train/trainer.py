@@ -18,7 +18,7 @@ from convert.records.reader import RecordSet
 from evaluate.evaluator import Evaluator
 from evaluate.protocols import protocol_of
 from evaluate.results import score
-from inceptionv4.checkpoint import CheckpointMeta
+from inceptionv4.checkpoint import CheckpointMeta, describe_kinds
 from inceptionv4.device import Device, copy_from_rank_0
 from inceptionv4.precision import MOST_SKIPPED_IN_A_ROW
 from train.checkpoints import LoadedCheckpoint, add_checkpoint
@@ -81,6 +81,11 @@ class Trainer:
             where = "only in this version" if name in self.state else "unknown to this version"
             raise RequestError(f"{found.path}: '{name}' is {where}; resume with the version that "
                                "wrote it, or remove it to resume from an older checkpoint")
+        for name, parameter in self.state.items():
+            difference = describe_kinds(found.state[name], parameter)
+            if difference:
+                raise RequestError(f"{found.path}: '{name}' is {difference}; remove it to resume "
+                                   "from an older checkpoint")
         for name, parameter in self.state.items():
             parameter.set_data(found.state[name])
 

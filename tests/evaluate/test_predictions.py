@@ -1,6 +1,9 @@
 """The form of predictions, in memory and on disk; rows are shared out without loss, and parts are
 whole, once and of one request."""
 
+import gc
+import resource
+
 import numpy as np
 import pytest
 
@@ -182,3 +185,20 @@ def test_waiting_ends_when_the_last_part_is_there(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(predictions.time, "sleep", lambda seconds: write(tmp_path, part(2, 4)))
     assert read_parts(tmp_path, 4).rows == range(0, 4)
     assert "waiting for the parts of the other ranks" in capsys.readouterr().out
+
+
+def test_a_full_disk_keeps_the_old_file_and_names_it(tmp_path, capfd):
+    """A limit on the size of a file stands in for it."""
+    path = tmp_path / "p.npz"
+    save_predictions(path, two())
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size // 2, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large: '.*p.npz'"):
+            save_predictions(path, two())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    gc.collect()
+    assert capfd.readouterr().err == ""
+    assert np.array_equal(load_predictions(path).label, two().label)
+    assert [each.name for each in tmp_path.iterdir()] == ["p.npz"]

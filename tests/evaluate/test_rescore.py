@@ -124,6 +124,15 @@ def test_ids_and_classes_that_are_not_in_the_predictions_are_named(call, folder,
         assert code == 2 and str(path) in errors[0] and said in errors[0]
 
 
+@pytest.mark.parametrize("names, columns", [(NAMES * 2, 8), ([], 8), (NAMES, 4)])
+def test_class_names_of_other_predictions_are_refused(call, folder, tmp_path, names, columns):
+    stored = load_predictions(folder / "predictions.npz")
+    write(folder, replace(stored, probabilities=np.zeros((6, columns), np.float16)),
+          class_names=names)
+    code, _, errors = call("rescore", folder, "--classes", listed(tmp_path / "few", "n1"))
+    assert code == 2 and "its predictions are not of the" in errors[0]
+
+
 @pytest.mark.parametrize("arguments, said", [
     ([], "give --real, --ids or --classes"), (["--real", "a", "--classes", "b"], "one of them"),
     (["--real", "a", "--without"], "give that file"), (["--real", "none.json"], "none.json")])

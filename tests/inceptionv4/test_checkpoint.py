@@ -136,7 +136,7 @@ def test_averaged_weights_that_are_not_there_are_refused(tmp_path, checkpoint, n
     with pytest.raises(RequestError, match="--weights ema: .*a.ckpt' has no averaged weights"):
         load_checkpoint(checkpoint, network, "ema")
     save_checkpoint(checkpoint, network_parameters(network), replace(META, ema_decay=0.9))
-    with pytest.raises(RequestError, match="it has no parameter 'bn.gamma'"):
+    with pytest.raises(RequestError, match="it has no parameter 'ema.bn.gamma'"):
         load_checkpoint(checkpoint, network)
 
 
@@ -260,6 +260,9 @@ def test_other_suffix_is_refused(tmp_path, network, name):
     ({"batch_norm_decay": None}, "batch_norm_decay is None"), ({"ckpt_sha256": "zz"}, "ckpt_sha"),
     ({"top1_error": True}, "top1_error is True"), ({"interpolation": "box"}, "interpolation is"),
     ({"interpolation": ["bicubic"]}, "interpolation is"), ({"surplus": 1}, "surplus"),
+    ({"std": [1, 2, 0]}, "std is"), ({"image_size": 74}, "image_size is 74"),
+    ({"ema_decay": 1}, "ema_decay is 1"), ({"ema_decay": -0.5}, "ema_decay is -0.5"),
+    ({"batch_norm_decay": 7}, "batch_norm_decay is 7"), ({"num_classes": 0}, "num_classes is 0"),
     *((text, "") for text in ("", "[]", "{}", "\0"))])
 def test_damaged_meta_is_named(checkpoint, change, named):
     meta_file = checkpoint.with_suffix(".meta")

@@ -15,6 +15,7 @@ from inceptionv4.checkpoint import read_checkpoint, read_meta, save_checkpoint
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train import command
 from train.checkpoints import checkpoints
+from train.initial import initial_weights
 from train.options import parse
 
 FLAGS = ("--preset", "smoke", "--epochs", 2, "--batch-size", 4, "--steps-per-epoch", 2,
@@ -194,9 +195,10 @@ def test_another_checkpoint_than_the_runs_is_refused(records, trained, call, sta
     other = with_more(trained, tmp_path / "other.ckpt")
     assert call(*words_of(records, tmp_path / "run", "--init", trained)) == 0
     assert call(*words_of(records, tmp_path / "fresh")) == 0
-    for run, was in (("run", read_meta(trained).ckpt_sha256), ("fresh", None)):
+    for run, source in (("run", trained), ("fresh", "none")):
         assert call(*words_of(records, tmp_path / run, "--init", other, "--resume")) == 2
-        assert f"(init_sha256: was {was}, now {read_meta(other).ckpt_sha256}" in error_of(capfd)
+        assert (f"checkpoint '{other}' is not the one that the run was started from ({source}); "
+                "leave --init out" in error_of(capfd))
     assert call(*words_of(records, tmp_path / "run", "--init", trained)) == 2
     assert "is in use (it holds" in error_of(capfd)
     (tmp_path / "run" / "config.json").write_text(json.dumps(
@@ -223,3 +225,13 @@ def test_a_checkpoint_that_cannot_be_used_is_refused(records, trained, call, sta
             error = error_of(capfd)
             assert error.startswith("error: --init: ") and words in error
     assert started == []
+
+
+def test_the_name_of_a_link_stays_where_its_target_has_no_such_name(trained, tmp_path):
+    """Links into a store of files named after their content, and one to a checkpoint."""
+    for suffix in (".ckpt", ".meta"):
+        stored = shutil.copy(trained.with_suffix(suffix), tmp_path / f"0123{suffix[1:]}")
+        (tmp_path / f"model{suffix}").symlink_to(stored)
+        (tmp_path / f"best{suffix}").symlink_to(trained.with_suffix(suffix))
+    assert initial_weights(tmp_path / "model.ckpt", None).path == tmp_path / "model.ckpt"
+    assert initial_weights(tmp_path / "best.ckpt", None).path == trained

@@ -200,7 +200,9 @@ def test_a_config_repeats_its_run_and_flags_override_it(tmp_path):
     ({"of_later": 1}, "config.json has the unknown key 'of_later'"),
     ({"preset": "other"}, "config.json: 'preset' cannot be 'other'"),
     ({"batch_size": "8"}, "'batch_size' cannot be '8'"), ({"seed": -1}, "--seed -1"),
-    ({"phases": [{"epochs": "x"}]}, "'phases' cannot be"), ({"loss_scale": "x"}, "'loss_scale'")])
+    ({"phases": [{"epochs": "x"}]}, "'phases' cannot be"), ({"loss_scale": "x"}, "'loss_scale'"),
+    ({"phases": []}, r"'phases' cannot be \[\]"), ({"data": None}, "'data' cannot be None"),
+    ({"val_records": 5}, "'val_records' cannot be 5"), ({"init": ["a.ckpt"]}, "'init' cannot be")])
 def test_a_config_of_another_version_or_with_another_value_is_refused(tmp_path, changes, words):
     with pytest.raises(RequestError, match=words):
         parse(["--run", "x", "--config", str(config_file(tmp_path, **changes))])

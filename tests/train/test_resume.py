@@ -8,11 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mindspore as ms
 import numpy as np
 import pytest
 
 from common.forms import read_history
-from inceptionv4.checkpoint import read_checkpoint
+from inceptionv4.checkpoint import read_checkpoint, save_checkpoint
 from train.checkpoints import checkpoints
 from train.run_folder import BEFORE_THE_KEY, locked_run
 
@@ -134,6 +135,29 @@ def test_resumed_when_all_is_done_it_changes_nothing(records, undisturbed, call,
     assert "the run is finished, 3 epochs in all" in out and "compiling" not in out
     check_ends_alike(run, undisturbed)
     assert json.loads((run / "config.json").read_text())["argv"] == first
+
+
+@pytest.mark.parametrize("changed", [lambda moment: moment[:2],
+                                     lambda moment: moment.astype(np.float16)])
+def test_state_of_another_shape_or_type_is_refused(records, undisturbed, call, run, capfd, changed):
+    path = checkpoints(run)[-1]
+    meta, state = read_checkpoint(path)
+    moment = next(name for name in state if name.startswith("moment1."))
+    state[moment] = ms.Tensor(changed(state[moment].asnumpy()))
+    save_checkpoint(path, state, meta)
+    assert call(*words_of(records, run, "--resume", "--epochs", EPOCHS + 1)) == 2
+    assert f"{path}: '{moment}' is Float" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name, value, said", [
+    ("workers", "all", "'workers' in the config.json of"), ("phases", [dict(
+        epochs="1", warmup_epochs=0, peak=1, decay=1, epochs_per_decay=1)], "phases: was")])
+def test_a_config_changed_by_hand_is_refused(records, undisturbed, call, run, capfd, name, value,
+                                             said):
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, name: value}))
+    assert call(*words_of(records, run, "--resume")) == 2
+    assert said in capfd.readouterr().err
 
 
 def test_a_run_of_an_older_version_without_argv_resumes(records, undisturbed, call, run):

@@ -66,6 +66,9 @@ def test_lines_are_added_and_removed_after_the_resumed_epoch(tmp_path):
     assert read_history(tmp_path)[1] == LINE
     resume_at(tmp_path, 2)
     assert (tmp_path / HISTORY).read_text() == json.dumps(OLD) + "\n"
+    (tmp_path / HISTORY).write_text(json.dumps(OLD) + '\n{"epoch": "3"}\n')
+    with pytest.raises(RequestError, match="history.jsonl, line 2, has no epoch; remove that line"):
+        resume_at(tmp_path, 2)
 
 
 def test_an_epoch_is_described_with_what_was_measured():
