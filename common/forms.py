@@ -4,9 +4,10 @@ packages that write them: a line of ``history.jsonl`` and the content of ``speed
 import dataclasses
 import itertools
 import statistics
+import typing
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, Optional, Union
 
 from common.cli import RequestError
 from common.files import read_json_lines
@@ -178,3 +179,33 @@ class SpeedTable:
 def _known(form: type, values: Mapping[str, Any]) -> dict[str, Any]:
     names = {item.name for item in fields(form)}
     return {name: value for name, value in values.items() if name in names}
+
+
+def check_kinds(values: Any) -> None:
+    """Check the values of a dataclass, which come from a file, and of those in it.
+
+    Raises:
+        TypeError: a value is of another kind than its field says; the message has both.
+    """
+    kinds = typing.get_type_hints(type(values))
+    for item in fields(values):
+        value = getattr(values, item.name)
+        if not _is_of(value, kinds[item.name]):
+            raise TypeError(f"{item.name} is {value!r:.80}")
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Union:  # Optional
+        return any(_is_of(value, each) for each in inner)
+    if origin is list:
+        return isinstance(value, (list, tuple)) and all(_is_of(each, inner[0]) for each in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(_is_of(each, inner[1]) for each in value.values())
+    if kind in (int, float):
+        return type(value) is int or (kind is float and type(value) is float)
+    if not isinstance(value, kind):
+        return False
+    if dataclasses.is_dataclass(kind):
+        check_kinds(value)
+    return True

@@ -12,6 +12,7 @@ from blacklist.ids import read_image_ids
 from common.cli import RequestError, typed_command
 from common.files import (describe_difference, read_json, read_lines, sha256_of_file,
                           write_json)
+from common.forms import check_kinds
 from evaluate.predictions import TOP, Predictions
 from evaluate.request import RescoreRequest
 from evaluate.result_page import accuracy_table
@@ -46,7 +47,9 @@ class RescoredResult:
     def from_json(values: Mapping[str, Any]) -> "RescoredResult":
         """Return the scores; TypeError or KeyError if the values are something else."""
         sets = {name: Score(**score) for name, score in values["sets"].items()}
-        return RescoredResult(**{**values, "sets": sets})
+        rescored = RescoredResult(**{**values, "sets": sets})
+        check_kinds(rescored)
+        return rescored
 
 
 def rescore_result(request: RescoreRequest) -> str:
@@ -192,8 +195,8 @@ def read_rescored(path: Path) -> RescoredResult:
     """
     try:
         return RescoredResult.from_json(read_json(path, "remove it"))
-    except (TypeError, KeyError, AttributeError):
-        raise RequestError(f"{path} was not written by rescore; remove it") from None
+    except (TypeError, KeyError, AttributeError) as error:
+        raise RequestError(f"{path} was not written by rescore ({error}); remove it") from None
 
 
 def _describe(rescored: RescoredResult) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from common.cli import RequestError
 from common.files import describe_difference, make_folder, read_json
+from common.forms import check_kinds
 from evaluate.predictions import PARTS, TOP, Predictions, load_predictions
 from evaluate.protocols import KEEP
 
@@ -146,7 +147,9 @@ class Result:
             crops = errors.pop("crops")
             known["curve"] = Curve(crops, {name: CurveErrors(**of_set)
                                            for name, of_set in errors.items()})
-        return Result(**known)
+        result = Result(**known)
+        check_kinds(result)
+        return result
 
 
 def read_result(path: Path) -> Result:
@@ -158,8 +161,8 @@ def read_result(path: Path) -> Result:
     values = read_json(path, "remove it")
     try:
         return Result.from_json(values)
-    except (TypeError, KeyError, AttributeError):
-        raise RequestError(f"{path} is not the result of an evaluation; choose another "
+    except (TypeError, KeyError, AttributeError) as error:
+        raise RequestError(f"{path} is not the result of an evaluation ({error}); choose another "
                            "folder") from None
 
 

@@ -47,9 +47,9 @@ class CheckpointMeta:
         top1_error: of one crop after that epoch, in percent, of the averaged weights where it has
             them; None where it was not measured.
         ckpt_sha256: of the ``.ckpt`` file; ``save_checkpoint`` fills it in.
-        ema_decay: of the averaged weights in it; 0: it has none.
         interpolation: how the library that trained it resizes images to evaluate it, one of
             ``INTERPOLATIONS``; None: this program's own way.
+        ema_decay: of the averaged weights in it; 0: it has none.
     """
 
     num_classes: int
@@ -62,8 +62,8 @@ class CheckpointMeta:
     step: int
     top1_error: Optional[float] = None
     ckpt_sha256: str = ""
-    ema_decay: float = 0.0
     interpolation: Optional[str] = None
+    ema_decay: float = 0.0
 
     def __post_init__(self):
         """Raise ValueError for a value of the wrong kind: a wrong mean would only cost accuracy."""

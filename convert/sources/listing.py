@@ -89,6 +89,13 @@ def validation_id(file_name: str) -> Optional[int]:
     return int(match.group(1)) if match else None
 
 
+def in_label_order(class_names: Iterable[str]) -> list[str]:
+    """Return the names sorted: by number where all are numbers (ImageNet-V2's 0 to 999), else as
+    text."""
+    names = sorted(class_names)
+    return sorted(names, key=int) if all(name.isdecimal() for name in names) else names
+
+
 def validation_scan(files: Iterable[SourceFile]) -> Scan:
     """Return the files, those with the names of ILSVRC's validation images as images."""
     scan = Scan([], [])
@@ -107,13 +114,6 @@ def check_utf8(name: str, place: Path) -> None:
     except UnicodeEncodeError:
         shown = os.fsencode(name).decode("utf-8", "backslashreplace")
         raise RequestError(f"'{shown}' in {place} is not a UTF-8 name; rename it") from None
-
-
-def in_label_order(class_names: Iterable[str]) -> list[str]:
-    """Return the names sorted: by number where all are numbers (ImageNet-V2's 0 to 999), else as
-    text."""
-    names = sorted(class_names)
-    return sorted(names, key=int) if all(name.isdecimal() for name in names) else names
 
 
 def entries_by_class(files: Sequence[SourceFile], class_names: Sequence[str], split: str

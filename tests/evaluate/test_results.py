@@ -2,7 +2,7 @@
 other result is overwritten."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -126,6 +126,19 @@ def test_a_curve_without_a_filtered_set_survives_the_file(planned):
     assert result.to_json()["curve"] == {
         "crops": [1], "full": {"top1_error": [1.0], "top5_error": [0.0]}}
     assert Result.from_json(result.to_json()) == result
+
+
+@pytest.mark.parametrize("change, named", [
+    ({"classes": "ten"}, "classes is 'ten'"), ({"crops": None}, "crops is None"),
+    ({"crops": True}, "crops is True"), ({"scales": [80, "x"]}, r"scales is \[80, 'x'\]"),
+    ({"class_names": 5}, "class_names is 5"), ({"mean": ["1"]}, "mean is"),
+    ({"sets": {"full": {**asdict(score(four_images())["full"]), "images": "4"}}}, "images is '4'")])
+def test_a_value_of_the_wrong_kind_is_named(tmp_path, planned, change, named):
+    write_results(tmp_path, planned, four_images())
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(RequestError, match=f"{path} is not the result of an evaluation .{named}"):
+        read_result(path)
 
 
 @pytest.mark.parametrize("content, message", [

@@ -8,7 +8,7 @@ from benchmarks.doctor import device_checks as checks
 from benchmarks.doctor.checks import Check
 from inceptionv4.device import Device
 from inceptionv4.preprocess import Preprocess
-from train import step
+from train import optimizer
 from train.step import SmoothedCrossEntropy
 
 
@@ -39,7 +39,7 @@ def test_another_hash_is_found():
 
 def test_mindspores_own_rmsprop_on_cpu_is_found(monkeypatch):
     """Its epsilon stands outside the root."""
-    monkeypatch.setattr(step, "exact_rmsprop", lambda optimizer: optimizer)
+    monkeypatch.setattr(optimizer, "exact_rmsprop", lambda optimizer: optimizer)
     found = checks.rmsprop()
     assert found.state == "fail" and "above 1e-05" in found.finding
 
