@@ -62,6 +62,7 @@ def test_a_last_line_that_a_kill_cut_short_is_left_out(tmp_path):
 def test_what_differs_is_spelled_out():
     assert describe_difference({"b": 1, "a": 0, "c": 2}, {"a": 7, "c": 2}) == (
         "a: was 0, now 7, b: was 1, now None")
+    assert describe_difference({"a": 1}, {"a": 1, "d": 3}) == "d: was None, now 3"
     assert describe_difference({"a": 1}, {"a": 1}) == ""
 
 

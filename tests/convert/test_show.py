@@ -24,11 +24,15 @@ def test_the_sheet_shows_every_image_and_marks_the_blacklisted(records, tmp_path
     assert marked == expected != []
 
 
-def test_the_sample_depends_on_the_seed_alone(records):
-    def ids(seed):
-        return [int(row["image_id"]) for row in sample_rows(records, 5, seed)]
-    assert ids(1) == ids(1) != ids(2)
-    assert len(ids(1)) == 5
+def test_the_sample_depends_on_the_seed_alone(val, say, tmp_path):
+    sheets = []
+    for seed in (1, 1, 2):
+        sheet = tmp_path / f"{len(sheets)}.png"
+        say("show", val, "--out", sheet, "--images", 5, "--seed", seed)
+        sheets.append(sheet.read_bytes())
+    assert sheets[0] == sheets[1] != sheets[2]
+    with Image.open(sheet) as shown:
+        assert shown.size == (5 * TILE, TILE + CAPTION)
 
 
 def test_the_summary_counts_classes_and_repairs(records):

@@ -18,9 +18,10 @@ from inceptionv4.launch import LaunchRequest
 ROOT = Path(__file__).parents[2]
 
 
-def start(folder: Path, of_a_rank: str, *words: str, port: int = 0) -> subprocess.Popen:
-    """Start two ranks of the module ``job``. msrun starts it as scheduler, too, which ends when a
-    rank has ended."""
+def start(folder: Path, of_a_rank: str, *words: str, port: int = 0,
+          flags: tuple[str, ...] = ()) -> subprocess.Popen:
+    """Start two ranks of the module ``job``; ``flags`` are more of the launcher's. msrun starts it
+    as scheduler, too, which ends when a rank has ended."""
     (folder / "job.py").write_text(
         "import os, sys, time\n"
         "if os.environ['MS_ROLE'] == 'MS_SCHED':\n"
@@ -32,7 +33,7 @@ def start(folder: Path, of_a_rank: str, *words: str, port: int = 0) -> subproces
         port = port or listener.getsockname()[1]
     return subprocess.Popen(
         [sys.executable, "-m", "inceptionv4.launch", "--ranks", "2", "--log-dir",
-         str(folder / "log"), "--port", str(port), "job", *words],
+         str(folder / "log"), "--port", str(port), *flags, "job", *words],
         cwd=ROOT, env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
@@ -47,6 +48,14 @@ def test_every_rank_gets_the_arguments_and_rank_0_is_shown(tmp_path):
     assert output == f"rank 0 ['short', '--flag', 'x'] {typed}\n"
     assert (tmp_path / "log" / "worker_1.log").read_text() == (
         f"rank 1 ['short', '--flag', 'x'] {typed}\n")
+
+
+def test_the_second_of_two_hosts_has_the_last_ranks(tmp_path):
+    running = start(tmp_path, "print('rank', rank, 'of', os.environ['MS_WORKER_NUM'])", "short",
+                    flags=("--hosts", "2", "--host-rank", "1"))
+    output, errors = running.communicate()
+    assert (running.returncode, output) == (0, "rank 2 of 4\n"), errors
+    assert (tmp_path / "log" / "worker_3.log").read_text() == "rank 3 of 4\n"
 
 
 @pytest.mark.parametrize("end, code, how", [

@@ -19,9 +19,11 @@ from convert.records.reader import open_records
 from evaluate.evaluator import Evaluator
 from evaluate.predictions import Predictions, save_predictions
 from evaluate.protocols import protocol_of
+from inceptionv4.checkpoint import read_checkpoint, save_checkpoint
 from inceptionv4.device import Device, barrier, setup_device
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train import command, trainer
+from train.checkpoints import checkpoints
 from train.options import parse
 from train.recipe import PRESETS
 from train.step import TrainStep
@@ -110,9 +112,15 @@ def copy_without(root: Path, name: str, pattern: str) -> None:
         path.unlink()
 
 
+def change_a_weight(checkpoint: Path) -> None:
+    meta, state = read_checkpoint(checkpoint)
+    weight = ms.Tensor(2 * state["conv.weight"].asnumpy())
+    save_checkpoint(checkpoint, {**state, "conv.weight": weight}, meta)
+
+
 def main() -> None:
-    """Train; resume the run as if killed in its second epoch; be refused, since rank 1 sees a
-    folder without any checkpoint, as on hosts that do not share one, then since it would validate
+    """Train; resume the run as if killed in its second epoch; be refused, since rank 1 sees another
+    checkpoint of the same step, as on hosts that do not share one, then since it would validate
     less often; take fixed batches; skip a step;
     evaluate; lose rank 1 in the second validation of another run.
     """
@@ -128,7 +136,8 @@ def main() -> None:
     if device.rank == 0:
         copy_without(root, "resumed", "inceptionv4-2_*")
         copy_without(root, "apart0", "inceptionv4-2_*")
-        copy_without(root, "apart1", "inceptionv4-*")
+        copy_without(root, "apart1", "inceptionv4-2_*")
+        change_a_weight(checkpoints(root / "apart1")[0])
     barrier(device)
     command.train(*parse([*words, "--run", str(root / "resumed"), "--resume"]))
     try:

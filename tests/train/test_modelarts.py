@@ -1,5 +1,5 @@
-"""The boot file: the platform's arguments, paths and launcher; the trainer is a stand-in but in
-the last test and the dry run, where the network is one."""
+"""The boot file: the platform's arguments, paths and launcher; the trainer is a stand-in, or
+else the network is one."""
 
 import json
 import os
@@ -169,6 +169,15 @@ def test_a_run_that_could_not_be_copied_ends_with_exit_code_2(trained, obs, job,
     assert error.startswith(f"error: the run is kept in {request.run} but obs://bucket/run lacks")
     assert "the bucket does not answer" in error
     assert (request.run / "config.json").exists()
+
+
+def test_a_run_is_on_obs_before_its_first_epoch_ends(monkeypatch, tiny_network, obs, job):
+    """So that another job is refused there meanwhile."""
+    def run(trainer, first_epoch):
+        raise CheckFailed("the first epoch was not finished")
+    monkeypatch.setattr("train.command.Trainer.run", run)
+    assert job("--workers=1") == 1
+    assert {path.name for path in (obs.bucket / "run").iterdir()} == {"config.json", "plan.json"}
 
 
 def test_what_ended_the_training_is_the_error_and_the_run_is_copied(monkeypatch, obs, job, capsys):

@@ -20,13 +20,21 @@ JOB = FeedJob("a feed", "data", batch_size=2, image_size=4, workers=1, images=10
 
 
 def test_every_mindspore_row_is_timed_and_nothing_is_left(tmp_path, monkeypatch):
-    jobs, recipes, run_row, order = [], [], feeds.run_row, feeds._order
+    jobs, recipes, mounts, run_row, order = [], [], [], feeds.run_row, feeds._order
+    data, slow = tmp_path / "work" / "data", tmp_path / "work" / "slow"
 
     def run(job):
-        """Only one row in a process of its own, since each loads MindSpore."""
+        """Only one row in a process of its own, since each loads MindSpore; none from the mount."""
         jobs.append(job)
+        if job.data == str(slow):
+            return 1.0
         return (run_row(job) if job.row == OURS else
                 steady_seconds(FEEDS[job.row].batches(job), job))
+
+    def mount(*arguments):
+        mounts.append(arguments)
+        return contextlib.nullcontext()
+    monkeypatch.setattr(feeds, "slow_mount", mount)
     monkeypatch.setattr(feeds, "FEEDS", {name: FEEDS[name] for name in MINDSPORE_ROWS})
     monkeypatch.setattr(feeds, "_why_no_cold_cache", lambda: "not asked for")
     monkeypatch.setattr(feeds, "run_row", run)
@@ -36,14 +44,17 @@ def test_every_mindspore_row_is_timed_and_nothing_is_left(tmp_path, monkeypatch)
     table = benchmark_feeds(FeedRequest(tmp_path, images=64, repeats=1, workers=1, batch_size=16,
                                         image_size=75, skip=1, open_ms=1, read_ms=0))
     assert recipes == [("global", 16, 1), ("global", 16, 2), ("shard", 16, 1), ("shard", 16, 2)]
-    assert jobs[0] == FeedJob(ADSL_FEED, str(tmp_path / "work" / "data"), batch_size=16,
-                              image_size=75, workers=1, images=64, skip=1)
+    assert jobs[0] == FeedJob(ADSL_FEED, str(data), batch_size=16, image_size=75, workers=1,
+                              images=64, skip=1)
+    rows = len(MINDSPORE_ROWS)
+    assert [job.data for job in jobs] == [str(data)] * rows + [str(slow)] * rows
+    assert mounts == [(data, slow, 0, 0)] + [(data, slow, 1, 0)] * rows  # the first is a trial
     assert (table.items, table.ratio) == (32, "rate") and os.listdir(tmp_path) == []
     assert [(row.section, row.name) for row in table.rows] == [
         (section, name) for section in (WARM, COLD, SLOW) for name in MINDSPORE_ROWS]
     for row in table.rows:
         assert bool(row.note) != bool(row.seconds)
-    assert all(row.seconds[0] > 0 for row in table.rows if row.section == WARM)
+    assert all(row.seconds[0] > 0 for row in table.rows if row.section in (WARM, SLOW))
     assert all(row.note == "not asked for" for row in table.rows if row.section == COLD)
     assert any("such cores feed" in line for line in table.closing)
     assert [line.split()[0] for line in table.closing if "classes in a batch" in line] == [

@@ -90,12 +90,14 @@ def test_a_run_is_the_trainers_or_the_launchers_and_leaves_nothing(cards, launch
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_trainer_understands_every_row(variant, cards, preset, tmp_path):
     plan = asked(tmp_path)
-    flags = [*train_flags(replace(WORKLOAD, cards=cards), Path("run")), *variant.flags(plan)]
+    workload = replace(WORKLOAD, cards=cards, precision="float16")
+    flags = [*train_flags(workload, Path("run")), *variant.flags(plan)]
     asked_for, recipe = parse([str(word) for word in flags])
     assert (recipe.preset, recipe.batch_size, recipe.image_size, recipe.steps_per_epoch,
             recipe.epochs) == (preset, 8, 75, 10, 3)
     assert (asked_for.images, asked_for.records) == (
         (plan.images, None) if variant.source == "images" else (None, plan.records))
+    assert (asked_for.device, recipe.precision) == ("CPU", "float16")
     assert asked_for.sink is variant.sink
     assert recipe.normalize_on == variant.normalize_on
 
@@ -165,8 +167,9 @@ def test_sizes_follow_from_the_device_unless_given(tmp_path):
     assert ascend.workloads == (Workload("Ascend", "float32", 1, 32, 299, 100, 3, 10),
                                 Workload("Ascend", "float32", 8, 128, 299, 100, 3, 10))
     assert (table.repeats, trainer.repeats, ascend.repeats) == (2, 3, 3)
-    given = asked(tmp_path, cards=(4,), batch_size=(6,), epochs=5)
-    assert given.workloads == (replace(WORKLOAD, cards=4, batch_size=6, epochs=5),)
+    given = asked(tmp_path, cards=(4,), batch_size=(6,), epochs=5, precision="float16")
+    assert given.workloads == (replace(WORKLOAD, cards=4, batch_size=6, epochs=5,
+                                       precision="float16"),)
     several = asked(tmp_path, cards=(1, 4, 2), batch_size=(8, 6, 9), steps_per_epoch=100)
     assert several.images_to_make == 100 * 4 * 6
     assert table.images_to_make == 2 * 300  # the loss needs two classes

@@ -90,6 +90,15 @@ def test_devkit_order_is_no_class_s_own_and_the_blacklist_names_some_ids(tmp_pat
     assert 1 <= ids[0] and ids[-1] <= classes * val
 
 
+def test_of_three_training_images_each_is_odd(tmp_path, drawn):
+    make_sample(tmp_path / "sample", classes=3, train=1, val=1)
+    kinds = []
+    for path in (tmp_path / "sample" / "train").rglob("*.JPEG"):
+        with Image.open(path) as image:
+            kinds.append((image.format, image.mode))
+    assert sorted(kinds) == [("JPEG", "CMYK"), ("JPEG", "L"), ("PNG", "RGB")]
+
+
 def test_odd_files_are_there_once_each_and_sizes_and_qualities_vary(ten_classes):
     odd, images = {}, {}
     for path in sorted(ten_classes.rglob("*.JPEG")):

@@ -62,6 +62,25 @@ def test_mindir_takes_bytes_and_normalises_them(tmp_path, small):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_the_command_exports_the_weights_and_the_batch_that_are_asked_for(tmp_path, small,
+                                                                          monkeypatch):
+    """Here the averaged weights, which are the default, are 0, and so are their logits."""
+    values = network_parameters(Small(5, 0.9))
+    averages = {f"ema.{name}": ms.Parameter(value * 0) for name, value in values.items()
+                if value.requires_grad}
+    save_checkpoint(tmp_path / "averaged.ckpt", {**values, **averages},
+                    CheckpointMeta(5, 8, MEAN, STD, 0.75, "", 1, 2, ema_decay=0.9))
+    images = ms.Tensor(np.random.default_rng(3).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8))
+    for name, flags in (("ema", []), ("raw", ["--weights", "raw"])):
+        out = str(tmp_path / f"{name}.mindir")
+        monkeypatch.setattr(sys, "argv", [
+            "inceptionv4", "export", "--checkpoint", str(tmp_path / "averaged.ckpt"),
+            "--format", "mindir", "--out", out, "--batch-size", "2", "--device", "CPU", *flags])
+        assert run_command(__main__.main) == 0
+        logits = ms.nn.GraphCell(ms.load(out))(images).asnumpy()
+        assert logits.shape == (2, 5) and logits.any() == (name == "raw")
+
+
 def test_whole_network_as_onnx(tmp_path, network, pynative):
     """The network is compiled once, by the export, and compared with itself op by op."""
     onnxruntime = pytest.importorskip("onnxruntime", reason=NEEDED)
