@@ -12,6 +12,7 @@ import os
 import re
 import select
 import shlex
+import shutil
 import signal
 import sys
 import warnings
@@ -137,13 +138,26 @@ def end_process(error: RequestError) -> NoReturn:
 def typed_command() -> list[str]:
     """Return the command that started this process as it was typed, without the interpreter's
     path: ``["python", "-m", "train", …]``; under ``inceptionv4.launch``, that of the launcher."""
+    return ["python", *typed_words()[1:]]
+
+
+def typed_words() -> list[str]:
+    """Return the same with the interpreter as a shell in this folder finds it."""
     launched = os.environ.get(TYPED_COMMAND)
-    return json.loads(launched) if launched else ["python", *sys.orig_argv[1:]]
+    return json.loads(launched) if launched else [_interpreter(), *sys.orig_argv[1:]]
+
+
+def _interpreter() -> str:
+    """Return ``python`` where that is this one, else its path: make starts that of .venv."""
+    if shutil.which("python") == sys.executable:
+        return "python"
+    relative = os.path.relpath(sys.executable)
+    return sys.executable if relative.startswith("..") else relative
 
 
 def shown_command(*flags: str) -> str:
     """Return the command as it was typed, with the flags that it lacks, for a shell."""
-    words = typed_command()
+    words = typed_words()
     return shlex.join([*words, *(flag for flag in flags if flag not in words)])
 
 

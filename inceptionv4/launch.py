@@ -23,7 +23,7 @@ from typing import Optional
 import psutil
 
 from common.cli import (TYPED_COMMAND, ArgumentParser, CheckFailed, RequestError, run_command,
-                        typed_command)
+                        typed_words)
 from common.options import CheckedOptions, add_options, from_arguments, option
 from common.signals import ENDING_SIGNALS, INTERRUPTED, SECONDS_TO_END, note_kept_work
 
@@ -136,7 +136,7 @@ def _msrun_command(request: LaunchRequest) -> list[str]:
 def _environment() -> dict[str, str]:
     """Put this interpreter first: msrun starts the "python" of the PATH, whichever one runs it."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, TYPED_COMMAND: json.dumps(typed_command())}
+    return {**os.environ, "PATH": path, TYPED_COMMAND: json.dumps(typed_words())}
 
 
 def _watch(request: LaunchRequest, msrun: psutil.Popen, messages: Path,

@@ -16,7 +16,7 @@ from train.feed import TrainingFeed, workers_for
 from train.initial import InitialWeights, initial_weights, take_over_weights
 from train.plan import check_disk, describe_plan, make_plan
 from train.options import TrainRequest
-from train.recipe import Recipe
+from train.recipe import PRESETS, Recipe
 from train.run_folder import (MAY_DIFFER, check_same_run, check_unused, complete_config, config_of,
                               has_config, locked_run, read_config, resume_at, start_run, write_plan)
 from train.source import open_data
@@ -47,6 +47,7 @@ def dry_run(request: TrainRequest, recipe: Recipe) -> None:
     trainer = Trainer(request, alone, plan, feed, validation, device)
     if not (resuming and checkpoints(request.run)):
         take_over_weights(initial, trainer.step, source)
+    _warn_of_other_batch(recipe)
     print(_describe(trainer, recipe))
     next(feed.batches(1))
     if not resuming:
@@ -66,7 +67,6 @@ def train(request: TrainRequest, recipe: Recipe,
     resuming = _is_resuming(request)  # on every rank, before one of them writes
     initial = _initial_of(request, resuming)
     device = _setup(request, recipe)
-    preset_ranks = recipe.ranks
     recipe = replace(recipe, ranks=device.ranks)
     recipe = replace(recipe, workers=_workers(recipe, request.run, device, resuming))
     plan = make_plan(recipe, source, request.keep)
@@ -78,7 +78,7 @@ def train(request: TrainRequest, recipe: Recipe,
     with locked_run(request.run) if device.rank == 0 else contextlib.nullcontext():
         done = _restore(trainer, config, resuming, initial)
         if device.rank == 0:
-            _warn_of_other_ranks(recipe, preset_ranks)
+            _warn_of_other_batch(recipe)
             print(_describe(trainer, recipe), flush=True)
             if resuming:
                 where = f"epoch {done.epoch} is the last one saved" if done else "no checkpoint yet"
@@ -95,16 +95,17 @@ def train(request: TrainRequest, recipe: Recipe,
         _print_checkpoints(request.run, last)
 
 
-def _warn_of_other_ranks(recipe: Recipe, preset_ranks: int) -> None:
-    meant = preset_ranks * recipe.batch_size
-    if preset_ranks == recipe.ranks or recipe.global_batch == meant:
+def _warn_of_other_batch(recipe: Recipe) -> None:
+    """Warn where another number of ranks than the preset's gives a step other images."""
+    preset = PRESETS[recipe.preset]
+    if preset.ranks == recipe.ranks or preset.global_batch == recipe.global_batch:
         return
-    text = (f"preset {recipe.preset} is made for {counted(preset_ranks, 'rank')}, "
-            f"{counted(meant, 'image')} per step; "
+    text = (f"preset {recipe.preset} is made for {counted(preset.ranks, 'rank')}, "
+            f"{counted(preset.global_batch, 'image')} per step; "
             f"this run has {recipe.ranks}, {counted(recipe.global_batch, 'image')} per step")
-    if meant % (recipe.ranks * recipe.batch_size) == 0:
-        text += (f"; --accumulate {meant // (recipe.ranks * recipe.batch_size)} gives a step as "
-                 "many as the preset's")
+    batches, rest = divmod(preset.global_batch, recipe.ranks * recipe.batch_size)
+    if rest == 0:
+        text += f"; --accumulate {batches} gives a step as many as the preset's"
     print(f"warning: {text}", file=sys.stderr)
 
 

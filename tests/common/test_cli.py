@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.cli import (TYPED_COMMAND, ArgumentParser, CheckFailed, RequestError, progress_bar,
-                        run_command, typed_command)
+                        run_command, shown_command, typed_command)
 from common.host import available_cores
 
 ROOT = Path(__file__).parents[2]
@@ -103,6 +103,19 @@ def test_the_command_is_known_as_it_was_typed(monkeypatch):
     assert typed_command() == ["python", "-m", "train", "--run", "a b"]
     monkeypatch.setenv(TYPED_COMMAND, '["python", "-m", "inceptionv4.launch", "train"]')
     assert typed_command() == ["python", "-m", "inceptionv4.launch", "train"]
+
+
+def test_the_command_that_is_shown_finds_the_interpreter(monkeypatch, tmp_path):
+    """Whoever used make alone has no ``python`` with MindSpore in the PATH."""
+    monkeypatch.setattr(sys, "orig_argv", ["python3.11", "-m", "train"])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", f"{tmp_path}/.venv/bin/python")
+    for found, shown in ((sys.executable, "python"), ("/usr/bin/python", ".venv/bin/python"),
+                         (None, ".venv/bin/python")):
+        monkeypatch.setattr("shutil.which", lambda name, found=found: found)
+        assert shown_command("--resume") == f"{shown} -m train --resume"
+    monkeypatch.setattr(sys, "executable", "/opt/python")
+    assert shown_command() == "/opt/python -m train"
 
 
 def test_cores_follow_affinity_and_the_limit_of_joblib(monkeypatch):

@@ -148,7 +148,7 @@ def test_ranks_are_the_launchers_and_share_the_cores(records, tmp_path, monkeypa
     assert saved == [True, True]
     assert used == replace(recipe, ranks=3, workers=2)
     assert (plan.global_batch, feed.rank, feed.steps) == (6, 0, 3)
-    assert ("adsl-8p is made for 8 ranks, 16 images per step; this run has 3, 6 images per step\n"
+    assert ("is made for 8 ranks, 1,024 images per step; this run has 3, 6 images per step\n"
             in capsys.readouterr().err)
 
 
@@ -157,7 +157,7 @@ def test_ranks_are_the_launchers_and_share_the_cores(records, tmp_path, monkeypa
     (4, 1, "--accumulate 2 "), (4, 4, "this run has 4, 2,048 images per step; --accumulate 2 "),
     (2, 4, None), (8, 1, None)])
 def test_it_says_what_keeps_a_presets_global_batch(ranks, accumulate, said, capsys):
-    command._warn_of_other_ranks(replace(PRESETS["adsl-8p"], ranks=ranks, accumulate=accumulate), 8)
+    command._warn_of_other_batch(replace(PRESETS["adsl-8p"], ranks=ranks, accumulate=accumulate))
     warning = capsys.readouterr().err
     assert said in warning if said else not warning
 
