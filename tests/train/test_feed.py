@@ -1,6 +1,5 @@
 """The training feed: what an epoch holds, and that it can be repeated."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -256,7 +255,16 @@ def test_batches_of_the_host_keep_their_order(records):
                                     for batch in feed.batches(1)])
 
 
+def test_the_image_of_a_class_folder_that_mindspore_names_is_named(folders):
+    feed = TrainingFeed(folders["train"], RECIPE, STEPS)
+    with pytest.raises(RequestError, match="^/a b/1.JPEG cannot be decoded; repair or remove"), \
+            feed.naming_failure():
+        raise RuntimeError("map operation: [Decode] failed. The corresponding data file is: "
+                           "/a b/1.JPEG. Decode: image decode failed.")
+
+
 HANGING = """
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -267,16 +275,20 @@ from train.recipe import PRESETS
 from train.source import open_class_folders
 deadline.SECONDS_WITHOUT_IMAGES = 1
 recipe = replace(PRESETS["smoke"], batch_size=2, workers=1)
-feed = TrainingFeed(open_class_folders(Path(sys.argv[1])), recipe, 2)
+source = open_class_folders(Path(sys.argv[1]))
+for image in source.folder.rglob("*.JPEG"):
+    image.unlink()
+    os.mkfifo(image)
+feed = TrainingFeed(source, recipe, 2)
 sys.exit(run_command(lambda: next(feed.batches(1)) and None))
 """
 
 
 def test_images_that_cannot_be_read_to_their_end_end_the_process(tmp_path):
     """Nothing ever writes to these pipes, as a server that is gone never answers."""
-    for number in range(4):
-        (tmp_path / "train" / "a").mkdir(parents=True, exist_ok=True)
-        os.mkfifo(tmp_path / "train" / "a" / f"{number}.JPEG")
+    for name in ("a/1", "a/2", "b/1", "b/2"):
+        (tmp_path / "train" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "train" / f"{name}.JPEG").touch()
     done = subprocess.run([sys.executable, "-c", HANGING, tmp_path], text=True, capture_output=True)
     assert (done.returncode, done.stderr) == (
         2, "error: the feed of training images gave no batch for 1 s, before batch 1 of the epoch; "

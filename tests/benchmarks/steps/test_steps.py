@@ -188,11 +188,11 @@ def test_a_wrong_request_is_refused_before_anything_is_made(tmp_path, values, me
 
 
 def test_a_broken_run_and_too_few_images_are_named(tmp_path):
-    folder = tmp_path / "images" / "cat"
-    folder.mkdir(parents=True)
-    (folder / "1.jpeg").write_bytes(b"x")
-    with pytest.raises(RequestError, match="has 1 images, an epoch of the largest run needs 80"):
-        asked(tmp_path, images=folder.parent)
+    for name in ("cat", "dog"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        (tmp_path / "images" / name / "1.jpeg").write_bytes(b"x")
+    with pytest.raises(RequestError, match="has 2 images, an epoch of the largest run needs 80"):
+        asked(tmp_path, images=tmp_path / "images")
     (tmp_path / "work").mkdir()
     with pytest.raises(RequestError, match="interrupted run"):
         asked(tmp_path)
