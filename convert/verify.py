@@ -141,10 +141,7 @@ def repair(request: Request) -> list[str]:
     if not damaged:
         return []
     if not request.source.is_dir():
-        raise RequestError(f"--repair {request.source} is not a folder; give the folder of the "
-                           f"images that {request.out} was made of, or, if they are gone, fetch "
-                           f"{', '.join(manifest.shards[index].file for index in damaged)} from a "
-                           "copy of the record set")
+        raise _no_images(request, [manifest.shards[index].file for index in damaged])
     plan = _plan_as_before(request, manifest)
     (request.out / BUILDING).mkdir(exist_ok=True)
     with locked_workspace(request.out, plan.workspace_request(), no_lock=request.no_lock
@@ -160,6 +157,12 @@ def repair(request: Request) -> list[str]:
                               "another version); nothing was replaced; convert again")
         workspace.publish(damaged, reports)
     return [report.shard.file for report in reports]
+
+
+def _no_images(request: Request, damaged: list[str]) -> RequestError:
+    return RequestError(f"--repair {request.source} is not a folder; give the folder of the images "
+                        f"that {request.out} was made of, or, if they are gone, fetch "
+                        f"{', '.join(damaged)} from a copy of the record set")
 
 
 def _plan_as_before(request: Request, manifest: Manifest) -> ConversionPlan:

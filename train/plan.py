@@ -48,6 +48,26 @@ def make_plan(recipe: Recipe, source: Source, kept_checkpoints: int) -> Plan:
         RequestError: fewer images than ranks or than one step takes, or fewer steps in an epoch
             than asked for.
     """
+    steps = _steps_per_epoch(recipe, source)
+    classes = len(source.class_names)
+    if classes < 2:
+        raise RequestError(f"{source.folder} has {classes} class; a network learns to tell classes "
+                           "apart: give a set of at least two")
+    parameters = PARAMETERS_WITHOUT_CLASSIFIER + (FEATURES + 1) * classes
+    copies = CHECKPOINT_COPIES + bool(recipe.ema_decay)
+    return Plan(
+        images=source.images, data_bytes=source.bytes, steps_per_epoch=steps,
+        images_left_out_per_epoch=source.images - steps * recipe.global_batch,
+        epochs=recipe.epochs, global_batch=recipe.global_batch,
+        phases=recipe.phases, learning_rates=learning_rates(recipe, steps),
+        # the best one stays too, and while one is written there is one more
+        checkpoint_bytes=(min(kept_checkpoints, recipe.epochs) + 2) * parameters
+        * copies * FLOAT32_BYTES)
+
+
+def _steps_per_epoch(recipe: Recipe, source: Source) -> int:
+    """Return the number that was asked for, else that of whole steps; raise RequestError where
+    there are fewer."""
     if source.images < recipe.ranks:
         raise RequestError(f"{source.folder} has {counted(source.images, 'image')}, fewer than the "
                            f"{recipe.ranks} ranks that share a step; start fewer ranks")
@@ -64,21 +84,7 @@ def make_plan(recipe: Recipe, source: Source, kept_checkpoints: int) -> Plan:
         raise RequestError(f"--steps-per-epoch {recipe.steps_per_epoch}: an epoch has "
                            f"{counted(whole_steps, 'step')} of "
                            f"{counted(recipe.global_batch, 'image')}")
-    steps = recipe.steps_per_epoch or whole_steps
-    classes = len(source.class_names)
-    if classes < 2:
-        raise RequestError(f"{source.folder} has {classes} class; a network learns to tell classes "
-                           "apart: give a set of at least two")
-    parameters = PARAMETERS_WITHOUT_CLASSIFIER + (FEATURES + 1) * classes
-    copies = CHECKPOINT_COPIES + bool(recipe.ema_decay)
-    return Plan(
-        images=source.images, data_bytes=source.bytes, steps_per_epoch=steps,
-        images_left_out_per_epoch=source.images - steps * recipe.global_batch,
-        epochs=recipe.epochs, global_batch=recipe.global_batch,
-        phases=recipe.phases, learning_rates=learning_rates(recipe, steps),
-        # the best one stays too, and while one is written there is one more
-        checkpoint_bytes=(min(kept_checkpoints, recipe.epochs) + 2) * parameters
-        * copies * FLOAT32_BYTES)
+    return recipe.steps_per_epoch or whole_steps
 
 
 def check_disk(folder: Path, plan: Plan) -> None:

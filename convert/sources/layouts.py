@@ -73,11 +73,7 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     """
     chosen = _choose_layout(source, split, layout)
     root = chosen.root(source, split)
-    scan = chosen.scan(root, split, extensions)
-    if root == source and chosen.name == "folders":
-        check_place(source, split, scan)
-    if not scan.images:
-        raise _fits_nothing(source, split)
+    scan = _scan(chosen, source, root, split, extensions)
     names = read_class_names(class_names) if class_names else None
     if chosen.classes_may_be_labels:
         scan = name_classes(scan, names, root)
@@ -97,10 +93,25 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
         truth = truth or _found_truth(chosen, source, root, scan, names)
         folders, entries = truth.class_names, entries_by_truth(scan.images, truth)
     if names and in_label_order(names) != folders:
-        raise RequestError(f"--class-names {class_names} names other classes ({len(names)}) than "
-                           f"{truth.origin if truth else root} has ({len(folders)}); leave it out "
-                           "or give the right names")
+        raise _other_classes(class_names, names, truth.origin if truth else root, folders)
     return Listing(split, chosen.name, root, folders, entries, sorted(scan.ignored))
+
+
+def _scan(chosen: SourceLayout, source: Path, root: Path, split: str, extensions: Sequence[str]
+          ) -> Scan:
+    """Return the files of the split; raise RequestError where there is none, or another's."""
+    scan = chosen.scan(root, split, extensions)
+    if root == source and chosen.name == "folders":
+        check_place(source, split, scan)
+    if not scan.images:
+        raise _fits_nothing(source, split)
+    return scan
+
+
+def _other_classes(path: Optional[Path], names: list[str], place: Path, folders: list[str]
+                   ) -> RequestError:
+    return RequestError(f"--class-names {path} names other classes ({len(names)}) than {place} has "
+                        f"({len(folders)}); leave it out or give the right names")
 
 
 def _given_truth(root: Path, split: str, ground_truth: Optional[Path],

@@ -74,10 +74,8 @@ def import_checkpoint(source: PathLike, library_name: str, out: PathLike,
     classes = max(arrays[foreign["classifier.bias"]].size, 1)
     values = {}
     for name, parameter in own.items():
-        shape = tuple(parameter.shape)
-        if name.startswith(CLASSIFIER):
-            shape = (classes, *shape[1:])
-        values[name] = ms.Tensor(_value(source, arrays, foreign[name], shape))
+        shape = (classes, *parameter.shape[1:]) if name.startswith(CLASSIFIER) else parameter.shape
+        values[name] = ms.Tensor(_value(source, arrays, foreign[name], tuple(shape)))
     meta = CheckpointMeta(classes, IMAGE_SIZE, library.mean, library.std, BATCH_NORM_DECAY,
                           class_names_sha256="", epoch=0, step=0,
                           interpolation=library.interpolation)

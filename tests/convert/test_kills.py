@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import time
 
 import pytest
@@ -112,7 +113,7 @@ def test_ctrl_c_while_workers_start_ends_them_and_the_same_command_resumes(sampl
     assert ended.code == 130 and ended.seconds < 5
     assert [line for line in ended.lines if "images/s" not in line and line != "^C"] == [
         f"interrupted: finished shards are kept in {tmp_path / 'b'}; the same command resumes: "
-        f"python {' '.join(map(str, words))}"]
+        f"{sys.executable} {' '.join(map(str, words))}"]
     convert(Request(sample, "train", tmp_path / "b", shards=SHARDS))
 
 
@@ -126,4 +127,4 @@ def test_an_interrupted_verification_says_so_in_one_line(train, tmp_path, ready,
     assert ended.code == code
     assert [line for line in ended.lines if "/s]" not in line and line != "^C"] == [
         "interrupted: nothing was kept; start it again: "
-        f"python {' '.join(map(str, words))}"]
+        f"{sys.executable} {' '.join(map(str, words))}"]

@@ -170,6 +170,6 @@ def test_at_a_signal_the_images_evaluated_so_far_are_saved(call, words, tmp_path
     assert ended.code == code
     assert ended.lines[-1].startswith(
         f"interrupted: the images that were evaluated are kept in {tmp_path / 'out'}; the same "
-        "command resumes: python slow.py --records ")
+        f"command resumes: {sys.executable} slow.py --records ")
     assert [rows.start for rows in saved_rows(tmp_path / "out" / "parts")] == [0]
     assert call(*words("out"))[0] == 0

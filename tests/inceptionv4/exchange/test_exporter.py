@@ -41,9 +41,9 @@ def save(path, network, size: int):
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):
-    """A checkpoint of the stand-in, for images of 8 pixels."""
+    """A checkpoint of the stand-in, for images of 75 pixels."""
     monkeypatch.setattr(exporter, "InceptionV4", Small)
-    return save(tmp_path / "a.ckpt", Small(5, 0.9), 8)
+    return save(tmp_path / "a.ckpt", Small(5, 0.9), 75)
 
 
 def test_mindir_takes_bytes_and_normalises_them(tmp_path, small):
@@ -54,7 +54,7 @@ def test_mindir_takes_bytes_and_normalises_them(tmp_path, small):
     assert [path.name for path in folder.iterdir()] == ["a.mindir"]
     network = Small(5, 0.9)
     load_checkpoint(small, network)
-    images = np.random.default_rng(3).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    images = np.random.default_rng(3).integers(0, 256, (2, 75, 75, 3), dtype=np.uint8)
     expected = network.set_train(False)(Preprocess(MEAN, STD)(ms.Tensor(images))).asnumpy()
     copy = tmp_path / "copy.mindir"  # MindSpore would not load it from that folder either
     copy.write_bytes((folder / "a.mindir").read_bytes())
@@ -69,8 +69,8 @@ def test_the_command_exports_the_weights_and_the_batch_that_are_asked_for(tmp_pa
     averages = {f"ema.{name}": ms.Parameter(value * 0) for name, value in values.items()
                 if value.requires_grad}
     save_checkpoint(tmp_path / "averaged.ckpt", {**values, **averages},
-                    CheckpointMeta(5, 8, MEAN, STD, 0.75, "", 1, 2, ema_decay=0.9))
-    images = ms.Tensor(np.random.default_rng(3).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8))
+                    CheckpointMeta(5, 75, MEAN, STD, 0.75, "", 1, 2, ema_decay=0.9))
+    images = ms.Tensor(np.random.default_rng(3).integers(0, 256, (2, 75, 75, 3), dtype=np.uint8))
     for name, flags in (("ema", []), ("raw", ["--weights", "raw"])):
         out = str(tmp_path / f"{name}.mindir")
         monkeypatch.setattr(sys, "argv", [
@@ -106,7 +106,7 @@ def test_export_that_computes_something_else_is_not_kept(tmp_path, small, monkey
     write = exporter._write
 
     def write_other(cell, images, path):
-        other = CheckpointMeta(5, 8, MEAN, MEAN, 0.9, "", 1, 2)  # another spread
+        other = CheckpointMeta(5, 75, MEAN, MEAN, 0.9, "", 1, 2)  # another spread
         write(exporter.ImagesToLogits(cell.network, other).set_train(False), images, path)
 
     monkeypatch.setattr(exporter, "_write", write_other)
