@@ -30,7 +30,7 @@ from common.forms import SpeedTable
 from common.host import available_cores
 from common.jpeg import prefer_pillows_libjpeg
 from common.options import CheckedOptions, option
-from convert.plan import SHARD_BYTES
+from convert.conversion_plan import SHARD_BYTES
 from convert.images import ImageChecks, check_image
 from convert.shards import results_of_workers
 

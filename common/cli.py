@@ -16,7 +16,7 @@ import shutil
 import signal
 import sys
 import warnings
-from typing import Callable, NoReturn, Optional
+from typing import Callable, NoReturn, Optional, Sequence
 
 from tqdm import tqdm
 
@@ -172,6 +172,11 @@ def counted(number: int, noun: str) -> str:
     """Return ``1 image`` or ``1,200 images``; a noun that ends in s or x gets es."""
     plural = noun if number == 1 else noun + ("es" if noun.endswith(("s", "x")) else "s")
     return f"{number:,} {plural}"
+
+
+def first_of(names: Sequence[object], most: int) -> str:
+    """Return the first ``most`` names, separated by commas, and whether there are more."""
+    return ", ".join(map(str, names[:most])) + (", …" if len(names) > most else "")
 
 
 def _end(kind: str, message: object, exit_code: int) -> int:

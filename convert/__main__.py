@@ -13,7 +13,7 @@ from common.signals import end_on_signals, note_kept_work, take_signals_from_min
 if __name__ == "__main__":  # show alone has MindSpore's datasets and nothing to end before it does
     (take_signals_from_mindspore if sys.argv[1:2] == ["show"] else end_on_signals)()
 
-from common.cli import ArgumentParser, counted, run_command, shown_command
+from common.cli import ArgumentParser, counted, first_of, run_command, shown_command
 from common.options import add_options, from_arguments
 from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest
 from convert.request import (ENGINE_OPTIONS, LOCK_OPTIONS, SOURCE_OPTIONS, Request, RunMode,
@@ -66,7 +66,7 @@ def _sample(arguments: Namespace) -> None:
 
 def _run(arguments: Namespace) -> None:
     from convert.conversion import convert, convert_range
-    from convert.plan import list_request
+    from convert.conversion_plan import list_request
     request, mode = from_arguments(Request, arguments), from_arguments(RunMode, arguments)
     note_kept_work(f"finished shards are kept in {request.out}; the same command resumes: "
                    f"{shown_command()}")
@@ -129,8 +129,8 @@ def _print_listing(listing: Listing) -> None:
 def _ignored(names: Sequence[str]) -> str:
     if not names:
         return "no files"
-    shown = ", ".join(names[:IGNORED_SHOWN]) + (", …" if len(names) > IGNORED_SHOWN else "")
-    return f"{counted(len(names), 'file')}, not images by their name or place ({shown})"
+    return (f"{counted(len(names), 'file')}, not images by their name or place "
+            f"({first_of(names, IGNORED_SHOWN)})")
 
 
 def _print_manifest(out: Path, manifest: Manifest) -> None:
@@ -170,8 +170,7 @@ def _print_emptied(manifest: Manifest) -> None:
     emptied = [item.name for item in manifest.classes if not item.images]
     if emptied:
         print(f"left without images, since all of theirs were rejected: {len(emptied)} of "
-              f"{len(manifest.classes)} classes: {', '.join(emptied[:EMPTIED_SHOWN])}"
-              f"{', …' if emptied[EMPTIED_SHOWN:] else ''}")
+              f"{len(manifest.classes)} classes: {first_of(emptied, EMPTIED_SHOWN)}")
 
 
 if __name__ == "__main__":

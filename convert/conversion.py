@@ -7,9 +7,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from common.cli import RequestError, counted
+from common.cli import RequestError, counted, first_of
 from common.files import describe_difference
-from convert.plan import ConversionPlan, plan_conversion
+from convert.conversion_plan import ConversionPlan, plan_conversion
 from convert.records.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNote, ClassCount,
                                       Manifest, read_manifest, sha256_of_rows)
 from convert.records.reader import open_records
@@ -18,6 +18,7 @@ from convert.shards import build_shards
 from convert.workspace import BUILDING, ShardReport, Workspace, locked_workspace
 
 BAD_FILES_SHOWN = 20
+MISSING_SHOWN = 8
 
 
 def convert(request: Request) -> Manifest:
@@ -80,8 +81,7 @@ def finish(request: Request) -> Manifest:
         if missing:
             raise RequestError(f"{request.out}: {len(missing)} of "
                                f"{counted(len(reports), 'shard')} not finished "
-                               f"({', '.join(map(str, missing[:8]))}"
-                               f"{', …' if len(missing) > 8 else ''}); convert them with "
+                               f"({first_of(missing, MISSING_SHOWN)}); convert them with "
                                "--shard-range, or all that is missing without it")
         return _conclude(plan, workspace, [report for report in reports if report])
 

@@ -100,7 +100,7 @@ def _check_opened(image: Image.Image, data: bytes, checks: ImageChecks) -> Check
 
 
 def _begins_with_an_image(data: bytes) -> bool:
-    """Return whether a scan comes before the first end marker of a JPEG. Pillow continues behind
+    """Return whether a scan comes before the first end marker of a JPEG. Pillow continues after
     that marker (at the second image of a file whose first is damaged), MindSpore does not."""
     at = 2
     while (at := data.find(b"\xff", at)) >= 0 and at + 4 <= len(data):

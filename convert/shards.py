@@ -52,8 +52,7 @@ class ShardPlan:
         the images themselves: a finished shard that has another one is not this shard."""
         digest = hashlib.sha256(f"{self.file} {self.page_bytes}".encode())
         for entry in self.entries:
-            digest.update(f"\n{entry.image_id} {entry.label} {entry.size} {entry.file_name}"
-                          .encode())
+            digest.update(entry.digest_line())
         return digest.hexdigest()
 
 

@@ -13,7 +13,7 @@ from common.cli import CheckFailed, RequestError, counted, one_line, progress_ba
 from common.files import describe_difference, naming_file
 from common.signals import holding_signals_back
 from convert.images import BadImage, ImageChecks, check_image
-from convert.plan import ConversionPlan, plan_conversion
+from convert.conversion_plan import ConversionPlan, plan_conversion
 from convert.records.manifest import Manifest, read_manifest, sha256_of_rows
 from convert.request import Request
 from convert.shards import build_shards, results_of_workers

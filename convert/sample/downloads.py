@@ -29,8 +29,7 @@ def into_parquet(sample: Path, truth: GroundTruth) -> None:
                                    "label": [label for _, label in rows]})
             parquet.write_table(table, sample / "data" / f"{split}-{part:05d}-of-00002.parquet",
                                 row_group_size=5)
-    shutil.rmtree(sample / "train")
-    shutil.rmtree(sample / "val")
+    _remove_folders(sample)
 
 
 def _train_images(sample: Path, truth: GroundTruth) -> list[tuple[Path, int]]:
@@ -56,8 +55,7 @@ def into_flat_tars(sample: Path, truth: GroundTruth) -> None:
         with tarfile.open(sample / name, "w") as tar:
             for path, label in images:
                 add_member(tar, _with_wnid(path, truth, label), path.read_bytes())
-    shutil.rmtree(sample / "train")
-    shutil.rmtree(sample / "val")
+    _remove_folders(sample)
 
 
 def into_webdataset(sample: Path, truth: GroundTruth) -> None:
@@ -70,8 +68,12 @@ def into_webdataset(sample: Path, truth: GroundTruth) -> None:
                     add_member(tar, f"{key}.cls", str(label).encode())
                     add_member(tar, f"{key}.jpg", path.read_bytes())
                     add_member(tar, f"{key}.json", b"{}")
-    shutil.rmtree(sample / "train")
-    shutil.rmtree(sample / "val")
+    _remove_folders(sample)
+
+
+def _remove_folders(sample: Path) -> None:
+    for split in ("train", "val"):
+        shutil.rmtree(sample / split)
 
 
 def add_member(tar: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -45,7 +45,7 @@ def scan_train_archive(archive: Path, extensions: Sequence[str]) -> Scan:
                 raise RequestError(f"'{member}' appears twice in {archive}; give "
                                    "ImageNet's own archive")
             seen.add(class_name)
-            files = (SourceFile(f"{class_name}/{_file_name(image)}", archive.name,
+            files = (SourceFile(f"{class_name}/{file_name(image)}", archive.name,
                                 image_begin, image_end - image_begin)
                      for image, image_begin, image_end in members(file, archive, begin, end,
                                                                   within=member))
@@ -63,11 +63,11 @@ def scan_val_archive(archive: Path) -> Scan:
     """
     with open(archive, "rb") as file:
         return validation_scan(
-            SourceFile(_file_name(member), archive.name, begin, end - begin)
+            SourceFile(file_name(member), archive.name, begin, end - begin)
             for member, begin, end in members(file, archive, 0, archive.stat().st_size))
 
 
-def _file_name(member: str) -> str:
+def file_name(member: str) -> str:
     """Return the name without folders, by which each layout names an image."""
     return member if is_companion(member) else PurePosixPath(member).name
 

@@ -5,16 +5,16 @@ They are published as `.tar.gz`, which can be read from the beginning only: a sh
 images would decompress everything. So those are refused with the command that decompresses them.
 """
 
-import os
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Iterator, Sequence
 
 from common.cli import RequestError, progress_bar
-from convert.sources.archives import members
+from convert.sources.archives import file_name, members
 from convert.sources.class_labels import refuse_twice
-from convert.sources.listing import (IMAGE_EXTENSIONS, Scan, SourceFile, check_utf8,
-                                     imagenet_name)
+from convert.sources.folders import file_size, visible
+from convert.sources.listing import (IMAGE_EXTENSIONS, Scan, SourceFile, imagenet_name,
+                                     is_companion)
 
 FILES = {"train": [f"train_images_{part}.tar" for part in range(5)], "val": ["val_images.tar"]}
 
@@ -39,8 +39,7 @@ def scan_flat_tars(source: Path, split: str) -> Scan:
         raise RequestError(f"{source / missing[0]} does not exist; the {split} set is "
                            f"{', '.join(FILES[split])}: complete the download")
     for archive, member, begin, end in tar_members([source / name for name in FILES[split]]):
-        name = PurePosixPath(member).name
-        _add(scan, SourceFile(name, archive.name, begin, end - begin), archive)
+        _add(scan, SourceFile(file_name(member), archive.name, begin, end - begin), archive)
     refuse_twice(scan.images, source)
     return scan
 
@@ -48,22 +47,19 @@ def scan_flat_tars(source: Path, split: str) -> Scan:
 def scan_names_with_wnids(folder: Path) -> Scan:
     """List a flat folder of training images whose names end in the class, as these tars unpack."""
     scan = Scan([], [])
-    with os.scandir(folder) as items:
-        for item in items:
-            if item.name.startswith("."):
-                continue
-            check_utf8(item.name, folder)
-            if item.is_file():
-                _add(scan, SourceFile(item.name, item.name, 0, item.stat().st_size), folder)
-            else:
-                raise RequestError(f"{item.path} is not a file; a flat folder may contain images "
-                                   "only: move it")
+    for item in visible(folder, scan.ignored):
+        if item.is_dir():
+            raise RequestError(f"{item.path} is not a file; a flat folder may contain images only: "
+                               "move it")
+        _add(scan, SourceFile(item.name, item.name, 0, file_size(item)), folder)
     return scan
 
 
 def _add(scan: Scan, file: SourceFile, place: Path) -> None:
     name = imagenet_name(file.name)
-    if name is not None:
+    if is_companion(file.name):
+        scan.ignored.append(file.name)
+    elif name is not None:
         scan.images.append(file._replace(name=name))
     elif file.name.lower().endswith(IMAGE_EXTENSIONS):
         raise RequestError(f"'{file.name}' in {place} has no class at the end of its name, as in "

@@ -19,11 +19,11 @@ def scan_class_folders(root: Path, extensions: Sequence[str]) -> Scan:
             something that is neither a file nor a folder.
     """
     scan, class_names = Scan([], []), []
-    for item in _visible(root, scan.ignored):
+    for item in visible(root, scan.ignored):
         if item.is_dir():
             class_names.append(item.name)
         else:
-            _file_size(item)
+            file_size(item)
             scan.ignored.append(item.name)
     for name in sorted(class_names):
         files = _class_files(root, name, scan.ignored)
@@ -32,26 +32,26 @@ def scan_class_folders(root: Path, extensions: Sequence[str]) -> Scan:
 
 
 def _class_files(root: Path, class_name: str, ignored: list[str]) -> Iterator[SourceFile]:
-    for item in _visible(root / class_name, ignored, f"{class_name}/"):
+    for item in visible(root / class_name, ignored, f"{class_name}/"):
         if item.is_dir():
             raise RequestError(f"{item.path} is a folder inside a class folder, which may contain "
                                f"images only; move it, or give --source {root / class_name} if "
                                "that is where the class folders are")
         name = f"{class_name}/{item.name}"
-        yield SourceFile(name, name, 0, _file_size(item))
+        yield SourceFile(name, name, 0, file_size(item))
 
 
 def scan_flat_folder(root: Path) -> Scan:
     """List a flat folder of ``ILSVRC2012_val_NNNNNNNN.JPEG``."""
     companions: list[str] = []
     scan = validation_scan(
-        SourceFile(item.name, item.name, 0, 0 if item.is_dir() else _file_size(item))
-        for item in _visible(root, companions))
+        SourceFile(item.name, item.name, 0, 0 if item.is_dir() else file_size(item))
+        for item in visible(root, companions))
     scan.ignored.extend(companions)
     return scan
 
 
-def _file_size(item: os.DirEntry) -> int:
+def file_size(item: os.DirEntry) -> int:
     """Return the bytes of a file; raise RequestError for what would hang a reader, or is gone."""
     try:
         status = item.stat()
@@ -64,7 +64,7 @@ def _file_size(item: os.DirEntry) -> int:
     return status.st_size
 
 
-def _visible(folder: Path, ignored: list[str], prefix: str = "") -> Iterator[os.DirEntry]:
+def visible(folder: Path, ignored: list[str], prefix: str = "") -> Iterator[os.DirEntry]:
     """Yield what is not hidden; hidden files (.DS_Store, .nfs…) belong to the system. What macOS
     left next to the images is added to ``ignored``, named after ``prefix``."""
     with os.scandir(folder) as items:

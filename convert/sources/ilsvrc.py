@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES, Blacklist
-from common.cli import RequestError
+from common.cli import RequestError, first_of
 from common.files import sha256_of_lines
 from convert.sources.listing import Listing
 
@@ -87,11 +87,9 @@ class IlsvrcNumbers:
         if self.images != self.expected:
             text += f", but {self.images:,} images instead of {self.expected:,}"
         if self.unusual_classes:
-            shown = list(self.unusual_classes.items())[:CLASSES_SHOWN]
+            classes = [f"{name} ({images:,})" for name, images in self.unusual_classes.items()]
             text += (f"; not {FEWEST_PER_CLASS} to {MOST_PER_CLASS:,} images in "
-                     f"{len(self.unusual_classes)} classes: "
-                     + ", ".join(f"{name} ({images:,})" for name, images in shown)
-                     + (", …" if len(self.unusual_classes) > CLASSES_SHOWN else ""))
+                     f"{len(classes)} classes: {first_of(classes, CLASSES_SHOWN)}")
         return text
 
 

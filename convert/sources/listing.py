@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Iterable, Mapping, NamedTuple, Optional, Sequence
 
-from common.cli import RequestError
+from common.cli import RequestError, first_of
 from common.files import naming_file
 
 IMAGE_EXTENSIONS = (".jpeg", ".jpg", ".png")
@@ -72,6 +72,10 @@ class Entry(NamedTuple):
     offset: int
     size: int
 
+    def digest_line(self) -> bytes:
+        """Return what digests of images have of this one: not where its bytes are."""
+        return f"\n{self.image_id} {self.label} {self.size} {self.file_name}".encode()
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -95,8 +99,7 @@ class Listing:
         """
         digest = hashlib.sha256("\n".join(self.class_names).encode())
         for entry in self.entries:
-            digest.update(f"\n{entry.image_id} {entry.label} {entry.size} {entry.file_name}"
-                          .encode())
+            digest.update(entry.digest_line())
         return digest.hexdigest()
 
 
@@ -141,11 +144,10 @@ def validation_scan(files: Iterable[SourceFile]) -> Scan:
 
 
 def _mixed_names(numbered: int, others: Sequence[str]) -> RequestError:
-    shown = ", ".join(f"'{name}'" for name in sorted(others)[:_NAMES_SHOWN])
+    shown = first_of([f"'{name}'" for name in sorted(others)], _NAMES_SHOWN)
     return RequestError(f"the names of {numbered} validation images have ILSVRC's numbers, those "
-                        f"of {len(others)} have not ({shown}"
-                        f"{', …' if len(others) > _NAMES_SHOWN else ''}); image ids are these "
-                        "numbers: rename or remove the others")
+                        f"of {len(others)} have not ({shown}); image ids are these numbers: rename "
+                        "or remove the others")
 
 
 def is_companion(path: str) -> bool:

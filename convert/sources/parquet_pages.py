@@ -1,9 +1,10 @@
 """Where the images of a Parquet file are, so that one image can be read without its row group.
 
 Shards of shuffled images need a few images of almost every row group. Decoding 100 images for each
-of them made reading 40 to 100 times slower than class folders. Snappy, which Hugging Face's library
-uses, compresses blocks of 64 KB each on its own: an image is read by decoding the two or three
-blocks that it lies in. Each place is tried while listing, by comparing it with pyarrow's image.
+of them would make reading many times slower than class folders. Snappy, which Hugging Face's
+library uses, compresses blocks of 64 KB each on its own: an image is read by decoding the two or
+three blocks that it lies in. Each place is tried while listing, by comparing it with pyarrow's
+image.
 """
 
 import os

@@ -15,7 +15,7 @@ from reading import blacklist_of, digests, fail_to_read, read_rows
 from common.cli import RequestError
 from convert import shards as shards_module
 from convert.conversion import convert, convert_range, finish
-from convert.plan import plan_conversion
+from convert.conversion_plan import plan_conversion
 from convert.mindrecord.writer import RecordWriter
 from convert.records.reader import open_records
 from convert.request import Request

@@ -7,7 +7,7 @@ import pytest
 from reading import digests, read_rows
 
 from convert.conversion import convert
-from convert.plan import ordered_entries
+from convert.conversion_plan import ordered_entries
 from convert.records.manifest import MANIFEST_NAME, read_manifest, sha256_of_rows
 from convert.request import Request
 from convert.sources.listing import Listing, SourceFile, entries_by_class

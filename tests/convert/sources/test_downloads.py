@@ -177,10 +177,25 @@ def test_a_flat_folder_of_training_images_gives_the_record_set_of_class_folders(
         for image in folder.iterdir():
             image.rename(source / "train" / f"{image.stem}_{folder.name}.JPEG")
         folder.rmdir()
-    assert list_source(source, "train").sha256() == before
+    (source / "train" / "._a.JPEG").touch()  # what macOS writes is listed, as in class folders
+    found = list_source(source, "train")
+    assert (found.sha256(), found.ignored) == (before, ["._a.JPEG"])
     (source / "train" / "a.jpg").touch()
     with pytest.raises(RequestError, match="'a.jpg' in .* has no class at the end"):
         list_source(source, "train")
+    (source / "train" / "a.jpg").unlink()
+    os.mkfifo(source / "train" / "b.jpg")
+    with pytest.raises(RequestError, match="b.jpg is neither a file nor a folder"):
+        list_source(source, "train")
+
+
+def test_what_macos_wrote_into_a_flat_tar_is_listed(sample, tmp_path):
+    source = shutil.copytree(sample, tmp_path / "source")
+    arrange_sample(source, "flat-tars")
+    before = list_source(source, "train").sha256()
+    add(source / "train_images_3.tar", "__MACOSX/._a.JPEG")
+    found = list_source(source, "train")
+    assert (found.sha256(), found.ignored) == (before, ["__MACOSX/._a.JPEG"])
 
 
 def test_imagenette_has_training_images_in_val(tmp_path):
