@@ -27,7 +27,7 @@ IGNORED_SHOWN = 3
 def main() -> None:
     parser = ArgumentParser(prog="python -m convert",
                             description="Turn ImageNet images into sharded MindRecord files.")
-    commands = parser.add_subparsers(dest="command", required=True, parser_class=ArgumentParser)
+    commands = parser.add_subcommands()
 
     def add(name: str, action: Callable, about: str, description: str = "") -> ArgumentParser:
         command = commands.add_parser(name, help=about, description=description or about)
