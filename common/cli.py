@@ -76,7 +76,8 @@ class _Subcommands(argparse._SubParsersAction):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.choices = None  # or argparse refuses another word first, as an "argument"
+        # Or argparse itself refuses another word, as an "argument".
+        self.choices = None  # type: ignore[assignment]
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None
                  ) -> None:
@@ -195,6 +196,11 @@ def counted(number: int, noun: str) -> str:
     """Return ``1 image`` or ``1,200 images``; a noun that ends in s or x gets es."""
     plural = noun if number == 1 else noun + ("es" if noun.endswith(("s", "x")) else "s")
     return f"{number:,} {plural}"
+
+
+def class_label(name: str, words: str) -> str:
+    """Return what people call a class, with its name; ``words`` is empty where it has no other."""
+    return f"{words} ({name})" if words else name
 
 
 def first_of(names: Sequence[object], most: int) -> str:

@@ -14,6 +14,7 @@ from convert.images import SHRUNK_JPEG_QUALITY, ImageChecks
 from convert.mindrecord.record_layout import REVISION
 from convert.request import Request
 from convert.shards import ShardPlan
+from convert.sources.class_words import find_class_words
 from convert.sources.ilsvrc import (IlsvrcCheck, IlsvrcNumbers, check_ilsvrc, count_like_ilsvrc,
                                     devkit_numbers)
 from convert.sources.layouts import list_source
@@ -21,6 +22,9 @@ from convert.sources.listing import Entry, Listing
 
 SHARD_BYTES = 1 << 30
 SHARD_COUNT_STEP = 8  # so that 1, 2, 4 and 8 ranks read equally many files
+# Below this, one file with small pages: eight would be mostly header and half-filled pages.
+SMALL_SET_BYTES = 64 << 20
+SMALL_SET_PAGE_STEP_BYTES = 1 << 20
 
 # With pages of 16 MB and 32 MB, MindSpore's defaults, a 1 GB shard is 5.3 % larger than its images.
 PAGE_STEP_BYTES = 4 << 20
@@ -40,6 +44,7 @@ class ConversionPlan:
     ilsvrc_numbers: Optional[IlsvrcNumbers]
     shards: list[ShardPlan]
     options: dict[str, Any]  # everything that decides the bytes of the record set
+    class_words: dict[str, str]  # by class name: what people call it, where the source says it
 
     def workspace_request(self) -> dict[str, Any]:
         """Return what a conversion under way must have in common with this one to be resumed.
@@ -57,8 +62,11 @@ def list_request(request: Request) -> Listing:
                        request.layout, request.class_names)
 
 
-def plan_conversion(request: Request) -> ConversionPlan:
+def plan_conversion(request: Request, page_bytes: Optional[int] = None) -> ConversionPlan:
     """List the source, read the blacklist and plan the shards; nothing is written.
+
+    Args:
+        page_bytes: of a record set that is to be built again; None: what its images need.
 
     Raises:
         RequestError: see :func:`convert.sources.layouts.list_source`, a wrong blacklist, more
@@ -69,7 +77,10 @@ def plan_conversion(request: Request) -> ConversionPlan:
     ilsvrc = check_ilsvrc(listing, blacklist, request.allow_other_labels)
     numbers = count_like_ilsvrc(listing)
     _warn_of_classes(listing, numbers)
-    shards = _plan_shards(request, listing, blacklist.ids if blacklist else frozenset())
+    if page_bytes is None and request.shards is None and _is_small(listing):
+        page_bytes = _page_bytes(listing, SMALL_SET_PAGE_STEP_BYTES)
+    shards = _plan_shards(request, listing, blacklist.ids if blacklist else frozenset(),
+                          page_bytes or _page_bytes(listing, PAGE_STEP_BYTES))
     options = {
         "split": request.split, "source_sha256": listing.sha256(), "images": len(listing.entries),
         "blacklist_sha256": blacklist.sha256 if blacklist else None, "shards": len(shards),
@@ -77,7 +88,11 @@ def plan_conversion(request: Request) -> ConversionPlan:
         "quality": request.shrunk_quality,
         "writer": REVISION,
     }
-    return ConversionPlan(request, listing, blacklist, ilsvrc, numbers, shards, options)
+    if page_bytes:  # without the key: as in every set of an older version
+        options["page_bytes"] = page_bytes
+    words = find_class_words(request.source, request.ground_truth)
+    return ConversionPlan(request, listing, blacklist, ilsvrc, numbers, shards, options,
+                          {name: words[name] for name in listing.class_names if name in words})
 
 
 def _warn_of_classes(listing: Listing, numbers: Optional[IlsvrcNumbers]) -> None:
@@ -112,8 +127,8 @@ def _check_ids(request: Request, listing: Listing) -> None:
                            f"names like '{first}'; leave it out")
 
 
-def _plan_shards(request: Request, listing: Listing, blacklist_ids: frozenset[int]
-                 ) -> list[ShardPlan]:
+def _plan_shards(request: Request, listing: Listing, blacklist_ids: frozenset[int],
+                 page_bytes: int) -> list[ShardPlan]:
     """Cut the ordered entries into consecutive runs whose lengths differ by one at the most."""
     total = len(listing.entries)
     number = request.shards or _default_shard_count(listing)
@@ -121,7 +136,6 @@ def _plan_shards(request: Request, listing: Listing, blacklist_ids: frozenset[in
         raise RequestError(f"--shards {number}: {counted(total, 'image')} can be cut into "
                            f"1 to {counted(total, 'shard')}")
     entries = ordered_entries(listing, request.seed)
-    page_bytes = _page_bytes(listing)
     checks = ImageChecks(request.check == "decode", request.short_side,
                          request.shrunk_quality or SHRUNK_JPEG_QUALITY)
     plans = []
@@ -135,8 +149,15 @@ def _plan_shards(request: Request, listing: Listing, blacklist_ids: frozenset[in
     return plans
 
 
+def _is_small(listing: Listing) -> bool:
+    return sum(entry.size for entry in listing.entries) < SMALL_SET_BYTES
+
+
 def _default_shard_count(listing: Listing) -> int:
-    """Return a multiple of 8 that makes shards of about 1 GB, but at most one per image."""
+    """Return 1 for a small set, else a multiple of 8 that makes shards of about 1 GB, but at most
+    one per image."""
+    if _is_small(listing):
+        return 1
     total = sum(entry.size for entry in listing.entries)
     steps = max(1, round(total / SHARD_BYTES / SHARD_COUNT_STEP))
     return min(steps * SHARD_COUNT_STEP, len(listing.entries))
@@ -155,11 +176,11 @@ def ordered_entries(listing: Listing, seed: int) -> list[Entry]:
     return [listing.entries[k] for k in sorted(range(len(keys)), key=keys.__getitem__)]
 
 
-def _page_bytes(listing: Listing) -> int:
-    """Return the page size of all shards: MindSpore opens no files together that differ in it."""
+def _page_bytes(listing: Listing, step: int) -> int:
+    """Return the page size of all shards, a multiple of ``step``: MindSpore opens no files together
+    that differ in it."""
     largest = max(listing.entries, key=lambda entry: entry.size)
-    steps = math.ceil(PAGE_BYTES_PER_IMAGE_BYTE * largest.size / PAGE_STEP_BYTES)
-    page = PAGE_STEP_BYTES * max(1, steps)
+    page = step * max(1, math.ceil(PAGE_BYTES_PER_IMAGE_BYTE * largest.size / step))
     if page > MAX_PAGE_BYTES:
         raise RequestError(f"{listing.root / largest.container}: image of {largest.size} bytes "
                            "is too large for a MindRecord page; remove or shrink it")

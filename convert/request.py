@@ -15,9 +15,9 @@ from convert.sources.listing import IMAGE_EXTENSIONS
 
 BACKENDS = ("loky", "dask", "ray")
 LOCK_OPTIONS = ("no_lock",)
+VAL_OPTIONS = ("blacklist", "ids_are_positions", "ground_truth", "class_names")
 ENGINE_OPTIONS = ("workers", "backend", "scheduler")
-SOURCE_OPTIONS = ("blacklist", "ids_are_positions", "ground_truth", "class_names", "layout",
-                  "extensions")
+SOURCE_OPTIONS = (*VAL_OPTIONS, "layout", "extensions")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Request(CheckedOptions):
     extensions: tuple[str, ...] = option(
         IMAGE_EXTENSIONS, "endings of image files in class folders, in lower case")
     shards: Optional[int] = option(
-        None, "number of record files (default: files of about 1 GB, a multiple of 8)", low=1,
+        None, "number of record files (default: files of about 1 GB, a multiple of 8; 1 "
+              "below 64 MB)", low=1,
         high=99_999)
     seed: int = option(0, "seed of the order in which training images are written; the same seed "
                           "gives the same bytes")
@@ -121,10 +122,11 @@ class RunMode:
 
 
 @dataclass(frozen=True)
-class VerifyRequest:
+class VerifyRequest(CheckedOptions):
     """Which record set to verify and how."""
 
-    records: Path = option(help="folder of the record set", positional=True)
+    records: Path = option(help="folder of the record set, or of the two in train/ and val/ in it",
+                           positional=True)
     deep: bool = option(False, "also decode every image")
     repair: Optional[Path] = option(
         None, "first build damaged shards again from the images in this folder; the options below "

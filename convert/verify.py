@@ -30,6 +30,7 @@ def verify(folder: Path, deep: bool = False, workers: int = 1) -> Manifest:
         CheckFailed: names every damaged shard and what is wrong with it.
         RequestError: there is no manifest to compare with.
     """
+    folder = Path(folder)
     manifest = read_manifest(folder)
     expected = {name for shard in manifest.shards for name in (shard.file, shard.index_file)}
     found = {path.name for path in folder.glob("*.mindrecord*")}
@@ -177,7 +178,7 @@ def _plan_as_before(request: Request, manifest: Manifest) -> ConversionPlan:
         check=then["check"], short_side=then["short_side"],
         quality=then["quality"],
         on_bad="skip",  # what was rejected then is rejected again, or the digests differ
-        allow_other_labels=True))
+        allow_other_labels=True), page_bytes=then.get("page_bytes"))
     if plan.options != then:
         raise RequestError(f"{request.source} is not what {request.out} was made of, or not with "
                            f"this version ({describe_difference(then, plan.options)}); give "

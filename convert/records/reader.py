@@ -45,6 +45,11 @@ class RecordSet:
         return [item.name for item in self.manifest.classes]
 
     @property
+    def class_words(self) -> list[str]:
+        """Return what people call them, in label order; empty where the name says it."""
+        return [item.words for item in self.manifest.classes]
+
+    @property
     def class_names_sha256(self) -> str:
         """Return their digest, which is equal where labels mean the same."""
         return sha256_of_lines(self.class_names)

@@ -148,7 +148,8 @@ def arrange_sample(sample: Path, layout: str) -> None:
     """Rearrange a sample made by ``make_sample`` (layout ``flat``) in place.
 
     The images and their labels stay the same, and so does ``devkit/data`` with the blacklist;
-    ground truth and class map move to where the layout has them.
+    ground truth and class map move to where the layout has them. Class folders need no ground
+    truth and keep the map, for its words.
     """
     rearrange = SAMPLE_LAYOUTS[layout]
     if rearrange is None:
@@ -157,7 +158,8 @@ def arrange_sample(sample: Path, layout: str) -> None:
     assert truth_file is not None, f"{sample} is not a sample"
     rearrange(sample, read_ground_truth(truth_file))
     truth_file.unlink()
-    truth_file.with_name("map_clsloc.txt").unlink()
+    if layout != "folders":  # where the map alone says what people call the classes
+        truth_file.with_name("map_clsloc.txt").unlink()
 
 
 def _into_class_folders(sample: Path, truth: GroundTruth) -> None:
@@ -220,7 +222,8 @@ def _into_kaggle(sample: Path, truth: GroundTruth) -> None:
             rows.writerow([f"ILSVRC2012_val_{image_id:08d}",
                            f"{truth.class_names[truth.labels[image_id]]} 1 1 50 50 "])
     (sample / KAGGLE_CLASSES).write_text(
-        "".join(f"{name} a class, of the sample\n" for name in truth.class_names),
+        "".join(f"{name} {style_of(label).words}, of the sample\n"
+                for label, name in enumerate(truth.class_names)),
         encoding="utf-8")
 
 
