@@ -9,8 +9,8 @@ from typing import Mapping, NamedTuple, Optional
 import mindspore as ms
 
 from common.cli import RequestError
-from inceptionv4.checkpoint import (CKPT_SUFFIX, META_SUFFIX, CheckpointMeta, read_checkpoint,
-                                    read_meta, save_checkpoint)
+from inceptionv4.checkpoint import read_checkpoint, save_checkpoint
+from inceptionv4.meta import CKPT_SUFFIX, META_SUFFIX, CheckpointMeta, read_meta
 
 CHECKPOINTS = "checkpoints"  # in the run folder
 _NAME = re.compile(r"inceptionv4-\d+_(?P<step>\d+)\.ckpt")

@@ -11,7 +11,8 @@ import pytest
 from tiny import build_tiny_network
 
 from common.forms import read_history
-from inceptionv4.checkpoint import read_checkpoint, read_meta, save_checkpoint
+from inceptionv4.checkpoint import read_checkpoint, save_checkpoint
+from inceptionv4.meta import read_meta
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train import command
 from train.checkpoints import checkpoints
