@@ -27,8 +27,9 @@ from evaluate.results import (CLASSES_NAME, JSON_NAME, PAGE_NAME, PREDICTIONS_NA
                               EvaluationSpeed, Result, claim_result_folder, finished_result, score,
                               score_curve)
 from evaluate.tables import append_result, check_results_file, write_classes
-from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta, weights_of
+from inceptionv4.checkpoint import load_checkpoint, weights_of
 from inceptionv4.device import Device, barrier, setup_device
+from inceptionv4.meta import CheckpointMeta, read_meta
 from inceptionv4.network import InceptionV4
 from inceptionv4.precision import cast_cells
 
@@ -120,7 +121,8 @@ def _plan_result(request: Request, records: RecordSet, meta: CheckpointMeta, pro
         is_ilsvrc=bool(check and check.labels and check.class_names),
         blacklist_is_ilsvrc=bool(listed and listed.is_ilsvrc), sets={},
         precision=request.precision, argv=typed_command(),
-        weights=weights_of(request.checkpoint, meta, request.weights))
+        weights=weights_of(request.checkpoint, meta, request.weights), class_words=classes.words,
+        has_ilsvrc_names=records.manifest.has_ilsvrc_names)
 
 
 def blacklist_for(records: RecordSet, path: Optional[Path]) -> Optional[Blacklist]:

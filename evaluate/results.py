@@ -77,6 +77,9 @@ class Result:
         precision: as it was asked for; arithmetic: what the device was made to do for it.
         versions: of Python and the libraries that computed the result, by name.
         class_names: of the network, in label order; their digest where --class-names gave them.
+        class_words: what people call them, in label order; "" where the name says it.
+        has_ilsvrc_names: whether the images have the names of ILSVRC's validation images, whose
+            numbers a blacklist lists.
         param_count: trainable parameters of the network.
         interpolation, single_crop: see ``Protocol``.
         weights: of the checkpoint: "ema", averaged, or "raw".
@@ -113,6 +116,14 @@ class Result:
     interpolation: str = "bicubic"
     single_crop: str = KEEP
     weights: str = "raw"
+    class_words: Optional[list[str]] = None
+    has_ilsvrc_names: bool = False
+
+    @property
+    def may_be_filtered(self) -> bool:
+        """Return whether the images are, or are named like, those that ILSVRC's blacklist is of, or
+        have a blacklist of their own; of other images the full set is all there is."""
+        return self.has_ilsvrc_names or self.is_ilsvrc or self.has_blacklist
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -51,15 +51,16 @@ def accuracy_section(inputs: Inputs, t: Translate) -> list[Block]:
         raise LeftOut(t("{folder} has no evaluation result.", folder=inputs.results))
     tables = [_set_table(name, inputs.evaluations, t) for name in SETS
               if any(name in item.result.sets for item in inputs.evaluations)]
+    ilsvrc = any(item.result.may_be_filtered for item in inputs.evaluations)
     blocks: list[Block] = [
-        t("Errors are in percent, with 95 % confidence intervals (Wilson). The full set is every "
-          "image of the records; the filtered set leaves out the images on the blacklist."),
-        *tables]
+        t("Errors are in percent, with 95 % confidence intervals (Wilson)."),
+        *([t("The full set is every image of the records; the filtered set leaves out the images "
+             "on the blacklist.")] if ilsvrc else []), *tables]
     if any(table.set_apart for table in tables):
         blocks.append(t("Grey rows are published figures for the same images and the same number "
                         "of crops ({size} pixels).", size=IMAGE_SIZE))
         blocks += _single_crop_notes(inputs.evaluations, t)
-    else:
+    elif ilsvrc:
         blocks.append(t("No published figure is shown: those of the paper, the ADSL report and "
                         "mindcv are for ILSVRC2012's own validation images and 1, 12 or 144 "
                         "crops, and appear only next to results for the same."))
@@ -124,7 +125,8 @@ def _published_row(row: Published) -> list[str]:
 
 def _notes(evaluations: Sequence[Evaluation], t: Translate) -> list[str]:
     notes = []
-    unfiltered = [item.name for item in evaluations if "filtered" not in item.result.sets]
+    unfiltered = [item.name for item in evaluations
+                  if item.result.may_be_filtered and "filtered" not in item.result.sets]
     if unfiltered:
         notes.append(t("{names}: no image is on a blacklist, so only the full set is scored.",
                        names=", ".join(unfiltered)))

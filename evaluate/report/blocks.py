@@ -13,7 +13,7 @@ from evaluate.result_page import markdown_table
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under heads.
+    """Rows of text under heads; what follows a line feed in a cell is shown small.
 
     Attributes:
         left: columns of words; the others hold numbers and are aligned to the right.
@@ -48,13 +48,16 @@ class Table:
         for column, text in enumerate(texts):
             kind = "code" if column in self.code else "left" if column in self.left else ""
             shown = escape(text).replace(", %", ",&#160;%")  # a unit stays with its name
+            first, line_feed, rest = shown.partition("\n")
+            shown = f"{first} <small>{rest}</small>" if line_feed else shown
             cells.append(f'<{tag} class="{kind}">{shown}</{tag}>' if kind else
                          f"<{tag}>{shown}</{tag}>")
         return "".join(cells)
 
     def markdown(self) -> str:
-        rows = [[_code(text) if column in self.code else escape_markdown(text)
-                 for column, text in enumerate(row)] for row in self.rows]
+        rows = [[_code(text) if column in self.code else
+                 escape_markdown(text.replace("\n", " ")) for column, text in enumerate(row)]
+                for row in self.rows]
         text = markdown_table([[*map(escape_markdown, self.heads)], *rows], self.left)
         caption = escape_markdown(self.caption)
         if self.folded:

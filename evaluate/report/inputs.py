@@ -7,7 +7,7 @@ from typing import Any, Optional, Sequence
 from common.cli import RequestError
 from common.files import read_json, sha256_of_file
 from common.forms import CONFIG, HISTORY, PLAN, HistoryLine, SpeedTable, read_history
-from convert.records.manifest import MANIFEST_NAME
+from convert.records.manifest import MANIFEST_NAME, record_sets_in
 from convert.records.reader import RecordSet, open_records
 from evaluate.predictions import Predictions, load_predictions
 from evaluate.report.translations import Translate
@@ -78,7 +78,8 @@ def read_inputs(run: Optional[Path], results: Path, records: Sequence[Path], t: 
         raise RequestError(f"there is no {JSON_NAME} in {results} and "
                            + (f"no {HISTORY} in {run}" if run else "no --run was given")
                            + "; train or evaluate first")
-    record_sets = {records.sha256: records for records in map(open_records, records)}
+    folders = [inner for folder in records for inner in record_sets_in(folder)]
+    record_sets = {records.sha256: records for records in map(open_records, folders)}
     notes += _open_named(evaluations, found, record_sets, t)
     return Inputs(results, evaluations, tables, found, record_sets, notes)
 

@@ -19,9 +19,11 @@ def reproduction_section(inputs: Inputs, t: Translate) -> list[Block]:
     if inputs.record_sets:
         blocks += [
             t("Commands of record sets are put together from their manifests: the options that "
-              "decide the bytes. SOURCE and BLACKLIST stand for the images and the list; their "
-              "digests are in the data sheet. A manifest does not hold --extensions and "
-              "--ground-truth: repeat them where they were given."),
+              "decide the bytes. SOURCE stands for the images, whose digests are in the data "
+              "sheet. A manifest does not hold --extensions and --ground-truth: repeat them where "
+              "they were given."),
+            *([t("BLACKLIST stands for the blacklist, whose digest is there, too.")]
+              if any(each.manifest.blacklist for each in inputs.record_sets.values()) else []),
             Commands("\n\n".join(map(_convert, inputs.record_sets.values())))]
     blocks += _typed(inputs, t)
     if inputs.evaluations:
@@ -49,8 +51,10 @@ def _typed(inputs: Inputs, t: Translate) -> list[Block]:
 def _convert(records: RecordSet) -> str:
     manifest, options = records.manifest, records.manifest.options
     words = ["python", "-m", "convert", "run", "--source", "SOURCE", "--split", manifest.split,
-             "--out", records.folder, "--layout", manifest.layout,
-             "--shards", len(manifest.shards), "--seed", manifest.seed]
+             "--out", records.folder, "--layout", manifest.layout]
+    if "page_bytes" not in options:  # or it is a small set whose number was not asked for
+        words += ["--shards", len(manifest.shards)]
+    words += ["--seed", manifest.seed]
     if manifest.blacklist:
         words += ["--blacklist", "BLACKLIST"]
         if manifest.blacklist.ids_are_positions:
