@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Mapping, Optional, Union
 
 from common.cli import RequestError
-from common.files import read_json_lines
+from common.files import PathLike, read_json_lines
 
 CONFIG, PLAN, HISTORY = "config.json", "plan.json", "history.jsonl"  # of a run folder
 
@@ -75,13 +75,13 @@ class HistoryLine:
         return HistoryLine(**_known(HistoryLine, values))
 
 
-def read_history(folder: Path) -> list[HistoryLine]:
+def read_history(folder: PathLike) -> list[HistoryLine]:
     """Return the finished epochs of a run folder; none where it has no history.
 
     Raises:
         RequestError: a line is not one of a history.
     """
-    path = folder / HISTORY
+    path = Path(folder, HISTORY)
     try:
         return [HistoryLine.from_json(line) for line in
                 (read_json_lines(path) if path.exists() else [])]

@@ -10,7 +10,7 @@ from typing import Any, Iterator
 from joblib import Parallel, delayed
 
 from common.cli import CheckFailed, RequestError, counted, one_line, progress_bar
-from common.files import describe_difference, naming_file
+from common.files import PathLike, describe_difference, naming_file
 from common.signals import holding_signals_back
 from convert.images import BadImage, ImageChecks, check_image
 from convert.conversion_plan import ConversionPlan, plan_conversion
@@ -20,7 +20,7 @@ from convert.shards import build_shards, results_of_workers
 from convert.workspace import BUILDING, locked_workspace
 
 
-def verify(folder: Path, deep: bool = False, workers: int = 1) -> Manifest:
+def verify(folder: PathLike, deep: bool = False, workers: int = 1) -> Manifest:
     """Compare every file and every row with the manifest.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Any, Mapping, Optional, Sequence
 import numpy as np
 
 from common.cli import RequestError
-from common.files import describe_difference, make_folder, read_json
+from common.files import PathLike, describe_difference, make_folder, read_json
 from common.forms import check_kinds
 from evaluate.predictions import PARTS, TOP, Predictions, load_predictions
 from evaluate.protocols import KEEP
@@ -177,12 +177,13 @@ def read_result(path: Path) -> Result:
                            "folder") from None
 
 
-def load_result(folder: Path) -> tuple[Result, Predictions]:
+def load_result(folder: PathLike) -> tuple[Result, Predictions]:
     """Return what a finished evaluation wrote into ``folder``.
 
     Raises:
         RequestError: a file is missing, damaged or something else.
     """
+    folder = Path(folder)
     for name in (JSON_NAME, PREDICTIONS_NAME):
         if not (folder / name).exists():
             raise RequestError(f"{folder} is not the result of an evaluation: it has no {name}")

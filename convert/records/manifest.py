@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Iterable, Optional
 
 from common.cli import RequestError, counted
-from common.files import read_json, sha256_of_file, sha256_of_lines, write_json
+from common.files import PathLike, read_json, sha256_of_file, sha256_of_lines, write_json
 from convert.sources.ilsvrc import IlsvrcCheck, IlsvrcNumbers
 from convert.sources.layouts import SPLITS
 from convert.sources.listing import in_label_order
@@ -118,7 +118,7 @@ class Manifest:
         write_json(folder / MANIFEST_NAME, fields)
 
 
-def record_sets_in(folder: Path) -> list[Path]:
+def record_sets_in(folder: PathLike) -> list[Path]:
     """Return the folders of the record sets that ``folder`` means: its own, else those in train/
     and val/ in it; ``folder`` where there is none, as an error should name it."""
     folder = Path(folder)
@@ -127,7 +127,7 @@ def record_sets_in(folder: Path) -> list[Path]:
     return inner or [folder]
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: PathLike) -> Manifest:
     """Read ``folder/manifest.json``.
 
     Raises:
