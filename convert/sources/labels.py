@@ -31,10 +31,13 @@ def devkit_folders(source: Path) -> list[Path]:
 
 
 def find_blacklists(source: Path, ground_truth: Optional[Path] = None) -> list[Path]:
-    """Return the lists of discarded images next to the ground truth, or in the devkit."""
-    folders = [ground_truth.parent] if ground_truth else devkit_folders(source)
-    return [path for folder in folders for path in sorted(folder.glob("*blacklist*.txt"))
-            if not is_companion(path.name)]
+    """Return the lists of discarded images next to the ground truth that was given, else in the
+    devkit in the source, else in one next to the source."""
+    places = [[ground_truth.parent]] if ground_truth else [devkit_folders(source),
+                                                           devkit_folders(source.parent)]
+    found = ([path for folder in folders for path in sorted(folder.glob("*blacklist*.txt"))
+              if not is_companion(path.name)] for folders in places)
+    return next(filter(None, found), [])
 
 
 def find_ground_truth(source: Path) -> Optional[Path]:

@@ -53,6 +53,7 @@ def test_a_blacklist_next_to_the_ground_truth_is_offered(sample, tmp_path, say):
     assert said in say(*given).err
     truth = sample / "devkit" / "data" / "ILSVRC2012_validation_ground_truth.txt"
     assert said in say(*given[:-1], tmp_path / "b", "--ground-truth", truth).err
+    assert said in say("run", "--source", sample / "val", *given[3:-1], tmp_path / "d").err
     assert "found" not in say(*given[:-1], tmp_path / "c", "--blacklist", found).err
 
 
