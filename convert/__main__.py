@@ -106,8 +106,8 @@ def _verify(arguments: Namespace) -> None:
 def _verify_one(request: VerifyRequest, arguments: Namespace) -> None:
     from convert.verify import repair, verify
     split = read_manifest(request.records).split
-    of_val = dict.fromkeys(VAL_OPTIONS) if split == "train" and request.records != Path(
-        arguments.records) else {}  # of both sets, the other one is meant
+    both = request.records != arguments.records
+    of_val = dict.fromkeys(VAL_OPTIONS) if both and split == "train" else {}  # the other one's
     source = request.repair or request.records  # without --repair the source is not read
     engine = from_arguments(Request, arguments, source=source, out=request.records, split=split,
                             **of_val)

@@ -62,7 +62,7 @@ def list_request(request: Request) -> Listing:
                        request.layout, request.class_names)
 
 
-def plan_conversion(request: Request, page_bytes: Optional[int] = None) -> ConversionPlan:
+def plan_conversion(request: Request, *, page_bytes: Optional[int] = None) -> ConversionPlan:
     """List the source, read the blacklist and plan the shards; nothing is written.
 
     Args:

@@ -15,9 +15,10 @@ from convert.sources.listing import IMAGE_EXTENSIONS
 
 BACKENDS = ("loky", "dask", "ray")
 LOCK_OPTIONS = ("no_lock",)
-VAL_OPTIONS = ("blacklist", "ids_are_positions", "ground_truth", "class_names")
 ENGINE_OPTIONS = ("workers", "backend", "scheduler")
-SOURCE_OPTIONS = (*VAL_OPTIONS, "layout", "extensions")
+VAL_OPTIONS = ("blacklist", "ids_are_positions", "ground_truth")
+SOURCE_OPTIONS = ("blacklist", "ids_are_positions", "ground_truth", "class_names", "layout",
+                  "extensions")
 
 
 @dataclass(frozen=True)
