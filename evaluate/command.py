@@ -121,7 +121,8 @@ def _plan_result(request: Request, records: RecordSet, meta: CheckpointMeta, pro
         is_ilsvrc=bool(check and check.labels and check.class_names),
         blacklist_is_ilsvrc=bool(listed and listed.is_ilsvrc), sets={},
         precision=request.precision, argv=typed_command(),
-        weights=weights_of(request.checkpoint, meta, request.weights), class_words=classes.words,
+        weights=weights_of(request.checkpoint, meta, request.weights),
+        class_words=classes.words if any(classes.words) else None,
         has_ilsvrc_names=records.manifest.has_ilsvrc_names)
 
 

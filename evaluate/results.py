@@ -77,7 +77,8 @@ class Result:
         precision: as it was asked for; arithmetic: what the device was made to do for it.
         versions: of Python and the libraries that computed the result, by name.
         class_names: of the network, in label order; their digest where --class-names gave them.
-        class_words: what people call them, in label order; "" where the name says it.
+        class_words: what people call them, in label order, "" where the name says it; None where
+            that is so for all.
         has_ilsvrc_names: whether the images have the names of ILSVRC's validation images, whose
             numbers a blacklist lists.
         param_count: trainable parameters of the network.

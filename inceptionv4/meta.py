@@ -34,7 +34,7 @@ class CheckpointMeta:
         ema_decay: of the averaged weights in it; 0: it has none.
         class_names: in label order; none where they are unknown, as in older files.
         class_words: what people call the classes, in label order, "" where the name says it; none
-            where they are unknown.
+            where that is so for all.
         imported_from: library and file whose weights they are; "" for those of a run.
     """
 

@@ -270,14 +270,14 @@ class Trainer:
 
     def _save(self, line: HistoryLine) -> Optional[Path]:
         """Return the new checkpoint; None, and the older ones stay, where the disk refuses it."""
+        source = self.feed.source
         meta = CheckpointMeta(
-            num_classes=len(self.feed.source.class_names), image_size=self.recipe.image_size,
+            num_classes=len(source.class_names), image_size=self.recipe.image_size,
             mean=self.feed.statistics.mean, std=self.feed.statistics.std,
             batch_norm_decay=self.recipe.batch_norm_decay,
-            class_names_sha256=self.feed.source.class_names_sha256,
-            class_names=tuple(self.feed.source.class_names),
-            class_words=tuple(self.feed.source.class_words), epoch=line.epoch,
-            step=line.step, ema_decay=self.recipe.ema_decay,
+            class_names_sha256=source.class_names_sha256, class_names=tuple(source.class_names),
+            class_words=tuple(source.class_words) if any(source.class_words) else (),
+            epoch=line.epoch, step=line.step, ema_decay=self.recipe.ema_decay,
             top1_error=(line.ema_full_top1_error if self.recipe.ema_decay else
                         line.full_top1_error))
         path = None
