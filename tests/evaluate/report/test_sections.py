@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from small import RESULT, predictions_of
 
@@ -12,7 +11,7 @@ from convert.records.reader import RecordSet
 from convert.sources.ilsvrc import IlsvrcCheck
 from evaluate.report.accuracy import accuracy_section, curve_section, glance_section
 from evaluate.report.blocks import Commands, LeftOut, Table
-from evaluate.report.classes import BARS, class_names, classes_section
+from evaluate.report.classes import BARS, classes_section
 from evaluate.report.data_sheet import FILES_SHOWN, data_section
 from evaluate.report.gallery import confident_mistakes, gallery_section
 from evaluate.report.inputs import Evaluation, Inputs, read_inputs
@@ -245,41 +244,6 @@ def test_of_many_classes_the_worst_are_shown_and_the_rest_folded():
     assert mistakes.rows == [["8", "label 7", "label 8", "50.0", "–"]] and not mistakes.folded
 
 
-def test_a_class_is_shown_by_its_words_and_its_name_small(inputs):
-    words = ["white grid on green", "", "crane", "crane"]
-    about = replace(ilsvrc(1).result, classes=4, class_names=["n1", "cat", "n3", "n4"],
-                    class_words=words)
-    predictions = predictions_of([0, 1, 2], [[1, 0], [1, 0], [3, 2]])
-    of_own = Inputs(None, [Evaluation("a", about, predictions)], [], None, {}, [])
-    section = classes_section(of_own, T)
-    whole, pairs = tables(section)
-    assert [row[0] for row in whole.rows] == ["white grid on green\nn1", "crane\nn3", "cat"]
-    assert pairs.rows[0][:2] == ["white grid on green\nn1", "cat"]
-    assert "white grid on green <small>n1</small>" in whole.html()
-    assert "white grid on green n1 " in whole.markdown()
-    assert class_names(of_own, of_own.main, T).short == [
-        "white grid on green", "cat", "crane (n3)", "crane (n4)"]
-    assert not any("label numbers" in block for block in section if isinstance(block, str))
-
-
-def test_nothing_is_said_of_ilsvrc_or_blacklists_where_the_images_are_others(inputs, records):
-    own = [replace(item, predictions=replace(item.predictions, blacklisted=np.zeros(7, bool)),
-                   result=replace(item.result, has_blacklist=False, blacklist_sha256=None,
-                                  sets={"full": item.result.sets["full"]}))
-           for item in inputs.evaluations]
-    manifest = replace(records.manifest, blacklist=None, ilsvrc_numbers=None)
-    of_own = replace(inputs, evaluations=own,
-                     record_sets={records.sha256: RecordSet(Path("own"), manifest)})
-    for section in (glance_section, accuracy_section, classes_section, data_section,
-                    reproduction_section):
-        for block in section(of_own, T):
-            said = block if isinstance(block, str) else block.markdown()
-            assert not any(word in said for word in (
-                "ILSVRC2012's", "filtered", "BLACKLIST", "blacklist")), said
-    heads = tables(gallery_section(replace(of_own, record_sets={}), T))[0].heads
-    assert "blacklisted" not in heads
-
-
 def test_the_data_sheet_has_counts_digests_and_notes(inputs, records):
     counts, digests, notes, shards = tables(data_section(inputs, T))
     shown = dict(counts.rows)
@@ -307,14 +271,6 @@ def test_the_data_sheet_lists_the_first_files_and_counts_the_others(inputs, reco
     assert ["ILSVRC2012's validation set", "yes"] in counts.rows
     assert [row[1] for row in notes.rows] == ["rejected"] * 2 + ["repaired"] + ["ignored"] * 47
     assert "3 more files are listed in moved/manifest.json." in section
-
-
-def test_the_command_of_a_small_set_names_no_shards(inputs, records):
-    """Their number was not asked for; asked for, it would give other pages."""
-    manifest = replace(records.manifest, options={**records.manifest.options, "page_bytes": 1})
-    sets = {records.sha256: RecordSet(Path("small"), manifest)}
-    assert "--shards" not in commands_of(
-        reproduction_section(replace(inputs, record_sets=sets), T))[0]
 
 
 def commands_of(section):
