@@ -11,7 +11,7 @@ from common.options import CheckedOptions, option
 from convert.images import SHRUNK_JPEG_QUALITY
 from convert.sample.arrange import SAMPLE_LAYOUTS
 from convert.sources.layouts import LAYOUT_NAMES, SPLITS
-from convert.sources.listing import IMAGE_EXTENSIONS
+from convert.sources.names import IMAGE_EXTENSIONS
 
 BACKENDS = ("loky", "dask", "ray")
 LOCK_OPTIONS = ("no_lock",)

@@ -14,7 +14,8 @@ from typing import IO, Iterator, Sequence
 
 from common.cli import RequestError, progress_bar
 from common.files import naming_file
-from convert.sources.listing import Scan, SourceFile, check_utf8, is_companion, validation_scan
+from convert.sources.listing import Scan, SourceFile, validation_scan
+from convert.sources.names import check_utf8, is_companion
 
 # A tar ends with two blocks of zeros and is filled up to a whole record, 10 KB by default. GNU tar
 # writes records of up to 1 MB without a complaint; more zeros than that were never downloaded.

@@ -13,8 +13,8 @@ from common.cli import RequestError, progress_bar
 from convert.sources.archives import file_name, members
 from convert.sources.class_labels import refuse_twice
 from convert.sources.folders import file_size, visible
-from convert.sources.listing import (IMAGE_EXTENSIONS, Scan, SourceFile, imagenet_name,
-                                     is_companion)
+from convert.sources.listing import Scan, SourceFile
+from convert.sources.names import IMAGE_EXTENSIONS, imagenet_name, is_companion
 
 FILES = {"train": [f"train_images_{part}.tar" for part in range(5)], "val": ["val_images.tar"]}
 

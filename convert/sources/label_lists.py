@@ -13,7 +13,8 @@ from typing import NamedTuple, Optional, Sequence
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES
 from common.cli import RequestError
 from common.files import read_lines
-from convert.sources.listing import GroundTruth, in_label_order, validation_id, wnid_in_name
+from convert.sources.listing import GroundTruth
+from convert.sources.names import in_label_order, validation_id, wnid_in_name
 
 KAGGLE_SOLUTION = "LOC_val_solution.csv"
 KAGGLE_CLASSES = "LOC_synset_mapping.txt"

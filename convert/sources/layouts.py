@@ -16,11 +16,11 @@ from convert.sources.folders import scan_class_folders, scan_flat_folder
 from convert.sources.label_lists import (KAGGLE_SOLUTION, find_label_list, read_class_names,
                                          read_kaggle)
 from convert.sources.labels import find_ground_truth, read_devkit_archive, read_ground_truth
-from convert.sources.listing import (IMAGE_EXTENSIONS, MACOS_FOLDER, Entry, GroundTruth, Listing,
-                                     Scan, check_by_truth, entries_by_class, entries_by_truth,
-                                     imagenet_name, in_label_order, read_entry, truth_in_names,
-                                     validation_id)
+from convert.sources.listing import (Entry, GroundTruth, Listing, Scan, check_by_truth,
+                                     entries_by_class, entries_by_truth, read_entry, truth_in_names)
 from convert.sources.misplaced import check_place, check_several_classes
+from convert.sources.names import (IMAGE_EXTENSIONS, MACOS_FOLDER, imagenet_name, in_label_order,
+                                   validation_id)
 from convert.sources.parquet import parquet_files, read_parquet, scan_parquet
 from convert.sources.webdataset import name_classes, scan_webdataset, webdataset_tars
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Sequence
 
 from common.cli import RequestError
-from convert.sources.listing import Scan, validation_id
+from convert.sources.listing import Scan
+from convert.sources.names import validation_id
 
 _TRAINING_NAME = re.compile(r"(n[0-9]{8})/\1_[0-9]+\.[A-Za-z]+")
 

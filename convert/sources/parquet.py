@@ -12,7 +12,8 @@ from typing import Any, Iterator, Sequence
 
 from common.cli import RequestError, progress_bar
 from convert.sources.class_labels import ClassLabels, refuse_twice
-from convert.sources.listing import Entry, Scan, SourceFile, changed, check_utf8, imagenet_name
+from convert.sources.listing import Entry, Scan, SourceFile, changed
+from convert.sources.names import check_utf8, imagenet_name
 from convert.sources.parquet_pages import NotFound, find_images, read_place
 
 HUGGING_FACE_SPLIT = {"train": "train", "val": "validation"}

@@ -12,7 +12,8 @@ from common.cli import RequestError
 from common.files import read_json
 from convert.sources.class_labels import ClassLabels, refuse_twice
 from convert.sources.flat_tars import tar_members
-from convert.sources.listing import IMAGE_EXTENSIONS, Scan, SourceFile, imagenet_name
+from convert.sources.listing import Scan, SourceFile
+from convert.sources.names import IMAGE_EXTENSIONS, imagenet_name
 
 SPLIT_WORDS = {"train": ("train",), "val": ("validation", "val")}
 INFO_NAMES = ("_info.json", "info.json")

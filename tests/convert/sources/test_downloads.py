@@ -13,7 +13,7 @@ from common.cli import RequestError
 from convert.sample.arrange import arrange_sample
 from convert.sample.downloads import add_member
 from convert.sources import snappy
-from convert.sources.layouts import list_source, reader_of
+from convert.sources.layouts import SPLITS, list_source, reader_of
 
 WNIDS = ("n90000001", "n90000002")
 
@@ -170,13 +170,45 @@ def test_class_names_do_not_rename_training_folders(sample, tmp_path):
         list_source(sample, "train", class_names=names)
 
 
-def test_a_flat_folder_of_training_images_gives_the_record_set_of_class_folders(sample, tmp_path):
-    before = list_source(sample, "train").sha256()
-    source = shutil.copytree(sample, tmp_path / "source")
-    for folder in list((source / "train").iterdir()):
-        for image in folder.iterdir():
-            image.rename(source / "train" / f"{image.stem}_{folder.name}.JPEG")
-        folder.rmdir()
+def add_class_to_names(source, split, flat):
+    """Rename the images of a sample as Hugging Face does; unless flat, in class folders."""
+    listing = list_source(source, split)
+    for entry in listing.entries:
+        wnid = listing.class_names[entry.label]
+        image = listing.root / entry.container
+        place = source / split if flat else source / split / wnid
+        place.mkdir(exist_ok=True)
+        image.rename(place / f"{image.stem}_{wnid}.JPEG")
+    for folder in (source / split).iterdir():
+        if flat and folder.is_dir():
+            folder.rmdir()
+
+
+@pytest.mark.parametrize("flat", [True, False])
+@pytest.mark.parametrize("split", SPLITS)
+def test_folders_of_names_with_the_class_give_the_record_set_of_tars_and_parquet(
+        sample, tmp_path, split, flat):
+    digests = {list_source(sample, split).sha256()}
+    for layout in ("flat-tars", "parquet", "folders"):
+        source = shutil.copytree(sample, tmp_path / layout)
+        arrange_sample(source, layout)
+        if layout == "folders":
+            add_class_to_names(source, split, flat)
+            (source / "devkit").rename(tmp_path / "devkit")  # names have the labels
+        digests.add(list_source(source, split).sha256())
+    assert len(digests) == 1
+
+
+def test_an_image_with_and_without_the_class_in_its_name_is_refused(source):
+    image = min((source / "train").glob("*/*"))
+    shutil.copy(image, image.with_name(f"{image.stem}_{image.parent.name}.JPEG"))
+    with pytest.raises(RequestError, match=f"are both {image.parent.name}/{image.name}; remove"):
+        list_source(source, "train")
+
+
+def test_what_is_no_image_with_its_class_in_a_flat_folder_is_listed_or_refused(source):
+    before = list_source(source, "train").sha256()
+    add_class_to_names(source, "train", flat=True)
     (source / "train" / "._a.JPEG").touch()  # what macOS writes is listed, as in class folders
     found = list_source(source, "train")
     assert (found.sha256(), found.ignored) == (before, ["._a.JPEG"])
