@@ -42,7 +42,7 @@ def find_label_list(source: Path) -> Optional[Path]:
         RequestError: several were found.
     """
     found = [folder / name for folder in (source, source / "meta") for name in LIST_NAMES
-             if (folder / name).is_file()]
+             if (folder / name).exists()]
     if len(found) > 1:
         raise RequestError("several label lists: " + ", ".join(map(str, found)) +
                            "; choose with --ground-truth FILE")

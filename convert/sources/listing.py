@@ -45,6 +45,15 @@ class Scan(NamedTuple):
 
 
 @dataclass(frozen=True)
+class ScanOptions:
+    """How the images of a source are listed."""
+
+    extensions: tuple[str, ...] = IMAGE_EXTENSIONS  # of images in class folders
+    keep: Optional[Path] = None  # folder for what a later attempt can use; None: write nothing
+    workers: int = 1  # processes, where listing takes much computing
+
+
+@dataclass(frozen=True)
 class GroundTruth:
     """The label of every validation image, and the file it was read from."""
 

@@ -12,7 +12,7 @@ from typing import Any, Iterator, Sequence
 
 from common.cli import RequestError, progress_bar
 from convert.sources.class_labels import ClassLabels, refuse_twice
-from convert.sources.listing import Entry, Scan, SourceFile, changed
+from convert.sources.listing import Entry, Scan, ScanOptions, SourceFile, changed
 from convert.sources.names import check_utf8, imagenet_name
 from convert.sources.parquet_pages import NotFound, find_images, read_place
 
@@ -30,7 +30,7 @@ def parquet_files(folder: Path, split: str) -> list[Path]:
     return sorted(path for path in folder.iterdir() if name.fullmatch(path.name))
 
 
-def scan_parquet(folder: Path, split: str) -> Scan:
+def scan_parquet(folder: Path, split: str, options: ScanOptions) -> Scan:
     """List the rows as ``<wnid>/<name>``; offsets are places for ``read_place``.
 
     Sizes and places are known only once the images are decoded, so listing reads all files once.

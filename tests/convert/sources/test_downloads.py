@@ -146,7 +146,8 @@ def test_webdataset_labels_without_wnids_need_class_names(tmp_path):
 
 
 @pytest.mark.parametrize("files, words", [
-    (["train_images_0.tar.gz"], "gunzip -k .*train_images_0.tar.gz"),
+    (["train_images_0.tar.gz"], "train_images_1.tar does not exist, nor train_images_1.tar.gz;"),
+    (["images.tar.gz"], "gunzip -k .*images.tar.gz"),
     (["ILSVRC2012_img_train.tar.001", "ILSVRC2012_img_train.tar.002"],
      r"cat .*img_train.tar.\[0-9\]\[0-9\]\[0-9\] > .*img_train.tar$"),
     (["a.zip"], "unzip .*a.zip"),
@@ -163,11 +164,14 @@ def test_packed_archives_are_refused_with_the_command(tmp_path, files, words):
         list_source(tmp_path, "train")
 
 
-def test_class_names_do_not_rename_training_folders(sample, tmp_path):
+def test_class_names_do_not_rename_training_folders_but_are_compared(sample, tmp_path):
     names = tmp_path / "names.txt"
     names.write_text("a\n")
-    with pytest.raises(RequestError, match="training images in .* have their classes' names"):
+    with pytest.raises(RequestError, match="names.txt names other classes .1. than .*train has .4"):
         list_source(sample, "train", class_names=names)
+    listing = list_source(sample, "train")
+    names.write_text("".join(f"{name}\n" for name in reversed(listing.class_names)))
+    assert list_source(sample, "train", class_names=names) == listing
 
 
 def add_class_to_names(source, split, flat):
