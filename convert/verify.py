@@ -16,7 +16,8 @@ from convert.images import BadImage, ImageChecks, check_image
 from convert.conversion_plan import ConversionPlan, plan_conversion
 from convert.records.manifest import Manifest, read_manifest, sha256_of_rows
 from convert.request import Request
-from convert.shards import build_shards, results_of_workers
+from convert.shards import build_shards
+from convert.workers import results_of_workers
 from convert.workspace import BUILDING, OF_SOURCE, locked_workspace
 
 

@@ -70,7 +70,7 @@ def read_label_list(path: Path, lines: Sequence[str], class_names: Optional[Sequ
     rows = _rows(path, lines)
     numbers = _is_number(rows[0].label)
     kaggle_classes = path.with_name(KAGGLE_CLASSES)
-    if class_names is None and kaggle_classes.is_file():
+    if class_names is None and kaggle_classes.exists():
         class_names = kaggle_class_names(kaggle_classes)
     if class_names is None:
         raise RequestError(f"{path} does not say which classes there are, and there is no train/ "

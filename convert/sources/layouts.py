@@ -206,7 +206,7 @@ def _devkit_labels(source: Path) -> Optional[GroundTruth]:
 
 
 def _archived_labels(source: Path) -> Optional[GroundTruth]:
-    devkits = sorted(path for path in source.glob("ILSVRC*devkit*.tar.gz") if path.is_file())
+    devkits = sorted(path for path in source.glob("ILSVRC*devkit*.tar.gz") if not path.is_dir())
     return read_devkit_archive(devkits[0]) if devkits else _devkit_labels(source)
 
 

@@ -118,7 +118,7 @@ def _check_complete(source: Path, tars: Sequence[Path]) -> None:
 def _check_count(source: Path, split: str, images: int) -> None:
     """Compare with timm's info file, where there is one."""
     for path in (source / name for name in INFO_NAMES):
-        if path.is_file():
+        if path.exists():
             info = read_json(path, "give the file of this set or remove it")
             splits = info.get("splits") if isinstance(info, dict) else None
             for word in SPLIT_WORDS[split]:

@@ -12,6 +12,7 @@ from pyarrow import parquet
 from common.cli import RequestError
 from convert.sample.arrange import arrange_sample
 from convert.sample.downloads import add_member
+from convert.sources import parquet as parquet_source
 from convert.sources import snappy
 from convert.sources.layouts import SPLITS, list_source, reader_of
 
@@ -90,15 +91,54 @@ def test_a_parquet_file_that_changes_and_a_missing_package_are_named(file, tmp_p
         list_source(tmp_path, "train")
 
 
+@pytest.mark.parametrize("options", [{}, {"compression": "none"}, {"use_dictionary": False}])
+def test_listing_reads_little_of_the_images(file, tmp_path, options, monkeypatch):
+    rng = np.random.default_rng(0)
+    rows = [{**row, "bytes": rng.bytes(100_000)} for row in image_rows()]
+    write(file, rows, **options)
+    asked, real = [], os.pread
+    monkeypatch.setattr(os, "pread", lambda descriptor, size, place: (
+        asked.append(size), real(descriptor, size, place))[1])
+    monkeypatch.setattr("convert.sources.parquet._compare", lambda *_: None)
+    assert len(list_source(tmp_path, "train").entries) == 40
+    assert sum(asked) < file.stat().st_size / 8
+
+
+def test_a_listing_is_kept_for_a_file_as_it_is(tmp_path, monkeypatch):
+    first, second = (tmp_path / "data" / f"train-0000{part}-of-00002.parquet" for part in (0, 1))
+    rows = image_rows()
+    write(first, rows[:20])
+    write(second, rows[20:])
+    keep, plain = tmp_path / "out" / "keep", list_source(tmp_path, "train")
+    assert list_source(tmp_path, "train", keep=keep, workers=2) == plain
+    listed, real = [], parquet_source._rows
+    monkeypatch.setattr(parquet_source, "_rows", lambda path, compare: (
+        listed.append(path), real(path, compare))[1])
+    assert list_source(tmp_path, "train", keep=keep) == plain and not listed
+    write(second, rows[21:], [k % 2 for k in range(21, 40)])
+    os.truncate(keep / f"{first.name}.json", 100)
+    assert len(list_source(tmp_path, "train", keep=keep).entries) == 39
+    assert listed == [first, second]
+
+
+@pytest.mark.parametrize("name", ["train-00000-of-00001.parquet", "imagenet1k-train-0000.tar"])
+def test_a_fifo_in_place_of_a_file_is_refused_unopened(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(RequestError, match=f"{name} is a FIFO, a socket or a device"):
+        list_source(tmp_path, "train")
+
+
 def test_snappy_copies_may_overlap_what_they_write_but_not_begin_before_it():
     data = bytes(70_000) + b"abcd" * 30_000 + np.random.default_rng(1).bytes(100)
-    stream = bytes(pyarrow.compress(data, "snappy", asbytes=True))
-    begins = snappy.block_begins(stream)
-    assert len(begins) == 3
-    for block, begin in enumerate(begins):
+    stored = bytes(pyarrow.compress(data, "snappy", asbytes=True))
+    stream = snappy.Stream(lambda at, size: stored[at:at + size], len(stored))
+    assert (len(stream.blocks), stream.length) == (3, len(data))
+    for block, begin in enumerate(stream.blocks):
         part = data[block * snappy.BLOCK:]
-        assert bytes(snappy.decode(stream[begin:], len(part))) == part
-        assert bytes(snappy.decode(stream[begin:], 9)) == part[:9]
+        assert bytes(snappy.decode(stored[begin:], len(part))) == part
+        assert bytes(snappy.decode(stored[begin:], 9)) == part[:9]
+    for place in (0, 65_534, 70_001, 131_070, len(data) - 4):  # also across blocks, of a copy
+        assert bytes(stream.bytes_at(place, 4)) == data[place:place + 4]
     with pytest.raises(ValueError, match="before the block"):
         snappy.decode(b"\x01\x05", 4)
 
