@@ -6,6 +6,7 @@ are ImageNet's names with the class at the end: ``n01440764_10026_n01440764.JPEG
 
 import contextlib
 import importlib.util
+import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from convert.workers import results_of_workers
 HUGGING_FACE_SPLIT = {"train": "train", "val": "validation"}
 COLUMNS = ("image.bytes", "image.path", "label")
 
+BYTES_PER_WORKER = 1 << 30  # less is listed before another process has started
 LIST_VERSION = 1  # of what is kept of a listing
 
 _PART = r"-(\d{5})-of-(\d{5})\.parquet"
@@ -64,8 +66,8 @@ def scan_parquet(folder: Path, split: str, options: ScanOptions) -> Scan:
     if files:
         require_pyarrow(files[0])
     tasks = [delayed(_listed)(path, options.keep, path == files[0]) for path in files]
-    jobs = max(1, min(options.workers, len(files)))
     total = sum(path.stat().st_size for path in files)
+    jobs = max(1, min(options.workers, len(files), total // BYTES_PER_WORKER))
     try:
         with progress_bar(total >> 20, f"list {split} parquet", "MB") as bar, \
                 contextlib.closing(results_of_workers(tasks, n_jobs=jobs)) as results:
@@ -132,6 +134,7 @@ def _rows(path: Path, compare: bool) -> Rows:
     """List the rows of a file; ``compare`` says to compare the first images with pyarrow's."""
     rows = Rows([], [], [], [])
     with _opened(path) as file, open_regular(path, buffering=0) as raw:
+        os.posix_fadvise(raw.fileno(), 0, 0, os.POSIX_FADV_RANDOM)  # skip what is not asked for
         column = file.schema.names.index("bytes")
         levels = file.schema.column(column).max_definition_level
         for group in range(file.num_row_groups):

@@ -9,7 +9,7 @@ import bisect
 from typing import Callable, NamedTuple
 
 BLOCK = 1 << 16
-WINDOW_BYTES = 4096  # read at once while elements are followed: a page of the disk
+WINDOW_BYTES = 256  # read at once while elements are followed: mostly of one page of the disk
 MOST_TAG_BYTES = 5
 
 Data = bytes | memoryview

@@ -110,6 +110,7 @@ def test_a_listing_is_kept_for_a_file_as_it_is(tmp_path, monkeypatch):
     write(first, rows[:20])
     write(second, rows[20:])
     keep, plain = tmp_path / "out" / "keep", list_source(tmp_path, "train")
+    monkeypatch.setattr(parquet_source, "BYTES_PER_WORKER", 1)
     assert list_source(tmp_path, "train", keep=keep, workers=2) == plain
     listed, real = [], parquet_source._rows
     monkeypatch.setattr(parquet_source, "_rows", lambda path, compare: (
