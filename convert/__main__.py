@@ -70,7 +70,7 @@ def _sample(arguments: Namespace) -> None:
 def _run(arguments: Namespace) -> None:
     from convert.conversion import convert, convert_range
     from convert.conversion_plan import list_request
-    request, mode = from_arguments(Request, arguments), from_arguments(RunMode, arguments)
+    request, mode = _request(arguments), from_arguments(RunMode, arguments)
     note_kept_work(f"finished shards are kept in {request.out}; the same command resumes: "
                    f"{shown_command()}")
     if mode.list:
@@ -84,9 +84,22 @@ def _run(arguments: Namespace) -> None:
         _print_manifest(request.out, convert(request))
 
 
+def _request(arguments: Namespace) -> Request:
+    """Return what is to be converted. Options that were given for both splits are left out of the
+    training set's where they are for validation images."""
+    if not (arguments.both_splits and arguments.split == "train"):
+        return from_arguments(Request, arguments)
+    given = [f"--{name.replace('_', '-')}" for name in VAL_OPTIONS if getattr(arguments, name)]
+    if given:
+        print(f"not used for the training set, since for validation images: {', '.join(given)}",
+              file=sys.stderr)
+    return from_arguments(Request, arguments, blacklist=None, ids_are_positions=False,
+                          ground_truth=None)
+
+
 def _finish(arguments: Namespace) -> None:
     from convert.conversion import finish
-    request = from_arguments(Request, arguments)
+    request = _request(arguments)
     note_kept_work(f"the shards in {request.out} are kept; start it again: {shown_command()}")
     _print_manifest(request.out, finish(request))
 

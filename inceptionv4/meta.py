@@ -1,7 +1,6 @@
 """``<stem>.meta`` next to a checkpoint ``<stem>.ckpt``: its classes, how its network was built and
 fed, how far it was trained. No MindSpore is needed to read it."""
 
-import json
 import math
 import re
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any, Optional
 
 from common.cli import RequestError, class_label
 from common.files import PathLike, read_bytes, sha256_of_lines
+from common.json_text import parse_json
 from inceptionv4 import INTERPOLATIONS, SMALLEST_IMAGE
 
 CKPT_SUFFIX, META_SUFFIX = ".ckpt", ".meta"
@@ -121,7 +121,7 @@ def read_meta(path: PathLike) -> CheckpointMeta:
         raise RequestError(f"checkpoint '{path}' is torn or foreign: '{meta_file}' is missing; "
                            "use another checkpoint of the run")
     try:
-        values: dict[str, Any] = json.loads(read_bytes(meta_file))
+        values: dict[str, Any] = parse_json(read_bytes(meta_file))
         values.update({name: tuple(value) for name, value in values.items()
                        if isinstance(value, list)})
         return CheckpointMeta(**values)

@@ -13,7 +13,7 @@ from common.files import sha256_of_lines
 from convert.records.reader import RecordSet, open_records
 from convert.sources.class_words import find_class_words
 from convert.sources.layouts import list_source
-from convert.sources.listing import IMAGE_EXTENSIONS
+from convert.sources.names import IMAGE_EXTENSIONS
 from train.options import TrainRequest
 
 

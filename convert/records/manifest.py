@@ -9,7 +9,7 @@ from common.cli import RequestError, counted
 from common.files import PathLike, read_json, sha256_of_file, sha256_of_lines, write_json
 from convert.sources.ilsvrc import IlsvrcCheck, IlsvrcNumbers
 from convert.sources.layouts import SPLITS
-from convert.sources.listing import in_label_order
+from convert.sources.names import in_label_order
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
