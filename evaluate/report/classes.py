@@ -12,7 +12,7 @@ from evaluate.report.translations import Translate
 from evaluate.tables import ClassError, class_errors, confusions
 
 BARS = 30  # classes; more are one line
-WORST, PAIRS = 20, 20  # rows
+WORST, PAIRS = 10, 10  # rows
 
 Names = Callable[[int], str]  # of a label
 
@@ -61,9 +61,8 @@ def _tables(errors: Sequence[ClassError], names: Names, t: Translate) -> list[Ta
                                   "top-5 error, %")]
     rows = [[names(error.label), f"{error.images:,}", f"{error.wrong:,}",
              f"{error.top1_error:.2f}", f"{error.top5_error:.2f}"] for error in errors]
-    whole = Table(heads, rows, t("All {count} classes, worst first", count=f"{len(rows):,}"),
-                  folded=len(rows) > WORST)
-    if len(rows) <= WORST:
+    whole = Table(heads, rows, t("All {count} classes, worst first", count=f"{len(rows):,}"))
+    if not whole.is_folded:
         return [whole]
     return [Table(heads, rows[:WORST], t("The {count} worst classes", count=WORST)), whole]
 
