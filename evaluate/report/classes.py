@@ -39,7 +39,7 @@ def classes_section(inputs: Inputs, t: Translate) -> list[Block]:
           wrong=f"{sum(error.wrong for error in errors):,}",
           images=f"{main.predictions.images:,}", classes=f"{len(errors):,}",
           clean=f"{sum(not error.wrong for error in errors):,}")]
-    if inputs.records_of(main) is None:
+    if main.result.class_names is None and inputs.records_of(main) is None:
         blocks.append(t("The record set was not found, so classes are shown as label numbers "
                         "(--records)."))
     blocks += [Figures([_figure(errors, names, t)]), *_tables(errors, names, t),

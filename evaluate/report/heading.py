@@ -56,5 +56,8 @@ def origin_facts(inputs: Inputs, t: Translate) -> Optional[Facts]:
     facts = {t("date"): " – ".join(dict.fromkeys(dates[:1] + dates[-1:])),
              t("commit"): ", ".join(commits), t("host"): ", ".join(hosts),
              t("device"): ", ".join(filter(None, devices))}
-    return Facts([Fact(label, value or t("not recorded (older version)"))
-                  for label, value in facts.items()], "origin")
+    known = [Fact(label, value) for label, value in facts.items() if value]
+    unknown = ", ".join(label for label, value in facts.items() if not value)
+    if unknown:
+        known.append(Fact(unknown, t("not recorded (older version)")))
+    return Facts(known, "origin")

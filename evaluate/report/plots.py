@@ -18,8 +18,8 @@ FEW = 20  # points that are drawn as dots, too
 PLAIN, PALE, GRID, PAPER = "#33475b", "#8a99a8", "#e3e8ed", "#ffffff"
 COLOURS = {"full": "#1f5fa8", "filtered": "#c2570c",  # the colour-blind see the difference, too
            "ema_full": "#6fb1ee", "ema_filtered": "#f0a35e"}
-SHARES = {"steps": COLOURS["full"], "waiting": COLOURS["filtered"], "validation": "#2b8a6e",
-          "checkpoint": "#8a5fb0", "other": PALE}
+SHARES = {"waiting": COLOURS["filtered"], "validation": "#2b8a6e", "checkpoint": "#8a5fb0",
+          "other": PALE, "steps": "#c9d9ea"}
 # In the page a colour is a variable of the style sheet, with the colour of a light page for
 # programs that know no variables.
 VARIABLES = {**{colour: name.replace("_", "-") for name, colour in (SHARES | COLOURS).items()},
@@ -78,11 +78,13 @@ def line_chart(name: str, lines: Sequence[Line], x_label: str,
 
 
 def _draw_line(axes: Any, line: Line) -> None:
-    """Draw the line unclipped, so that a dot on an edge is whole."""
+    """Draw the line unclipped, so that a dot on an edge is whole, and through the values that it
+    has: with ``--validate-every`` only some epochs have one."""
     colour, dashed = COLOURS.get(line.of_set, PLAIN), line.of_set.endswith("filtered")
-    axes.plot(line.xs, line.ys, color=colour, label=line.label, linewidth=1.5,
+    points = [(x, y) for x, y in zip(line.xs, line.ys) if y is not None]
+    axes.plot(*zip(*points), color=colour, label=line.label, linewidth=1.5,
               linestyle="--" if dashed else "-", clip_on=False, markersize=3.5,
-              marker="o" if len(line.xs) < FEW else None,
+              marker="o" if len(points) < FEW else None,
               markerfacecolor=PAPER if dashed else colour)
 
 

@@ -93,11 +93,15 @@ def _evaluated(evaluations: Sequence[Evaluation], t: Translate) -> Table:
 
 
 def _versions(inputs: Inputs, t: Translate) -> Table:
-    rows = [[f"{records.folder}", f"mindspore {records.manifest.mindspore_version}"]
-            for records in inputs.record_sets.values()]
+    """Return the versions, each combination once, with what was made by it."""
+    folders: dict[str, list[str]] = {}
+    for records in inputs.record_sets.values():
+        folders.setdefault(f"mindspore {records.manifest.mindspore_version}",
+                           []).append(f"{records.folder}")
     for item in inputs.evaluations:
         versions = ", ".join(f"{name} {version}" for name, version in item.result.versions.items())
-        rows.append([item.name, versions or t("not recorded (older version)")])
+        folders.setdefault(versions or t("not recorded (older version)"), []).append(item.name)
+    rows = [[", ".join(of), versions] for versions, of in folders.items()]
     return Table([t("folder"), t("made by")], rows, t("Versions"), left=(0, 1))
 
 

@@ -8,6 +8,8 @@ from evaluate.report.blocks import Figure, Table
 from evaluate.report.plots import share_chart
 from evaluate.report.translations import Translate
 
+# What is not the steps' own stands below, where its height is read from 0.
+STACKED = ("waiting", "validation", "checkpoint", "other", "steps")
 PARTS = {"steps": "steps", "waiting": "waiting for data", "validation": "validation",
          "checkpoint": "checkpoint", "other": "other"}
 
@@ -51,7 +53,7 @@ def epoch_times(history: Sequence[HistoryLine]) -> list[EpochTime]:
 
 def times_figure(times: Sequence[EpochTime], t: Translate) -> Figure:
     shares = {part: (t(PARTS[part]), [time.share(part) for time in times])
-              for part in _parts_of(times)}
+              for part in STACKED if part in _parts_of(times)}
     return Figure(share_chart("times", shares, [time.epoch for time in times], t("epoch")),
                   t("share of each epoch's time, %"))
 

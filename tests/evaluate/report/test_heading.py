@@ -53,6 +53,6 @@ def test_dates_commits_hosts_and_devices_of_run_and_results_are_listed(inputs):
 
 def test_what_older_files_do_not_say_is_said_to_be_unknown(inputs, tmp_path):
     old = replace(inputs, run=RunFiles(tmp_path, [], {}, {"made": None}))
-    assert [fact.value for fact in origin_facts(old, T).facts] == [
-        *["not recorded (older version)"] * 3, "CPU"]
+    assert [(fact.label, fact.value) for fact in origin_facts(old, T).facts] == [
+        ("device", "CPU"), ("date, commit, host", "not recorded (older version)")]
     assert origin_facts(Inputs(None, [], [], None, {}, []), T) is None
