@@ -31,8 +31,7 @@ _TEMPORARY = ".*.tmp"  # of common.files.replaced_file
 
 # What may differ when a run is resumed: files may lie elsewhere, another device computes the
 # same, the command to resume has --resume, and where workers differ, a warning says so.
-MAY_DIFFER = ("data", "val_records", "init", "device", "arithmetic", "argv", "made",
-              "workers")
+MAY_DIFFER = ("data", "val_records", "init", "device", "arithmetic", "argv", "made", "workers")
 
 # What versions did that had no such key yet.
 BEFORE_THE_KEY = {"precision": "float32", "loss_scale": 1.0, "warmup_start": 0.0,
@@ -68,13 +67,14 @@ def _is_leftover(path: Path) -> bool:
 def config_of(recipe: Recipe, source: Source, validation: Optional[RecordSet], device: Device,
               initial: InitialWeights = InitialWeights()) -> dict[str, Any]:
     """Return what ``config.json`` holds: the recipe, the data, what the run starts from, the device
-    and the command."""
+    and the command, with date, commit and host."""
     config = {
         **dataclasses.asdict(recipe), "data": str(source.folder), "data_sha256": source.sha256,
         "val_records": str(validation.folder) if validation else None,
         "val_records_sha256": validation.sha256 if validation else None,
         **initial.to_config(),
-        "device": device.name, "arithmetic": device.arithmetic, "argv": typed_command()}
+        "device": device.name, "arithmetic": device.arithmetic, "argv": typed_command(),
+        "made": origin()}
     return json.loads(json.dumps(config))  # tuples as lists, to be compared with what is read
 
 
@@ -86,10 +86,9 @@ def start_run(folder: Path, config: dict[str, Any], plan: Plan) -> None:
     """
     (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
     _remove_unfinished(folder)
-    config = {**config, "made": origin()}
     if has_config(folder):
         earlier = read_config(folder)
-        config.update(argv=earlier.get("argv"), made=earlier.get("made"))
+        config = {**config, "argv": earlier.get("argv"), "made": earlier.get("made")}
     write_plan(folder, plan)
     write_json(folder / CONFIG, config)
 
