@@ -14,7 +14,7 @@ from evaluate.predictions import PARTS, TOP, Predictions, load_predictions
 from evaluate.protocols import KEEP
 
 PREDICTIONS_NAME, JSON_NAME, PAGE_NAME = "predictions.npz", "result.json", "result.md"
-CLASSES_NAME = "classes.csv"
+CLASSES_NAME, ROWS_NAME = "classes.csv", "result.csv"
 CONFIDENCE = 0.95
 
 
@@ -85,6 +85,7 @@ class Result:
         interpolation, single_crop: see ``Protocol``.
         weights: of the checkpoint: "ema", averaged, or "raw".
         argv: the command as it was typed.
+        made: date, commit and host, see ``origin``.
     """
 
     crops: int
@@ -119,6 +120,7 @@ class Result:
     weights: str = "raw"
     class_words: Optional[list[str]] = None
     has_ilsvrc_names: bool = False
+    made: dict[str, str] = field(default_factory=dict)
 
     @property
     def may_be_filtered(self) -> bool:

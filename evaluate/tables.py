@@ -1,5 +1,5 @@
-"""Tables that other programs read: ``classes.csv`` of a result, and a file of many evaluations with
-the columns of timm's ``validate.py --results-file``."""
+"""Tables that other programs read: ``classes.csv`` and ``result.csv`` of a result, and a file of
+many evaluations; the last two have the columns of timm's ``validate.py --results-file``."""
 
 import csv
 import io
@@ -104,6 +104,11 @@ def check_results_file(path: Path) -> None:
     if text and not text.endswith("\n"):
         raise RequestError(f"--results-file {path} ends within a line; complete that line or give "
                            "another file")
+
+
+def write_result_rows(path: Path, result: Result) -> None:
+    """Write a row per set of the result, with the columns of ``--results-file``."""
+    write_text(path, _csv([RESULT_COLUMNS, *_result_rows(result)]))
 
 
 def append_result(path: Path, result: Result) -> None:

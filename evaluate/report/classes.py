@@ -14,7 +14,7 @@ from evaluate.report.translations import Translate
 from evaluate.tables import ClassError, class_errors, confusions
 
 BARS = 30  # classes; more are one line
-WORST, PAIRS = 20, 20  # rows
+WORST, PAIRS = 10, 10  # rows
 
 
 class Names(NamedTuple):
@@ -52,7 +52,7 @@ def classes_section(inputs: Inputs, t: Translate) -> list[Block]:
           wrong=f"{sum(error.wrong for error in errors):,}",
           images=f"{main.predictions.images:,}", classes=f"{len(errors):,}",
           clean=f"{sum(not error.wrong for error in errors):,}")]
-    if inputs.records_of(main) is None and main.result.class_names is None:
+    if main.result.class_names is None and inputs.records_of(main) is None:
         blocks.append(t("The record set was not found, so classes are shown as label numbers "
                         "(--records)."))
     blocks += [Figures([_figure(errors, names, t)]), *_tables(errors, names, t),
@@ -74,9 +74,8 @@ def _tables(errors: Sequence[ClassError], names: Names, t: Translate) -> list[Ta
                                   "top-5 error, %")]
     rows = [[names.cells[error.label], f"{error.images:,}", f"{error.wrong:,}",
              f"{error.top1_error:.2f}", f"{error.top5_error:.2f}"] for error in errors]
-    whole = Table(heads, rows, t("All {count} classes, worst first", count=f"{len(rows):,}"),
-                  folded=len(rows) > WORST)
-    if len(rows) <= WORST:
+    whole = Table(heads, rows, t("All {count} classes, worst first", count=f"{len(rows):,}"))
+    if not whole.is_folded:
         return [whole]
     return [Table(heads, rows[:WORST], t("The {count} worst classes", count=WORST)), whole]
 

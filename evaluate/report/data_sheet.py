@@ -55,7 +55,8 @@ def _digests(records: RecordSet, t: Translate) -> Table:
             [t("sha256 of the class names"), records.class_names_sha256]]
     if manifest.blacklist:
         rows.append([t("sha256 of the blacklist"), manifest.blacklist.sha256])
-    return Table([t("what"), t("value")], rows, left=(0, 1), code=(1,))
+    return Table([t("what"), t("value")], rows, t("Digests of {folder}", folder=records.folder),
+                 left=(0, 1), code=(1,), folded=True)
 
 
 def _files(records: RecordSet, t: Translate) -> list[Block]:

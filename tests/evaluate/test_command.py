@@ -1,6 +1,7 @@
 """The command line, with a small network in the place of InceptionV4."""
 
 import json
+import platform
 import subprocess
 import sys
 
@@ -24,6 +25,8 @@ def test_a_result_folder_is_written_and_its_table_printed(run, records, network,
     assert (code, errors) == (0, [])
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert result["device"] == "CPU" and result["versions"]["mindspore"] == ms.__version__
+    assert result["made"].keys() == {"date", "commit", "host"}
+    assert result["made"]["host"] == platform.node()
     assert (result["crops"], result["records_sha256"]) == (12, records.sha256)
     assert (result["sets"]["full"]["images"], result["sets"]["filtered"]["images"]) == (7, 5)
     assert result["has_blacklist"] and not result["is_ilsvrc"] and result["has_ilsvrc_names"]
