@@ -115,11 +115,13 @@ class Variant(NamedTuple):
         return "" if getattr(plan, self.source) else f"give --{self.source} too"
 
 
-# What the ADSL report calls no optimisation, sink mode, and the row it left to do; then our feed.
+# What the ADSL report calls no optimisation, sink mode, and the row it left to do, without and with
+# sink mode; then our feed.
 VARIANTS = (
     Variant("no optimisation: class folders, transforms on the host", "images", "host", False),
     Variant("sink mode", "images", "host", True),
     Variant("MindRecord", "records", "host", False),
+    Variant("MindRecord, sink mode", "records", "host", True),
     Variant("MindRecord, uint8 feed", "records", "device", False),
     Variant("MindRecord, uint8 feed, sink mode", "records", "device", True),
 )

@@ -115,7 +115,7 @@ def data(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("variant", [VARIANTS[1], VARIANTS[3]])
+@pytest.mark.parametrize("variant", [VARIANTS[1], VARIANTS[4]])
 def test_a_feed_of_the_trainer_is_timed(variant, data, tmp_path, monkeypatch, capsys):
     runs = []
 

@@ -71,7 +71,7 @@ def test_the_page_has_the_reports_columns_and_what_the_card_waits(runs, tmp_path
     assert warm.startswith(f"{ZOO}: local files, warm cache\n")
     assert ("| variant | ms/step (mean) | min–max | images/s | rate, × first row | waiting for "
             "data, % | cores for one card | note |") in warm
-    assert f"| {VARIANTS[3].name} | 58 | 58–58 | 552 | 1 | 0.0 | 1 | {ZOO} |" in warm
+    assert f"| {VARIANTS[4].name} | 58 | 58–58 | 552 | 1 | 0.0 | 1 | {ZOO} |" in warm
     assert f"| {VARIANTS[0].name} | – | – | – | – | – | – | {ZOO}; only root |" in cold
     assert f"| {VARIANTS[0].name} | 116 | 116–116 | 276 | 1 | 50.0 | 1 | {ZOO} |" in slow
     assert f"| {VARIANTS[2].name} | 58 | 58–58 | 552 | 2 | 0.0 | 1 | {ZOO} |" in slow
