@@ -18,8 +18,9 @@ from inceptionv4 import IMAGE_SIZE, SMALLEST_IMAGE
 TABLE, TRAINER = "table", "trainer"
 SIMULATED = "simulated"  # a device: a card that only waits, see ``simulated_card``
 # What a simulated card's step takes unless given, in ms at STEP_BATCH images, and who measured it:
-# the zoo's 32 / 556 s are 57.6 ms; 208 is the fastest row of one card in the ADSL report.
-STEP_SOURCES = {58.0: "MindSpore's model zoo, 556 images/s on an Ascend 910",
+# MindSpore's model zoo has 556 images/s of this network on an Ascend 910, 57.6 ms per step; 208 is
+# the fastest row of one card in the ADSL report.
+STEP_SOURCES = {58.0: "model zoo, 556 images/s on a 910",
                 208.0: "ADSL report, sink mode"}
 STEP_BATCH = 32
 

@@ -93,6 +93,7 @@ def cores_of_a_host(rows: list[SpeedRow]) -> list[str]:
     for card, group in itertools.groupby(rows, key=lambda row: row.simulated):
         cores = {row.name: math.ceil(CARDS * row.cores_needed) for row in group
                  if row.section.endswith(WARM.lower()) and row.cores_needed is not None}
-        lines.append(f"{card}: {CARDS} such cards need {CARDS} times as many cores as one, "
-                     + ", ".join(f"{cores[name]} for {name}" for name in names))
+        needed = ", ".join(f'{cores[name]}{such} with "{name}"'
+                           for name, such in zip(names, (" such cores", "")))
+        lines.append(f"{card}: {CARDS} of them need {needed} ({CARDS} times one's)")
     return lines

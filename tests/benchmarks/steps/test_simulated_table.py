@@ -19,7 +19,7 @@ from benchmarks.table import render
 from common.cli import RequestError
 from common.forms import SpeedRow, SpeedTable
 
-ZOO = "simulated card, 58 ms per step (MindSpore's model zoo, 556 images/s on an Ascend 910)"
+ZOO = "simulated card, 58 ms per step (model zoo, 556 images/s on a 910)"
 ADSL = "simulated card, 208 ms per step (ADSL report, sink mode)"
 
 
@@ -75,9 +75,9 @@ def test_the_page_has_the_reports_columns_and_what_the_card_waits(runs, tmp_path
     assert f"| {VARIANTS[0].name} | – | – | – | – | – | – | {ZOO}; only root |" in cold
     assert f"| {VARIANTS[0].name} | 116 | 116–116 | 276 | 1 | 50.0 | 1 | {ZOO} |" in slow
     assert f"| {VARIANTS[2].name} | 58 | 58–58 | 552 | 2 | 0.0 | 1 | {ZOO} |" in slow
-    assert (f"- {ZOO}: 8 such cards need 8 times as many cores as one, 8 for {VARIANTS[0].name}, "
-            f"8 for {VARIANTS[-1].name}") in page
-    assert f"- {ADSL}: 8 such cards need 8 times as many cores as one, 3 for" in page
+    assert (f'- {ZOO}: 8 of them need 8 such cores with "{VARIANTS[0].name}", 8 with '
+            f'"{VARIANTS[-1].name}" (8 times one\'s)\n') in page
+    assert f"- {ADSL}: 8 of them need 3 such cores with" in page
     assert "device simulated card" in page and "steps per run 30" in page
 
 
