@@ -61,7 +61,7 @@ help: ## list the targets and variables
 	@echo "  MASTER      address of host 0                                  ["$(call sh,MASTER)"]"
 	@echo "  NODE_RANK   number of this host, from 0                        ["$(call sh,NODE_RANK)"]"
 	@echo "  PORT        free on MASTER, where the ranks join               ["$(call sh,PORT)"]"
-	@echo "  DEVICE      auto, Ascend or CPU                                ["$(call sh,DEVICE)"]"
+	@echo "  DEVICE      auto, Ascend or CPU; bench: simulated, too         ["$(call sh,DEVICE)"]"
 	@echo "  ARGS        more arguments for the target's command"
 	@echo "  PYTHON      a Python 3.10 to 3.12                              ["$(call sh,PYTHON)"]"
 
@@ -144,7 +144,7 @@ eval-1: need-CKPT $(DONE) ## single-crop accuracy of CKPT on both validation set
 eval-144: need-CKPT $(DONE) ## 144-crop accuracy of CKPT on both validation sets
 	$(EVALUATE) --crops 144 --out results/crops-144 $(ARGS)
 
-bench: $(DONE) ## the ADSL report's speed table on this machine, into results/bench
+bench: $(DONE) ## the ADSL report's speed table, on a simulated card where there is none, into results/bench
 	$(PY) -m benchmarks steps --rows table --device $(call sh,DEVICE) --out results/bench $(ARGS)
 
 # Whoever only evaluates has no run: RUN's default is left out where there is none. Results and run

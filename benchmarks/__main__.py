@@ -13,7 +13,8 @@ from benchmarks.crops import CropsRequest, benchmark_crops
 from benchmarks.doctor.doctor import DoctorRequest, examine
 from benchmarks.feed.measure import FeedRequest, benchmark_feeds
 from benchmarks.scale.rehearsal import ScaleRequest, rehearse, render_scale
-from benchmarks.steps.step_table import StepsRequest, benchmark_steps
+from benchmarks.steps.request import StepsRequest
+from benchmarks.steps.step_table import benchmark_steps
 from benchmarks.table import write_table
 from common.cli import run_command, shown_command
 from common.forms import SpeedTable
@@ -30,8 +31,8 @@ def main() -> None:
                    "time 144 crops: cutting them against decoding once per crop, a whole "
                    "evaluation against its network alone"),
         Subcommand("steps", StepsRequest, _writing(benchmark_steps),
-                   "time training steps: the ADSL report's speed table, or the trainer "
-                   "against a bare loop"),
+                   "time training steps: the ADSL report's speed table, on a simulated card where "
+                   "there is none, or the trainer against a bare loop"),
         Subcommand("scale", ScaleRequest, lambda request: print(render_scale(rehearse(request))),
                    "rehearse ImageNet's full count with tiny images, from the archives to "
                    "evaluation and plan: seconds, memory and open files of each stage"),

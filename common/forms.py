@@ -98,6 +98,10 @@ class SpeedRow:
         seconds: one per repeat, or per epoch of each repeat.
         section: heading of the rows that belong together; empty: one table.
         items: done in each of ``seconds``; None: the table's number.
+        simulated: the card that was simulated, what its step takes and the source of that; empty:
+            all was measured.
+        waiting_for_data: share of ``seconds``, 0 to 1; of a training step, that of the step alone.
+        cores_needed: cores that one card needs for the row's feed to keep it busy.
         average_seconds, items_per_second, ratio_to_first: see ``with_figures``; None without times.
     """
 
@@ -106,6 +110,9 @@ class SpeedRow:
     note: str = ""
     section: str = ""
     items: Optional[int] = None
+    simulated: str = ""
+    waiting_for_data: Optional[float] = None
+    cores_needed: Optional[float] = None
     average_seconds: Optional[float] = None
     items_per_second: Optional[float] = None
     ratio_to_first: Optional[float] = None
@@ -130,6 +137,9 @@ class SpeedTable:
         closing: sentences that follow from the figures.
         average: "median" or "mean".
         per_step: ``seconds`` are those of a training step, shown in ms.
+
+    Raises:
+        ValueError: rows with a simulated card and others: they are no comparison.
     """
 
     title: str
@@ -142,6 +152,15 @@ class SpeedTable:
     closing: list[str] = field(default_factory=list)
     average: str = "median"
     per_step: bool = False
+
+    def __post_init__(self) -> None:
+        if len({bool(row.simulated) for row in self.rows}) > 1:
+            raise ValueError(f"{self.title}: rows with a simulated card are next to others")
+
+    @property
+    def simulated(self) -> bool:
+        """Return whether the card was simulated: in no row of a table, or in all of them."""
+        return any(row.simulated for row in self.rows)
 
     def with_figures(self) -> "SpeedTable":
         """Return the table with each row's average, rate and ratio to the first of its section."""
@@ -170,7 +189,7 @@ class SpeedTable:
         """Return the table, its figures computed from the seconds.
 
         Raises:
-            TypeError, KeyError: the values are not those of a speed table.
+            TypeError, KeyError, ValueError: the values are not those of a speed table.
         """
         rows = [SpeedRow(**known_fields(SpeedRow, row)) for row in values["rows"]]
         return SpeedTable(**{**known_fields(SpeedTable, values), "rows": rows}).with_figures()

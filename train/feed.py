@@ -12,7 +12,7 @@ import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Iterator, Optional, Sequence
 
 import mindspore as ms
 import mindspore.dataset as ds
@@ -23,6 +23,7 @@ from common import deadline
 from common.cli import RequestError, one_line
 from common.deadline import no_images, reading_deadline
 from common.host import cores_per_rank
+from convert.records.reader import RecordSet
 from convert.sources.names import IMAGE_EXTENSIONS
 from inceptionv4.preprocess import InputStatistics
 from train.recipe import Recipe
@@ -82,10 +83,12 @@ class TrainingFeed:
             A dataset of (image, label int32 (batch_size,)); images are uint8 (batch_size, S, S, 3),
             or float32 (batch_size, 3, S, S) where ``recipe.normalize_on`` is "host".
         """
-        rows = epoch_rows(self.source, self.recipe, number, self.rank)
+        # Cut here, not after the batches: MindSpore reads and decodes what it is given to the end.
+        rows = epoch_rows(self.source, self.recipe, number, self.rank,
+                          limit=self.batches_per_epoch * self.recipe.batch_size)
         rows = rows.map(_transforms(self.recipe, self.statistics), input_columns="image",
                         num_parallel_workers=workers_for(self.recipe))
-        return rows.batch(self.recipe.batch_size, drop_remainder=True).take(self.batches_per_epoch)
+        return rows.batch(self.recipe.batch_size, drop_remainder=True)
 
     def batches(self, number: int) -> Iterator[list[ms.Tensor]]:
         """Yield images and labels of that epoch, see ``epoch``, for the host to hand out. A feed
@@ -167,25 +170,39 @@ def wait_until_sent(queue: ds.Dataset, number: int) -> None:
 
 
 def epoch_rows(source: Source, recipe: Recipe, epoch: int, rank: int = 0,
-               columns: Sequence[str] = ("image", "label")) -> ds.Dataset:
+               columns: Sequence[str] = ("image", "label"), limit: Optional[int] = None
+               ) -> ds.Dataset:
     """Return the rows of one rank in the order of the epoch, images still encoded.
 
     Args:
         columns: fields of the records; class folders have ``image`` and ``label`` alone.
+        limit: number of rows, at most the rank's share of the images; by default all.
     """
     # Other epochs, and runs with neighbouring seeds, have other seeds.
     ds.config.set_seed(int(np.random.SeedSequence([recipe.seed, epoch]).generate_state(1)[0]))
     share = dict(num_shards=recipe.ranks, shard_id=rank, num_parallel_workers=workers_for(recipe))
     if isinstance(source, ClassFolders):
-        return _folder_rows(source, share)
+        rows = _folder_rows(source, share)
+        return rows if limit is None else rows.take(limit)
     share["num_parallel_workers"] = source.readers(workers_for(recipe))
-    by_shard = recipe.shuffle == "shard"
+    if recipe.shuffle == "shard":
+        return _rows_by_shard(source, list(columns), share, limit)
     with source.naming_damage():
-        rows = ds.MindDataset(source.files, list(columns), **share,
-                              shuffle=ds.Shuffle.FILES if by_shard else ds.Shuffle.GLOBAL)
+        return ds.MindDataset(source.files, list(columns), **share, shuffle=ds.Shuffle.GLOBAL,
+                              num_samples=limit)
+
+
+def _rows_by_shard(source: RecordSet, columns: list[str], share: dict, limit: Optional[int]
+                   ) -> ds.Dataset:
+    with source.naming_damage():
+        rows = ds.MindDataset(source.files, columns, **share, shuffle=ds.Shuffle.FILES)
     # MindDataset repeats rows at the end so that all ranks have equally many. Mixed in by the
     # buffer, they would be in the batches, and others left out.
-    return rows.take(source.images // recipe.ranks).shuffle(SHUFFLE_BUFFER) if by_shard else rows
+    own = source.images // share["num_shards"]
+    if limit is None:
+        return rows.take(own).shuffle(SHUFFLE_BUFFER)
+    # The first rows that leave the buffer are the same if no more than these enter it.
+    return rows.take(min(own, limit + SHUFFLE_BUFFER)).shuffle(SHUFFLE_BUFFER).take(limit)
 
 
 def _folder_rows(source: ClassFolders, share: dict) -> ds.Dataset:

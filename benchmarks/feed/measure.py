@@ -1,21 +1,19 @@
 """How fast images become training batches: the feed alone, on local files and a slow mount. And how
 well the orders of images mix: the classes of a batch, and which images share two batches."""
 
-import contextlib
 import math
-import os
 import shutil
 import statistics
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Callable, ContextManager, Iterable, Iterator, NamedTuple
+from typing import Iterable, NamedTuple
 
 import numpy as np
 
 from benchmarks.feed.feeds import (ADSL_FEED, FEEDS, MINDSPORE_ROWS, OURS, OURS_BY_SHARD, FeedJob,
                                    run_row)
-from benchmarks.feed.slow_mount import NoMount, slow_mount
+from benchmarks.feed.storage import OPEN_MS, READ_MS, SLOW, WARM, Storage, fill_cache, storages
 from benchmarks.synthetic import make_folders_and_records
 from benchmarks.table import describe_machine
 from benchmarks.timing import not_installed, time_rows
@@ -29,8 +27,6 @@ from train.recipe import Recipe
 
 # MindSpore's model zoo, InceptionV4 on 8 x Ascend 910, 128 images per step on each.
 ASCEND_CARDS, ASCEND_IMAGES_PER_SECOND = 8, 4430
-DROP_CACHES = Path("/proc/sys/vm/drop_caches")
-WARM, COLD, SLOW = "Local files, warm cache", "Local files, cold cache", "Slow mount, cold cache"
 
 
 @dataclass(frozen=True)
@@ -45,8 +41,8 @@ class FeedRequest(CheckedOptions):
     batch_size: int = option(128, "images per batch", low=2)
     image_size: int = option(IMAGE_SIZE, "side of the crops in pixels", low=SMALLEST_IMAGE)
     skip: int = option(20, "batches at either end that are not timed", low=1)
-    open_ms: float = option(20.0, "slow mount: delay of each open", low=0)
-    read_ms: float = option(1.0, "slow mount: delay per 128 KB read", low=0)
+    open_ms: float = option(OPEN_MS, "slow mount: delay of each open", low=0)
+    read_ms: float = option(READ_MS, "slow mount: delay per 128 KB read", low=0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -67,10 +63,9 @@ def benchmark_feeds(request: FeedRequest) -> SpeedTable:
     make_folders_and_records(data, request.images, workers)
     job = FeedJob("", str(data), request.batch_size, request.image_size, workers, request.images,
                   request.skip)
-    slow = partial(_mounted, open_ms=request.open_ms, read_ms=request.read_ms)
-    rows = [*time_section(WARM, FEEDS, job, request.repeats, contextlib.nullcontext),
-            *time_section(COLD, FEEDS, job, request.repeats, _cold, _why_no_cold_cache()),
-            *time_section(SLOW, MINDSPORE_ROWS, job, request.repeats, slow, _why_no_mount(data))]
+    rows = [row for storage in storages(data, request.open_ms, request.read_ms)
+            for row in time_section(storage, MINDSPORE_ROWS if storage.title == SLOW else FEEDS,
+                                    job, request.repeats)]
     closing = [*cores_needed(rows, job.timed_images, workers),
                *describe_mixes(job.records(), request.batch_size, workers)]
     shutil.rmtree(data.parent)
@@ -83,53 +78,20 @@ def benchmark_feeds(request: FeedRequest) -> SpeedTable:
         "rate", closing)
 
 
-def time_section(title: str, names: Iterable[str], job: FeedJob, repeats: int,
-                 reading: Callable[[FeedJob], ContextManager[FeedJob]],
-                 unavailable_reason: str = "") -> list[SpeedRow]:
-    """Time rows that read in the same way.
-
-    Args:
-        reading: prepares each run, and yields the job to run.
-        unavailable_reason: why none of them can run; empty if they can.
-    """
-    reasons = {name: unavailable_reason or not_installed(*FEEDS[name].modules,
-                                                         install=FEEDS[name].install)
+def time_section(storage: Storage, names: Iterable[str], job: FeedJob, repeats: int
+                 ) -> list[SpeedRow]:
+    """Time the rows of those names, reading from one storage."""
+    reasons = {name: storage.unavailable_reason or not_installed(*FEEDS[name].modules,
+                                                                 install=FEEDS[name].install)
                for name in names}
 
     def run(name: str) -> float:
-        with reading(replace(job, row=name)) as prepared:
-            return run_row(prepared)
+        with storage.reading() as data:
+            return run_row(replace(job, row=name, data=str(data)))
 
-    for path in filter(Path.is_file, Path(job.data).rglob("*")):
-        path.read_bytes()  # into the page cache, for the sections that read from it
-    return time_rows({name: partial(run, name) for name in names}, repeats, title,
+    fill_cache(Path(job.data))
+    return time_rows({name: partial(run, name) for name in names}, repeats, storage.title,
                      reasons=reasons)
-
-
-@contextlib.contextmanager
-def _cold(job: FeedJob) -> Iterator[FeedJob]:
-    os.sync()
-    DROP_CACHES.write_text("3")
-    yield job
-
-
-@contextlib.contextmanager
-def _mounted(job: FeedJob, open_ms: float, read_ms: float) -> Iterator[FeedJob]:
-    point = Path(job.data).with_name("slow")
-    with slow_mount(Path(job.data), point, open_ms, read_ms):
-        yield replace(job, data=str(point))
-
-
-def _why_no_cold_cache() -> str:
-    return "" if os.access(DROP_CACHES, os.W_OK) else f"only root may write to {DROP_CACHES}"
-
-
-def _why_no_mount(data: Path) -> str:
-    try:
-        with slow_mount(data, data.with_name("slow"), 0, 0):
-            return ""
-    except NoMount as reason:
-        return str(reason)
 
 
 def cores_needed(rows: list[SpeedRow], images: int, workers: int) -> list[str]:

@@ -104,7 +104,7 @@ def _read_results(results: Path, t: Translate
             continue
         try:
             tables.append((name, SpeedTable.from_json(about)))
-        except (TypeError, KeyError):
+        except (TypeError, KeyError, ValueError):
             notes.append(t("{path} is neither an evaluation result nor a benchmark table and was "
                            "not used.", path=path))
     return sorted(evaluations, key=lambda item: item.result.crops), tables, notes

@@ -50,6 +50,9 @@ def _benchmark(name: str, table: SpeedTable, t: Translate) -> list[Block]:
             figures.append(Figure(
                 bar_chart(f"{name} {table.title} {place}", bars, number),
                 t("{title}: {unit} per second", title=title, unit=table.unit)))
+    if table.simulated:
+        tables.append(t("The card of these rows was simulated: a wait as long as its step, behind "
+                         "feeds that are real. They are no comparison with rows of a device."))
     about = t("Machine: {machine}. Settings: {settings}. From {name}.",
               machine=describe_pairs(table.machine), settings=describe_pairs(table.settings),
               name=name)
@@ -68,8 +71,13 @@ def rows_table(table: SpeedTable, rows: Sequence[SpeedRow], title: str, t: Trans
                                    f"{number(max(row.seconds), scale)}"),
         t("{unit}/s", unit=table.unit): lambda row: number(row.items_per_second),
         t(RATIOS[table.ratio]): lambda row: number(row.ratio_to_first)}
-    cells = [[row.name, *(cell(row) if row.seconds else "–" for cell in columns.values()), row.note]
-             for row in rows]
+    if any(row.waiting_for_data is not None for row in table.rows):
+        columns[t("waiting for data, %")] = lambda row: (
+            "–" if row.waiting_for_data is None else f"{100 * row.waiting_for_data:.1f}")
+    if any(row.cores_needed is not None for row in table.rows):
+        columns[t("cores for one card")] = lambda row: number(row.cores_needed)
+    cells = [[row.name, *(cell(row) if row.seconds else "–" for cell in columns.values()),
+              "; ".join(filter(None, (row.simulated, row.note)))] for row in rows]
     return Table([t("variant"), *columns, t("note")], cells, title, left=(0, len(columns) + 1))
 
 

@@ -11,7 +11,7 @@ from benchmarks import __main__ as command
 from benchmarks.converters import ConversionRequest
 from benchmarks.crops import CropsRequest
 from benchmarks.feed.measure import FeedRequest
-from benchmarks.steps.step_table import StepsRequest
+from benchmarks.steps.request import StepsRequest
 from common.cli import RequestError
 from common.forms import SpeedRow, SpeedTable
 
@@ -48,9 +48,9 @@ def test_help_loads_nothing_slow():
      "--device CPU", lambda out: CropsRequest(out, 7, 2, 5, 80, "CPU")),
     ("steps", "benchmark_steps", "--rows trainer --device CPU --images i --records r --cards 1 2 "
      "--batch-size 8 4 --image-size 80 --steps-per-epoch 5 --warmup-epochs 6 --epochs 7 "
-     "--repeats 8",
+     "--repeats 8 --precision float16 --step-ms 58 57.6",
      lambda out: StepsRequest(out, "trainer", "CPU", Path("i"), Path("r"), (1, 2), (8, 4), 80, 5,
-                              6, 7, 8))])
+                              6, 7, 8, "float16", (58.0, 57.6)))])
 def test_a_table_is_written_where_the_request_says(name, function, flags, expected, monkeypatch,
                                                    tmp_path, capsys):
     asked, out = [], tmp_path / "out"
@@ -68,7 +68,7 @@ def test_a_table_is_written_where_the_request_says(name, function, flags, expect
     ("feed", "--images", 128 * (2 * 20 + 1) - 1), ("feed", "--workers", 1000),
     ("feed", "--repeats", 0), ("feed", "--read-ms", -1.0), ("feed", "--skip", 0),
     ("scale", "--images", 1_999), ("scale", "--images", 1_281_168), ("scale", "--ranks", 0),
-    ("scale", "--shards", 2_001)])
+    ("scale", "--shards", 2_001), ("steps", "--step-ms", 0.5)])
 def test_a_value_out_of_range_is_refused(name, flag, value, monkeypatch, tmp_path):
     with pytest.raises(RequestError, match=f"{flag} {value}: .*give "):
         run(monkeypatch, name, "--out", tmp_path, flag, value)

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from benchmarks.feed import measure as feeds
+from benchmarks.feed import storage
 from benchmarks.feed.feeds import (ADSL_FEED, FEEDS, MINDSPORE_ROWS, OURS, Feed, FeedJob,
                                    steady_seconds)
-from benchmarks.feed.measure import (COLD, SLOW, WARM, FeedRequest, benchmark_feeds, cores_needed,
-                                     mix_of, time_section)
-from benchmarks.feed.slow_mount import NoMount
+from benchmarks.feed.measure import (FeedRequest, benchmark_feeds, cores_needed, mix_of,
+                                     time_section)
+from benchmarks.feed.storage import COLD, SLOW, WARM, Storage
 from common.forms import SpeedRow
 
 JOB = FeedJob("a feed", "data", batch_size=2, image_size=4, workers=1, images=10, skip=1)
@@ -34,9 +35,9 @@ def test_every_mindspore_row_is_timed_and_nothing_is_left(tmp_path, monkeypatch)
     def mount(*arguments):
         mounts.append(arguments)
         return contextlib.nullcontext()
-    monkeypatch.setattr(feeds, "slow_mount", mount)
+    monkeypatch.setattr(storage, "slow_mount", mount)
     monkeypatch.setattr(feeds, "FEEDS", {name: FEEDS[name] for name in MINDSPORE_ROWS})
-    monkeypatch.setattr(feeds, "_why_no_cold_cache", lambda: "not asked for")
+    monkeypatch.setattr(storage, "_why_no_cold_cache", lambda: "not asked for")
     monkeypatch.setattr(feeds, "run_row", run)
     monkeypatch.setattr(feeds, "_order", lambda records, recipe, epoch: (
         recipes.append((recipe.shuffle, recipe.batch_size, epoch))
@@ -61,41 +62,34 @@ def test_every_mindspore_row_is_timed_and_nothing_is_left(tmp_path, monkeypatch)
         "global", "shard"]
 
 
-def test_a_missing_peer_says_how_to_get_it(monkeypatch):
+def test_a_missing_peer_says_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setitem(FEEDS, "other", Feed(None, ("no_such_package", "no_such_package.module")))
     monkeypatch.setitem(FEEDS, "compiled", Feed(None, ("os", "no_such_package"), "make it"))
-    other, compiled = time_section("any", ["other", "compiled"], JOB, 1, contextlib.nullcontext)
+    place = Storage("any", lambda: contextlib.nullcontext(tmp_path))
+    other, compiled = time_section(place, ["other", "compiled"], JOB, 1)
     assert other.seconds == [] and other.note == "not installed: pip install '.[bench]'"
     assert compiled.note == "not installed: make it"
 
 
-def test_without_root_or_fuse_rows_say_why(tmp_path, monkeypatch):
-    monkeypatch.setattr(feeds, "DROP_CACHES", tmp_path / "missing")
-    assert "only root" in feeds._why_no_cold_cache()
-
-    def no_mount(*arguments):
-        raise NoMount("no FUSE")
-    monkeypatch.setattr(feeds, "slow_mount", no_mount)
-    assert feeds._why_no_mount(tmp_path) == "no FUSE"
-
-
-def test_a_section_prepares_each_run_and_a_cold_one_drops_the_caches(tmp_path, monkeypatch):
-    (tmp_path / "file").write_bytes(b"x")
-    monkeypatch.setattr(feeds, "DROP_CACHES", tmp_path / "drop_caches")
+def test_each_run_of_a_section_is_prepared_and_the_cache_is_full_before(tmp_path, monkeypatch):
     seen = []
 
     @contextlib.contextmanager
-    def reading(job):
-        with feeds._cold(job) as prepared:
-            seen.append((job.row, (tmp_path / "drop_caches").read_text()))
-            yield replace(prepared, data="elsewhere")
-        (tmp_path / "drop_caches").unlink()
+    def reading():
+        seen.append("prepared")
+        yield tmp_path / "elsewhere"
     seconds = iter([1.0, 10.0, 2.0, 20.0])
-    monkeypatch.setattr(feeds, "run_row", lambda job: (seen.append(job.data), next(seconds))[1])
-    rows = time_section("any", [OURS, ADSL_FEED], replace(JOB, data=str(tmp_path)), 2, reading)
-    assert seen == 2 * [(OURS, "3"), "elsewhere", (ADSL_FEED, "3"), "elsewhere"]
+    monkeypatch.setattr(feeds, "fill_cache", seen.append)
+    monkeypatch.setattr(feeds, "run_row",
+                        lambda job: (seen.append((job.row, job.data)), next(seconds))[1])
+    rows = time_section(Storage("any", reading), [OURS, ADSL_FEED],
+                        replace(JOB, data=str(tmp_path)), 2)
+    folder = str(tmp_path / "elsewhere")
+    assert seen == [tmp_path, *2 * ["prepared", (OURS, folder), "prepared", (ADSL_FEED, folder)]]
     assert [(row.name, row.seconds, row.section) for row in rows] == [
         (OURS, [1.0, 2.0], "any"), (ADSL_FEED, [10.0, 20.0], "any")]
+    unavailable, = time_section(Storage("any", reading, "no root"), [OURS], JOB, 2)
+    assert (unavailable.seconds, unavailable.note) == ([], "no root")
 
 
 def test_the_cores_that_feed_eight_cards():

@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks import synthetic
+from benchmarks.steps import plan as plans
 from benchmarks.steps import step_table as steps
 from benchmarks.steps import training_runs
-from benchmarks.steps.step_table import (TRAINER, VARIANTS, StepsPlan, StepsRequest, Target,
-                                         _target, benchmark_steps, find_device, plan_steps)
+from benchmarks.steps.plan import VARIANTS, StepsPlan, plan_steps
+from benchmarks.steps.request import (SIMULATED_CARD, TRAINER, StepsRequest, Target, _target,
+                                      find_device)
+from benchmarks.steps.step_table import benchmark_steps
 from benchmarks.steps.training_runs import Epoch, Workload, run_training, train_flags
 from benchmarks.table import render
 from benchmarks.timing import run_process
@@ -45,7 +48,7 @@ def made(monkeypatch) -> list:
     """Devices are stand-ins, no images are made; the list tells how many were to be."""
     counts = []
     monkeypatch.setattr(steps, "find_device",
-                        lambda choice, _: {"auto": CPU, "Ascend": ASCEND}[choice])
+                        lambda request: {"auto": CPU, "Ascend": ASCEND}[request.device])
     monkeypatch.setattr(steps, "make_folders_and_records",
                         lambda root, images, workers: counts.append(images))
     return counts
@@ -106,8 +109,8 @@ def test_the_rows_are_the_seeds_and_end_with_our_default():
     assert [(row.source, row.normalize_on, row.sink, bool(row.environment))
             for row in VARIANTS] == [
         ("images", "host", False, True), ("images", "host", True, True),
-        ("records", "host", False, True), ("records", "device", False, False),
-        ("records", "device", True, False)]
+        ("records", "host", False, True), ("records", "host", True, True),
+        ("records", "device", False, False), ("records", "device", True, False)]
 
 
 def test_what_cannot_run_says_why(tmp_path):
@@ -137,11 +140,11 @@ def test_the_table_has_means_spreads_and_ratios_and_no_number_for_sink_mode(
     alone, saving = page.split("## ")[1:3]
     assert alone.startswith("1 process, batch 8, 75 px on CPU: steps alone\n")
     assert saving.startswith("1 process, batch 8, 75 px on CPU: with a checkpoint after each epoch")
-    note = "10.0% of the steps' time waiting for data |"
-    assert f"| {VARIANTS[0].name} | 600 | 400–800 | 13.3 | 1 | {note}" in alone
-    assert f"| {VARIANTS[3].name} | 300 | 200–400 | 26.7 | 2 | {note}" in alone
-    assert f"| {VARIANTS[0].name} | 1,200 | 800–1,600 | 6.67 | 1 | {note}" in saving
-    assert page.count("– | – | – | – | CPU has no sink mode |") == 8
+    assert f"| {VARIANTS[0].name} | 600 | 400–800 | 13.3 | 1 | 10.0 | |" in alone
+    assert f"| {VARIANTS[4].name} | 300 | 200–400 | 26.7 | 2 | 10.0 | |" in alone
+    assert f"| {VARIANTS[0].name} | 1,200 | 800–1,600 | 6.67 | 1 | 10.0 | |" in saving
+    assert page.count("– | – | – | – | – | CPU has no sink mode |") == 12
+    assert "waiting for data, % | note |" in page and "cores" not in page.split("Machine:")[0]
     assert page.count("2 processes, batch 4 each, 75 px on CPU") == 2
     assert "ms/step (mean)" in page and "device CPU" in page and "steps per epoch 10" in page
     assert os.listdir(tmp_path) == [] and made == [600]
@@ -156,7 +159,7 @@ def test_the_trainer_is_compared_with_the_bare_loop(tmp_path, made, monkeypatch)
     assert table.title.endswith("1 card, batch 32, 299 px on Ascend")
     assert table.closing == ["trainer with its feed: +2.0 % against the bare loop, fixed batch"]
     page = one_line(render(table.with_figures()))
-    assert "| 306 | 100–500 | 105 | 1.02 | 2.0% of the steps' time" in page
+    assert "| 306 | 100–500 | 105 | 1.02 | 2.0 |" in page
 
 
 def test_sizes_follow_from_the_device_unless_given(tmp_path):
@@ -180,7 +183,8 @@ def test_sizes_follow_from_the_device_unless_given(tmp_path):
     ({"cards": (1, 0)}, "--cards 0"), ({"cards": (1,)}, "--cards 1 --batch-size 8 4"),
     ({"cards": (2, 2)}, "--cards 2 2 --batch-size 8 4: give different"),
     ({"rows": "trainer", "cards": (2,)}, "--cards 2: --rows trainer is for 1 card"),
-    ({"images": Path("nowhere")}, "nowhere"), ({"records": Path("nowhere")}, "nowhere")])
+    ({"images": Path("nowhere")}, "nowhere"), ({"records": Path("nowhere")}, "nowhere"),
+    ({"step_ms": (58.0,)}, "--step-ms 58: CPU takes its own time; give --device simulated")])
 def test_a_wrong_request_is_refused_before_anything_is_made(tmp_path, values, message):
     with pytest.raises(RequestError, match=message):
         asked(tmp_path, **values)
@@ -202,10 +206,32 @@ def test_ascend_is_refused_where_there_is_none(capfd):
     assert _target("CPU", "float32") == CPU
     capfd.readouterr()
     try:
-        assert find_device("Ascend", "float32").name == "Ascend"
+        assert find_device(StepsRequest(Path("out"), device="Ascend")).name == "Ascend"
     except RequestError as error:
         assert "device 'Ascend' cannot be used here" in str(error)
     assert capfd.readouterr() == ("", "")  # MindSpore's warnings are hidden
+
+
+@pytest.mark.parametrize("rows, choice, found, expected", [
+    ("table", "auto", CPU, SIMULATED_CARD), ("table", "auto", ASCEND, ASCEND),
+    ("trainer", "auto", CPU, CPU), ("table", "CPU", CPU, CPU),
+    ("table", "simulated", None, SIMULATED_CARD)])
+def test_without_a_card_the_table_is_of_a_simulated_one(rows, choice, found, expected, monkeypatch):
+    class Process:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def submit(self, function, *arguments):
+            assert function is _target and arguments == (choice, "float32")
+            return self
+
+        def result(self):
+            return found
+    monkeypatch.setattr("benchmarks.steps.request.ProcessPoolExecutor", lambda *_: Process())
+    assert find_device(StepsRequest(Path("out"), rows, choice)) == expected
 
 
 def test_from_the_request_to_the_figures(tmp_path, monkeypatch, tmp_path_factory):
@@ -219,7 +245,7 @@ def test_from_the_request_to_the_figures(tmp_path, monkeypatch, tmp_path_factory
         return run_process(python, script, program, *words, **options)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
     monkeypatch.setattr(synthetic, "IMAGES_PER_CLASS", 6)
-    monkeypatch.setattr(steps, "IMAGES_PER_CLASS", 6)
+    monkeypatch.setattr(plans, "IMAGES_PER_CLASS", 6)
     monkeypatch.setattr(steps, "find_device", lambda *_: CPU)
     monkeypatch.setattr(training_runs, "run_process", with_tiny_network)
     table = benchmark_steps(StepsRequest(tmp_path, TRAINER, "CPU", batch_size=(4,), epochs=2,

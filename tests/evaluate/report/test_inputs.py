@@ -30,6 +30,17 @@ def test_results_and_tables_at_any_depth_are_named_by_their_folders(trial, recor
     assert inputs.records_of(inputs.main).folder == records.folder
 
 
+def test_a_table_that_mixes_simulated_and_measured_rows_is_not_used(trial):
+    path = trial / "results" / "bench" / "speed.json"
+    about = json.loads(path.read_text())
+    about["rows"][0]["simulated"] = "simulated card, 58 ms per step"
+    path.write_text(json.dumps(about))
+    inputs = read(trial)
+    assert not inputs.speed_tables
+    assert inputs.notes == [f"{path} is neither an evaluation result nor a benchmark table and was "
+                            "not used."]
+
+
 def test_a_damaged_file_is_refused(trial):
     (trial / "results" / "bench" / "speed.json").write_text('{"title": ')
     with pytest.raises(RequestError, match="speed.json is damaged"):

@@ -155,6 +155,22 @@ def test_a_table_of_steps_shows_the_mean_in_ms_and_the_items_of_each_row(inputs)
         ["a", "300", "100–600", "100", "1", ""]]
 
 
+def test_a_simulated_cards_table_is_one_of_its_own_and_says_so(inputs):
+    row = SpeedRow("a", [0.1], "slow", "card: warm", 30, "card", 0.25, 12.5)
+    simulated = replace(inputs.speed_tables[0][1], rows=[row])
+    tables_found = [*inputs.speed_tables, ("results/simulated", simulated.with_figures())]
+    section = speed_section(replace(inputs, speed_tables=tables_found), T)
+    *_, cold, shown = tables(section)
+    assert "cores for one card" not in cold.heads
+    assert shown.heads[-3:] == ["waiting for data, %", "cores for one card", "note"]
+    assert shown.rows == [["a", "0.1", "0.1–0.1", "300", "1", "25.0", "12.5", "card; slow"]]
+    sentences = [block for block in section if isinstance(block, str)]
+    assert [line for line in sentences if "was simulated" in line] == [sentences[-3]]
+    assert sentences[-1].endswith("From results/simulated.")
+    chinese = speed_section(replace(inputs, speed_tables=tables_found), translator("zh"))
+    assert "模拟" in chinese[-3] and "每卡所需核数" in tables(chinese)[-1].heads
+
+
 def test_classes_and_pairs_are_counted(inputs):
     predictions = inputs.main.predictions
     errors = class_errors(predictions)
