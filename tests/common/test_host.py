@@ -20,6 +20,7 @@ def test_a_command_raises_the_soft_limit_on_open_files_to_the_hard_one():
 @pytest.mark.parametrize("own, sharing, quota, cores, reason", [
     (24, 1, None, 24, "each rank bound: not divided again"),
     (24, 1, "1600000 100000", 2, "all eight ranks share the quota of 16"),
+    (24, 1, "1550000 100000", 2, "a quota of 15.5 is rounded up, as by joblib"),
     (24, 1, "max 100000", 24, "no quota"),
     (48, 2, None, 24, "two ranks bound to each half of a socket"),
     (192, 8, None, 24, "not bound: the ranks share all cores"),

@@ -33,6 +33,23 @@ def test_extensions_decide_what_is_listed(tmp_path, say):
     assert printed.out == "1\t0\t1\tcat/a.webp\n2\t1\t1\tdog/c.webp\n"
 
 
+def test_labels_of_a_list_are_those_of_the_class_names_that_are_given(sample, source, tmp_path,
+                                                                      say):
+    """The list counts the classes from the last one on."""
+    def listed(folder, *flags):
+        printed = say("run", "--source", folder, "--split", "val", "--out", tmp_path / "val",
+                      "--list", *flags).out
+        return [line.split("\t") for line in printed.splitlines()]
+    rows = listed(sample)
+    names = sorted(path.name for path in (sample / "train").iterdir())
+    for folder in ("train", "devkit"):
+        shutil.rmtree(source / folder)
+    truth, classes = tmp_path / "labels", tmp_path / "classes"
+    truth.write_text("".join(f"{name} {3 - int(label)}\n" for _, label, _, name in rows))
+    classes.write_text("\n".join(names[::-1]))
+    assert listed(source, "--ground-truth", truth, "--class-names", classes) == rows
+
+
 def test_parts_are_finished_verified_and_shown(sample, tmp_path, say):
     given = ("--source", sample, "--split", "val", "--out", tmp_path / "val", "--shards", 2)
     assert "1 shard with 6 images finished" in say("run", *given, "--shard-range", "0-0").out

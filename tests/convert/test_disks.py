@@ -1,5 +1,7 @@
 """A full disk, a read-only one, and one that fills up while a shard is written."""
 
+import errno
+import fcntl
 import os
 import resource
 import signal
@@ -58,6 +60,25 @@ def test_a_full_disk_loses_nothing(sample, train, tmp_path, size):
     error, = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert str(disk) in error
     assert digests(copy) == digests(train)
+
+
+def test_every_command_can_do_without_locks_where_the_disk_has_none(sample, train, tmp_path, say,
+                                                                    fail, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    whole, ranges = ([word, "--source", sample, "--split", "train", "--out", tmp_path / name,
+                      "--shards", 3] for word, name in (("run", "whole"), ("run", "ranges")))
+    finish = ["finish", *ranges[1:]]
+    damaged = tmp_path / "whole" / "train-00001-of-00003.mindrecord"
+    repair = ["verify", tmp_path / "whole", "--repair", sample]
+    for words in (whole, [*ranges, "--shard-range", "0-2"], finish, repair):
+        if words == repair:
+            damaged.unlink()
+        errors = fail(2, *words)
+        assert "has no locks" in errors and "--no-lock while nothing else writes" in errors
+        say(*words, "--no-lock")
+    assert digests(tmp_path / "whole") == digests(tmp_path / "ranges") == digests(train)
 
 
 @needs_mounts

@@ -174,6 +174,22 @@ def test_what_a_result_lacks_is_computed_and_what_it_has_is_not_lost(
     assert json.loads(path.read_text())["speed"] != speed
 
 
+def test_probabilities_that_a_result_lacks_are_computed_and_those_it_has_not_lost(
+        call, words, tmp_path):
+    plain = [word for word in words("out") if word != "--curve"]
+    assert call(*plain)[0] == 0
+    code, printed, _ = call(*plain, "--keep-probabilities")
+    assert code == 0 and "it is shown" not in printed
+    path = tmp_path / "out" / "predictions.npz"
+    assert load_predictions(path).probabilities.shape == (7, 3)
+    kept = path.read_bytes()
+    for flags in ([], ["--keep-probabilities"]):
+        assert "it is shown" in call(*plain, *flags)[1]
+    assert_refused(call(*plain, "--again"), "a result with --keep-probabilities, which would be "
+                   "lost: add --keep-probabilities")
+    assert path.read_bytes() == kept
+
+
 def test_images_are_resized_as_the_checkpoint_says_unless_told_otherwise(run, save, tmp_path):
     imported = save(tmp_path / "imported.ckpt", interpolation="bilinear")
     for out, told, found in (("a", {}, "bilinear"), ("b", {"interpolation": "bicubic"}, "bicubic")):

@@ -133,6 +133,19 @@ def test_neighbours_are_joined_until_their_time_has_come_and_an_error_loses_noth
     assert saved_rows(tmp_path) == at_the_end
 
 
+def test_a_part_holds_a_minute_of_groups_from_the_last_one_on(tmp_path, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(predictions.time, "monotonic", lambda: now)
+
+    def groups():
+        nonlocal now
+        for start in range(0, 14, 2):
+            now += 25
+            yield part(start, start + 2)
+    write_parts(tmp_path, groups())
+    assert saved_rows(tmp_path) == [range(0, 6), range(6, 12), range(12, 14)]
+
+
 @pytest.mark.parametrize("parts, message", [
     ([part(0, 4), part(2, 6)], "hold 8 rows instead of 6"),
     ([part(0, 4, first_id=1), part(4, 6, first_id=4)], "image id 4 is repeated")])

@@ -112,6 +112,18 @@ def test_parts_of_another_request_are_refused_and_kept(call, words, save, networ
         assert saved_rows(interrupted) == [range(0, 2)]
 
 
+def test_parts_without_what_is_asked_for_now_are_refused_and_kept(call, words, interrupted):
+    """They have a curve and no probabilities."""
+    asked = words("out")
+    for change, said in (([word for word in asked if word != "--curve"],
+                          "(curve: was True, now False)"),
+                         ([*asked, "--keep-probabilities"],
+                          "(probabilities: was None, now True)")):
+        code, _, errors = call(*change)
+        assert code == 2 and len(errors) == 1 and said in errors[0]
+        assert saved_rows(interrupted) == [range(0, 2)]
+
+
 def test_parts_stay_until_the_result_is_written(call, words, monkeypatch, tmp_path):
     def full_disk(*_):
         raise OSError(28, "No space left on device")

@@ -62,6 +62,16 @@ def test_ranks_are_joined_and_cards_given_by_the_launcher(environment, variables
     assert (_started_by_launcher(), _card_from_platform()) == (launched, card)
 
 
+def test_the_platforms_card_is_the_one_that_is_computed_on(environment):
+    used = []
+    environment.setenv("DEVICE_ID", "5")
+    environment.setattr(ms.device_context.ascend, "is_available", lambda: True)
+    environment.setattr(ms, "set_device", lambda name, card=None: used.append((name, card)))
+    for target in ("Ascend", "CPU"):
+        setup_device(target)
+    assert used == [("Ascend", 5), ("CPU", None)]
+
+
 class OneWeight(nn.Cell):
     """A weight that an optimiser moves by the gradients it is given."""
 

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from benchmarks.doctor import data_checks
-from benchmarks.doctor.data_checks import (DataRates, Reading, decoding_rate, feed, jpeg_decoder,
-                                           read_cold, reading)
+from benchmarks.doctor.data_checks import (DataRates, Reading, decoding, decoding_rate, feed,
+                                           jpeg_decoder, read_cold, reading)
 
 
 @pytest.mark.parametrize("shuffled", [False, True])
@@ -33,6 +33,17 @@ def test_reading_ends_with_the_time(monkeypatch, tmp_path):
 
 def test_the_decoding_rate_is_the_training_feeds(small_records):
     assert decoding_rate(small_records, 1, 0.2) > 10
+
+
+@pytest.mark.parametrize("cores, threads, shown", [(2, 2, "450"), (64, 4, "225")])
+def test_the_rate_of_a_core_is_that_of_all_threads_divided_by_them(cores, threads, shown,
+                                                                   small_records, monkeypatch):
+    def rate_of(records, asked, seconds):
+        assert (records, asked) == (small_records, threads)
+        return 900.0
+    monkeypatch.setattr(data_checks, "available_cores", lambda: cores)
+    monkeypatch.setattr(data_checks, "decoding_rate", rate_of)
+    assert decoding(DataRates(small_records)).finding.startswith(f"{shown} images/s per core")
 
 
 def rates(records, shuffled: float, sequence: float, decoded: float) -> DataRates:

@@ -69,6 +69,9 @@ def test_every_stage_is_in_the_table_and_the_images_are_removed(tmp_path, in_thi
         assert notes[f"rows of 2 epochs, {shuffle} shuffle"].startswith(
             f"no image twice; each epoch leaves out {IMAGES % 256} images, ")
     assert notes["evaluate"] == "98 and 95 images scored, each once; 26 to 72 per rank"
+    images = {stage.name: stage.report.items for stage in table.stages}
+    assert (images["convert train"], images["convert val"], images["verify both"]) == (
+        IMAGES, 98, IMAGES + 98)
     assert notes["plan"] == "95 epochs of 9 steps; 196 images left out of each"
     assert sorted(os.listdir(tmp_path / "out")) == ["scale.json", "scale.md"]
     page = (tmp_path / "out" / "scale.md").read_text()

@@ -112,7 +112,7 @@ def test_the_curve_is_that_of_the_result(inputs):
 
 @pytest.mark.parametrize("change, dots", [
     ({}, [([1], [300 / 7]), ([1], [40.0])]), ({"records_sha256": "0"}, []),
-    ({"checkpoint_sha256": "0"}, [])])
+    ({"checkpoint_sha256": "0"}, []), ({"weights": "ema"}, [])])
 def test_dots_of_the_curve_are_results_of_the_same_checkpoint_and_records(
         inputs, monkeypatch, change, dots):
     charts = []
