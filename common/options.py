@@ -16,7 +16,7 @@ import typing
 from dataclasses import MISSING, Field, dataclass
 from typing import Any, Callable, Container, Iterable, Optional, Sequence, TypeVar
 
-from common.cli import ArgumentParser, RequestError
+from common.cli import ArgumentParser, RequestError, add_version
 
 T = TypeVar("T")
 
@@ -148,6 +148,7 @@ class Subcommand:
 def run_subcommand(prog: str, description: str, subcommands: Iterable[Subcommand]) -> None:
     """Parse the command line and run the subcommand that it names with its request."""
     parser = ArgumentParser(prog=prog, description=description)
+    add_version(parser)
     commands = parser.add_subparsers(dest="command", required=True, parser_class=ArgumentParser)
     for item in subcommands:
         command = commands.add_parser(item.name, help=item.help,

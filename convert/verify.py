@@ -2,6 +2,7 @@
 shards are built again, from the images."""
 
 import contextlib
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any, Iterator
 
 from joblib import Parallel, delayed
 
-from common.cli import CheckFailed, RequestError, counted, one_line, progress_bar
+from common.cli import CheckFailed, RequestError, counted, one_line
 from common.files import describe_difference, naming_file
+from common.progress import progress_bar
 from common.signals import holding_signals_back
 from convert.images import BadImage, ImageChecks, check_image
 from convert.conversion_plan import ConversionPlan, plan_conversion
@@ -31,6 +33,9 @@ def verify(folder: Path, deep: bool = False, workers: int = 1) -> Manifest:
         RequestError: there is no manifest to compare with.
     """
     manifest = read_manifest(folder)
+    size = sum(shard.bytes + shard.index_bytes for shard in manifest.shards)
+    print(f"verifying {counted(manifest.images, 'image')} of {folder}: reading "
+          f"{size / 1e6:,.1f} MB", file=sys.stderr, flush=True)
     expected = {name for shard in manifest.shards for name in (shard.file, shard.index_file)}
     found = {path.name for path in folder.glob("*.mindrecord*")}
     faults = sum(_damaged_shards(folder, manifest, workers).values(), [])

@@ -12,8 +12,9 @@ import tarfile
 from pathlib import Path, PurePosixPath
 from typing import IO, Iterator, Sequence
 
-from common.cli import RequestError, progress_bar
+from common.cli import RequestError
 from common.files import naming_file
+from common.progress import progress_bar
 from convert.sources.listing import Scan, SourceFile, check_utf8, is_companion, validation_scan
 
 # A tar ends with two blocks of zeros and is filled up to a whole record, 10 KB by default. GNU tar

@@ -9,7 +9,8 @@ import re
 from pathlib import Path
 from typing import Iterator, Sequence
 
-from common.cli import RequestError, progress_bar
+from common.cli import RequestError
+from common.progress import progress_bar
 from convert.sources.archives import file_name, members
 from convert.sources.class_labels import refuse_twice
 from convert.sources.folders import file_size, visible

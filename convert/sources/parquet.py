@@ -10,7 +10,8 @@ import re
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
-from common.cli import RequestError, progress_bar
+from common.cli import RequestError
+from common.progress import progress_bar
 from convert.sources.class_labels import ClassLabels, refuse_twice
 from convert.sources.listing import Entry, Scan, SourceFile, changed, check_utf8, imagenet_name
 from convert.sources.parquet_pages import NotFound, find_images, read_place
