@@ -23,7 +23,7 @@ class ClassFolders:
     folder: Path
     class_names: list[str]  # in label order
     images: int
-    bytes: int
+    image_bytes: int
     sha256: str  # of the images' names and sizes as listed
 
     @property
