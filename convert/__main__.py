@@ -5,7 +5,6 @@ What a command needs beyond its options is imported when it runs: ``--help`` doe
 
 import sys
 from argparse import Namespace
-from pathlib import Path
 from typing import Callable, Sequence
 
 from common.signals import end_on_signals, note_kept_work, take_signals_from_mindspore
@@ -13,8 +12,10 @@ from common.signals import end_on_signals, note_kept_work, take_signals_from_min
 if __name__ == "__main__":  # show alone has MindSpore's datasets and nothing to end before it does
     (take_signals_from_mindspore if sys.argv[1:2] == ["show"] else end_on_signals)()
 
-from common.cli import ArgumentParser, counted, first_of, run_command, shown_command
+from common.cli import (ArgumentParser, add_version, counted, first_of, module_command, print_next,
+                        run_command, shown_command, typed_words, without_flags)
 from common.options import add_options, from_arguments
+from convert.next_step import commands_after
 from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest
 from convert.request import (ENGINE_OPTIONS, LOCK_OPTIONS, SOURCE_OPTIONS, Request, RunMode,
                              SampleRequest, ShowRequest, VerifyRequest)
@@ -27,6 +28,7 @@ IGNORED_SHOWN = 3
 def main() -> None:
     parser = ArgumentParser(prog="python -m convert",
                             description="Turn ImageNet images into sharded MindRecord files.")
+    add_version(parser)
     commands = parser.add_subparsers(dest="command", required=True, parser_class=ArgumentParser)
 
     def add(name: str, action: Callable, about: str, description: str = "") -> ArgumentParser:
@@ -59,9 +61,11 @@ def _sample(arguments: Namespace) -> None:
     request = from_arguments(SampleRequest, arguments)
     make_sample(request.out, request.classes, request.train, request.val, request.seed)
     arrange_sample(request.out, request.layout)
-    print(f"{request.out}: {request.classes} classes, each of "
+    print(f"{request.out}: {counted(request.classes, 'class')}, each of "
           f"{counted(request.train, 'training image')} "
           f"and {counted(request.val, 'validation image')}")
+    print_next(module_command("convert", "run", "--source", request.out, "--split", "val", "--out",
+                              "records/val"))
 
 
 def _run(arguments: Namespace) -> None:
@@ -75,17 +79,24 @@ def _run(arguments: Namespace) -> None:
     elif mode.shard_range is not None:
         reports = convert_range(request, mode.shard_range.start, mode.shard_range.stop - 1)
         print(f"{request.out}: {counted(len(reports), 'shard')} with "
-              f"{counted(sum(report.shard.images for report in reports), 'image')} finished; when "
-              "all are: python -m convert finish")
+              f"{counted(sum(report.shard.images for report in reports), 'image')} finished; "
+              "when all are, the next command makes the record set of them")
+        print_next(_finish_command())
     else:
-        _print_manifest(request.out, convert(request))
+        _print_manifest(request, convert(request))
+
+
+def _finish_command() -> str:
+    """Return the command that follows ``run --shard-range``: the same without what it takes not."""
+    flags = ["--shard-range", *(f"--{name}" for name in ENGINE_OPTIONS)]
+    return module_command("convert", "finish", *without_flags(typed_words()[4:], flags))
 
 
 def _finish(arguments: Namespace) -> None:
     from convert.conversion import finish
     request = from_arguments(Request, arguments)
     note_kept_work(f"the shards in {request.out} are kept; start it again: {shown_command()}")
-    _print_manifest(request.out, finish(request))
+    _print_manifest(request, finish(request))
 
 
 def _verify(arguments: Namespace) -> None:
@@ -104,6 +115,7 @@ def _verify(arguments: Namespace) -> None:
     print(f"{request.records}: {counted(manifest.images, 'image')} in "
           f"{counted(len(manifest.shards), 'shard')} {'is' if manifest.images == 1 else 'are'} "
           f"as the manifest says{' and can all be decoded' if request.deep else ''}")
+    print_next(*commands_after(request.records, manifest))
 
 
 def _show(arguments: Namespace) -> None:
@@ -133,7 +145,8 @@ def _ignored(names: Sequence[str]) -> str:
             f"({first_of(names, IGNORED_SHOWN)})")
 
 
-def _print_manifest(out: Path, manifest: Manifest) -> None:
+def _print_manifest(request: Request, manifest: Manifest) -> None:
+    out = request.out
     print(f"{out}: {counted(manifest.images, 'image')} of "
           f"{counted(len(manifest.classes), 'class')} in "
           f"{counted(len(manifest.shards), 'shard')}, {manifest.image_bytes:,} bytes of images")
@@ -153,6 +166,7 @@ def _print_manifest(out: Path, manifest: Manifest) -> None:
               f" ILSVRC list), {manifest.images - note.images:,} in the filtered set")
     elif manifest.split == "val":
         print("no --blacklist: only the full set can be scored")
+    print_next(*commands_after(out, manifest, request.source))
 
 
 def _print_classes(manifest: Manifest) -> None:

@@ -14,7 +14,7 @@ from convert.records.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNo
                                       Manifest, read_manifest, sha256_of_rows)
 from convert.records.reader import open_records
 from convert.request import Request
-from convert.shards import build_shards
+from convert.shards import ShardPlan, build_shards
 from convert.workspace import BUILDING, ShardReport, Workspace, locked_workspace
 
 BAD_FILES_SHOWN = 20
@@ -38,6 +38,7 @@ def convert(request: Request) -> Manifest:
         return _existing(request.out, plan.options)
     with locked_workspace(request.out, plan.workspace_request(), no_lock=request.no_lock
                           ) as workspace:
+        _announce(plan, plan.shards)
         return _conclude(plan, workspace, build_shards(request, plan.shards, workspace))
 
 
@@ -59,9 +60,20 @@ def convert_range(request: Request, first: int, last: int) -> list[ShardReport]:
                            "--out or remove it")
     with locked_workspace(request.out, plan.workspace_request(), shared=True,
                           no_lock=request.no_lock) as workspace:
+        _announce(plan, plan.shards[first:last + 1])
         reports = build_shards(request, plan.shards[first:last + 1], workspace)
     _refuse_bad(request, reports)
     return reports
+
+
+def _announce(plan: ConversionPlan, shards: list[ShardPlan]) -> None:
+    """Say what is about to be done: a wrong folder is better noticed now than after hours."""
+    request, entries = plan.request, [entry for shard in shards for entry in shard.entries]
+    print(f"converting {counted(len(entries), 'image')} "
+          f"({sum(entry.size for entry in entries) / 1e6:,.1f} MB) of "
+          f"{counted(len(plan.listing.class_names), 'class')} from {request.source} (layout "
+          f"{plan.listing.layout}) into {counted(len(shards), 'shard')} in {request.out}, with "
+          f"{counted(request.worker_count, 'worker')}", file=sys.stderr, flush=True)
 
 
 def finish(request: Request) -> Manifest:
@@ -93,6 +105,7 @@ def _existing(out: Path, options: dict[str, Any]) -> Manifest:
                            f"({describe_difference(manifest.options, options)}); give another "
                            "--out or remove it")
     open_records(out)  # its files may have been lost since
+    print(f"{out} is finished already", file=sys.stderr, flush=True)
     shutil.rmtree(out / BUILDING, ignore_errors=True)  # a kill may have come before that
     return manifest
 

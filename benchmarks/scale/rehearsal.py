@@ -12,7 +12,7 @@ from benchmarks.scale.stages import (PRESET, STAGES, ScaleJob, StageReport, repo
                                      stage_command)
 from benchmarks.scale.tiny_imagenet import TRAIN_IMAGES
 from benchmarks.table import GIB, describe_machine
-from common.cli import CheckFailed, RequestError
+from common.cli import CheckFailed, RequestError, counted
 from common.files import write_json, write_text
 from common.options import CheckedOptions, option
 from evaluate.report.speed import describe_pairs
@@ -71,6 +71,9 @@ def rehearse(request: ScaleRequest) -> ScaleTable:
         raise RequestError(f"{work} is left from an interrupted run: remove it")
     work.mkdir(parents=True)
     job = ScaleJob(str(work), request.images, request.shards, request.ranks)
+    print(f"rehearsing {counted(request.images, 'training image')} in "
+          f"{counted(len(STAGES), 'stage')}; the table goes into {request.out / 'scale.md'}",
+          flush=True)
     stages = []
     try:
         for number, name in enumerate(STAGES, start=1):
