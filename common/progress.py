@@ -80,6 +80,15 @@ def progress_bar(total: int, description: str, unit: str, initial: int = 0, keep
                 disable=not shown, dynamic_ncols=True)
 
 
+def describe_bytes(size: float) -> str:
+    """Return a size as a person says it: ``812 bytes``, ``35 kB``, ``8.1 MB``, ``147 GB``."""
+    for unit in ("bytes", "kB", "MB"):
+        if size < 999.5:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:,.3g} GB" if size < 999.5 else f"{size:,.0f} GB"
+
+
 def describe_seconds(seconds: float) -> str:
     """Return a time as a person says it: ``0.4 s``, ``45 s``, ``12 min``, ``3 h 20 min``."""
     if seconds < 9.95:

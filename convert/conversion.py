@@ -9,6 +9,7 @@ from typing import Any
 
 from common.cli import RequestError, counted, first_of
 from common.files import describe_difference
+from common.progress import describe_bytes
 from convert.conversion_plan import ConversionPlan, plan_conversion
 from convert.records.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNote, ClassCount,
                                       Manifest, read_manifest, sha256_of_rows)
@@ -70,7 +71,7 @@ def _announce(plan: ConversionPlan, shards: list[ShardPlan]) -> None:
     """Say what is about to be done: a wrong folder is better noticed now than after hours."""
     request, entries = plan.request, [entry for shard in shards for entry in shard.entries]
     print(f"converting {counted(len(entries), 'image')} "
-          f"({sum(entry.size for entry in entries) / 1e6:,.1f} MB) of "
+          f"({describe_bytes(sum(entry.size for entry in entries))}) of "
           f"{counted(len(plan.listing.class_names), 'class')} from {request.source} (layout "
           f"{plan.listing.layout}) into {counted(len(shards), 'shard')} in {request.out}, with "
           f"{counted(request.worker_count, 'worker')}", file=sys.stderr, flush=True)

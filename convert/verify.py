@@ -12,7 +12,7 @@ from joblib import Parallel, delayed
 
 from common.cli import CheckFailed, RequestError, counted, one_line
 from common.files import describe_difference, naming_file
-from common.progress import progress_bar
+from common.progress import describe_bytes, progress_bar
 from common.signals import holding_signals_back
 from convert.images import BadImage, ImageChecks, check_image
 from convert.conversion_plan import ConversionPlan, plan_conversion
@@ -35,7 +35,7 @@ def verify(folder: Path, deep: bool = False, workers: int = 1) -> Manifest:
     manifest = read_manifest(folder)
     size = sum(shard.bytes + shard.index_bytes for shard in manifest.shards)
     print(f"verifying {counted(manifest.images, 'image')} of {folder}: reading "
-          f"{size / 1e6:,.1f} MB", file=sys.stderr, flush=True)
+          f"{describe_bytes(size)}", file=sys.stderr, flush=True)
     expected = {name for shard in manifest.shards for name in (shard.file, shard.index_file)}
     found = {path.name for path in folder.glob("*.mindrecord*")}
     faults = sum(_damaged_shards(folder, manifest, workers).values(), [])

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from common import progress
-from common.progress import describe_seconds, progress_bar
+from common.progress import describe_bytes, describe_seconds, progress_bar
 
 
 @pytest.fixture
@@ -78,3 +78,10 @@ def test_a_terminal_has_a_bar(capsys, monkeypatch):
     (3570, "1 h 0 min"), (12_000, "3 h 20 min"), (172_800, "2.0 days")])
 def test_a_time_is_said_as_a_person_says_it(seconds, text):
     assert describe_seconds(seconds) == text
+
+
+@pytest.mark.parametrize("size, text", [
+    (812, "812 bytes"), (34_954, "35 kB"), (8_092_742, "8.09 MB"), (999_700_000, "1 GB"),
+    (147_897_000_000, "148 GB"), (1_234_567_000_000, "1,235 GB")])
+def test_a_size_is_said_as_a_person_says_it(size, text):
+    assert describe_bytes(size) == text

@@ -26,7 +26,7 @@ def test_each_split_names_the_other_then_the_training(sample, tmp_path, say):
     first = say("run", *source, "--split", "val", "--out", val, *two)
     assert first.err.startswith("converting 12 images (")
     assert first.err.splitlines()[0].endswith(
-        f" MB) of 4 classes from {sample} (layout flat) into 2 shards in {val}, with "
+        f" kB) of 4 classes from {sample} (layout flat) into 2 shards in {val}, with "
         f"{first.err.splitlines()[0].split(', with ')[1]}")
     check, other = next_words(first.err)
     assert check == ["convert", "verify", val]
