@@ -5,6 +5,7 @@ RECORDS   ?= records
 RUN       ?= runs/adsl
 CKPT      ?=
 BLACKLIST ?=
+PRESET    ?=
 CARDS     ?= 8
 NODES     ?= 1
 MASTER    ?= 127.0.0.1
@@ -25,7 +26,7 @@ endif
 # start; ARGS alone is a list of words. Not exported: make would expand a $ in them.
 escaped = $(subst ','\'',$(value $(1)))
 sh = $(if $(filter ~/%,$(firstword $(value $(1)))),$(subst <~/,~/',<$(escaped)),'$(escaped))'
-unexport IMAGENET RECORDS RUN CKPT BLACKLIST MASTER DEVICE PYTHON
+unexport IMAGENET RECORDS RUN CKPT BLACKLIST PRESET MASTER DEVICE PYTHON
 
 # What to type next, with the variables, of those in the second argument, that were typed before.
 typed = $(foreach v,$(2),$(if $(filter command environment,$(firstword $(origin $(v)))),$(v)=$(call sh,$(v))))
@@ -55,11 +56,14 @@ help: ## list the targets and variables
 	@echo "Targets:"
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12 | sed 's/^/  /'
 	@echo "Variables:"
-	@echo "  IMAGENET    folder with train/, val/ and the devkit            (convert)"
+	@echo "  IMAGENET    folder with train/, val/ and the devkit, or with images of your own in"
+	@echo "              train/CLASS/ and val/CLASS/                        (convert)"
 	@echo "  RECORDS     folder of the record sets train/ and val/          ["$(call sh,RECORDS)"]"
 	@echo "  RUN         run folder of the training                         ["$(call sh,RUN)"]"
 	@echo "  CKPT        checkpoint to evaluate                             (eval-1, eval-144)"
 	@echo "  BLACKLIST   the devkit's validation blacklist                  (convert, optional)"
+	@echo "  PRESET      recipe: smoke (small, for a CPU), adsl-1p, adsl-8p or paper"
+	@echo "                                          (train-1p [adsl-1p], train-8p [adsl-8p])"
 	@echo "  CARDS       cards of this host       (doctor, train-8p ["$(call sh,CARDS)"], eval-1, eval-144 [1])"
 	@echo "  NODES       hosts with as many cards, all seeing RECORDS       ["$(call sh,NODES)"]"
 	@echo "  MASTER      address of host 0                                  ["$(call sh,MASTER)"]"
@@ -107,17 +111,14 @@ test: lint ## flake8, mypy and the tests; fails below 90 % of lines run
 
 # The small split first: a wrong label or blacklist file is reported within minutes.
 convert: need-IMAGENET $(DONE) ## JPEGs of IMAGENET into RECORDS/train and RECORDS/val
-	$(PY) -m convert run --source $(call sh,IMAGENET) --split val --out $(call sh,RECORDS)/val \
-		$(if $(value BLACKLIST),--blacklist $(call sh,BLACKLIST)) $(ARGS)
-	$(PY) -m convert run --source $(call sh,IMAGENET) --split train \
+	$(PY) -m convert run --both-splits --source $(call sh,IMAGENET) --split val \
+		--out $(call sh,RECORDS)/val $(if $(value BLACKLIST),--blacklist $(call sh,BLACKLIST)) $(ARGS)
+	$(PY) -m convert run --both-splits --source $(call sh,IMAGENET) --split train \
 		--out $(call sh,RECORDS)/train $(ARGS)
 	$(call next,verify,RECORDS)
 
-# Both sets, also where the first one is damaged; from 128 on: interrupted.
 verify: $(DONE) ## compare RECORDS with their manifests
-	$(PY) -m convert verify $(call sh,RECORDS)/train $(ARGS); \
-	train=$$?; test $$train -lt 128 || exit $$train; \
-	$(PY) -m convert verify $(call sh,RECORDS)/val $(ARGS) && exit $$train
+	$(PY) -m convert verify $(call sh,RECORDS) $(ARGS)
 	$(call next,doctor,RECORDS RUN CARDS DEVICE)
 
 doctor: $(DONE) ## check this host before training on CARDS cards: versions, speed, numbers, ranks
@@ -129,8 +130,10 @@ TRAIN = --records $(call sh,RECORDS)/train --val-records $(call sh,RECORDS)/val 
 	--run $(call sh,RUN) --device $(call sh,DEVICE)
 NEXT_OF_TRAIN = $(call next,eval-1 CKPT=$(call sh,RUN)/last.ckpt,RECORDS DEVICE)
 
+preset = $(if $(value PRESET),$(call sh,PRESET),$(1))
+
 train-1p: $(DONE) ## train on one card into RUN
-	$(PY) -m train $(TRAIN) --preset adsl-1p $(ARGS)
+	$(PY) -m train $(TRAIN) --preset $(call preset,adsl-1p) $(ARGS)
 	$(if $(is_dry),,$(NEXT_OF_TRAIN))
 
 LAUNCH = $(PY) -m inceptionv4.launch --ranks $(call sh,CARDS) --hosts $(call sh,NODES) \
@@ -138,9 +141,9 @@ LAUNCH = $(PY) -m inceptionv4.launch --ranks $(call sh,CARDS) --hosts $(call sh,
 
 # A wrong request is reported here, once, before CARDS processes start that would each report it.
 train-8p: $(DONE) ## train on CARDS cards of each of NODES hosts (msrun) into RUN
-	$(PY) -m train $(TRAIN) --preset adsl-8p $(ARGS) --dry-run $$(( $(CARDS) * $(NODES) ))
+	$(PY) -m train $(TRAIN) --preset $(call preset,adsl-8p) $(ARGS) --dry-run $$(( $(CARDS) * $(NODES) ))
 ifeq ($(findstring --dry-run,$(ARGS)),)
-	$(LAUNCH) --log-dir $(call sh,RUN)-log train $(TRAIN) --preset adsl-8p $(ARGS)
+	$(LAUNCH) --log-dir $(call sh,RUN)-log train $(TRAIN) --preset $(call preset,adsl-8p) $(ARGS)
 	$(NEXT_OF_TRAIN)
 endif
 
@@ -161,10 +164,12 @@ bench: $(DONE) ## the ADSL report's speed table on this machine, into results/be
 	$(PY) -m benchmarks steps --rows table --device $(call sh,DEVICE) --out results/bench $(ARGS)
 	$(call next,report,RUN)
 
-# Whoever only evaluates has no run: RUN's default is left out where there is none.
+# Whoever only evaluates has no run: RUN's default is left out where there is none. Results and run
+# name their record sets: RECORDS is passed on only where it is given.
 report: $(DONE) ## one HTML page, report.html, from RUN and results/ (ARGS='--lang zh': Chinese)
 	$(PY) -m evaluate report \
 		$(if $(filter file,$(origin RUN)),$(addprefix --run ,$(wildcard $(RUN))),--run $(call sh,RUN)) \
+		$(if $(filter file,$(origin RECORDS)),,--records $(call sh,RECORDS)) \
 		--results results --out report.html $(ARGS)
 
 clean: ## remove what make built here: .venv and the demo

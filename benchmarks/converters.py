@@ -32,7 +32,7 @@ from common.jpeg import prefer_pillows_libjpeg
 from common.options import CheckedOptions, option
 from convert.conversion_plan import SHARD_BYTES
 from convert.images import ImageChecks, check_image
-from convert.shards import results_of_workers
+from convert.workers import results_of_workers
 
 HEADER, DECODE = "convert --check header", "convert --check decode"
 PAGE_CACHE = f"{HEADER}, through the page cache"

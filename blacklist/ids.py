@@ -2,10 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from common.cli import RequestError, counted
-from common.files import read_lines, sha256_of_lines
+from common.files import PathLike, read_lines, sha256_of_lines
 
 # devkit/data/ILSVRC2015_clsloc_validation_blacklist.txt; digest of "%d\n" per id, ascending.
 ILSVRC_COUNT = 1762
@@ -34,13 +33,13 @@ class Blacklist:
         return f"{counted(len(self.ids), 'id')}, sha256 {self.sha256}: {verdict}"
 
 
-def load_blacklist(path: Path, images: int = ILSVRC_VALIDATION_IMAGES) -> Blacklist:
+def load_blacklist(path: PathLike, images: int = ILSVRC_VALIDATION_IMAGES) -> Blacklist:
     """Read a blacklist of validation image ids, in a file as for ``read_image_ids``."""
     ids = read_image_ids(path, images)
     return Blacklist(ids, sha256_of_lines(sorted(ids)))
 
 
-def read_image_ids(path: Path, images: int) -> frozenset[int]:
+def read_image_ids(path: PathLike, images: int) -> frozenset[int]:
     """Return the ids that a file lists.
 
     Args:

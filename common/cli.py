@@ -19,7 +19,7 @@ import signal
 import sys
 import warnings
 from pathlib import Path
-from typing import Callable, NoReturn, Optional, Sequence
+from typing import Any, Callable, Iterable, NoReturn, Optional, Sequence
 
 from common.host import raise_open_file_limit
 from common.jpeg import prefer_pillows_libjpeg
@@ -65,6 +65,30 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise RequestError(f"{message} (see: {self.prog} --help)")
+
+    def add_subcommands(self) -> Any:
+        """Return what ``add_parser`` adds a sub-command to; one has to be given."""
+        return self.add_subparsers(dest="command", required=True, parser_class=ArgumentParser,
+                                   metavar="SUB-COMMAND", action=_Subcommands)
+
+    def refuse_subcommand(self, word: str, known: Iterable[str], otherwise: str = "") -> NoReturn:
+        """Raise RequestError for a word that is none of the known sub-commands."""
+        self.error(f"'{word}' is no sub-command; choose from {', '.join(known)}{otherwise}")
+
+
+class _Subcommands(argparse._SubParsersAction):
+    """The sub-commands of a parser; a word that is none of them is called that."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Or argparse itself refuses another word, as an "argument".
+        self.choices = None  # type: ignore[assignment]
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None
+                 ) -> None:
+        if values[0] not in self._name_parser_map:
+            parser.refuse_subcommand(values[0], self._name_parser_map)
+        super().__call__(parser, namespace, values, option_string)
 
 
 class _ShowVersion(argparse.Action):
@@ -229,6 +253,11 @@ def plural(number: float, noun: str) -> str:
 def counted(number: int, noun: str) -> str:
     """Return ``1 image`` or ``1,200 images``."""
     return f"{number:,} {plural(number, noun)}"
+
+
+def class_label(name: str, words: str) -> str:
+    """Return what people call a class, with its name; ``words`` is empty where it has no other."""
+    return f"{words} ({name})" if words else name
 
 
 def first_of(names: Sequence[object], most: int) -> str:

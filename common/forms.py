@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Mapping, Optional, Union
 
 from common.cli import RequestError
-from common.files import read_json_lines
+from common.files import PathLike, read_json_lines
 
 CONFIG, PLAN, HISTORY = "config.json", "plan.json", "history.jsonl"  # of a run folder
 
@@ -72,16 +72,16 @@ class HistoryLine:
         Raises:
             TypeError: a key is missing.
         """
-        return HistoryLine(**_known(HistoryLine, values))
+        return HistoryLine(**known_fields(HistoryLine, values))
 
 
-def read_history(folder: Path) -> list[HistoryLine]:
+def read_history(folder: PathLike) -> list[HistoryLine]:
     """Return the finished epochs of a run folder; none where it has no history.
 
     Raises:
         RequestError: a line is not one of a history.
     """
-    path = folder / HISTORY
+    path = Path(folder, HISTORY)
     try:
         return [HistoryLine.from_json(line) for line in
                 (read_json_lines(path) if path.exists() else [])]
@@ -172,11 +172,12 @@ class SpeedTable:
         Raises:
             TypeError, KeyError: the values are not those of a speed table.
         """
-        rows = [SpeedRow(**_known(SpeedRow, row)) for row in values["rows"]]
-        return SpeedTable(**{**_known(SpeedTable, values), "rows": rows}).with_figures()
+        rows = [SpeedRow(**known_fields(SpeedRow, row)) for row in values["rows"]]
+        return SpeedTable(**{**known_fields(SpeedTable, values), "rows": rows}).with_figures()
 
 
-def _known(form: type, values: Mapping[str, Any]) -> dict[str, Any]:
+def known_fields(form: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the form's fields: keys of other versions are passed over."""
     names = {item.name for item in fields(form)}
     return {name: value for name, value in values.items() if name in names}
 
@@ -195,6 +196,8 @@ def check_kinds(values: Any) -> None:
 
 
 def _is_of(value: Any, kind: Any) -> bool:
+    if kind is Any:
+        return True
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin is Union:  # Optional
         return any(_is_of(value, each) for each in inner)

@@ -14,6 +14,7 @@ import dataclasses
 import math
 import typing
 from dataclasses import MISSING, Field, dataclass
+from pathlib import Path
 from typing import Any, Callable, Container, Iterable, Optional, Sequence, TypeVar
 
 from common.cli import ArgumentParser, RequestError, add_version
@@ -149,7 +150,7 @@ def run_subcommand(prog: str, description: str, subcommands: Iterable[Subcommand
     """Parse the command line and run the subcommand that it names with its request."""
     parser = ArgumentParser(prog=prog, description=description)
     add_version(parser)
-    commands = parser.add_subparsers(dest="command", required=True, parser_class=ArgumentParser)
+    commands = parser.add_subcommands()
     for item in subcommands:
         command = commands.add_parser(item.name, help=item.help,
                                       description=item.description or item.help)
@@ -175,16 +176,28 @@ def _check_value(item: Field, value: Any) -> None:
         raise RequestError(f"{flag_of(item)} {value}: give {wanted}")
 
 
+def _with_paths(value: Any, kind: Any) -> Any:
+    """Return the value with strings as paths where its field's type says so."""
+    if kind is not Path and Path not in typing.get_args(kind):
+        return value
+    if typing.get_origin(kind) is tuple:
+        return tuple(map(Path, [value] if isinstance(value, (str, Path)) else value))
+    return Path(value) if isinstance(value, str) else value
+
+
 class CheckedOptions:
-    """Base of a dataclass whose values must be in the ranges and choices of their fields.
+    """Base of a dataclass whose values must be in the ranges and choices of their fields. Where a
+    field is a path, a caller from Python may give a string.
 
     Raises:
         RequestError: the first value that is outside, or a float that is not finite.
     """
 
     def __post_init__(self) -> None:
+        kinds = typing.get_type_hints(type(self))
         for item in dataclasses.fields(self):  # type: ignore[arg-type]  # of a dataclass below
-            value = getattr(self, item.name)
+            value = _with_paths(getattr(self, item.name), kinds[item.name])
+            object.__setattr__(self, item.name, value)  # the dataclass is frozen
             for each in value if isinstance(value, tuple) else (value,):
                 if each is not None and "help" in item.metadata:
                     _check_value(item, each)

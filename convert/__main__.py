@@ -5,6 +5,7 @@ What a command needs beyond its options is imported when it runs: ``--help`` doe
 
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from typing import Callable, Sequence
 
 from common.signals import end_on_signals, note_kept_work, take_signals_from_mindspore
@@ -12,13 +13,15 @@ from common.signals import end_on_signals, note_kept_work, take_signals_from_min
 if __name__ == "__main__":  # show alone has MindSpore's datasets and nothing to end before it does
     (take_signals_from_mindspore if sys.argv[1:2] == ["show"] else end_on_signals)()
 
-from common.cli import (ArgumentParser, add_version, counted, first_of, module_command, print_next,
-                        run_command, shown_command, typed_words, without_flags)
+from common.cli import (ArgumentParser, CheckFailed, add_version, class_label, counted, first_of,
+                        module_command, print_next, run_command, shown_command, typed_words,
+                        without_flags)
 from common.options import add_options, from_arguments
 from convert.next_step import commands_after
-from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest
-from convert.request import (ENGINE_OPTIONS, LOCK_OPTIONS, SOURCE_OPTIONS, Request, RunMode,
-                             SampleRequest, ShowRequest, VerifyRequest)
+from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest, record_sets_in
+from convert.request import (ENGINE_OPTIONS, LOCK_OPTIONS, SOURCE_OPTIONS, VAL_OPTIONS, Request,
+                             RunMode, SampleRequest, ShowRequest, VerifyRequest)
+from convert.sources.ilsvrc import may_be_wnids
 from convert.sources.listing import Listing
 
 EMPTIED_SHOWN = 10
@@ -29,7 +32,7 @@ def main() -> None:
     parser = ArgumentParser(prog="python -m convert",
                             description="Turn ImageNet images into sharded MindRecord files.")
     add_version(parser)
-    commands = parser.add_subparsers(dest="command", required=True, parser_class=ArgumentParser)
+    commands = parser.add_subcommands()
 
     def add(name: str, action: Callable, about: str, description: str = "") -> ArgumentParser:
         command = commands.add_parser(name, help=about, description=description or about)
@@ -71,7 +74,7 @@ def _sample(arguments: Namespace) -> None:
 def _run(arguments: Namespace) -> None:
     from convert.conversion import convert, convert_range
     from convert.conversion_plan import list_request
-    request, mode = from_arguments(Request, arguments), from_arguments(RunMode, arguments)
+    request, mode = _request(arguments), from_arguments(RunMode, arguments)
     note_kept_work(f"finished shards are kept in {request.out}; the same command resumes: "
                    f"{shown_command()}")
     if mode.list:
@@ -92,19 +95,47 @@ def _finish_command() -> str:
     return module_command("convert", "finish", *without_flags(typed_words()[4:], flags))
 
 
+def _request(arguments: Namespace) -> Request:
+    """Return what is to be converted. Options that were given for both splits are left out of the
+    training set's where they are for validation images."""
+    if not (arguments.both_splits and arguments.split == "train"):
+        return from_arguments(Request, arguments)
+    given = [f"--{name.replace('_', '-')}" for name in VAL_OPTIONS if getattr(arguments, name)]
+    if given:
+        print(f"not used for the training set, since for validation images: {', '.join(given)}",
+              file=sys.stderr)
+    return from_arguments(Request, arguments, blacklist=None, ids_are_positions=False,
+                          ground_truth=None)
+
+
 def _finish(arguments: Namespace) -> None:
     from convert.conversion import finish
-    request = from_arguments(Request, arguments)
+    request = _request(arguments)
     note_kept_work(f"the shards in {request.out} are kept; start it again: {shown_command()}")
     _print_manifest(request, finish(request))
 
 
 def _verify(arguments: Namespace) -> None:
-    from convert.verify import repair, verify
     request = from_arguments(VerifyRequest, arguments)
+    failures = []
+    for records in record_sets_in(request.records):  # all of them, also where one is damaged
+        try:
+            _verify_one(replace(request, records=records), arguments)
+        except CheckFailed as failure:
+            failures.append(str(failure))
+    if failures:
+        raise CheckFailed("; ".join(failures))
+    print_next(*commands_after(records, read_manifest(records)))
+
+
+def _verify_one(request: VerifyRequest, arguments: Namespace) -> None:
+    from convert.verify import repair, verify
+    split = read_manifest(request.records).split
+    both = request.records != arguments.records
+    of_val = dict.fromkeys(VAL_OPTIONS) if both and split == "train" else {}  # the other one's
     source = request.repair or request.records  # without --repair the source is not read
-    engine = from_arguments(Request, arguments, source=source, out=request.records,
-                            split=read_manifest(request.records).split)
+    engine = from_arguments(Request, arguments, source=source, out=request.records, split=split,
+                            **of_val)
     if request.repair is not None:
         note_kept_work(f"shards that were built again are kept in {request.records}; start it "
                        f"again: {shown_command()}")
@@ -114,8 +145,7 @@ def _verify(arguments: Namespace) -> None:
     manifest = verify(request.records, request.deep, engine.worker_count)
     print(f"{request.records}: {counted(manifest.images, 'image')} in "
           f"{counted(len(manifest.shards), 'shard')} {'is' if manifest.images == 1 else 'are'} "
-          f"as the manifest says{' and can all be decoded' if request.deep else ''}")
-    print_next(*commands_after(request.records, manifest))
+          f"as the manifest says{' and can all be decoded' if request.deep else ''}", flush=True)
 
 
 def _show(arguments: Namespace) -> None:
@@ -164,18 +194,20 @@ def _print_manifest(request: Request, manifest: Manifest) -> None:
         print(f"blacklist: {counted(note.images, 'image')} marked "
               f"({'the' if note.is_ilsvrc else 'not the'}"
               f" ILSVRC list), {manifest.images - note.images:,} in the filtered set")
-    elif manifest.split == "val":
+    elif manifest.has_ilsvrc_names:
         print("no --blacklist: only the full set can be scored")
     print_next(*commands_after(out, manifest, request.source))
 
 
 def _print_classes(manifest: Manifest) -> None:
-    first, last = manifest.classes[0].name, manifest.classes[-1].name
+    first, last = (class_label(item.name, item.words)
+                   for item in (manifest.classes[0], manifest.classes[-1]))
     print(f"labels: 0 is class {first}, {len(manifest.classes) - 1} is class {last}")
     if manifest.ilsvrc is not None:
         print(f"This is {manifest.ilsvrc.describe()}.")
     numbers = manifest.ilsvrc_numbers
-    if numbers is not None:
+    names = [item.name for item in manifest.classes]
+    if numbers is not None and (manifest.split == "train" or may_be_wnids(names)):
         print(f"This {'is' if numbers.complete else 'has'} {numbers.describe(manifest.split)}.")
 
 

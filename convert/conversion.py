@@ -1,22 +1,23 @@
 """A whole conversion: plan it, build the shards, write the manifest."""
 
 import importlib.metadata
+import shlex
 import shutil
 import sys
 from collections import Counter
-from pathlib import Path
-from typing import Any
 
 from common.cli import RequestError, counted, first_of
 from common.files import describe_difference
 from common.progress import describe_bytes
-from convert.conversion_plan import ConversionPlan, plan_conversion
+from convert.conversion_plan import ConversionPlan, plan_conversion, refuse_other_split
 from convert.records.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNote, ClassCount,
                                       Manifest, read_manifest, sha256_of_rows)
 from convert.records.reader import open_records
 from convert.request import Request
 from convert.shards import ShardPlan, build_shards
-from convert.workspace import BUILDING, ShardReport, Workspace, locked_workspace
+from convert.sources.labels import find_blacklists
+from convert.workspace import (BUILDING, ShardReport, Workspace, kept_of_source,
+                               locked_workspace)
 
 BAD_FILES_SHOWN = 20
 MISSING_SHOWN = 8
@@ -31,12 +32,13 @@ def convert(request: Request) -> Manifest:
     already, nothing is done.
 
     Raises:
-        RequestError: see ``plan_conversion``, a bad image, a source that changes, a full disk, a
-            killed worker; no file has its final name then.
+        RequestError: see ``plan_conversion`` and ``refuse_other_split``, a bad image, a source that
+            changes, a full disk, a killed worker; no file has its final name then.
     """
-    plan = plan_conversion(request)
+    plan = _plan(request)
     if (request.out / MANIFEST_NAME).exists():
-        return _existing(request.out, plan.options)
+        return _existing(plan)
+    _offer_blacklist(plan)
     with locked_workspace(request.out, plan.workspace_request(), no_lock=request.no_lock
                           ) as workspace:
         _announce(plan, plan.shards)
@@ -52,13 +54,14 @@ def convert_range(request: Request, first: int, last: int) -> list[ShardReport]:
     Raises:
         RequestError: as ``convert``, or there are no such shards.
     """
-    plan = plan_conversion(request)
+    plan = _plan(request)
     if not 0 <= first <= last < len(plan.shards):
         raise RequestError(f"--shard-range {first}-{last}: the shards are 0 to "
                            f"{len(plan.shards) - 1}")
     if (request.out / MANIFEST_NAME).exists():
         raise RequestError(f"{request.out} holds a finished record set already; give another "
                            "--out or remove it")
+    _offer_blacklist(plan)
     with locked_workspace(request.out, plan.workspace_request(), shared=True,
                           no_lock=request.no_lock) as workspace:
         _announce(plan, plan.shards[first:last + 1])
@@ -83,9 +86,9 @@ def finish(request: Request) -> Manifest:
     Raises:
         RequestError: a shard is missing, or a range is still being converted.
     """
-    plan = plan_conversion(request)
+    plan = _plan(request)
     if (request.out / MANIFEST_NAME).exists():
-        return _existing(request.out, plan.options)
+        return _existing(plan)
     with locked_workspace(request.out, plan.workspace_request(), no_lock=request.no_lock
                           ) as workspace:
         reports = [workspace.finished_report(shard.index, shard.entries_sha256())
@@ -99,12 +102,32 @@ def finish(request: Request) -> Manifest:
         return _conclude(plan, workspace, [report for report in reports if report])
 
 
-def _existing(out: Path, options: dict[str, Any]) -> Manifest:
+def _plan(request: Request) -> ConversionPlan:
+    plan = plan_conversion(request, kept_of_source(request.out))
+    refuse_other_split(plan)
+    return plan
+
+
+def _offer_blacklist(plan: ConversionPlan) -> None:
+    """Name the blacklists that lie next to the ground truth where none was given."""
+    request, numbered = plan.request, not plan.listing.ids_are_positions
+    if request.split != "val" or request.blacklist is not None or not numbered:
+        return
+    for path in find_blacklists(request.source, request.ground_truth):
+        print(f"found {path}; use it with --blacklist {shlex.quote(str(path))}: without it only "
+              "the full set can be scored", file=sys.stderr, flush=True)
+
+
+def _existing(plan: ConversionPlan) -> Manifest:
+    out, options = plan.request.out, plan.options
     manifest = read_manifest(out)
-    if manifest.options != options:
-        raise RequestError(f"{out} holds another record set "
-                           f"({describe_difference(manifest.options, options)}); give another "
-                           "--out or remove it")
+    # A number of shards that was not asked for is that of the version that made the set.
+    any_will_do = ("shards", "page_bytes") if plan.request.shards is None else ()
+    before, now = ({key: value for key, value in each.items() if key not in any_will_do}
+                   for each in (manifest.options, options))
+    if before != now:
+        raise RequestError(f"{out} holds another record set ({describe_difference(before, now)}); "
+                           "give another --out or remove it")
     open_records(out)  # its files may have been lost since
     print(f"{out} is finished already", file=sys.stderr, flush=True)
     shutil.rmtree(out / BUILDING, ignore_errors=True)  # a kill may have come before that
@@ -149,7 +172,7 @@ def _manifest(plan: ConversionPlan, reports: list[ShardReport]) -> Manifest:
         shrunk=sum(report.shrunk for report in reports),
         bytes_saved=sum(report.bytes_saved for report in reports),
         source_sha256=options["source_sha256"], rows_sha256=sha256_of_rows(rows),
-        classes=[ClassCount(name, per_class[label])
+        classes=[ClassCount(name, per_class[label], plan.class_words.get(name, ""))
                  for label, name in enumerate(listing.class_names)],
         shards=[report.shard for report in reports],
         blacklist=BlacklistNote(blacklist.sha256, len(blacklist.ids), len(flagged),

@@ -1,10 +1,11 @@
 """Planning a conversion: the images of the source, the blacklist, and which image goes into which
-shard. Nothing is written."""
+shard. No shard is written."""
 
 import math
 import random
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Optional
 
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES, Blacklist, load_blacklist
@@ -12,15 +13,21 @@ from common.cli import RequestError, counted
 from common.files import sha256_of_lines
 from convert.images import SHRUNK_JPEG_QUALITY, ImageChecks
 from convert.mindrecord.record_layout import REVISION
+from convert.records.manifest import MANIFEST_NAME, read_manifest
 from convert.request import Request
 from convert.shards import ShardPlan
+from convert.sources.class_words import find_class_words
 from convert.sources.ilsvrc import (IlsvrcCheck, IlsvrcNumbers, check_ilsvrc, count_like_ilsvrc,
                                     devkit_numbers)
 from convert.sources.layouts import list_source
 from convert.sources.listing import Entry, Listing
+from convert.sources.misplaced import OTHER_SPLIT
 
 SHARD_BYTES = 1 << 30
 SHARD_COUNT_STEP = 8  # so that 1, 2, 4 and 8 ranks read equally many files
+# Below this, one file with small pages: eight would be mostly header and half-filled pages.
+SMALL_SET_BYTES = 64 << 20
+SMALL_SET_PAGE_STEP_BYTES = 1 << 20
 
 # With pages of 16 MB and 32 MB, MindSpore's defaults, a 1 GB shard is 5.3 % larger than its images.
 PAGE_STEP_BYTES = 4 << 20
@@ -40,6 +47,7 @@ class ConversionPlan:
     ilsvrc_numbers: Optional[IlsvrcNumbers]
     shards: list[ShardPlan]
     options: dict[str, Any]  # everything that decides the bytes of the record set
+    class_words: dict[str, str]  # by class name: what people call it, where the source says it
 
     def workspace_request(self) -> dict[str, Any]:
         """Return what a conversion under way must have in common with this one to be resumed.
@@ -51,25 +59,35 @@ class ConversionPlan:
         return {**request, "classes_sha256": sha256_of_lines(self.listing.class_names)}
 
 
-def list_request(request: Request) -> Listing:
-    """List what ``request`` would convert; nothing is written."""
+def list_request(request: Request, keep: Optional[Path] = None) -> Listing:
+    """List what ``request`` would convert; without ``keep``, nothing is written."""
     return list_source(request.source, request.split, request.ground_truth, request.extensions,
-                       request.layout, request.class_names)
+                       request.layout, request.class_names, request.both_splits, keep,
+                       request.worker_count)
 
 
-def plan_conversion(request: Request) -> ConversionPlan:
-    """List the source, read the blacklist and plan the shards; nothing is written.
+def plan_conversion(request: Request, keep: Optional[Path] = None, *,
+                    page_bytes: Optional[int] = None) -> ConversionPlan:
+    """List the source, read the blacklist and plan the shards.
+
+    Args:
+        keep: folder for what a later attempt can use of the listing; None: write nothing. Images
+            of archives in gzip can be read only where they were unpacked into it.
+        page_bytes: of a record set that is to be built again; None: what its images need.
 
     Raises:
         RequestError: see :func:`convert.sources.layouts.list_source`, a wrong blacklist, more
             shards than images, or an image that no page can hold.
     """
-    listing = list_request(request)
+    listing = list_request(request, keep)
     blacklist = _load_blacklist(request, listing)
     ilsvrc = check_ilsvrc(listing, blacklist, request.allow_other_labels)
     numbers = count_like_ilsvrc(listing)
     _warn_of_classes(listing, numbers)
-    shards = _plan_shards(request, listing, blacklist.ids if blacklist else frozenset())
+    if page_bytes is None and request.shards is None and _is_small(listing):
+        page_bytes = _page_bytes(listing, SMALL_SET_PAGE_STEP_BYTES)
+    shards = _plan_shards(request, listing, blacklist.ids if blacklist else frozenset(),
+                          page_bytes or _page_bytes(listing, PAGE_STEP_BYTES))
     options = {
         "split": request.split, "source_sha256": listing.sha256(), "images": len(listing.entries),
         "blacklist_sha256": blacklist.sha256 if blacklist else None, "shards": len(shards),
@@ -77,7 +95,29 @@ def plan_conversion(request: Request) -> ConversionPlan:
         "quality": request.shrunk_quality,
         "writer": REVISION,
     }
-    return ConversionPlan(request, listing, blacklist, ilsvrc, numbers, shards, options)
+    if page_bytes:  # without the key: as in every set of an older version
+        options["page_bytes"] = page_bytes
+    words = find_class_words(request.source, request.ground_truth)
+    return ConversionPlan(request, listing, blacklist, ilsvrc, numbers, shards, options,
+                          {name: words[name] for name in listing.class_names if name in words})
+
+
+def refuse_other_split(plan: ConversionPlan) -> None:
+    """Raise RequestError where a record set next to this one has the same images as another split:
+    a validation set must not be made of the training images."""
+    request = plan.request
+    for path in sorted(request.out.absolute().parent.glob(f"*/{MANIFEST_NAME}")):
+        try:
+            other = read_manifest(path.parent)
+        except (RequestError, OSError):  # not a record set of this conversion
+            continue
+        if (other.split, other.source_sha256) == (OTHER_SPLIT[request.split],
+                                                  plan.options["source_sha256"]):
+            raise RequestError(f"{request.source} has, as its {request.split} set, the images that "
+                               f"are in {path.parent} as a {other.split} set; a validation set "
+                               "must not be made of the training images: give the folder that "
+                               f"train/ and val/ are in, or remove {path.parent} if it is the "
+                               "wrong one")
 
 
 def _warn_of_classes(listing: Listing, numbers: Optional[IlsvrcNumbers]) -> None:
@@ -112,8 +152,8 @@ def _check_ids(request: Request, listing: Listing) -> None:
                            f"names like '{first}'; leave it out")
 
 
-def _plan_shards(request: Request, listing: Listing, blacklist_ids: frozenset[int]
-                 ) -> list[ShardPlan]:
+def _plan_shards(request: Request, listing: Listing, blacklist_ids: frozenset[int],
+                 page_bytes: int) -> list[ShardPlan]:
     """Cut the ordered entries into consecutive runs whose lengths differ by one at the most."""
     total = len(listing.entries)
     number = request.shards or _default_shard_count(listing)
@@ -121,7 +161,6 @@ def _plan_shards(request: Request, listing: Listing, blacklist_ids: frozenset[in
         raise RequestError(f"--shards {number}: {counted(total, 'image')} can be cut into "
                            f"1 to {counted(total, 'shard')}")
     entries = ordered_entries(listing, request.seed)
-    page_bytes = _page_bytes(listing)
     checks = ImageChecks(request.check == "decode", request.short_side,
                          request.shrunk_quality or SHRUNK_JPEG_QUALITY)
     plans = []
@@ -135,8 +174,15 @@ def _plan_shards(request: Request, listing: Listing, blacklist_ids: frozenset[in
     return plans
 
 
+def _is_small(listing: Listing) -> bool:
+    return sum(entry.size for entry in listing.entries) < SMALL_SET_BYTES
+
+
 def _default_shard_count(listing: Listing) -> int:
-    """Return a multiple of 8 that makes shards of about 1 GB, but at most one per image."""
+    """Return 1 for a small set, else a multiple of 8 that makes shards of about 1 GB, but at most
+    one per image."""
+    if _is_small(listing):
+        return 1
     total = sum(entry.size for entry in listing.entries)
     steps = max(1, round(total / SHARD_BYTES / SHARD_COUNT_STEP))
     return min(steps * SHARD_COUNT_STEP, len(listing.entries))
@@ -155,11 +201,11 @@ def ordered_entries(listing: Listing, seed: int) -> list[Entry]:
     return [listing.entries[k] for k in sorted(range(len(keys)), key=keys.__getitem__)]
 
 
-def _page_bytes(listing: Listing) -> int:
-    """Return the page size of all shards: MindSpore opens no files together that differ in it."""
+def _page_bytes(listing: Listing, step: int) -> int:
+    """Return the page size of all shards, a multiple of ``step``: MindSpore opens no files together
+    that differ in it."""
     largest = max(listing.entries, key=lambda entry: entry.size)
-    steps = math.ceil(PAGE_BYTES_PER_IMAGE_BYTE * largest.size / PAGE_STEP_BYTES)
-    page = PAGE_STEP_BYTES * max(1, steps)
+    page = step * max(1, math.ceil(PAGE_BYTES_PER_IMAGE_BYTE * largest.size / step))
     if page > MAX_PAGE_BYTES:
         raise RequestError(f"{listing.root / largest.container}: image of {largest.size} bytes "
                            "is too large for a MindRecord page; remove or shrink it")

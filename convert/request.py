@@ -11,11 +11,12 @@ from common.options import CheckedOptions, option
 from convert.images import SHRUNK_JPEG_QUALITY
 from convert.sample.arrange import SAMPLE_LAYOUTS
 from convert.sources.layouts import LAYOUT_NAMES, SPLITS
-from convert.sources.listing import IMAGE_EXTENSIONS
+from convert.sources.names import IMAGE_EXTENSIONS
 
 BACKENDS = ("loky", "dask", "ray")
 LOCK_OPTIONS = ("no_lock",)
 ENGINE_OPTIONS = ("workers", "backend", "scheduler")
+VAL_OPTIONS = ("blacklist", "ids_are_positions", "ground_truth")
 SOURCE_OPTIONS = ("blacklist", "ids_are_positions", "ground_truth", "class_names", "layout",
                   "extensions")
 
@@ -50,7 +51,8 @@ class Request(CheckedOptions):
     extensions: tuple[str, ...] = option(
         IMAGE_EXTENSIONS, "endings of image files in class folders, in lower case")
     shards: Optional[int] = option(
-        None, "number of record files (default: files of about 1 GB, a multiple of 8)", low=1,
+        None, "number of record files (default: files of about 1 GB, a multiple of 8; 1 "
+              "below 64 MB)", low=1,
         high=99_999)
     seed: int = option(0, "seed of the order in which training images are written; the same seed "
                           "gives the same bytes")
@@ -64,6 +66,10 @@ class Request(CheckedOptions):
               f"{SHRUNK_JPEG_QUALITY})", low=1, high=95)
     on_bad: str = option("fail", "stop at damaged images, or leave them out and list them in the "
                                  "manifest", choices=("fail", "skip"))
+    both_splits: bool = option(
+        False, "the other split is converted from the same source with the same options, as make "
+               "convert does: options for validation images are not used for train, and a folder "
+               "that would be both splits is refused")
     allow_other_labels: bool = option(
         False, "convert although the labels of 50,000 images of ILSVRC's classes are not ILSVRC's")
     no_lock: bool = option(
@@ -121,10 +127,11 @@ class RunMode:
 
 
 @dataclass(frozen=True)
-class VerifyRequest:
+class VerifyRequest(CheckedOptions):
     """Which record set to verify and how."""
 
-    records: Path = option(help="folder of the record set", positional=True)
+    records: Path = option(help="folder of the record set, or of the two in train/ and val/ in it",
+                           positional=True)
     deep: bool = option(False, "also decode every image")
     repair: Optional[Path] = option(
         None, "first build damaged shards again from the images in this folder; the options below "

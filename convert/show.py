@@ -27,7 +27,8 @@ def contact_sheet(records: RecordSet, out: Path, images: int, seed: int) -> None
     sheet = Image.new("RGB", (min(len(rows), COLUMNS) * TILE, lines * (TILE + CAPTION)), "white")
     for position, row in enumerate(rows):
         corner = (position % COLUMNS * TILE, position // COLUMNS * (TILE + CAPTION))
-        _draw(sheet, corner, row, records.class_names)
+        label = int(row["label"])
+        _draw(sheet, corner, row, records.class_words[label] or records.class_names[label])
     with replaced_file(out) as file:
         sheet.save(file, "PNG")
 
@@ -40,7 +41,7 @@ def sample_rows(records: RecordSet, count: int, seed: int) -> list[dict]:
                              ds.SubsetSampler(chosen)))
 
 
-def _draw(sheet: Image.Image, corner: tuple, row: dict, class_names: list[str]) -> None:
+def _draw(sheet: Image.Image, corner: tuple, row: dict, class_name: str) -> None:
     left, top = corner
     with Image.open(io.BytesIO(row["image"].tobytes())) as image:
         small = image.convert("RGB")
@@ -50,7 +51,7 @@ def _draw(sheet: Image.Image, corner: tuple, row: dict, class_names: list[str]) 
     if marked:
         pen.rectangle((left, top, left + TILE - 1, top + TILE - 1), BLACKLIST_COLOUR)
     sheet.paste(small, (left + (TILE - small.width) // 2, top + (TILE - small.height) // 2))
-    caption = f"{class_names[int(row['label'])]}\n#{int(row['image_id'])}"
+    caption = f"{class_name}\n#{int(row['image_id'])}"
     pen.text((left + 4, top + TILE + 2), caption + (" blacklisted" if marked else ""),
              fill=BLACKLIST_COLOUR if marked else "black")
 

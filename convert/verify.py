@@ -11,18 +11,19 @@ from typing import Any, Iterator
 from joblib import Parallel, delayed
 
 from common.cli import CheckFailed, RequestError, counted, one_line
-from common.files import describe_difference, naming_file
+from common.files import PathLike, describe_difference, naming_file
 from common.progress import describe_bytes, progress_bar
 from common.signals import holding_signals_back
 from convert.images import BadImage, ImageChecks, check_image
 from convert.conversion_plan import ConversionPlan, plan_conversion
 from convert.records.manifest import Manifest, read_manifest, sha256_of_rows
 from convert.request import Request
-from convert.shards import build_shards, results_of_workers
-from convert.workspace import BUILDING, locked_workspace
+from convert.shards import build_shards
+from convert.workers import results_of_workers
+from convert.workspace import BUILDING, OF_SOURCE, locked_workspace
 
 
-def verify(folder: Path, deep: bool = False, workers: int = 1) -> Manifest:
+def verify(folder: PathLike, deep: bool = False, workers: int = 1) -> Manifest:
     """Compare every file and every row with the manifest.
 
     Args:
@@ -32,6 +33,7 @@ def verify(folder: Path, deep: bool = False, workers: int = 1) -> Manifest:
         CheckFailed: names every damaged shard and what is wrong with it.
         RequestError: there is no manifest to compare with.
     """
+    folder = Path(folder)
     manifest = read_manifest(folder)
     size = sum(shard.bytes + shard.index_bytes for shard in manifest.shards)
     print(f"verifying {counted(manifest.images, 'image')} of {folder}: reading "
@@ -182,7 +184,8 @@ def _plan_as_before(request: Request, manifest: Manifest) -> ConversionPlan:
         check=then["check"], short_side=then["short_side"],
         quality=then["quality"],
         on_bad="skip",  # what was rejected then is rejected again, or the digests differ
-        allow_other_labels=True))
+        allow_other_labels=True), request.out / BUILDING / OF_SOURCE,
+        page_bytes=then.get("page_bytes"))
     if plan.options != then:
         raise RequestError(f"{request.source} is not what {request.out} was made of, or not with "
                            f"this version ({describe_difference(then, plan.options)}); give "

@@ -36,6 +36,9 @@ def main() -> None:
         parser = ArgumentParser(prog="python -m evaluate", formatter_class=_Help,
                                 description=inspect.getdoc(_evaluate),
                                 epilog=f"other commands:\n{others}")
+    if first and first not in COMMANDS and not first.startswith("-"):
+        parser.refuse_subcommand(first, COMMANDS, ", or evaluate a checkpoint with --records, "
+                                                  "--checkpoint and --out")
     add_version(parser)
     add_options(parser, request_type)
     run(from_arguments(request_type, parser.parse_args(words)))

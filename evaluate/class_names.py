@@ -8,15 +8,17 @@ import numpy as np
 from common.cli import RequestError, counted
 from common.files import read_lines, sha256_of_lines
 from convert.records.reader import RecordSet
-from inceptionv4.checkpoint import CheckpointMeta
+from inceptionv4.meta import CheckpointMeta
 
 
 class NetworkClasses(NamedTuple):
-    """The network's class names in label order, and the network's label of each label of the
-    records: int32 (classes of the records,)."""
+    """The network's class names in label order, the network's label of each label of the records,
+    int32 (classes of the records,), and what people call the network's classes ("" where the name
+    says it)."""
 
     names: list[str]
     labels: np.ndarray
+    words: list[str]
 
 
 def network_classes(records: RecordSet, meta: CheckpointMeta, checkpoint: Path,
@@ -33,7 +35,8 @@ def network_classes(records: RecordSet, meta: CheckpointMeta, checkpoint: Path,
     """
     if class_names is None:
         _check_same_classes(records, meta, checkpoint)
-        return NetworkClasses(records.class_names, np.arange(meta.num_classes, dtype=np.int32))
+        return NetworkClasses(records.class_names, np.arange(meta.num_classes, dtype=np.int32),
+                              _words_of(records.class_names, records, meta))
     names = [name for name in read_lines(class_names, "class name") if name]
     check_class_names(names, class_names, meta, checkpoint)
     # All numbers from 0 are labels. Numbers from 1 would be the devkit's, in another order.
@@ -46,7 +49,14 @@ def network_classes(records: RecordSet, meta: CheckpointMeta, checkpoint: Path,
                            f"{len(names)} in {class_names}, nor are its classes numbered 0 to "
                            f"{len(names) - 1}")
     labels = [positions[name] for name in records.class_names]
-    return NetworkClasses(names, np.array(labels, np.int32))
+    return NetworkClasses(names, np.array(labels, np.int32), _words_of(names, records, meta))
+
+
+def _words_of(names: Sequence[str], records: RecordSet, meta: CheckpointMeta) -> list[str]:
+    """Return what the checkpoint calls the classes, else the records."""
+    known = {**dict(zip(records.class_names, records.class_words)),
+             **{name: words for name, words in zip(meta.class_names, meta.class_words) if words}}
+    return [known.get(name, "") for name in names]
 
 
 def check_class_names(names: Sequence[str], source: Path, meta: CheckpointMeta, checkpoint: Path,

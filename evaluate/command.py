@@ -14,9 +14,10 @@ from blacklist.ids import Blacklist, load_blacklist
 from common.cli import DUMP_FOLDER, RequestError, counted, shown_command, typed_command
 from common.files import sha256_of_lines, write_json, write_text
 from common.forms import CONFIG
+from common.origin import origin
 from common.signals import note_kept_work, saving_work
 from convert.records.reader import RecordSet, open_records
-from convert.sources.listing import validation_id
+from convert.sources.names import validation_id
 from evaluate.class_names import NetworkClasses, network_classes
 from evaluate.evaluator import Evaluator, check_rows
 from evaluate.predictions import (Predictions, missing_rows, opened_parts, read_parts, remove_parts,
@@ -24,12 +25,14 @@ from evaluate.predictions import (Predictions, missing_rows, opened_parts, read_
 from evaluate.protocols import Protocol, protocol_of
 from evaluate.request import Request
 from evaluate.result_page import result_page
-from evaluate.results import (CLASSES_NAME, JSON_NAME, PAGE_NAME, PREDICTIONS_NAME,
+from evaluate.results import (CLASSES_NAME, JSON_NAME, PAGE_NAME, PREDICTIONS_NAME, ROWS_NAME,
                               EvaluationSpeed, Result, claim_result_folder, finished_result, score,
                               score_curve)
-from evaluate.tables import append_result, check_results_file, write_classes
-from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta, weights_of
+from evaluate.tables import (append_result, check_results_file, write_classes,
+                             write_result_rows)
+from inceptionv4.checkpoint import load_checkpoint, weights_of
 from inceptionv4.device import Device, barrier, setup_device
+from inceptionv4.meta import CheckpointMeta, read_meta
 from inceptionv4.network import InceptionV4
 from inceptionv4.precision import cast_cells
 
@@ -130,7 +133,9 @@ def _plan_result(request: Request, records: RecordSet, meta: CheckpointMeta, pro
         is_ilsvrc=bool(check and check.labels and check.class_names),
         blacklist_is_ilsvrc=bool(listed and listed.is_ilsvrc), sets={},
         precision=request.precision, argv=typed_command(),
-        weights=weights_of(request.checkpoint, meta, request.weights))
+        weights=weights_of(request.checkpoint, meta, request.weights),
+        class_words=classes.words if any(classes.words) else None,
+        has_ilsvrc_names=records.manifest.has_ilsvrc_names)
 
 
 def blacklist_for(records: RecordSet, path: Optional[Path]) -> Optional[Blacklist]:
@@ -219,7 +224,7 @@ def _merge(planned: Result, records: RecordSet, folder: Path, evaluator: Evaluat
     versions = {"python": platform.python_version(), **_versions()}
     parameters = sum(each.size for each in evaluator.network.trainable_params())
     result = replace(planned, device=device.name, arithmetic=device.arithmetic, speed=speed,
-                     versions=versions, param_count=parameters)
+                     versions=versions, param_count=parameters, made=origin())
     return result, whole.predictions
 
 
@@ -245,6 +250,7 @@ def write_results(folder: Path, planned: Result, predictions: Predictions) -> Re
     save_predictions(folder / PREDICTIONS_NAME, predictions)
     write_classes(folder / CLASSES_NAME, predictions,
                   result.class_names or [str(label) for label in range(result.classes)])
+    write_result_rows(folder / ROWS_NAME, result)
     write_text(folder / PAGE_NAME, result_page(result))
     write_json(folder / JSON_NAME, result.to_json())
     return result

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from common.cli import RequestError
+from common.cli import RequestError, class_label
 from common.files import read_bytes, read_lines
 from common.jpeg import UNDECODABLE
 from common.signals import note_kept_work
@@ -15,8 +15,9 @@ from evaluate.predictions import best_classes
 from evaluate.protocols import protocol_of
 from evaluate.request import PredictRequest
 from evaluate.views import cut_views, decode_rgb
-from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta, weights_of
+from inceptionv4.checkpoint import load_checkpoint, weights_of
 from inceptionv4.device import setup_device
+from inceptionv4.meta import CheckpointMeta, read_meta
 from inceptionv4.network import InceptionV4
 from inceptionv4.precision import cast_cells
 
@@ -54,21 +55,24 @@ def predict_images(request: PredictRequest) -> str:
 
 
 def class_names(meta: CheckpointMeta, request: PredictRequest) -> list[str]:
-    """Return the names in label order, from a record set or a text file; else label numbers.
+    """Return what to show for each label: names from a record set or a text file, else those that
+    the checkpoint holds, else label numbers.
 
     Raises:
         RequestError: the classes are not the checkpoint's.
     """
     source = request.records or request.classes
     if source is None:
-        return [f"label {label}" for label in range(meta.num_classes)]
+        return meta.class_labels
     if request.records:
-        names = open_records(request.records).class_names
+        records = open_records(request.records)
+        names, words = records.class_names, records.class_words
     else:
         names = [name for name in read_lines(source, "class name") if name]
+        words = [""] * len(names)
     check_class_names(names, source, meta, request.checkpoint,
-                      ", or leave them out to see label numbers")
-    return names
+                      ", or leave them out to see those that it holds, or label numbers")
+    return list(map(class_label, names, words))
 
 
 def _decode(path: Path) -> Image.Image:

@@ -120,7 +120,7 @@ class RescoreRequest(CheckedOptions):
 
 
 @dataclass(frozen=True)
-class CompareRequest:
+class CompareRequest(CheckedOptions):
     """The arguments of ``python -m evaluate compare``."""
 
     a: Path = option(help="a result folder: --out of an evaluation", positional=True)
@@ -137,8 +137,9 @@ class PredictRequest(CheckedOptions):
     scales: Optional[Scales] = scales_option()
     interpolation: Optional[str] = interpolation_option()
     single_crop: str = single_crop_option()
-    records: Optional[Path] = option(None, "record set to take the class names from")
-    classes: Optional[Path] = option(None, "text file, one class name per line")
+    records: Optional[Path] = option(None, "record set to take the class names from (default: the "
+                                           "checkpoint)")
+    classes: Optional[Path] = option(None, "text file, one class name per line in label order")
     device: str = device_option()
     precision: str = precision_option()
     weights: Optional[str] = weights_option()
@@ -156,8 +157,8 @@ class ReportRequest(CheckedOptions):
     results: Path = option(help="folder of result folders and benchmarks' tables, at any depth")
     out: Path = option(help="HTML file to write")
     run: Optional[Path] = option(None, "run folder, for the training")
-    records: tuple[Path, ...] = option((), "record sets, for class names and images, if they were "
-                                           "moved")
+    records: tuple[Path, ...] = option((), "record sets, or the folder of train/ and val/, for "
+                                           "class names and images, if they were moved")
     lang: str = option("en", "language of the page", choices=LANGUAGES)
 
     @property

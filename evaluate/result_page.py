@@ -70,10 +70,10 @@ def accuracy_table(scores: Mapping[str, Score]) -> str:
 def notes(result: Result) -> list[str]:
     """Return the sentences that belong to the table."""
     sentences = ["Errors in percent with their 95 % confidence intervals (Wilson)."]
-    if not result.has_blacklist:
+    if result.may_be_filtered and not result.has_blacklist:
         sentences.append("The records were converted without a blacklist and none was given "
                          "(--blacklist): only the full set is scored.")
-    elif "filtered" not in result.sets:
+    elif result.has_blacklist and "filtered" not in result.sets:
         sentences.append("The blacklist marks none of these images: only the full set is scored.")
     if result.classes <= TOP:
         sentences.append(f"With {counted(result.classes, 'class')} the five best are all of them, "
@@ -119,6 +119,8 @@ def published_part(result: Result) -> list[str]:
                   else [])]
     if result.is_ilsvrc:
         return [f"No figure was published for {counted(result.crops, 'crop')} of these sets.", ""]
+    if not result.may_be_filtered:
+        return []
     return ["Published figures are not shown: these are not the 50,000 ILSVRC2012 validation "
             "images of 1,000 classes.", ""]
 

@@ -8,13 +8,13 @@ from typing import Any, Mapping, Optional, Sequence
 import numpy as np
 
 from common.cli import RequestError
-from common.files import describe_difference, make_folder, read_json
+from common.files import PathLike, describe_difference, make_folder, read_json
 from common.forms import check_kinds
 from evaluate.predictions import PARTS, TOP, Predictions, load_predictions
 from evaluate.protocols import KEEP
 
 PREDICTIONS_NAME, JSON_NAME, PAGE_NAME = "predictions.npz", "result.json", "result.md"
-CLASSES_NAME = "classes.csv"
+CLASSES_NAME, ROWS_NAME = "classes.csv", "result.csv"
 CONFIDENCE = 0.95
 
 
@@ -77,10 +77,15 @@ class Result:
         precision: as it was asked for; arithmetic: what the device was made to do for it.
         versions: of Python and the libraries that computed the result, by name.
         class_names: of the network, in label order; their digest where --class-names gave them.
+        class_words: what people call them, in label order, "" where the name says it; None where
+            that is so for all.
+        has_ilsvrc_names: whether the images have the names of ILSVRC's validation images, whose
+            numbers a blacklist lists.
         param_count: trainable parameters of the network.
         interpolation, single_crop: see ``Protocol``.
         weights: of the checkpoint: "ema", averaged, or "raw".
         argv: the command as it was typed.
+        made: date, commit and host, see ``origin``.
     """
 
     crops: int
@@ -113,6 +118,15 @@ class Result:
     interpolation: str = "bicubic"
     single_crop: str = KEEP
     weights: str = "raw"
+    class_words: Optional[list[str]] = None
+    has_ilsvrc_names: bool = False
+    made: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def may_be_filtered(self) -> bool:
+        """Return whether the images are, or are named like, those that ILSVRC's blacklist is of, or
+        have a blacklist of their own; of other images the full set is all there is."""
+        return self.has_ilsvrc_names or self.is_ilsvrc or self.has_blacklist
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -166,12 +180,13 @@ def read_result(path: Path) -> Result:
                            "folder") from None
 
 
-def load_result(folder: Path) -> tuple[Result, Predictions]:
+def load_result(folder: PathLike) -> tuple[Result, Predictions]:
     """Return what a finished evaluation wrote into ``folder``.
 
     Raises:
         RequestError: a file is missing, damaged or something else.
     """
+    folder = Path(folder)
     for name in (JSON_NAME, PREDICTIONS_NAME):
         if not (folder / name).exists():
             raise RequestError(f"{folder} is not the result of an evaluation: it has no {name}")

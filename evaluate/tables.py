@@ -1,5 +1,5 @@
-"""Tables that other programs read: ``classes.csv`` of a result, and a file of many evaluations with
-the columns of timm's ``validate.py --results-file``."""
+"""Tables that other programs read: ``classes.csv`` and ``result.csv`` of a result, and a file of
+many evaluations; the last two have the columns of timm's ``validate.py --results-file``."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from typing import Any, Iterable, Optional, Sequence
 import numpy as np
 
 from common.cli import RequestError
-from common.files import write_text
+from common.files import read_bytes, write_text
 from evaluate.predictions import Predictions
 from evaluate.protocols import CENTRE_FRACTION, SQUASH
 from evaluate.results import Result
@@ -95,7 +95,7 @@ def check_results_file(path: Path) -> None:
             raise RequestError(f"--results-file {path}: its folder does not exist; create it")
         return
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bytes(path).decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise RequestError(f"--results-file {path} is not a text file; give another one") from None
     if text and not text.startswith(_csv([RESULT_COLUMNS])):
@@ -104,6 +104,11 @@ def check_results_file(path: Path) -> None:
     if text and not text.endswith("\n"):
         raise RequestError(f"--results-file {path} ends within a line; complete that line or give "
                            "another file")
+
+
+def write_result_rows(path: Path, result: Result) -> None:
+    """Write a row per set of the result, with the columns of ``--results-file``."""
+    write_text(path, _csv([RESULT_COLUMNS, *_result_rows(result)]))
 
 
 def append_result(path: Path, result: Result) -> None:

@@ -1,7 +1,7 @@
 """Command line: ``python -m inceptionv4 show|import|export``."""
 
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
@@ -10,17 +10,20 @@ from common.signals import note_kept_work, take_signals_from_mindspore
 if __name__ == "__main__":
     take_signals_from_mindspore()
 
-from common.cli import counted, module_command, print_next, run_command
+from common.cli import counted, first_of, module_command, print_next, run_command
 from common.options import (CheckedOptions, Subcommand, device_option, option, run_subcommand,
                             weights_option)
+from inceptionv4 import BICUBIC
 from inceptionv4.exchange.foreign import LIBRARIES
+
+CLASSES_SHOWN = 10
 
 
 @dataclass(frozen=True)
 class ShowCheckpointRequest:
     """The arguments of ``python -m inceptionv4 show``."""
 
-    checkpoint: Path = option(help="a .ckpt file with its .meta next to it")
+    checkpoint: Path = option(help="a .ckpt file with its .meta next to it", positional=True)
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,21 @@ def main() -> None:
 def _show(request: ShowCheckpointRequest) -> None:
     from inceptionv4.checkpoint import read_checkpoint
     meta, parameters = read_checkpoint(request.checkpoint)
-    for name, value in asdict(meta).items():
-        print(f"{name}: {value}")
-    print(f"parameters: {sum(value.size for value in parameters.values()):,} values in "
-          f"{counted(len(parameters), 'array')}, moving averages and optimiser state included")
+    names = (first_of(meta.class_labels, CLASSES_SHOWN) if meta.class_names else
+             "their names are not in it")
+    error = "" if meta.top1_error is None else f"; top-1 error {meta.top1_error:.2f} %, single crop"
+    print("\n".join([
+        f"checkpoint: {request.checkpoint}, whole",
+        f"sha256: {meta.ckpt_sha256}",
+        f"classes: {meta.num_classes:,} ({names})",
+        f"images: {meta.image_size} px, normalised with mean {meta.mean}, std {meta.std}, resized "
+        f"{meta.interpolation or BICUBIC} where it is evaluated",
+        f"imported from: {meta.imported_from}" if meta.imported_from else
+        f"trained: {counted(meta.epoch, 'epoch')}, {counted(meta.step, 'step')}{error}",
+        f"averaged weights: {f'decay {meta.ema_decay}' if meta.ema_decay else 'none'}",
+        f"batch norm: decay {meta.batch_norm_decay}",
+        f"parameters: {sum(value.size for value in parameters.values()):,} values in "
+        f"{counted(len(parameters), 'array')}, moving averages and optimiser state included"]))
 
 
 def _import(request: ImportRequest) -> None:

@@ -9,12 +9,9 @@ similar name. So the file is parsed here and compared with the network name by n
 """
 
 import hashlib
-import json
 import math
-import re
 import zlib
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import IO, Any, Mapping, Optional
 
 import mindspore as ms
@@ -25,104 +22,11 @@ from mindspore.train.checkpoint_pb2 import Checkpoint
 
 from common.cli import RequestError, counted
 from common.files import PathLike, read_bytes, replaced_file, sha256_of_file, write_json
-from inceptionv4 import INTERPOLATIONS, SMALLEST_IMAGE
+from inceptionv4.meta import CheckpointMeta, meta_path, read_meta
 
 CLASSIFIER = "classifier."  # what the names of the last layer's parameters begin with
-CKPT_SUFFIX, META_SUFFIX = ".ckpt", ".meta"
 AVERAGED = "ema."  # before the name of a weight: its running average
 CRC_MARK, CRC_DIGITS = b"crc_num", 10  # end of a .ckpt that MindSpore saved with crc_check=True
-
-
-@dataclass(frozen=True)
-class CheckpointMeta:
-    """How the network of a checkpoint was built and fed, and how far it was trained.
-
-    Attributes:
-        num_classes: length of a row of logits.
-        image_size: side in pixels of the square images that it was trained on.
-        mean, std: per channel (red, green, blue), in 0..255 units; it reads (x - mean) / std.
-        batch_norm_decay: share of the old moving average that a training step keeps.
-        class_names_sha256: digest of the class names in label order, 64 hex digits; "" unknown.
-        epoch, step: finished epochs and finished training steps, counted over the whole run.
-        top1_error: of one crop after that epoch, in percent, of the averaged weights where it has
-            them; None where it was not measured.
-        ckpt_sha256: of the ``.ckpt`` file; ``save_checkpoint`` fills it in.
-        interpolation: how the library that trained it resizes images to evaluate it, one of
-            ``INTERPOLATIONS``; None: this program's own way.
-        ema_decay: of the averaged weights in it; 0: it has none.
-    """
-
-    num_classes: int
-    image_size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    batch_norm_decay: float
-    class_names_sha256: str
-    epoch: int
-    step: int
-    top1_error: Optional[float] = None
-    ckpt_sha256: str = ""
-    interpolation: Optional[str] = None
-    ema_decay: float = 0.0
-
-    def __post_init__(self):
-        """Raise ValueError for a value of the wrong kind: a wrong mean would only cost accuracy."""
-        for name, value in vars(self).items():
-            if not _is_right(name, value):
-                raise ValueError(f"{name} is {value!r}")
-
-
-def _is_right(name: str, value: Any) -> bool:
-    """Return whether ``value`` is one that the field ``name`` of a meta can have."""
-    if name.endswith("_sha256"):
-        return isinstance(value, str) and bool(re.fullmatch("([0-9a-f]{64})?", value))
-    if name in ("mean", "std"):
-        return (isinstance(value, tuple) and len(value) == 3 and all(map(_is_finite, value))
-                and (name == "mean" or min(value) > 0))
-    if name in ("batch_norm_decay", "ema_decay"):
-        return _is_finite(value) and 0 <= value < 1
-    if name == "top1_error":
-        return value is None or _is_finite(value)
-    if name == "interpolation":
-        return value is None or value in INTERPOLATIONS
-    lowest = {"num_classes": 1, "image_size": SMALLEST_IMAGE}.get(name, 0)
-    return type(value) is int and value >= lowest
-
-
-def _is_finite(value: Any) -> bool:
-    return (isinstance(value, (int, float)) and not isinstance(value, bool)
-            and math.isfinite(value))
-
-
-def meta_path(ckpt: PathLike) -> Path:
-    """Return ``<stem>.meta`` of ``<stem>.ckpt``; raise RequestError for another suffix."""
-    path = Path(ckpt)
-    if path.suffix != CKPT_SUFFIX:
-        raise RequestError(f"checkpoint '{path}' does not end in {CKPT_SUFFIX}: "
-                           "only MindSpore checkpoints written by this program can be used")
-    return path.with_suffix(META_SUFFIX)
-
-
-def read_meta(path: PathLike) -> CheckpointMeta:
-    """Return the meta of the checkpoint ``path``, a ``.ckpt`` file whose bytes are not read.
-
-    Raises:
-        RequestError: no such checkpoint, or its meta file is missing or not of the right form.
-    """
-    meta_file = meta_path(path)
-    if not Path(path).is_file():
-        raise RequestError(f"checkpoint '{path}' does not exist: give the path of a .ckpt file")
-    if not meta_file.is_file():
-        raise RequestError(f"checkpoint '{path}' is torn or foreign: '{meta_file}' is missing; "
-                           "use another checkpoint of the run")
-    try:
-        values: dict[str, Any] = json.loads(read_bytes(meta_file))
-        values.update({name: tuple(value) for name, value in values.items()
-                       if isinstance(value, list)})
-        return CheckpointMeta(**values)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise RequestError(f"'{meta_file}' is not the meta file of a checkpoint ({error}); "
-                           "use another checkpoint of the run") from error
 
 
 def network_parameters(network: nn.Cell) -> dict[str, ms.Parameter]:

@@ -9,8 +9,9 @@ from typing import Mapping, NamedTuple, Optional
 import mindspore as ms
 
 from common.cli import RequestError
-from inceptionv4.checkpoint import (CKPT_SUFFIX, META_SUFFIX, CheckpointMeta, read_checkpoint,
-                                    read_meta, save_checkpoint)
+from common.files import PathLike
+from inceptionv4.checkpoint import read_checkpoint, save_checkpoint
+from inceptionv4.meta import CKPT_SUFFIX, META_SUFFIX, CheckpointMeta, read_meta
 
 CHECKPOINTS = "checkpoints"  # in the run folder
 _NAME = re.compile(r"inceptionv4-\d+_(?P<step>\d+)\.ckpt")
@@ -74,9 +75,9 @@ def remove_checkpoint(path: Path) -> None:
     path.with_suffix(".meta").unlink(missing_ok=True)
 
 
-def checkpoints(folder: Path) -> list[Path]:
+def checkpoints(folder: PathLike) -> list[Path]:
     """Return the run's checkpoints, oldest first, complete or not."""
-    numbered = [(int(match["step"]), path) for path in (folder / CHECKPOINTS).glob("*.ckpt")
+    numbered = [(int(match["step"]), path) for path in Path(folder, CHECKPOINTS).glob("*.ckpt")
                 if (match := _NAME.fullmatch(path.name))]
     return [path for _, path in sorted(numbered)]
 
@@ -85,7 +86,7 @@ def epoch_of(checkpoint: Path) -> int:
     return int(checkpoint.stem.removeprefix("inceptionv4-").split("_")[0])
 
 
-def best_checkpoint(folder: Path) -> Optional[Path]:
+def best_checkpoint(folder: PathLike) -> Optional[Path]:
     """Return the checkpoint with the lowest top-1 error, the first of equal ones; None where no
     error was measured."""
     errors = {path: _top1_error(path) for path in checkpoints(folder)}

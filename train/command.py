@@ -12,8 +12,8 @@ from common.cli import DUMP_FOLDER, RequestError, counted
 from common.files import make_folder, sha256_of_lines
 from common.forms import read_history
 from common.progress import describe_seconds
-from inceptionv4.checkpoint import CheckpointMeta, read_meta
 from inceptionv4.device import Device, ranks_agree, setup_device
+from inceptionv4.meta import CheckpointMeta, read_meta
 from train.checkpoints import best_checkpoint, checkpoints, newest_complete
 from train.feed import TrainingFeed, workers_for
 from train.initial import InitialWeights, initial_weights, take_over_weights

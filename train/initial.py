@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Iterator, Mapping, Optional
 
 from common.cli import RequestError, counted
-from inceptionv4.checkpoint import (CKPT_SUFFIX, META_SUFFIX, CheckpointMeta, load_checkpoint,
-                                    read_meta, weights_of)
+from inceptionv4.checkpoint import load_checkpoint, weights_of
+from inceptionv4.meta import CKPT_SUFFIX, META_SUFFIX, CheckpointMeta, read_meta
 from inceptionv4.preprocess import InputStatistics
 from train.source import Source
 from train.step import TrainStep

@@ -15,7 +15,7 @@ from train.recipe import PRESETS, Recipe, parse_loss_scale, with_epochs, with_pr
 
 # What a config.json holds next to the recipe.
 ABOUT_A_RUN = ("data", "data_sha256", "val_records", "val_records_sha256", "init", "init_sha256",
-               "mean", "std", "device", "arithmetic", "argv")
+               "mean", "std", "device", "arithmetic", "argv", "made")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from common.cli import RequestError, counted, shown_command, typed_command
 from common.files import (describe_difference, locked_file, read_json, read_json_lines, write_json,
                           write_text)
 from common.forms import CONFIG, HISTORY, PLAN, HistoryLine
+from common.origin import origin
 from convert.records.reader import RecordSet
 from inceptionv4.device import Device
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
@@ -30,7 +31,7 @@ _TEMPORARY = ".*.tmp"  # of common.files.replaced_file
 
 # What may differ when a run is resumed: files may lie elsewhere, another device computes the
 # same, the command to resume has --resume, and where workers differ, a warning says so.
-MAY_DIFFER = ("data", "val_records", "init", "device", "arithmetic", "argv", "workers")
+MAY_DIFFER = ("data", "val_records", "init", "device", "arithmetic", "argv", "made", "workers")
 
 # What versions did that had no such key yet.
 BEFORE_THE_KEY = {"precision": "float32", "loss_scale": 1.0, "warmup_start": 0.0,
@@ -66,25 +67,28 @@ def _is_leftover(path: Path) -> bool:
 def config_of(recipe: Recipe, source: Source, validation: Optional[RecordSet], device: Device,
               initial: InitialWeights = InitialWeights()) -> dict[str, Any]:
     """Return what ``config.json`` holds: the recipe, the data, what the run starts from, the device
-    and the command."""
+    and the command, with date, commit and host."""
     config = {
         **dataclasses.asdict(recipe), "data": str(source.folder), "data_sha256": source.sha256,
         "val_records": str(validation.folder) if validation else None,
         "val_records_sha256": validation.sha256 if validation else None,
         **initial.to_config(),
-        "device": device.name, "arithmetic": device.arithmetic, "argv": typed_command()}
+        "device": device.name, "arithmetic": device.arithmetic, "argv": typed_command(),
+        "made": origin()}
     return json.loads(json.dumps(config))  # tuples as lists, to be compared with what is read
 
 
 def start_run(folder: Path, config: dict[str, Any], plan: Plan) -> None:
     """Write config and plan; remove what a killed run left half-written.
 
-    The command that a run was started with stays in its config when another one resumes it.
+    The command that a run was started with, its date, commit and host stay in its config when
+    another one resumes it.
     """
     (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
     _remove_unfinished(folder)
     if has_config(folder):
-        config = {**config, "argv": read_config(folder).get("argv")}
+        earlier = read_config(folder)
+        config = {**config, "argv": earlier.get("argv"), "made": earlier.get("made")}
     write_plan(folder, plan)
     write_json(folder / CONFIG, config)
 

@@ -11,8 +11,9 @@ from typing import Optional, Union
 from common.cli import RequestError, counted
 from common.files import sha256_of_lines
 from convert.records.reader import RecordSet, open_records
+from convert.sources.class_words import find_class_words
 from convert.sources.layouts import list_source
-from convert.sources.listing import IMAGE_EXTENSIONS
+from convert.sources.names import IMAGE_EXTENSIONS
 from train.options import TrainRequest
 
 
@@ -25,6 +26,7 @@ class ClassFolders:
     images: int
     image_bytes: int
     sha256: str  # of the images' names and sizes as listed
+    class_words: list[str]  # what people call them, in label order; "" where the name says it
 
     @property
     def class_names_sha256(self) -> str:
@@ -43,8 +45,10 @@ def open_class_folders(source: Path) -> ClassFolders:
     """
     listing = list_source(Path(source).absolute(), "train", extensions=IMAGE_EXTENSIONS,
                           layout="folders")
+    words = find_class_words(Path(source).absolute())
     return ClassFolders(listing.root, listing.class_names, len(listing.entries),
-                        sum(entry.size for entry in listing.entries), listing.sha256())
+                        sum(entry.size for entry in listing.entries), listing.sha256(),
+                        [words.get(name, "") for name in listing.class_names])
 
 
 def open_data(request: TrainRequest) -> tuple[Source, Optional[RecordSet]]:

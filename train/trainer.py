@@ -18,8 +18,9 @@ from convert.records.reader import RecordSet
 from evaluate.evaluator import Evaluator
 from evaluate.protocols import protocol_of
 from evaluate.results import score
-from inceptionv4.checkpoint import CheckpointMeta, describe_kinds
+from inceptionv4.checkpoint import describe_kinds
 from inceptionv4.device import Device, copy_from_rank_0
+from inceptionv4.meta import CheckpointMeta
 from inceptionv4.precision import MOST_SKIPPED_IN_A_ROW
 from train.checkpoints import LoadedCheckpoint, add_checkpoint
 from train.compile_cache import cache_folder, compile_cache
@@ -267,12 +268,14 @@ class Trainer:
 
     def _save(self, line: HistoryLine) -> Optional[Path]:
         """Return the new checkpoint; None, and the older ones stay, where the disk refuses it."""
+        source = self.feed.source
         meta = CheckpointMeta(
-            num_classes=len(self.feed.source.class_names), image_size=self.recipe.image_size,
+            num_classes=len(source.class_names), image_size=self.recipe.image_size,
             mean=self.feed.statistics.mean, std=self.feed.statistics.std,
             batch_norm_decay=self.recipe.batch_norm_decay,
-            class_names_sha256=self.feed.source.class_names_sha256, epoch=line.epoch,
-            step=line.step, ema_decay=self.recipe.ema_decay,
+            class_names_sha256=source.class_names_sha256, class_names=tuple(source.class_names),
+            class_words=tuple(source.class_words) if any(source.class_words) else (),
+            epoch=line.epoch, step=line.step, ema_decay=self.recipe.ema_decay,
             top1_error=(line.ema_full_top1_error if self.recipe.ema_decay else
                         line.full_top1_error))
         path = None

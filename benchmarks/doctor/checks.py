@@ -8,11 +8,12 @@ import functools
 import json
 import subprocess
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Callable, Iterator, NamedTuple, ParamSpec, Sequence
 
 from common.cli import CheckFailed, RequestError, one_line
+from common.host_forms import Check
 from inceptionv4.launch import SECONDS_FOR_RANKS
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -21,22 +22,6 @@ SECONDS_FOR_LAUNCHER = SECONDS_FOR_RANKS + 10  # killed earlier, it would leave 
 LONGEST_REASON = 300  # characters of an exception
 
 Arguments = ParamSpec("Arguments")
-
-
-@dataclass(frozen=True)
-class Check:
-    """One row of the table.
-
-    Attributes:
-        state: "ok", "warn" or "fail".
-        finding: what was found, with its figures.
-        advice: what to do; empty where nothing is to be done.
-    """
-
-    name: str
-    state: str
-    finding: str
-    advice: str = ""
 
 
 class Verdict(NamedTuple):

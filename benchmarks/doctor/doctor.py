@@ -18,6 +18,7 @@ from benchmarks.doctor.version_checks import version_checks
 from benchmarks.table import describe_machine
 from common.cli import CheckFailed, counted, module_command, print_next, typed_command
 from common.files import make_folder, write_json
+from common.host_forms import DOCTOR_NAME, DoctorReport
 from common.options import CheckedOptions, device_option, option, precision_option
 from common.signals import note_kept_work
 from convert.records.reader import RecordSet, open_records
@@ -53,16 +54,15 @@ def examine(request: DoctorRequest) -> None:
     start, found = time.perf_counter(), []
     note_kept_work("the rows above hold; doctor.json is not written")
     make_folder(request.folder, "--out" if request.out else "--run")
-    report = request.folder / "doctor.json"
+    report = request.folder / DOCTOR_NAME
     print(f"checking this host, about two minutes (longer where compiling takes minutes); {report} "
           "will hold the checks", flush=True)
     for each in all_checks(request):
         print(row(each), flush=True)
         found.append(each)
-    write_json(report, {
-        "argv": typed_command(), "seconds": round(time.perf_counter() - start, 1),
-        "machine": describe_machine(request.folder, request.device),
-        "checks": [dataclasses.asdict(each) for each in found]})
+    write_json(report, dataclasses.asdict(DoctorReport(
+        found, describe_machine(request.folder, request.device),
+        round(time.perf_counter() - start, 1), typed_command())))
     warnings = sum(each.state == WARN for each in found)
     print(f"{counted(len(found), 'check')}, {warnings} with a warning, in "
           f"{time.perf_counter() - start:.0f} s;"

@@ -5,18 +5,18 @@ import dataclasses
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from benchmarks.scale.resources import Resources, run_measured
-from benchmarks.scale.stages import (PRESET, STAGES, ScaleJob, StageReport, report_of,
-                                     stage_command)
+from benchmarks.scale.resources import run_measured
+from benchmarks.scale.stages import PRESET, STAGES, ScaleJob, report_of, stage_command
 from benchmarks.scale.tiny_imagenet import TRAIN_IMAGES
-from benchmarks.table import GIB, describe_machine
-from common.cli import CheckFailed, RequestError, counted
+from benchmarks.table import describe_machine
+from common.cli import CheckFailed, RequestError, counted, typed_command
 from common.files import write_json, write_text
+from common.host_forms import SCALE_NAME, MeasuredStage, ScaleTable
 from common.options import CheckedOptions, option
+from evaluate.report.host import stages_table
 from evaluate.report.speed import describe_pairs
-from evaluate.result_page import markdown_table
+from evaluate.report.translations import translator
 from train.recipe import PRESETS
 
 LEAST_FREE = 1 << 20  # bytes; a stage that failed with less had no room
@@ -40,22 +40,6 @@ class ScaleRequest(CheckedOptions):
         if batch > self.images:
             raise RequestError(f"--ranks {self.ranks}: a step takes {batch:,} images; give at "
                                f"least as many --images, not {self.images:,}")
-
-
-@dataclass(frozen=True)
-class MeasuredStage:
-    name: str
-    report: StageReport
-    resources: Resources
-
-
-@dataclass(frozen=True)
-class ScaleTable:
-    """The content of ``scale.json``."""
-
-    stages: list[MeasuredStage]
-    settings: dict[str, int]
-    machine: dict[str, Any]
 
 
 def rehearse(request: ScaleRequest) -> ScaleTable:
@@ -88,8 +72,8 @@ def rehearse(request: ScaleRequest) -> ScaleTable:
     finally:
         shutil.rmtree(work)
     settings = {"images": request.images, "shards": request.shards, "ranks": request.ranks}
-    table = ScaleTable(stages, settings, describe_machine(request.out))
-    write_json(request.out / "scale.json", dataclasses.asdict(table))
+    table = ScaleTable(stages, settings, describe_machine(request.out), typed_command())
+    write_json(request.out / SCALE_NAME, dataclasses.asdict(table))
     write_text(request.out / "scale.md", render_scale(table))
     return table
 
@@ -101,25 +85,14 @@ def run_measured_stage(name: str, job: ScaleJob) -> MeasuredStage:
 
 def render_scale(table: ScaleTable) -> str:
     """Return the table as Markdown."""
-    heads = ["stage", "seconds", "CPU seconds", "items/s", "GiB, all processes",
-             "GiB, largest process", "processes", "open files of one", "found"]
-    minutes, cpu_minutes = (sum(getattr(stage.resources, name) for stage in table.stages) / 60
-                            for name in ("seconds", "cpu_seconds"))
-    closing = [f"All stages together: {minutes:.1f} minutes, {cpu_minutes:.1f} minutes of CPU.",
+    closing = [f"All stages together: {table.minutes:.1f} minutes, {table.cpu_minutes:.1f} minutes "
+               "of CPU.",
                "The rows of an epoch were read rank after rank in one process; the ranks of the "
                "evaluation ran at once, each in its own, with a network that knows the colours.",
                *(line for stage in table.stages for line in stage.report.findings)]
     return "\n\n".join([
         f"# {table.settings['images']:,} training images, rehearsed",
-        markdown_table([heads, *map(_cells, table.stages)], left=(0, len(heads) - 1)),
+        stages_table(table, "", translator("en")).markdown(),
         "\n".join(f"- {line}" for line in closing),
         f"Settings: {describe_pairs(table.settings)}.\n"
         f"Machine: {describe_pairs(table.machine)}."]) + "\n"
-
-
-def _cells(stage: MeasuredStage) -> list[str]:
-    report, used = stage.report, stage.resources
-    return [stage.name, f"{used.seconds:.1f}", f"{used.cpu_seconds:.1f}",
-            f"{report.items / used.seconds:,.0f}", f"{used.peak_bytes / GIB:.2f}",
-            f"{used.largest_bytes / GIB:.2f}", f"{used.processes}", f"{used.open_files:,}",
-            report.note]

@@ -5,36 +5,15 @@ import resource
 import subprocess
 import threading
 import time
-from dataclasses import dataclass
 from typing import Iterator
 
 import psutil
 
 from benchmarks.timing import family_of, kill_all
 from common.cli import CheckFailed
+from common.host_forms import Resources
 
 POLL_SECONDS = 0.2
-
-
-@dataclass
-class Resources:
-    """What a command and all processes that it started took.
-
-    Attributes:
-        cpu_seconds: of all cores together, which other programs on the machine change little.
-        peak_bytes: largest sum of their resident memory at one time; pages that processes share
-            count in each.
-        largest_bytes: largest resident memory of one process.
-        processes: most at one time.
-        open_files: most that one process had open, which is what ``ulimit -n`` limits.
-    """
-
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    peak_bytes: int = 0
-    largest_bytes: int = 0
-    processes: int = 0
-    open_files: int = 0
 
 
 def run_measured(*command: object) -> tuple[str, Resources]:

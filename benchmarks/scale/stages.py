@@ -9,7 +9,7 @@ import dataclasses
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable
 
@@ -22,6 +22,7 @@ from common.cli import (EXIT_CHECK_FAILED, EXIT_DONE, CheckFailed, RequestError,
                         run_command)
 from common.files import read_json
 from common.host import available_cores
+from common.host_forms import StageReport
 from convert.records.manifest import Manifest
 from convert.records.reader import open_records
 from train.options import parse
@@ -71,15 +72,6 @@ class ScaleJob:
 
     def recipe(self, shuffle: str) -> Recipe:
         return replace(PRESETS[PRESET], ranks=self.ranks, shuffle=shuffle)
-
-
-@dataclass(frozen=True)
-class StageReport:
-    """How many ``items`` a stage handled, what it found in few words, and in sentences."""
-
-    items: int
-    note: str
-    findings: list[str] = field(default_factory=list)
 
 
 def make(job: ScaleJob) -> StageReport:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Iterable, Optional
 
 from common.cli import RequestError, counted
-from common.files import read_json, sha256_of_file, sha256_of_lines, write_json
+from common.files import PathLike, read_json, sha256_of_file, sha256_of_lines, write_json
 from convert.sources.ilsvrc import IlsvrcCheck, IlsvrcNumbers
-from convert.sources.listing import in_label_order
+from convert.sources.layouts import SPLITS
+from convert.sources.names import in_label_order
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
@@ -50,8 +51,12 @@ class Shard:
 
 @dataclass(frozen=True)
 class ClassCount:
+    """A class, how many of the stored images are of it, and what people call it ("kit fox" for
+    n02119789); no words: the name says it."""
+
     name: str
     images: int
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,21 +103,44 @@ class Manifest:
     mindspore_version: str
     ilsvrc_numbers: Optional[IlsvrcNumbers] = None  # older files have none
 
+    @property
+    def has_ilsvrc_names(self) -> bool:
+        """Return whether the images have the names of ILSVRC's validation images, whose numbers a
+        blacklist lists."""
+        return self.split == "val" and bool(self.ilsvrc or self.ilsvrc_numbers)
+
     def write(self, folder: Path) -> None:
-        write_json(folder / MANIFEST_NAME, {
-            "picture_bytes" if name == "image_bytes" else name: value
-            for name, value in dataclasses.asdict(self).items()})
+        fields = {"picture_bytes" if name == "image_bytes" else name: value
+                  for name, value in dataclasses.asdict(self).items()}
+        for item in fields["classes"]:
+            if not item["words"]:  # a set without any can be read by older versions, too
+                del item["words"]
+        write_json(folder / MANIFEST_NAME, fields)
 
 
-def read_manifest(folder: Path) -> Manifest:
+def record_sets_in(folder: PathLike) -> list[Path]:
+    """Return the folders of the record sets that ``folder`` means: its own, else those in train/
+    and val/ in it; ``folder`` where there is none, as an error should name it."""
+    folder = Path(folder)
+    inner = [] if (folder / MANIFEST_NAME).exists() else [
+        folder / split for split in SPLITS if (folder / split / MANIFEST_NAME).exists()]
+    return inner or [folder]
+
+
+def read_manifest(folder: PathLike) -> Manifest:
     """Read ``folder/manifest.json``.
 
     Raises:
         RequestError: there is none, it is not one of this format, or it contradicts itself.
     """
+    folder = Path(folder)
     path = folder / MANIFEST_NAME
     remedy = f"remove {folder}, then convert again"
     if not path.exists():
+        inner = record_sets_in(folder)
+        if inner != [folder]:
+            raise RequestError(f"{folder} is the folder of the record sets "
+                               f"{' and '.join(map(str, inner))}; give one of them")
         raise RequestError(f"{folder} is not a record set: it has no {MANIFEST_NAME}; convert into "
                            "it first (python -m convert run)")
     fields = read_json(path, remedy)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Iterator, Sequence
 
 from common.cli import RequestError, counted, one_line
-from common.files import naming_file, sha256_of_lines
+from common.files import PathLike, naming_file, sha256_of_lines
 from common.host import open_file_limit, open_files
 from convert.records.manifest import Manifest, read_manifest
 
@@ -48,6 +48,11 @@ class RecordSet:
     def class_names(self) -> list[str]:
         """Return them in label order."""
         return [item.name for item in self.manifest.classes]
+
+    @property
+    def class_words(self) -> list[str]:
+        """Return what people call them, in label order; empty where the name says it."""
+        return [item.words for item in self.manifest.classes]
 
     @property
     def class_names_sha256(self) -> str:
@@ -128,7 +133,7 @@ class RecordSet:
             raise
 
 
-def open_records(folder: Path) -> RecordSet:
+def open_records(folder: PathLike) -> RecordSet:
     """Open a record set after a check of names and sizes; ``verify`` reads every byte.
 
     Raises:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from common.cli import RequestError
-from common.files import write_text
+from common.files import PathLike, write_text
 from common.progress import progress_bar
 from convert.sample.downloads import add_member, into_flat_tars, into_parquet, into_webdataset
 from convert.sample.draw import draw_image, style_of
@@ -29,7 +29,7 @@ BLACKLISTED_SHARE = 0.04    # of ILSVRC's 50,000 validation images 1,762 are lis
  BLACKLIST_STREAM, CMYK_STREAM, ODD_STREAM) = range(9)
 
 
-def make_sample(out: Path, classes: int = 10, train: int = 60, val: int = 10,
+def make_sample(out: PathLike, classes: int = 10, train: int = 60, val: int = 10,
                 seed: int = 0) -> None:
     """Write ``train`` and ``val`` images of each of ``classes`` classes into the folder ``out``.
 
@@ -49,7 +49,7 @@ def make_sample(out: Path, classes: int = 10, train: int = 60, val: int = 10,
     Raises:
         RequestError: ``out`` is a file or a folder that is not empty.
     """
-    with _folder_when_complete(out.resolve()) as folder, \
+    with _folder_when_complete(Path(out).resolve()) as folder, \
             progress_bar(classes * (train + val), "sample", "images") as bar:
         # WordNet's own noun ids end near n15300000, so n9... is no real one's.
         numbers = _rng(seed, WNID_STREAM).choice(10_000_000, size=classes, replace=False)
@@ -149,7 +149,8 @@ def arrange_sample(sample: Path, layout: str) -> None:
     """Rearrange a sample made by ``make_sample`` (layout ``flat``) in place.
 
     The images and their labels stay the same, and so does ``devkit/data`` with the blacklist;
-    ground truth and class map move to where the layout has them.
+    ground truth and class map move to where the layout has them. Class folders need no ground
+    truth and keep the map, for its words.
     """
     rearrange = SAMPLE_LAYOUTS[layout]
     if rearrange is None:
@@ -158,7 +159,8 @@ def arrange_sample(sample: Path, layout: str) -> None:
     assert truth_file is not None, f"{sample} is not a sample"
     rearrange(sample, read_ground_truth(truth_file))
     truth_file.unlink()
-    truth_file.with_name("map_clsloc.txt").unlink()
+    if layout != "folders":  # where the map alone says what people call the classes
+        truth_file.with_name("map_clsloc.txt").unlink()
 
 
 def _into_class_folders(sample: Path, truth: GroundTruth) -> None:
@@ -221,7 +223,8 @@ def _into_kaggle(sample: Path, truth: GroundTruth) -> None:
             rows.writerow([f"ILSVRC2012_val_{image_id:08d}",
                            f"{truth.class_names[truth.labels[image_id]]} 1 1 50 50 "])
     (sample / KAGGLE_CLASSES).write_text(
-        "".join(f"{name} a class, of the sample\n" for name in truth.class_names),
+        "".join(f"{name} {style_of(label).words}, of the sample\n"
+                for label, name in enumerate(truth.class_names)),
         encoding="utf-8")
 
 

@@ -59,8 +59,13 @@ class ClassStyle:
     background: str
 
     @property
+    def words(self) -> str:
+        return f"{self.colour} {self.texture} on {self.background}"
+
+    @property
     def name(self) -> str:
-        return f"{self.colour}_{self.texture}_on_{self.background}"
+        """Return the words as one, as the devkit has them."""
+        return self.words.replace(" ", "_")
 
 
 def style_of(label: int) -> ClassStyle:

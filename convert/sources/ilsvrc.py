@@ -1,8 +1,9 @@
 """Check whether a set is ILSVRC's own, by the digests of labels and classes and by its numbers."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import Optional
+from typing import Optional, Sequence
 
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES, Blacklist
 from common.cli import RequestError, counted, first_of
@@ -17,6 +18,7 @@ CLASSES = 1000
 
 TRAINING_IMAGES, FEWEST_PER_CLASS, MOST_PER_CLASS = 1_281_167, 732, 1_300
 CLASSES_SHOWN = 5
+_WNID = re.compile("n(0[0-9]|1[0-5])[0-9]{6}")
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,11 @@ def count_like_ilsvrc(listing: Listing) -> Optional[IlsvrcNumbers]:
     unusual = {name: per_class[label] for label, name in enumerate(listing.class_names)
                if not FEWEST_PER_CLASS <= per_class[label] <= MOST_PER_CLASS}
     return IlsvrcNumbers(images, TRAINING_IMAGES, unusual)
+
+
+def may_be_wnids(class_names: Sequence[str]) -> bool:
+    """Return whether all names may be WordNet's; its ids of nouns end near n15300000."""
+    return all(_WNID.fullmatch(name) for name in class_names)
 
 
 def devkit_numbers(listing: Listing) -> Optional[str]:

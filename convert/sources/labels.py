@@ -15,14 +15,30 @@ from common.cli import RequestError
 from common.files import read_bytes, read_lines
 from convert.sources.archives import members
 from convert.sources.label_lists import is_label_list, read_label_list
-from convert.sources.listing import GroundTruth, is_companion
+from convert.sources.listing import GroundTruth
+from convert.sources.names import is_companion
 
 _TRUTH_ENDING = "validation_ground_truth.txt"
-_MAP_NAME = "map_clsloc.txt"
-_META_NAME = "meta.mat"
+MAP_NAME = "map_clsloc.txt"
+META_NAME = "meta.mat"
 _GZIP_MAGIC = b"\x1f\x8b"
 _LEAF_IDS = 1000  # meta.mat numbers the inner nodes of the WordNet tree from 1001 on
 _MAX_DIGITS = 9
+
+
+def devkit_folders(source: Path) -> list[Path]:
+    """Return where the files of a devkit are looked for."""
+    return [source, source / "data", *sorted(source.glob("*/data"))]
+
+
+def find_blacklists(source: Path, ground_truth: Optional[Path] = None) -> list[Path]:
+    """Return the lists of discarded images next to the ground truth that was given, else in the
+    devkit in the source, else in one next to the source."""
+    places = [[ground_truth.parent]] if ground_truth else [devkit_folders(source),
+                                                           devkit_folders(source.parent)]
+    found = ([path for folder in folders for path in sorted(folder.glob("*blacklist*.txt"))
+              if not is_companion(path.name)] for folders in places)
+    return next(filter(None, found), [])
 
 
 def find_ground_truth(source: Path) -> Optional[Path]:
@@ -31,9 +47,8 @@ def find_ground_truth(source: Path) -> Optional[Path]:
     Raises:
         RequestError: several were found.
     """
-    folders = [source, source / "data", *sorted(source.glob("*/data"))]
-    found = [path for folder in folders for path in sorted(folder.glob(f"*{_TRUTH_ENDING}"))
-             if not is_companion(path.name)]
+    found = [path for folder in devkit_folders(source)
+             for path in sorted(folder.glob(f"*{_TRUTH_ENDING}")) if not is_companion(path.name)]
     if len(found) > 1:
         raise RequestError("several ground truths: " + ", ".join(map(str, found)) +
                            "; choose with --ground-truth FILE")
@@ -52,7 +67,7 @@ def read_ground_truth(truth: Path, class_names: Optional[Sequence[str]] = None) 
     lines = read_lines(truth, "label of a validation image")
     if is_label_list(lines):
         return read_label_list(truth, lines, class_names)
-    paths = (truth.with_name(name) for name in (_MAP_NAME, _META_NAME))
+    paths = (truth.with_name(name) for name in (MAP_NAME, META_NAME))
     return _devkit_truth(truth, read_bytes(truth),
                          {path.name: read_bytes(path) for path in paths if path.exists()})
 
@@ -63,17 +78,27 @@ def read_devkit_archive(archive: Path) -> GroundTruth:
     Raises:
         RequestError: the archive is damaged, or a file in it is missing or not of its form.
     """
-    data = _unpacked(archive)
-    files = {}
-    for member, begin, end in members(io.BytesIO(data), archive, 0, len(data)):
-        name = member.rsplit("/", 1)[-1]
-        if not is_companion(member) and (name in (_MAP_NAME, _META_NAME) or
-                                         name.endswith(_TRUTH_ENDING)):
-            files[name] = data[begin:end]
+    files = devkit_files(archive)
     truth = next((name for name in sorted(files) if name.endswith(_TRUTH_ENDING)), None)
     if truth is None:
         raise RequestError(f"{archive} contains no *{_TRUTH_ENDING}; give the ILSVRC devkit")
     return _devkit_truth(archive, files[truth], files)
+
+
+def devkit_files(archive: Path) -> dict[str, bytes]:
+    """Return the ground truth and the class tables in a devkit's archive by their names.
+
+    Raises:
+        RequestError: the archive is damaged.
+    """
+    data = _unpacked(archive)
+    files = {}
+    for member, begin, end in members(io.BytesIO(data), archive, 0, len(data)):
+        name = member.rsplit("/", 1)[-1]
+        if not is_companion(member) and (name in (MAP_NAME, META_NAME) or
+                                         name.endswith(_TRUTH_ENDING)):
+            files[name] = data[begin:end]
+    return files
 
 
 def _unpacked(archive: Path) -> bytes:
@@ -89,12 +114,12 @@ def _unpacked(archive: Path) -> bytes:
 
 
 def _devkit_truth(origin: Path, truth: bytes, files: Mapping[str, bytes]) -> GroundTruth:
-    if _MAP_NAME in files:
-        wnids = _parse_class_map(f"{_MAP_NAME} of {origin}", files[_MAP_NAME])
-    elif _META_NAME in files:
-        wnids = _parse_meta(f"{_META_NAME} of {origin}", files[_META_NAME])
+    if MAP_NAME in files:
+        wnids = _parse_class_map(f"{MAP_NAME} of {origin}", files[MAP_NAME])
+    elif META_NAME in files:
+        wnids = _parse_meta(f"{META_NAME} of {origin}", files[META_NAME])
     else:
-        raise RequestError(f"{origin} has neither {_MAP_NAME} nor {_META_NAME} next to it, which "
+        raise RequestError(f"{origin} has neither {MAP_NAME} nor {META_NAME} next to it, which "
                            "map devkit ids to wnids; keep the devkit's files together")
     class_names = sorted(wnids.values())
     position = {wnid: label for label, wnid in enumerate(class_names)}

@@ -1,22 +1,33 @@
 """Errors on both sets next to published ones, the best of them first, and errors by crops."""
 
 import itertools
+import os
 from typing import Any, Sequence, Union
 
 from evaluate.predictions import TOP
-from evaluate.report.blocks import Block, Fact, Facts, Figure, Figures, LeftOut, Table
+from evaluate.report.blocks import Block, Fact, Facts, Figure, Figures, LeftOut, Links, Table
 from evaluate.report.inputs import Evaluation, Inputs
 from evaluate.report.plots import Line, line_chart
 from evaluate.report.translations import Translate, counted_in
+from evaluate.rescore import RescoredResult
 from evaluate.result_page import (SINGLE_CROP_NOTE, Published, markdown_table,
                                   papers_single_crop_shown, published_next_to)
-from evaluate.results import Curve, CurveErrors, Score
+from evaluate.results import CLASSES_NAME, ROWS_NAME, Curve, CurveErrors, Score
 from inceptionv4 import IMAGE_SIZE
 
 # By their names in the files; the values are sentences, which are translated where they are shown.
 SETS = {"full": "full", "filtered": "filtered"}
 ERRORS = {"top1": "top-1 error", "top5": "top-5 error"}
 PERCENT = {"top1": "top-1 error, %", "top5": "top-5 error, %"}
+
+# How rescore made scores, by the files it was given.
+RESCORED = {
+    "real": "a prediction is right if it is one of the image's ReaL labels (Beyer and others, "
+            "2020); images without such a label are left out.",
+    "ids": "only the images that the list names.",
+    "without": "all images but those that the list names.",
+    "classes": "only the images of the classes that the list names, and the network chooses among "
+               "these classes only."}
 
 SHORT = 12  # digits of a digest that tell two apart
 
@@ -52,19 +63,21 @@ def accuracy_section(inputs: Inputs, t: Translate) -> list[Block]:
         raise LeftOut(t("{folder} has no evaluation result.", folder=inputs.results))
     tables = [_set_table(name, inputs.evaluations, t) for name in SETS
               if any(name in item.result.sets for item in inputs.evaluations)]
+    ilsvrc = any(item.result.may_be_filtered for item in inputs.evaluations)
     blocks: list[Block] = [
-        t("Errors are in percent, with 95 % confidence intervals (Wilson). The full set is every "
-          "image of the records; the filtered set leaves out the images on the blacklist."),
-        *tables]
+        t("Errors are in percent, with 95 % confidence intervals (Wilson)."),
+        *([t("The full set is every image of the records; the filtered set leaves out the images "
+             "on the blacklist.")] if ilsvrc else []), *tables]
     if any(table.set_apart for table in tables):
         blocks.append(t("Grey rows are published figures for the same images and the same number "
                         "of crops ({size} pixels).", size=IMAGE_SIZE))
         blocks += _single_crop_notes(inputs.evaluations, t)
-    else:
+    elif ilsvrc:
         blocks.append(t("No published figure is shown: those of the paper, the ADSL report and "
                         "mindcv are for ILSVRC2012's own validation images and 1, 12 or 144 "
                         "crops, and appear only next to results for the same."))
-    return [*blocks, *_rescored_tables(inputs.evaluations, t), *_notes(inputs.evaluations, t)]
+    return [*blocks, *_notes(inputs.evaluations, t), *_rescored_blocks(inputs.evaluations, t),
+            *_links(inputs, t)]
 
 
 def _single_crop_notes(evaluations: Sequence[Evaluation], t: Translate) -> list[str]:
@@ -92,6 +105,8 @@ def _set_table(name: str, evaluations: Sequence[Evaluation], t: Translate) -> Ta
     heads = [t(head) for head in (
         "source", "crops", "px", "images", "top-1 error, %", "95 % interval", "top-5 error, %",
         "95 % interval", "checkpoint sha256")]
+    if len({row[-1] for place, row in enumerate(rows) if place not in set_apart}) == 1:
+        heads, rows = heads[:-1], [row[:-1] for row in rows]  # the same everywhere
     return Table(heads, rows, t("{set} set", set=t(SETS[name])), left=(0, 8), code=(8,),
                  set_apart=frozenset(set_apart))
 
@@ -107,15 +122,38 @@ def _figures(scored: Score) -> list[str]:
             f"{scored.top5_error:.2f}", _interval_of(scored, "top5")]
 
 
-def _rescored_tables(evaluations: Sequence[Evaluation], t: Translate) -> list[Table]:
-    """Return a table of the scores by ``rescore``, if there are any."""
-    rows = [[item.name, rescored.name, t(SETS[name]), f"{item.result.crops}", *_figures(scored)]
-            for item in evaluations for rescored in item.rescored
-            for name, scored in rescored.sets.items()]
+def _rescored_blocks(evaluations: Sequence[Evaluation], t: Translate) -> list[Block]:
+    """Return a table of the scores by ``rescore`` and what they are, if there are any."""
+    found = [(item, rescored) for item in evaluations for rescored in item.rescored]
+    if not found:
+        return []
+    rows = [[item.name, rescored.name, t(SETS[name]), f"{item.result.crops}", *_figures(scored),
+             f"{rescored.left_out:,}"]
+            for item, rescored in found for name, scored in rescored.sets.items()]
     heads = [t(head) for head in (
-        "source", "rescored by", "set", "crops", "images", "top-1 error, %", "95 % interval",
-        "top-5 error, %", "95 % interval")]
-    return [Table(heads, rows, t("Other labels and subsets"), left=(0, 1, 2))] if rows else []
+        "source", "scored by", "set", "crops", "images", "top-1 error, %", "95 % interval",
+        "top-5 error, %", "95 % interval", "images left out")]
+    ways = dict.fromkeys((rescored.name, way) for _, rescored in found
+                         for way in _ways_of(rescored))
+    return [Table(heads, rows, t("Other labels and subsets"), left=(0, 1, 2)),
+            *(t("{name}: {way}", name=name, way=t(RESCORED[way])) for name, way in ways)]
+
+
+def _ways_of(rescored: RescoredResult) -> list[str]:
+    """Return the keys of RESCORED that say how the scores were made."""
+    return ["without" if kind == "ids" and rescored.without else kind for kind in rescored.files]
+
+
+def _links(inputs: Inputs, t: Translate) -> list[Links]:
+    """Return links to the tables for other programs, where the results have them."""
+    rows = []
+    for item in inputs.evaluations:
+        paths = [item.folder / name for name in (ROWS_NAME, CLASSES_NAME)] if item.folder else []
+        found = [os.path.relpath(path, inputs.page.parent) for path in paths if path.exists()]
+        rows += [(item.name, found)] if found else []
+    lead = t("The same for a spreadsheet: {result} has a row per set, {classes} one per class.",
+             result=ROWS_NAME, classes=CLASSES_NAME)
+    return [Links(lead, rows)] if rows else []
 
 
 def _published_row(row: Published) -> list[str]:
@@ -125,7 +163,8 @@ def _published_row(row: Published) -> list[str]:
 
 def _notes(evaluations: Sequence[Evaluation], t: Translate) -> list[str]:
     notes = []
-    unfiltered = [item.name for item in evaluations if "filtered" not in item.result.sets]
+    unfiltered = [item.name for item in evaluations
+                  if item.result.may_be_filtered and "filtered" not in item.result.sets]
     if unfiltered:
         notes.append(t("{names}: no image is on a blacklist, so only the full set is scored.",
                        names=", ".join(unfiltered)))

@@ -6,20 +6,24 @@ Markdown leaves images out: what the charts show is in tables, too.
 import base64
 from dataclasses import dataclass
 from html import escape
+from pathlib import PurePath
 from typing import NamedTuple, Optional, Sequence, Union
+from urllib.parse import quote
 
 from evaluate.result_page import markdown_table
+
+LONG = 11  # rows; a table with more is folded
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under heads.
+    """Rows of text under heads; what follows a line feed in a cell is shown small.
 
     Attributes:
         left: columns of words; the others hold numbers and are aligned to the right.
         code: columns of digests and paths.
         set_apart: rows that are not results of ours.
-        folded: long, so it is opened by a click.
+        folded: opened by a click, as every long table with a caption is.
     """
 
     heads: Sequence[str]
@@ -30,6 +34,10 @@ class Table:
     set_apart: frozenset[int] = frozenset()
     folded: bool = False
 
+    @property
+    def is_folded(self) -> bool:
+        return self.folded or bool(self.caption) and len(self.rows) > LONG
+
     def html(self) -> str:
         """Return the table in a box of its own, which scrolls where the page is narrow."""
         rows = "\n".join(
@@ -39,8 +47,9 @@ class Table:
                f"<thead><tr>{self._cells('th', self.heads)}</tr></thead>\n"
                f"<tbody>\n{rows}\n</tbody></table></div>")
         caption = escape(self.caption)
-        if self.folded:
-            return f"<details><summary>{caption}</summary>{box}</details>"
+        if self.is_folded:
+            return (f"<details><summary>{caption} <small>{len(self.rows):,}</small></summary>"
+                    f"{box}</details>")
         return f"<h3>{caption}</h3>{box}" if caption else box
 
     def _cells(self, tag: str, texts: Sequence[str]) -> str:
@@ -48,16 +57,19 @@ class Table:
         for column, text in enumerate(texts):
             kind = "code" if column in self.code else "left" if column in self.left else ""
             shown = escape(text).replace(", %", ",&#160;%")  # a unit stays with its name
+            first, line_feed, rest = shown.partition("\n")
+            shown = f"{first} <small>{rest}</small>" if line_feed else shown
             cells.append(f'<{tag} class="{kind}">{shown}</{tag}>' if kind else
                          f"<{tag}>{shown}</{tag}>")
         return "".join(cells)
 
     def markdown(self) -> str:
-        rows = [[_code(text) if column in self.code else escape_markdown(text)
-                 for column, text in enumerate(row)] for row in self.rows]
+        rows = [[_code(text) if column in self.code else
+                 escape_markdown(text.replace("\n", " ")) for column, text in enumerate(row)]
+                for row in self.rows]
         text = markdown_table([[*map(escape_markdown, self.heads)], *rows], self.left)
         caption = escape_markdown(self.caption)
-        if self.folded:
+        if self.is_folded:
             return f"<details><summary>{caption}</summary>\n\n{text}\n\n</details>"
         return f"### {caption}\n\n{text}" if caption else text
 
@@ -124,12 +136,13 @@ class Facts:
     """A few figures to see first."""
 
     facts: Sequence[Fact]
+    style: str = "facts"  # or "origin": the class in the style sheet
 
     def html(self) -> str:
         cards = "".join(f"<div><dt>{escape(label)}</dt><dd>{escape(value)}"
-                        f"<small>{escape(detail)}</small></dd></div>"
+                        + (f"<small>{escape(detail)}</small>" if detail else "") + "</dd></div>"
                         for label, value, detail in self.facts)
-        return f'<dl class="facts">{cards}</dl>'
+        return f'<dl class="{self.style}">{cards}</dl>'
 
     def markdown(self) -> str:
         lines = []
@@ -137,6 +150,30 @@ class Facts:
             label, value, detail = map(escape_markdown, fact)
             lines.append(f"- {label}: **{value}**" + (f" ({detail})" if detail else ""))
         return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Links:
+    """Files next to the page, after what they are of.
+
+    Attributes:
+        rows: what the files are of, and the files' paths seen from the page.
+    """
+
+    lead: str
+    rows: Sequence[tuple[str, Sequence[str]]]
+
+    def html(self) -> str:
+        rows = "".join(f"<li>{escape(name)}: " + ", ".join(
+            f'<a href="{quote(path)}">{escape(PurePath(path).name)}</a>' for path in paths)
+            + "</li>" for name, paths in self.rows)
+        return f'<p>{escape(self.lead)}</p>\n<ul class="files">{rows}</ul>'
+
+    def markdown(self) -> str:
+        rows = [f"- {escape_markdown(name)}: " + ", ".join(
+            f"[{escape_markdown(PurePath(path).name)}]({quote(path)})" for path in paths)
+            for name, paths in self.rows]
+        return "\n".join([escape_markdown(self.lead), "", *rows])
 
 
 @dataclass(frozen=True)
@@ -152,7 +189,7 @@ class Commands:
         return f"```sh\n{self.text}\n```"
 
 
-Block = Union[str, Table, Figures, Facts, Commands]  # str: a paragraph
+Block = Union[str, Table, Figures, Facts, Links, Commands]  # str: a paragraph
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """The error of each class and the most confused pairs, from predictions alone, as a section."""
 
-from typing import Callable, Sequence
+from collections import Counter
+from typing import NamedTuple, Sequence
 
 import numpy as np
 
+from common.cli import class_label
 from evaluate.predictions import Predictions
 from evaluate.report.blocks import Block, Figure, Figures, LeftOut, Table, number
 from evaluate.report.inputs import Evaluation, Inputs
@@ -12,20 +14,31 @@ from evaluate.report.translations import Translate, counted_in
 from evaluate.tables import ClassError, class_errors, confusions
 
 BARS = 30  # classes; more are one line
-WORST, PAIRS = 20, 20  # rows
+WORST, PAIRS = 10, 10  # rows
 
-Names = Callable[[int], str]  # of a label
+
+class Names(NamedTuple):
+    """What to show for each label: on its own, and in a cell, where the class's name comes small
+    after its words."""
+
+    short: list[str]
+    cells: list[str]
 
 
 def class_names(inputs: Inputs, evaluation: Evaluation, t: Translate) -> Names:
     """Return the names in the result or, for older ones, in the record set; numbers if it was not
     found."""
-    if evaluation.result.class_names is not None:
-        return evaluation.result.class_names.__getitem__
-    records = inputs.records_of(evaluation)
-    if records is None:
-        return lambda label: t("label {label}", label=label)
-    return records.class_names.__getitem__
+    result, records = evaluation.result, inputs.records_of(evaluation)
+    names, words = result.class_names, result.class_words
+    if records is not None and names in (None, records.class_names):
+        names, words = records.class_names, words or records.class_words
+    if names is None:
+        names = [t("label {label}", label=label) for label in range(result.classes)]
+    words = words or [""] * len(names)
+    classes = Counter(words)  # with the same words, such as ImageNet's two cranes
+    return Names([text if text and classes[text] == 1 else class_label(name, text)
+                  for name, text in zip(names, words)],
+                 [f"{text}\n{name}" if text else name for name, text in zip(names, words)])
 
 
 def classes_section(inputs: Inputs, t: Translate) -> list[Block]:
@@ -41,7 +54,7 @@ def classes_section(inputs: Inputs, t: Translate) -> list[Block]:
           images=counted_in(t, main.predictions.images, "image"),
           classes=counted_in(t, len(errors), "class"),
           clean=f"{sum(not error.wrong for error in errors):,}")]
-    if inputs.records_of(main) is None:
+    if main.result.class_names is None and inputs.records_of(main) is None:
         blocks.append(t("The record set was not found, so classes are shown as label numbers "
                         "(--records)."))
     blocks += [Figures([_figure(errors, names, t)]), *_tables(errors, names, t),
@@ -51,7 +64,7 @@ def classes_section(inputs: Inputs, t: Translate) -> list[Block]:
 
 def _figure(errors: Sequence[ClassError], names: Names, t: Translate) -> Figure:
     if len(errors) <= BARS:
-        bars = [Bar(names(error.label), error.top1_error) for error in errors]
+        bars = [Bar(names.short[error.label], error.top1_error) for error in errors]
         return Figure(bar_chart("classes", bars, number), t("top-1 error per class, %"))
     line = Line("", range(1, len(errors) + 1), [error.top1_error for error in errors])
     return Figure(line_chart("classes", [line], t("class, worst first")),
@@ -61,11 +74,10 @@ def _figure(errors: Sequence[ClassError], names: Names, t: Translate) -> Figure:
 def _tables(errors: Sequence[ClassError], names: Names, t: Translate) -> list[Table]:
     heads = [t(head) for head in ("class", "images", "wrong", "top-1 error, %",
                                   "top-5 error, %")]
-    rows = [[names(error.label), f"{error.images:,}", f"{error.wrong:,}",
+    rows = [[names.cells[error.label], f"{error.images:,}", f"{error.wrong:,}",
              f"{error.top1_error:.2f}", f"{error.top5_error:.2f}"] for error in errors]
-    whole = Table(heads, rows, t("All {count} classes, worst first", count=f"{len(rows):,}"),
-                  folded=len(rows) > WORST)
-    if len(rows) <= WORST:
+    whole = Table(heads, rows, t("All {count} classes, worst first", count=f"{len(rows):,}"))
+    if not whole.is_folded:
         return [whole]
     return [Table(heads, rows[:WORST], t("The {count} worst classes", count=WORST)), whole]
 
@@ -75,7 +87,7 @@ def _pairs(predictions: Predictions, names: Names, t: Translate) -> Block:
     if not found:
         return t("No image is wrong, so no classes are confused.")
     of_class = np.bincount(predictions.label)
-    rows = [[names(label), names(predicted), f"{images:,}",
+    rows = [[names.cells[label], names.cells[predicted], f"{images:,}",
              f"{100 * images / of_class[label]:.1f}"] for label, predicted, images in found]
     heads = [t(head) for head in ("true class", "predicted", "images",
                                   "share of the true class, %")]

@@ -37,10 +37,11 @@ def _counts(records: RecordSet, t: Translate) -> Table:
         [t("images shrunk, bytes saved"), f"{manifest.shrunk:,} / {manifest.bytes_saved:,}"],
         [t("layout of the source"), manifest.layout],
         [t("random seed of the order"), f"{manifest.seed}"],
-        [t("blacklist: ids, stored images flagged"),
-         f"{blacklist.ids:,} / {blacklist.images:,}" if blacklist else t("none")],
-        [t("ILSVRC2012's validation set"),
-         t("yes") if check and check.labels and check.class_names else t("no")],
+        *([] if not (blacklist or manifest.has_ilsvrc_names) else [
+            [t("blacklist: ids, stored images flagged"),
+             f"{blacklist.ids:,} / {blacklist.images:,}" if blacklist else t("none")],
+            [t("ILSVRC2012's validation set"),
+             t("yes") if check and check.labels and check.class_names else t("no")]]),
         [t("files repaired, rejected, ignored"), " / ".join(f"{len(kind):,}" for kind in files)]]
     return Table([t("what"), t("value")], rows,
                  t("{folder} ({split})", folder=records.folder, split=manifest.split))
@@ -54,7 +55,8 @@ def _digests(records: RecordSet, t: Translate) -> Table:
             [t("sha256 of the class names"), records.class_names_sha256]]
     if manifest.blacklist:
         rows.append([t("sha256 of the blacklist"), manifest.blacklist.sha256])
-    return Table([t("what"), t("value")], rows, left=(0, 1), code=(1,))
+    return Table([t("what"), t("value")], rows, t("Digests of {folder}", folder=records.folder),
+                 left=(0, 1), code=(1,), folded=True)
 
 
 def _files(records: RecordSet, t: Translate) -> list[Block]:

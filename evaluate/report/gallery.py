@@ -53,11 +53,11 @@ def _thumbnails(predictions: Predictions, chosen: Sequence[int], records: Record
     thumbnails = []
     for row in chosen:
         image_id = int(predictions.image_id[row])
-        title = t("{share:.1f} %: {name}", name=names(int(predictions.top5[row, 0])),
+        title = t("{share:.1f} %: {name}", name=names.short[int(predictions.top5[row, 0])],
                   share=100 * float(predictions.top5_prob[row, 0]))
         shown_id = (t("image {image_id}, blacklisted", image_id=image_id)
                     if predictions.blacklisted[row] else t("image {image_id}", image_id=image_id))
-        true = t("true: {name}", name=names(int(predictions.label[row])))
+        true = t("true: {name}", name=names.short[int(predictions.label[row])])
         thumbnails.append(Thumbnail(shrink(images[image_id]), title, [true, shown_id]))
     return thumbnails
 
@@ -70,12 +70,15 @@ def _table(predictions: Predictions, chosen: Sequence[int], names: Names, t: Tra
         # Of other classes than the five best the probability is not known.
         true = [f"{100 * probability:.1f}" for probability in
                 predictions.top5_prob[row, top5 == label]] or ["–"]
-        rows.append([f"{predictions.image_id[row]}", names(label), names(int(top5[0])),
+        rows.append([f"{predictions.image_id[row]}", names.cells[label],
+                     names.cells[int(top5[0])],
                      f"{100 * predictions.top5_prob[row, 0]:.1f}", *true,
                      t("yes" if predictions.blacklisted[row] else "no")])
     heads = [t(head) for head in (
         "image id", "true class", "predicted", "probability, %",
         "probability of the true class, %", "blacklisted")]
+    if not predictions.blacklisted.any():
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
     return Table(heads, rows, t("The same as a table") if folded else "", left=(1, 2, 5),
                  folded=folded)
 

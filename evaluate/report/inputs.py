@@ -7,7 +7,8 @@ from typing import Any, Optional, Sequence
 from common.cli import RequestError
 from common.files import read_json, sha256_of_file
 from common.forms import CONFIG, HISTORY, PLAN, HistoryLine, SpeedTable, read_history
-from convert.records.manifest import MANIFEST_NAME
+from common.host_forms import DOCTOR_NAME, SCALE_NAME, DoctorReport, ScaleTable
+from convert.records.manifest import MANIFEST_NAME, record_sets_in
 from convert.records.reader import RecordSet, open_records
 from evaluate.predictions import Predictions, load_predictions
 from evaluate.report.translations import Translate
@@ -25,6 +26,7 @@ class Evaluation:
     result: Result
     predictions: Optional[Predictions]  # None: no predictions.npz there
     rescored: Sequence[RescoredResult] = ()
+    folder: Optional[Path] = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,9 @@ class Inputs:
     run: Optional[RunFiles]
     record_sets: dict[str, RecordSet]  # by their sha256
     notes: Sequence[str]  # on what could not be used
+    doctors: Sequence[tuple[str, DoctorReport]] = ()  # with the names of their folders
+    rehearsals: Sequence[tuple[str, ScaleTable]] = ()  # the same
+    page: Path = Path("report.html")  # from where files are linked
 
     @property
     def main(self) -> Optional[Evaluation]:
@@ -74,13 +79,17 @@ def read_inputs(run: Optional[Path], results: Path, records: Sequence[Path], t: 
     if run is not None and not run.is_dir():
         raise RequestError(f"--run {run} is not a folder: give the run's, or leave --run out")
     found = _read_run(run) if run is not None else None
-    if not evaluations and not tables and not (found and found.history):
+    doctors, rehearsals = (_read_of_host(name, form, run, results, notes, t)
+                           for name, form in ((DOCTOR_NAME, DoctorReport),
+                                              (SCALE_NAME, ScaleTable)))
+    if not (evaluations or tables or doctors or rehearsals or found and found.history):
         raise RequestError(f"there is no {JSON_NAME} in {results} and "
                            + (f"no {HISTORY} in {run}" if run else "no --run was given")
                            + "; train or evaluate first")
-    record_sets = {records.sha256: records for records in map(open_records, records)}
+    folders = [inner for folder in records for inner in record_sets_in(folder)]
+    record_sets = {records.sha256: records for records in map(open_records, folders)}
     notes += _open_named(evaluations, found, record_sets, t)
-    return Inputs(results, evaluations, tables, found, record_sets, notes)
+    return Inputs(results, evaluations, tables, found, record_sets, notes, doctors, rehearsals)
 
 
 def _read_results(results: Path, t: Translate
@@ -104,13 +113,13 @@ def _read_results(results: Path, t: Translate
 def _read_evaluation(path: Path, name: str) -> Evaluation:
     result, predictions_path = read_result(path), path.with_name(PREDICTIONS_NAME)
     if not predictions_path.exists():
-        return Evaluation(name, result, None)
+        return Evaluation(name, result, None, folder=path.parent)
     predictions = load_predictions(predictions_path)
     correct = {name: found.top1_correct for name, found in score(predictions).items()}
     if correct != {name: found.top1_correct for name, found in result.sets.items()}:
         raise RequestError(f"{predictions_path} and {path} do not belong together: their numbers "
                            "of correct images differ; remove the folder and evaluate again")
-    return Evaluation(name, result, predictions, _read_rescored(predictions_path))
+    return Evaluation(name, result, predictions, _read_rescored(predictions_path), path.parent)
 
 
 def _read_rescored(predictions: Path) -> list[RescoredResult]:
@@ -121,6 +130,26 @@ def _read_rescored(predictions: Path) -> list[RescoredResult]:
             raise RequestError(f"{path} was made from other predictions than {predictions}; "
                                "rescore again")
     return rescored
+
+
+def _read_of_host(name: str, form: Any, run: Optional[Path], results: Path, notes: list[str],
+                  t: Translate) -> list[tuple[str, Any]]:
+    """Return the files of this name under results, in the run folder, and in the one that the
+    doctor makes next to that; add a note on each that is something else."""
+    found = {path: results.name / path.parent.relative_to(results)
+             for path in sorted(results.rglob(name))}
+    if run is not None:
+        for folder in (run, Path(f"{run}-doctor")):
+            if (folder / name).exists() and not (folder / name).is_relative_to(results):
+                found[folder / name] = folder
+    read = []
+    for path, folder in found.items():
+        try:
+            read.append((folder.as_posix(), form.from_json(read_json(path, "remove it"))))
+        except (TypeError, KeyError, AttributeError):
+            notes.append(t("{path} is no {name} of this program and was not used.", path=path,
+                           name=name))
+    return read
 
 
 def _read_run(folder: Path) -> RunFiles:

@@ -1,6 +1,7 @@
 """Writing the report: an HTML page that needs no network, no script and no other file, and a
 Markdown copy of it."""
 
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Sequence
@@ -12,6 +13,8 @@ from evaluate.report.blocks import LeftOut, Section, escape_markdown
 from evaluate.report.classes import classes_section
 from evaluate.report.data_sheet import data_section
 from evaluate.report.gallery import gallery_section
+from evaluate.report.heading import origin_facts, page_title
+from evaluate.report.host import doctor_section, scale_section
 from evaluate.report.inputs import Inputs, read_inputs
 from evaluate.report.reproduction import reproduction_section
 from evaluate.report.speed import speed_section
@@ -29,6 +32,8 @@ SECTIONS = {
     "classes": ("Error per class and the most confused pairs", classes_section),
     "gallery": ("Confident mistakes", gallery_section),
     "data": ("Data sheet of the record sets", data_section),
+    "doctor": ("Checks of the host", doctor_section),
+    "scale": ("Rehearsal at ImageNet's full count", scale_section),
     "reproduce": ("How to reproduce this page", reproduction_section)}
 STYLE_SHEET = Path(__file__).with_name("page.css")
 
@@ -46,14 +51,18 @@ def write_report(request: ReportRequest) -> str:
     if request.out.suffix not in (".html", ".htm"):
         raise RequestError(f"--out {request.out}: give a name that ends in .html")
     t = translator(request.lang)
-    inputs = read_inputs(request.run, request.results, request.records, t)
+    inputs = replace(read_inputs(request.run, request.results, request.records, t),
+                     page=request.out)
     sources = [inputs.results] + ([inputs.run.folder] if inputs.run else [])
-    title = t("Inception-v4 on ImageNet records")
+    title, origin = page_title(inputs, t), origin_facts(inputs, t)
     lead = t("Made from {sources}.", sources=t(" and ").join(map(str, sources)))
     sections = _sections(inputs, t)
     write_text(request.markdown_copy, "\n\n".join([
-        f"# {title}", escape_markdown(lead), *(section.markdown() for section in sections)]) + "\n")
-    write_text(request.out, _html(title, lead, sections, t, LANGUAGES[request.lang]))
+        f"# {escape_markdown(title)}", escape_markdown(lead),
+        *([origin.markdown()] if origin else []),
+        *(section.markdown() for section in sections)]) + "\n")
+    header = f"<p>{escape(lead)}</p>" + (origin.html() if origin else "")
+    write_text(request.out, _html(title, header, sections, t, LANGUAGES[request.lang]))
     return summary(inputs.evaluations, t)
 
 
@@ -72,10 +81,12 @@ def _sections(inputs: Inputs, t: Translate) -> list[Section]:
     return sections
 
 
-def _html(title: str, lead: str, sections: Sequence[Section], t: Translate, language: str) -> str:
+def _html(title: str, header: str, sections: Sequence[Section], t: Translate, language: str
+          ) -> str:
     links = "".join(f'<li><a href="#{section.name}">{escape(section.title)}</a></li>'
                     for section in sections)
     main = "\n".join(section.html() for section in sections)
+    hint = escape(t("scroll sideways →"))
     # The icon is empty: without one, a browser would ask a server for it.
     return f"""\
 <!DOCTYPE html>
@@ -83,14 +94,15 @@ def _html(title: str, lead: str, sections: Sequence[Section], t: Translate, lang
 <head>
 <meta charset="utf-8"/>
 <meta name="viewport" content="width=device-width, initial-scale=1"/>
+<meta name="color-scheme" content="light dark"/>
 <link rel="icon" href="data:,"/>
 <title>{escape(title)}</title>
 <style>
 {STYLE_SHEET.read_text(encoding="utf-8")}</style>
 </head>
-<body>
+<body style="--scroll-hint: '{hint}'">
 <header><h1>{escape(title)}</h1>
-<p>{escape(lead)}</p>
+{header}
 <nav aria-label="{escape(t("Sections"))}"><ul>{links}</ul></nav></header>
 <main>
 {main}

@@ -1,4 +1,5 @@
-"""Charts as ``<svg>`` elements whose text is text: the page's style sheet says in which font.
+"""Charts as ``<svg>`` elements whose text is text: the page's style sheet says in which font and,
+by light or dark, in which colours.
 
 The same input gives the same bytes. The name of a chart is unlike that of any other of its page.
 """
@@ -7,21 +8,27 @@ import io
 import re
 import warnings
 from dataclasses import dataclass
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 from common.cli import RequestError
 
 SIZE = (4.6, 2.9)  # inches; so narrow that its text can be read on a telephone
 INCHES_PER_BAR = 0.42
 FEW = 20  # points that are drawn as dots, too
-PLAIN, PALE = "#33475b", "#8a99a8"
+PLAIN, PALE, GRID, PAPER = "#33475b", "#8a99a8", "#e3e8ed", "#ffffff"
 COLOURS = {"full": "#1f5fa8", "filtered": "#c2570c",  # the colour-blind see the difference, too
            "ema_full": "#6fb1ee", "ema_filtered": "#f0a35e"}
+SHARES = {"waiting": COLOURS["filtered"], "validation": "#2b8a6e", "checkpoint": "#8a5fb0",
+          "other": PALE, "steps": "#c9d9ea"}
+# In the page a colour is a variable of the style sheet, with the colour of a light page for
+# programs that know no variables.
+VARIABLES = {**{colour: name.replace("_", "-") for name, colour in (SHARES | COLOURS).items()},
+             PLAIN: "plain", PALE: "pale", GRID: "grid", PAPER: "paper"}
 STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a "$" in a class's name is one
     "svg.fonttype": "none", "font.size": 9, "axes.edgecolor": PALE, "axes.spines.top": False,
-    "axes.spines.right": False, "grid.color": "#e3e8ed", "axes.axisbelow": True,
-    "xtick.color": PLAIN, "ytick.color": PLAIN, "legend.frameon": False}
+    "axes.spines.right": False, "grid.color": GRID, "axes.axisbelow": True, "text.color": PLAIN,
+    "axes.labelcolor": PLAIN, "xtick.color": PLAIN, "ytick.color": PLAIN, "legend.frameon": False}
 
 
 @dataclass(frozen=True)
@@ -44,16 +51,22 @@ class Bar:
 
 
 def line_chart(name: str, lines: Sequence[Line], x_label: str,
-               marks: Sequence[tuple[float, str]] = ()) -> str:
-    """Draw lines over whole numbers, from 0 upwards, and a labelled vertical line at each mark."""
+               marks: Sequence[tuple[float, str]] = (), powers_of_2: bool = False) -> str:
+    """Draw lines over whole numbers, from 0 upwards or, where they are powers of 2, by exponent,
+    and a labelled vertical line at each mark."""
     def draw(axes: Any) -> None:
         for line in lines:
             _draw_line(axes, line)
-        highest = max((y for line in lines for y in line.ys if y is not None), default=0)
-        axes.set_ylim(0, 1.08 * highest or 1)
+        if powers_of_2:
+            axes.set_yscale("log", base=2)
+            axes.minorticks_off()
+        else:
+            highest = max((y for line in lines for y in line.ys if y is not None), default=0)
+            axes.set_ylim(0, 1.08 * highest or 1)
         axes.set_xlabel(x_label)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.yaxis.set_major_formatter(lambda value, place: f"{value:.4g}")
+        form = "{:,.0f}" if powers_of_2 else "{:.4g}"
+        axes.yaxis.set_major_formatter(lambda value, place: form.format(value))
         axes.grid(axis="y")
         for x, label in marks:
             axes.axvline(x, color=PALE, linewidth=0.8, linestyle=":")
@@ -65,12 +78,37 @@ def line_chart(name: str, lines: Sequence[Line], x_label: str,
 
 
 def _draw_line(axes: Any, line: Line) -> None:
-    """Draw the line unclipped, so that a dot on an edge is whole."""
+    """Draw the line unclipped, so that a dot on an edge is whole, and through the values that it
+    has: with ``--validate-every`` only some epochs have one."""
     colour, dashed = COLOURS.get(line.of_set, PLAIN), line.of_set.endswith("filtered")
-    axes.plot(line.xs, line.ys, color=colour, label=line.label, linewidth=1.5,
+    points = [(x, y) for x, y in zip(line.xs, line.ys) if y is not None]
+    axes.plot(*zip(*points), color=colour, label=line.label, linewidth=1.5,
               linestyle="--" if dashed else "-", clip_on=False, markersize=3.5,
-              marker="o" if len(line.xs) < FEW else None,
-              markerfacecolor="white" if dashed else colour)
+              marker="o" if len(points) < FEW else None,
+              markerfacecolor=PAPER if dashed else colour)
+
+
+def share_chart(name: str, shares: Mapping[str, tuple[str, Sequence[float]]],
+                xs: Sequence[float], x_label: str) -> str:
+    """Draw parts in percent on top of each other, a column for each of ``xs``, which are whole
+    numbers.
+
+    Args:
+        shares: keys of SHARES; their labels, and a value for each x.
+    """
+    def draw(axes: Any) -> None:
+        edges = [edge for x in xs for edge in (x - 0.5, x + 0.5)]
+        below = [0.0] * len(edges)
+        for key, (label, values) in shares.items():
+            above = [low + value for low, value in zip(below, (v for v in values for _ in "ab"))]
+            axes.fill_between(edges, below, above, color=SHARES[key], label=label, linewidth=0)
+            below = above
+        axes.set_ylim(0, 100)
+        axes.set_xlim(edges[0], edges[-1])
+        axes.set_xlabel(x_label)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+    return _svg(name, SIZE, draw)
 
 
 def bar_chart(name: str, bars: Sequence[Bar], form: Callable[[float], str]) -> str:
@@ -112,7 +150,12 @@ def _svg(name: str, size: tuple[float, float], draw: Callable[[Any], None]) -> s
         figure = Figure(size, layout="constrained")
         draw(figure.add_subplot())
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    svg = file.getvalue()
+    svg = re.sub("(fill|stroke): (#[0-9a-f]{6})", _variable, file.getvalue())
     # Groups are numbered from 1 in each figure, but a page may have an id only once; nothing
     # refers to these. What is referred to has ids made with the hash salt.
     return re.sub(r'<g id="[^"]*">', "<g>", svg[svg.index("<svg"):].strip())
+
+
+def _variable(found: re.Match[str]) -> str:
+    kind, colour = found.groups()
+    return f"{kind}: var(--{VARIABLES[colour]}, {colour})"

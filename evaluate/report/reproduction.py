@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from typing import Iterable, Optional
+from typing import Iterable, Optional, Sequence
 
 from convert.records.reader import RecordSet
 from evaluate.report.blocks import Block, Commands, Table
@@ -19,9 +19,11 @@ def reproduction_section(inputs: Inputs, t: Translate) -> list[Block]:
     if inputs.record_sets:
         blocks += [
             t("Commands of record sets are put together from their manifests: the options that "
-              "decide the bytes. SOURCE and BLACKLIST stand for the images and the list; their "
-              "digests are in the data sheet. A manifest does not hold --extensions and "
-              "--ground-truth: repeat them where they were given."),
+              "decide the bytes. SOURCE stands for the images, whose digests are in the data "
+              "sheet. A manifest does not hold --extensions and --ground-truth: repeat them where "
+              "they were given."),
+            *([t("BLACKLIST stands for the blacklist, whose digest is there, too.")]
+              if any(each.manifest.blacklist for each in inputs.record_sets.values()) else []),
             Commands("\n\n".join(map(_convert, inputs.record_sets.values())))]
     blocks += _typed(inputs, t)
     if inputs.evaluations:
@@ -32,14 +34,19 @@ def reproduction_section(inputs: Inputs, t: Translate) -> list[Block]:
 
 def _typed(inputs: Inputs, t: Translate) -> list[Block]:
     """Return the commands of the run and the evaluations exactly as they were typed."""
-    argv = {item.name: item.result.argv for item in inputs.evaluations}
+    argv: list[tuple[str, Optional[Sequence[str]]]] = []
     if inputs.run and inputs.run.config:
-        argv = {f"{inputs.run.folder}": inputs.run.config.get("argv"), **argv}
-    commands = [_command(words) for words in argv.values() if words]
+        argv.append((f"{inputs.run.folder}", inputs.run.config.get("argv")))
+    for item in inputs.evaluations:
+        argv.append((item.name, item.result.argv))
+        argv += [(f"{item.name}, {rescored.name}", rescored.argv) for rescored in item.rescored]
+    argv += [(name, report.argv) for name, report in inputs.doctors]
+    argv += [(name, table.argv) for name, table in inputs.rehearsals]
+    commands = dict.fromkeys(_command(words) for _, words in argv if words)
     blocks: list[Block] = []
     if commands:
         blocks += [t("Commands as they were typed."), Commands("\n\n".join(commands))]
-    unknown = [name for name, words in argv.items() if not words]
+    unknown = [name for name, words in argv if not words]
     if unknown:
         blocks.append(t("The command was not kept (files of an older version): {names}.",
                         names=", ".join(unknown)))
@@ -49,8 +56,10 @@ def _typed(inputs: Inputs, t: Translate) -> list[Block]:
 def _convert(records: RecordSet) -> str:
     manifest, options = records.manifest, records.manifest.options
     words = ["python", "-m", "convert", "run", "--source", "SOURCE", "--split", manifest.split,
-             "--out", records.folder, "--layout", manifest.layout,
-             "--shards", len(manifest.shards), "--seed", manifest.seed]
+             "--out", records.folder, "--layout", manifest.layout]
+    if "page_bytes" not in options:  # or it is a small set whose number was not asked for
+        words += ["--shards", len(manifest.shards)]
+    words += ["--seed", manifest.seed]
     if manifest.blacklist:
         words += ["--blacklist", "BLACKLIST"]
         if manifest.blacklist.ids_are_positions:
@@ -71,7 +80,7 @@ def _command(words: Iterable[object]) -> str:
     return " ".join(f"\\\n    {word}" if word.startswith("--") else word for word in quoted)
 
 
-def _evaluated(evaluations: Iterable[Evaluation], t: Translate) -> Table:
+def _evaluated(evaluations: Sequence[Evaluation], t: Translate) -> Table:
     """Return each digest and way to cut crops once, with the results that it belongs to."""
     names: dict[tuple[str, str], list[str]] = {}
     for kind in EVALUATED:
@@ -80,16 +89,23 @@ def _evaluated(evaluations: Iterable[Evaluation], t: Translate) -> Table:
             if value and (kind != "single_crop" or item.result.crops == 1):
                 names.setdefault((kind, value), []).append(item.name)
     rows = [[t(EVALUATED[kind]), value, ", ".join(of)] for (kind, value), of in names.items()]
+    rows += [[f"--{option} {file['path']}", file["sha256"], f"{item.name}, {rescored.name}"]
+             for item in evaluations for rescored in item.rescored
+             for option, file in rescored.files.items()]
     return Table([t("what"), t("value"), t("results")], rows, t("What was evaluated"),
-                 left=(0, 1, 2), code=(1,))
+                 left=(0, 1, 2), code=(1,), folded=True)
 
 
 def _versions(inputs: Inputs, t: Translate) -> Table:
-    rows = [[f"{records.folder}", f"mindspore {records.manifest.mindspore_version}"]
-            for records in inputs.record_sets.values()]
+    """Return the versions, each combination once, with what was made by it."""
+    folders: dict[str, list[str]] = {}
+    for records in inputs.record_sets.values():
+        folders.setdefault(f"mindspore {records.manifest.mindspore_version}",
+                           []).append(f"{records.folder}")
     for item in inputs.evaluations:
         versions = ", ".join(f"{name} {version}" for name, version in item.result.versions.items())
-        rows.append([item.name, versions or t("not recorded (older version)")])
+        folders.setdefault(versions or t("not recorded (older version)"), []).append(item.name)
+    rows = [[", ".join(of), versions] for versions, of in folders.items()]
     return Table([t("folder"), t("made by")], rows, t("Versions"), left=(0, 1))
 
 

@@ -37,22 +37,24 @@ def _evaluations(timed: Sequence[Evaluation], t: Translate) -> Table:
 
 
 def _benchmark(name: str, table: SpeedTable, t: Translate) -> list[Block]:
-    blocks: list[Block] = []
+    figures: list[Figure] = []
+    tables: list[Block] = []
     by_section = itertools.groupby(table.rows, key=lambda row: row.section)
     for place, (section, grouped) in enumerate(by_section):
         rows = list(grouped)
         title = f"{table.title}: {section}" if section else table.title
-        blocks.append(rows_table(table, rows, title, t))
+        tables.append(rows_table(table, rows, title, t))
         bars = [Bar(row.name, row.items_per_second, row.slowest_and_fastest)
                 for row in rows if row.items_per_second is not None]
         if bars:
-            blocks.append(Figures([Figure(
+            figures.append(Figure(
                 bar_chart(f"{name} {table.title} {place}", bars, number),
-                t("{title}: {unit} per second", title=title, unit=table.unit))]))
+                t("{title}: {unit} per second", title=title, unit=table.unit)))
     about = t("Machine: {machine}. Settings: {settings}. From {name}.",
               machine=describe_pairs(table.machine), settings=describe_pairs(table.settings),
               name=name)
-    return [*blocks, *table.closing, about]
+    charts: list[Block] = [Figures(figures)] if figures else []
+    return [*charts, *tables, *table.closing, about]
 
 
 def rows_table(table: SpeedTable, rows: Sequence[SpeedRow], title: str, t: Translate) -> Table:

@@ -10,9 +10,9 @@ from evaluate.report.accuracy import ERRORS, PERCENT, SETS
 from evaluate.report.blocks import Block, Fact, Facts, Figure, Figures, LeftOut, Table, number
 from evaluate.report.inputs import Inputs, RunFiles
 from evaluate.report.plots import Line, line_chart
+from evaluate.report.times import epoch_times, times_figure, times_table
 from evaluate.report.translations import Translate
 
-FOLDED_FROM = 20  # rows
 EMA = "ema_"  # before a set's name in a line of history: scored with the averaged weights
 SCORED = (*SETS, *(EMA + name for name in SETS))
 
@@ -29,7 +29,10 @@ def training_section(inputs: Inputs, t: Translate) -> list[Block]:
     if not run.plan:
         notes.append(t("{file} is missing: the learning rate is that of the finished epochs.",
                        file=run.folder / PLAN))
-    return [Facts(_facts(run, t)), Figures(_figures(run, t)), *notes, _table(run.history, t)]
+    times = epoch_times(run.history)
+    return [Facts(_facts(run, t)),
+            Figures(_figures(run, t) + ([times_figure(times, t)] if times else [])), *notes,
+            _table(run.history, t), *([times_table(times, t)] if times else [])]
 
 
 def _error(line: HistoryLine, name: str, top: str) -> Optional[float]:
@@ -68,7 +71,8 @@ def _facts(run: RunFiles, t: Translate) -> list[Fact]:
     step = statistics.median(line.ms_per_step for line in run.history)
     facts.append(Fact(t("images per second"), number(rate),
                       t("median of the epochs; {ms} ms per step", ms=number(step))))
-    return facts + _boundary_fact(run.history, t) + _best_fact(run, t)
+    return (facts + _boundary_fact(run.history, t) + _skipped_fact(run.history, t)
+            + _best_fact(run, t))
 
 
 def _boundary_fact(history: Sequence[HistoryLine], t: Translate) -> list[Fact]:
@@ -87,6 +91,17 @@ def _boundary_fact(history: Sequence[HistoryLine], t: Translate) -> list[Fact]:
                  t("of it all; validating {validating} %, saving {saving} %",
                    validating=f"{100 * validating / whole:.1f}",
                    saving=f"{100 * saving / whole:.1f}"))]
+
+
+def _skipped_fact(history: Sequence[HistoryLine], t: Translate) -> list[Fact]:
+    """Return how many steps were skipped; none without a dynamic loss scale."""
+    scale = history[-1].loss_scale
+    if scale is None:
+        return []
+    skipped = sum(line.skipped_steps or 0 for line in history)
+    return [Fact(t("skipped steps"), f"{skipped:,}",
+                 t("of {steps}, their gradients overflowed; loss scale at the end {scale}",
+                   steps=f"{history[-1].step:,}", scale=number(scale)))]
 
 
 def _best_fact(run: RunFiles, t: Translate) -> list[Fact]:
@@ -109,6 +124,11 @@ def _figures(run: RunFiles, t: Translate) -> list[Figure]:
         Figure(line_chart("loss", [loss], t("epoch"), marks), t("training loss, mean per epoch")),
         Figure(line_chart("rate", [rate_line(run)], t("epoch"), marks),
                t("learning rate and phases"))]
+    scales = [line.loss_scale for line in run.history]
+    if any(scales):
+        figures.append(Figure(
+            line_chart("scale", [Line("", epochs, scales)], t("epoch"), marks, powers_of_2=True),
+            t("loss scale at the end of each epoch")))
     for top in ERRORS:
         lines = [Line(_set_label(name, t), epochs,
                       [_error(line, name, top) for line in run.history], name)
@@ -143,6 +163,8 @@ def rate_line(run: RunFiles) -> Line:
 def _table(history: Sequence[HistoryLine], t: Translate) -> Table:
     heads = [t(head) for head in ("epoch", "step", "loss", "learning rate", "ms/step", "images/s",
                                   "waiting for data, %")]
+    scaled = any(line.loss_scale is not None for line in history)
+    heads += [t("loss scale"), t("skipped steps")] if scaled else []
     averaged = any(name.startswith(EMA) for name in _scored(history))
     columns = list(itertools.product(SCORED if averaged else SETS, ERRORS))
     heads += [t("{set}, {top}", set=_set_label(name, t) if averaged else t(SETS[name]),
@@ -151,11 +173,13 @@ def _table(history: Sequence[HistoryLine], t: Translate) -> Table:
     for line in history:
         waiting = None if line.waiting_for_data is None else 100 * line.waiting_for_data
         errors = (_error(line, name, top) for name, top in columns)
+        scales = ([number(line.loss_scale), _or_dash(line.skipped_steps, ",")]
+                  if scaled else [])
         rows.append([f"{line.epoch}", f"{line.step:,}", f"{line.loss:.3f}",
                      f"{line.learning_rate:.3g}", f"{line.ms_per_step:,.0f}",
                      f"{line.images_per_second:,.1f}", _or_dash(waiting, ".1f"),
-                     *(_or_dash(error, ".2f") for error in errors)])
-    return Table(heads, rows, t("Every epoch"), left=(), folded=len(rows) >= FOLDED_FROM)
+                     *scales, *(_or_dash(error, ".2f") for error in errors)])
+    return Table(heads, rows, t("Every epoch"), left=())
 
 
 def _or_dash(value: Optional[float], form: str) -> str:

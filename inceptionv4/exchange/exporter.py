@@ -17,7 +17,8 @@ from mindspore import nn
 
 from common.cli import CheckFailed, RequestError
 from common.files import PathLike, replaced_file
-from inceptionv4.checkpoint import CheckpointMeta, load_checkpoint, read_meta
+from inceptionv4.checkpoint import load_checkpoint
+from inceptionv4.meta import CheckpointMeta, read_meta
 from inceptionv4.network import InceptionV4
 from inceptionv4.preprocess import Preprocess
 

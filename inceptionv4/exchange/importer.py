@@ -18,9 +18,9 @@ from safetensors import SafetensorError, safe_open
 from common.cli import RequestError
 from common.files import PathLike
 from inceptionv4 import BATCH_NORM_DECAY, IMAGE_SIZE
-from inceptionv4.checkpoint import (CLASSIFIER, CheckpointMeta, meta_path, network_parameters,
-                                    parse_checkpoint, save_checkpoint)
+from inceptionv4.checkpoint import CLASSIFIER, network_parameters, parse_checkpoint, save_checkpoint
 from inceptionv4.exchange.foreign import LIBRARIES, foreign_name
+from inceptionv4.meta import CheckpointMeta, meta_path
 from inceptionv4.network import InceptionV4
 
 PICKLE_SUFFIXES = (".pth", ".pt", ".bin", ".pkl", ".pickle", ".tar")
@@ -78,7 +78,8 @@ def import_checkpoint(source: PathLike, library_name: str, out: PathLike,
         values[name] = ms.Tensor(_value(source, arrays, foreign[name], tuple(shape)))
     meta = CheckpointMeta(classes, IMAGE_SIZE, library.mean, library.std, BATCH_NORM_DECAY,
                           class_names_sha256="", epoch=0, step=0,
-                          interpolation=library.interpolation)
+                          interpolation=library.interpolation,
+                          imported_from=f"{library_name}, {Path(source).name}")
     save_checkpoint(out, values, meta)
     return Imported(len(values), counters, prefix, len(others))
 

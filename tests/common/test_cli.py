@@ -1,6 +1,7 @@
 """How commands parse, show progress and end."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,19 @@ def test_failures_end_as_one_line_and_exit_code(error, code, line, capsys):
     assert run_command(raising(error)) == code
     printed = capsys.readouterr()
     assert printed.out == "" and printed.err.startswith(line) and printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words, said", [
+    (["foo"], "'foo' is no sub-command; choose from run, show (see: test --help)"),
+    ([], "the following arguments are required: SUB-COMMAND (see: test --help)")])
+def test_an_unknown_word_is_called_a_subcommand(words, said):
+    parser = ArgumentParser(prog="test")
+    commands = parser.add_subcommands()
+    for name in ("run", "show"):
+        commands.add_parser(name)
+    with pytest.raises(RequestError, match=re.escape(said)):
+        parser.parse_args(words)
+    assert parser.parse_args(["show"]).command == "show"
 
 
 PRINTING = ("import sys; from common.cli import run_command, RequestError\n"

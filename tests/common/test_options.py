@@ -69,6 +69,20 @@ def test_python_callers_get_the_same_errors():
         Sample(Path("f"), Path("s"), kind="c")
 
 
+@dataclass(frozen=True)
+class Paths(CheckedOptions):
+    one: Path = option(help="a file")
+    perhaps: Optional[Path] = option(None, "a file")
+    several: tuple[Path, ...] = option((), "files")
+    name: str = option("a", "no file")
+
+
+def test_python_callers_may_give_strings_where_paths_are():
+    for several in ("c", ["c"], (Path("c"),), Path("c")):
+        assert Paths("a", "b", several) == Paths(Path("a"), Path("b"), (Path("c"),))
+    assert Paths("a").perhaps is None and type(Paths("a", name="b").name) is str
+
+
 def test_flags_that_were_not_given_are_refused_or_left_open():
     with pytest.raises(RequestError, match="--source"):
         parser().parse_args(["folder"])

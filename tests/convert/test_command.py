@@ -1,9 +1,11 @@
 """What ``python -m convert`` prints of a source and of a record set, and how it refuses."""
 
 import re
+import shutil
 
 import pytest
 from PIL import Image
+from reading import blacklist_of
 
 from common.files import sha256_of_lines
 from convert.records.manifest import read_manifest
@@ -44,6 +46,47 @@ def test_parts_are_finished_verified_and_shown(sample, tmp_path, say):
     assert "images per class: min 3" in shown and (tmp_path / "sheet.png").stat().st_size > 0
 
 
+def test_a_blacklist_next_to_the_ground_truth_is_offered(sample, tmp_path, say):
+    given = ("run", "--source", sample, "--split", "val", "--out", tmp_path / "val")
+    found = blacklist_of(sample)
+    said = f"found {found}; use it with --blacklist {found}: without it only the full set"
+    assert said in say(*given).err
+    truth = sample / "devkit" / "data" / "ILSVRC2012_validation_ground_truth.txt"
+    assert said in say(*given[:-1], tmp_path / "b", "--ground-truth", truth).err
+    assert said in say("run", "--source", sample / "val", *given[3:-1], tmp_path / "d").err
+    assert "found" not in say(*given[:-1], tmp_path / "c", "--blacklist", found).err
+
+
+def test_nothing_is_said_of_ilsvrc_or_a_blacklist_where_images_are_others(sample, tmp_path, say):
+    shutil.copytree(sample / "devkit", tmp_path / "devkit")  # next to the own images
+    for name in ("cats & dogs/IMG 1.JPG", "été/a|b.png", "Wild boar, 野猪/1.jpeg"):
+        path = tmp_path / "my" / "val" / name
+        path.parent.mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(path)
+    printed = say("run", "--source", tmp_path / "my", "--split", "val", "--out", tmp_path / "out")
+    assert "3 images of 3 classes in 1 shard" in printed.out
+    assert "labels: 0 is class Wild boar, 野猪, 2 is class été" in printed.out
+    for word in ("ILSVRC", "blacklist", "full set"):
+        assert word not in printed.out + printed.err
+
+
+def test_both_sets_in_a_folder_are_verified_and_one_that_is_damaged_fails(
+        sample, val, train, tmp_path, say, fail):
+    for name, records in (("val", val), ("train", train)):
+        shutil.copytree(records, tmp_path / "both" / name)
+    assert [line.split(" images")[0] for line in say("verify", tmp_path / "both").out.splitlines()
+            ] == [f"{tmp_path}/both/train: 20", f"{tmp_path}/both/val: 12"]
+    damaged = next((tmp_path / "both" / "train").glob("*.mindrecord"))
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
+    assert f"failed: {tmp_path}/both/train: {damaged.name} has changed" in fail(
+        1, "verify", tmp_path / "both")
+    repaired = say("verify", tmp_path / "both", "--repair", sample, "--blacklist",
+                   blacklist_of(sample)).out
+    assert f"both/train: built again: {damaged.name}" in repaired
+    assert "both/val: no shard is damaged" in repaired
+    assert "give one of them" in fail(2, "show", tmp_path / "both", "--out", tmp_path / "a.png")
+
+
 def test_the_last_lines_name_ignored_files(source, tmp_path, say):
     for name in "dcba":
         (source / "train" / f"{name}.tar").touch()
@@ -79,8 +122,38 @@ def test_a_blacklist_of_positions_has_to_be_called_that(tmp_path, say, fail):
         image.rename(image.with_name(f"ILSVRC2012_val_{number:08d}.jpg"))
     assert "ids of" in fail(2, *given, "--ids-are-positions")
     given[6].rename(tmp_path / "earlier")
-    assert "3 of ILSVRC2012's 50,000 validation images" in say(*given).out
+    assert "of ILSVRC2012's" not in say(*given).out  # their classes are others
+    assert read_manifest(tmp_path / "out").ilsvrc_numbers.images == 3
     assert "a --blacklist counts" in fail(2, *given[:-2], "--ids-are-positions")
+
+
+def test_one_folder_of_classes_becomes_one_split_whichever_comes_first(tmp_path, say, fail):
+    for name in ("cat/1.jpg", "dog/2.jpg"):
+        (tmp_path / "pets" / name).parent.mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "pets" / name)
+    for first, second in ("val", "train"), ("train", "val"):
+        records = tmp_path / f"{first}-first"
+        given = ("run", "--source", tmp_path / "pets", "--shards", 1, "--split")
+        say(*given, first, "--out", records / "a")
+        errors = fail(2, *given, second, "--out", records / "b")
+        assert f"has, as its {second} set, the images that are in {records / 'a'} as a" in errors
+        assert "--both-splits" not in errors and not (records / "b").exists()
+        say(*given, first, "--out", records / "again")
+
+
+def test_options_for_validation_images_may_be_given_for_both_splits(sample, tmp_path, say, fail):
+    truth = sample / "devkit" / "data" / "ILSVRC2012_validation_ground_truth.txt"
+    options = ("--ground-truth", truth, "--blacklist", blacklist_of(sample), "--ids-are-positions",
+               "--list")
+    given = ("run", "--source", sample, "--split", "train", "--out", tmp_path / "out")
+    printed = say(*given, "--both-splits", *options)
+    assert printed.err.splitlines()[0] == (
+        "not used for the training set, since for validation images: --blacklist, "
+        "--ids-are-positions, --ground-truth")
+    plain = say(*given, "--both-splits", "--list")
+    assert plain.out == printed.out and "not used" not in plain.err
+    assert "belongs to the validation set" in fail(2, *given, *options)
+    assert "--ground-truth" in fail(2, *given, "--ground-truth", truth)
 
 
 def test_unusual_training_classes_are_warned_of_and_in_the_manifest(sample, tmp_path, say,

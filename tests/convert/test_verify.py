@@ -12,7 +12,7 @@ from convert.conversion import convert
 from convert.records.manifest import MANIFEST_NAME
 from convert.records.reader import open_records
 from convert.request import Request
-from convert.sample.arrange import arrange_sample
+from convert.sample.arrange import arrange_sample, make_sample
 from convert.verify import repair, verify
 from convert.workspace import BUILDING
 
@@ -43,6 +43,12 @@ def test_missing_added_and_cut_files_are_found(records):
     assert f"{FIRST}.db is missing" in str(failure.value)
     assert f"{SECOND} has " in str(failure.value)
     assert "val-00002-of-00004.mindrecord is not in the manifest" in str(failure.value)
+
+
+def test_a_python_user_may_give_strings(sample, tmp_path):
+    make_sample(str(tmp_path / "small"), classes=2, train=1, val=1)
+    convert(Request(str(tmp_path / "small"), "train", str(tmp_path / "out")))
+    assert open_records(str(tmp_path / "out")).images == verify(str(tmp_path / "out")).images == 2
 
 
 def move_image(items):

@@ -41,18 +41,24 @@ ODD = "/My Drive/it's $HOME $(x \"q\" #1"
 
 
 def test_values_reach_the_commands_as_they_were_given(make):
-    names = ("IMAGENET", "RECORDS", "RUN", "CKPT", "BLACKLIST", "DEVICE", "MASTER")
+    names = ("IMAGENET", "RECORDS", "RUN", "CKPT", "BLACKLIST", "PRESET", "DEVICE", "MASTER")
     values = [f"{name}={name}{ODD}" for name in names]
     code, calls = make("convert", "verify", "doctor", "train-1p", "train-8p", "eval-1", "bench",
                        "report", "CARDS=2", *values, "ARGS=--a 'b c'")
-    assert code == 0 and len(calls) == 11
+    assert code == 0 and len(calls) == 10
     given = {name: {word.split(ODD)[0] + ODD + word.split(ODD)[1] for call in calls
                     for word in call if word.startswith(name)} for name in names}
-    assert given["RECORDS"] == {f"RECORDS{ODD}/train", f"RECORDS{ODD}/val"}
+    assert given["RECORDS"] == {f"RECORDS{ODD}{part}" for part in ("", "/train", "/val")}
     assert given["RUN"] == {f"RUN{ODD}", f"RUN{ODD}-log"}
     for name in set(names) - {"RECORDS", "RUN"}:
         assert given[name] == {f"{name}{ODD}"}
     assert all("b c" in call for call in calls)
+
+
+def test_both_splits_are_converted_with_the_same_options(make):
+    _, calls = make("convert", "IMAGENET=a", "ARGS=--ground-truth b")
+    assert [call[call.index("--split") + 1] for call in calls] == ["val", "train"]
+    assert all({"--both-splits", "--ground-truth", "b"} <= set(call) for call in calls)
 
 
 def test_a_home_folder_is_still_found(make):
@@ -60,13 +66,19 @@ def test_a_home_folder_is_still_found(make):
     assert calls[0][calls[0].index("--device") + 1] == os.path.expanduser("~/a b~/c")
 
 
-def test_both_sets_are_verified_and_one_that_is_damaged_fails(make, tmp_path):
-    for number, codes in enumerate(("1 0", "0 1", "0 0"), start=1):
-        (tmp_path / "codes").write_text("0 " * 2 * (number - 1) + codes)
-        code, calls = make("verify")
-        assert (code != 0) == ("1" in codes)
-        assert [call[-1] for call in calls[-2:]] == ["records/train", "records/val"]
-        assert len(calls) == 2 * number
+def test_a_recipe_can_be_chosen_and_each_target_has_its_own(make):
+    _, calls = make("train-1p", "train-8p", "train-1p", "train-8p", "PRESET=smoke")
+    assert {call[call.index("--preset") + 1] for call in calls} == {"smoke"}
+    _, calls = make("train-1p", "train-8p")
+    chosen = [call[call.index("--preset") + 1] for call in calls if call[:2] == ["-m", "train"]]
+    assert chosen[-2:] == ["adsl-1p", "adsl-8p"]
+
+
+def test_verify_and_report_get_the_folder_of_both_sets(make):
+    _, calls = make("verify", "report")
+    assert calls[0] == ["-m", "convert", "verify", "records"] and "--records" not in calls[1]
+    _, calls = make("report", "RECORDS=there")
+    assert calls[2][calls[2].index("--records") + 1] == "there"
 
 
 @pytest.mark.parametrize("link", [False, True])

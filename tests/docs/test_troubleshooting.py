@@ -1,4 +1,4 @@
-"""Every message in docs/TROUBLESHOOTING.md stands in the code."""
+"""Every message in docs/troubleshooting.md stands in the code."""
 
 import ast
 import re
@@ -28,7 +28,7 @@ def code() -> str:
 
 
 def listed_messages() -> list[str]:
-    rows = [line.split("|") for line in (ROOT / "docs" / "TROUBLESHOOTING.md").read_text(
+    rows = [line.split("|") for line in (ROOT / "docs" / "troubleshooting.md").read_text(
         "utf-8").splitlines() if line.startswith("| `")]
     return [message for row in rows for message in re.findall("`([^`]+)`", row[1])]
 

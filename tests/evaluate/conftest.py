@@ -15,7 +15,8 @@ from evaluate.__main__ import main
 from evaluate.evaluator import Evaluator
 from evaluate.predictions import saved_rows
 from evaluate.results import EvaluationSpeed, Result
-from inceptionv4.checkpoint import CheckpointMeta, network_parameters, save_checkpoint
+from inceptionv4.checkpoint import network_parameters, save_checkpoint
+from inceptionv4.meta import CheckpointMeta
 
 
 @pytest.fixture(scope="session")

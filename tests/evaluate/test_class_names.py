@@ -16,9 +16,10 @@ ANIMALS = ["ant", "bee", "cat", "dog"]
 
 
 def classes_of(folder, names, of_records, known=True):
-    meta = SimpleNamespace(num_classes=4,
+    meta = SimpleNamespace(num_classes=4, class_names=ANIMALS, class_words=["", "", "", "hound"],
                            class_names_sha256=sha256_of_lines(ANIMALS) if known else "")
     records = SimpleNamespace(class_names=of_records, folder="records",
+                              class_words=[f"the {name}" for name in of_records],
                               class_names_sha256=sha256_of_lines(of_records))
     file = None
     if names is not None:
@@ -34,6 +35,8 @@ def test_labels_are_found_by_name_or_are_the_numbers(tmp_path, of_records, expec
     found = classes_of(tmp_path, ANIMALS, of_records)
     assert found.names == ANIMALS and found.labels.tolist() == expected
     assert found.labels.dtype == np.int32
+    assert found.words == [f"the {name}" if name in of_records else "" for name in ANIMALS[:3]] + [
+        "hound"]  # the checkpoint's own come first
 
 
 @pytest.mark.parametrize("names, of_records, said", [

@@ -1,6 +1,7 @@
 """The command line, with a small network in the place of InceptionV4."""
 
 import json
+import platform
 import shlex
 import shutil
 import subprocess
@@ -12,9 +13,12 @@ import pytest
 from small import MEAN, STD
 
 from evaluate import evaluator
+from evaluate.command import evaluate_checkpoint
 from evaluate.evaluator import Evaluator
 from evaluate.predictions import load_predictions
 from evaluate.protocols import protocol_of
+from evaluate.request import Request
+from evaluate.results import load_result
 from inceptionv4.checkpoint import network_parameters
 
 
@@ -26,9 +30,12 @@ def test_a_result_folder_is_written_and_its_table_printed(run, records, network,
         "\ndevice: CPU") in printed
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert result["device"] == "CPU" and result["versions"]["mindspore"] == ms.__version__
+    assert result["made"].keys() == {"date", "commit", "host"}
+    assert result["made"]["host"] == platform.node()
     assert (result["crops"], result["records_sha256"]) == (12, records.sha256)
     assert (result["sets"]["full"]["images"], result["sets"]["filtered"]["images"]) == (7, 5)
-    assert result["has_blacklist"] and not result["is_ilsvrc"]
+    assert result["has_blacklist"] and not result["is_ilsvrc"] and result["has_ilsvrc_names"]
+    assert result["class_words"] == ["class 1", "class 2", "class 3"]
     assert result["blacklist_sha256"] == records.manifest.blacklist.sha256
     assert (tmp_path / "out" / "result.md").read_text() in printed
     assert str(tmp_path / "out" / "predictions.npz") in printed
@@ -51,6 +58,17 @@ def test_the_next_command_is_the_report_of_run_and_results(run, checkpoint, tmp_
     results = ["--results", str(tmp_path), "--out", "report.html"]
     assert without == ["evaluate", "report", *results]
     assert of_run == ["evaluate", "report", "--run", str(tmp_path / "run"), *results]
+
+
+def test_a_python_user_may_give_strings(call, records, checkpoint, tmp_path):
+    evaluate_checkpoint(Request(str(records.folder), str(checkpoint), str(tmp_path / "out"),
+                                device="CPU"))
+    assert load_result(str(tmp_path / "out"))[0].sets["full"].images == 7
+
+
+def test_an_unknown_word_is_no_subcommand(call):
+    code, _, errors = call("predictt", "a.ckpt")
+    assert code == 2 and "'predictt' is no sub-command; choose from report, rescore" in errors[0]
 
 
 def assert_refused(answer, *texts):

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from common.files import sha256_of_lines
+from evaluate.predict import predict_images
 from evaluate.predictions import load_predictions
+from evaluate.request import PredictRequest
 
 
 @pytest.fixture
@@ -26,7 +29,8 @@ def test_an_image_gets_the_classes_and_shares_that_its_record_gets(
     name, *lines = printed.splitlines()[-4:]
     assert name == str(image)
     assert [line.split("%")[1].strip() for line in lines] == [
-        records.class_names[label] for label in predictions.top5[2]]
+        f"{records.class_words[label]} ({records.class_names[label]})"
+        for label in predictions.top5[2]]
     shares = [float(line.split("%")[0]) / 100 for line in lines]
     assert np.allclose(shares, predictions.top5_prob[2], atol=1e-4)
 
@@ -48,6 +52,21 @@ def test_without_names_labels_are_numbered_and_every_image_has_its_lines(
     lines = printed.splitlines()
     assert code == 0 and [str(image), str(other)] == lines[0::4]
     assert {line.split("%")[1].strip() for line in lines[1:4]} == {"label 0", "label 1", "label 2"}
+
+
+def test_names_are_those_that_the_checkpoint_holds(call, save, image, tmp_path):
+    names = ("cats & dogs", "n02", "été")
+    checkpoint = save(tmp_path / "b.ckpt", class_names=names, class_words=("", "kit fox", ""),
+                      class_names_sha256=sha256_of_lines(names))
+    code, printed, _ = call("predict", checkpoint, image, "--device", "CPU")
+    shown = {line.split("%")[1].strip() for line in printed.splitlines()[-3:]}
+    assert code == 0 and shown == {"cats & dogs", "kit fox (n02)", "été"}
+
+
+def test_a_python_user_may_give_strings(call, checkpoint, image):
+    request = PredictRequest(str(checkpoint), str(image), device="CPU")
+    assert request.images == (image,) and request.checkpoint == checkpoint
+    assert predict_images(request).splitlines()[0] == str(image)
 
 
 def test_names_come_from_a_file_and_must_be_the_checkpoints(call, checkpoint, records, image,

@@ -24,7 +24,9 @@ def test_the_page_shows_the_table_lined_up_the_digests_the_scales_and_the_speed(
 
 @pytest.mark.parametrize("change, marked, said", [
     ({}, True, None),
-    ({"has_blacklist": False}, False, "converted without a blacklist .*only the full set"),
+    ({"has_blacklist": False}, False, None),  # own images
+    ({"has_blacklist": False, "has_ilsvrc_names": True}, False,
+     "converted without a blacklist .*only the full set"),
     ({}, False, "marks none of these images: only the full set"),
     ({"classes": 5}, True, "With 5 classes the five best are all of them")])
 def test_what_a_reader_has_to_know_is_said(planned, change, marked, said):
@@ -62,6 +64,12 @@ def test_published_figures_stand_next_to_the_same_set_and_crops(ilsvrc, crops, f
 def test_no_published_figure_stands_next_to_another_set(ilsvrc, change):
     said, = filter(None, published_part(replace(ilsvrc, **change)))
     assert "published" in said.lower() and "|" not in said
+
+
+def test_nothing_is_said_of_ilsvrc_next_to_own_images(planned):
+    page = result_page(replace(planned, has_blacklist=False, sets=score(four_images(False))))
+    assert "| full " in page
+    assert not any(word in page for word in ("ILSVRC", "blacklist", "ublished", "filtered"))
 
 
 def test_a_list_that_is_not_ilsvrcs_makes_no_comparable_set(ilsvrc):

@@ -70,7 +70,7 @@ def test_two_ranks_resume_from_a_killed_ranks_parts_and_end_with_the_same_bits(
     assert scores_and_arrays(tmp_path / "one") == scores_and_arrays(out)
     assert "label_rank" in scores_and_arrays(out)[2]  # --curve was asked for
     assert sorted(path.name for path in out.iterdir()) == [
-        "classes.csv", "predictions.npz", "result.json", "result.md"]
+        "classes.csv", "predictions.npz", "result.csv", "result.json", "result.md"]
 
 
 def test_an_interrupted_evaluation_keeps_what_was_finished(call, words, interrupted, tmp_path):

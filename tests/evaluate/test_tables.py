@@ -10,7 +10,7 @@ from small import predictions_of
 from common.cli import RequestError
 from evaluate.results import score
 from evaluate.tables import (append_result, check_results_file, class_errors, confusions,
-                             write_classes)
+                             write_classes, write_result_rows)
 
 # Class 0 has no image, half of class 1 is taken for 2, class 2 twice for 3 and once for 1.
 PREDICTIONS = predictions_of([1, 1, 2, 2, 2, 2, 3], [
@@ -52,6 +52,8 @@ def test_evaluations_are_appended_in_timms_columns_each_once(planned, tmp_path):
     assert [(row[7], row[9], row[12]) for row in rows] == [
         ("0.874", "1", "full"), ("0.874", "1", "filtered"), ("", "144", "full"),
         ("", "144", "filtered")]
+    write_result_rows(tmp_path / "one.csv", one)
+    assert read(tmp_path / "one.csv") == [heads, *rows[:2]]
 
 
 @pytest.mark.parametrize("name, content, said", [

@@ -11,11 +11,11 @@ import pytest
 from mindspore.train.checkpoint_pb2 import Checkpoint
 
 from common.cli import RequestError
-from common.files import sha256_of_file
+from common.files import sha256_of_file, sha256_of_lines
 from inceptionv4 import checkpoint as checkpoint_module
-from inceptionv4.checkpoint import (CheckpointMeta, load_checkpoint, network_parameters,
-                                    parse_checkpoint, read_checkpoint, read_meta,
-                                    save_checkpoint)
+from inceptionv4.checkpoint import (load_checkpoint, network_parameters, parse_checkpoint,
+                                    read_checkpoint, save_checkpoint)
+from inceptionv4.meta import CheckpointMeta, read_meta
 
 META = CheckpointMeta(num_classes=3, image_size=75, mean=(127.5, 127.5, 127.5),
                       std=(127.5, 127.5, 127.5), batch_norm_decay=0.9,
@@ -66,12 +66,33 @@ def test_round_trip(checkpoint, network):
     assert read_meta(checkpoint) == meta
 
 
-def test_a_meta_of_an_older_version_says_no_interpolation(checkpoint):
+def test_a_meta_of_an_older_version_says_no_interpolation_and_names_no_classes(checkpoint):
     meta_file = checkpoint.with_suffix(".meta")
     values = json.loads(meta_file.read_text())
-    del values["interpolation"]
+    for name in ("interpolation", "class_names", "class_words", "imported_from"):
+        del values[name]
     meta_file.write_text(json.dumps(values))
-    assert read_meta(checkpoint).interpolation is None
+    meta = read_meta(checkpoint)
+    assert meta.interpolation is None and meta.class_labels == ["label 0", "label 1", "label 2"]
+
+
+NAMES = ("cats & dogs", "n02", "été")
+
+
+def test_names_of_classes_come_back_with_their_words(tmp_path, network):
+    meta = replace(META, class_names=NAMES, class_words=("", "kit fox", ""),
+                   class_names_sha256=sha256_of_lines(NAMES))
+    save_checkpoint(tmp_path / "a.ckpt", network_parameters(network), meta)
+    assert read_meta(tmp_path / "a.ckpt").class_labels == ["cats & dogs", "kit fox (n02)", "été"]
+
+
+@pytest.mark.parametrize("changes, said", [
+    ({"class_names": NAMES}, "another digest"), ({"class_names": NAMES[:2]}, "2 class_names of 3"),
+    ({"class_words": ("a",)}, "1 class_words of 3"), ({"class_names": (1, 2, 3)}, "class_names is"),
+    ({"imported_from": 4}, "imported_from is 4")])
+def test_names_that_do_not_fit_are_refused(changes, said):
+    with pytest.raises(ValueError, match=said):
+        replace(META, **changes)
 
 
 def test_a_file_is_what_mindspore_would_write(checkpoint, tmp_path, network):

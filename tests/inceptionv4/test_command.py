@@ -7,19 +7,36 @@ import mindspore as ms
 import numpy as np
 
 from common.cli import run_command
+from common.files import sha256_of_file, sha256_of_lines
 from inceptionv4 import __main__
-from inceptionv4.checkpoint import CheckpointMeta, save_checkpoint
+from inceptionv4.checkpoint import save_checkpoint
+from inceptionv4.meta import CheckpointMeta
 
 
 def test_show_and_a_missing_checkpoint(tmp_path, monkeypatch, capsys):
     path = tmp_path / "a.ckpt"
-    save_checkpoint(path, {"w": ms.Tensor(np.ones((40, 50), np.float32))},
-                    CheckpointMeta(3, 75, (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), 0.9, "", 2, 40))
-    monkeypatch.setattr(sys, "argv", ["inceptionv4", "show", "--checkpoint", str(path)])
+    names = ("ant", "n02", "cat")
+    meta = CheckpointMeta(3, 75, (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), 0.9, sha256_of_lines(names), 2,
+                          40, 12.5, ema_decay=0.99, class_names=names,
+                          class_words=("", "kit fox", ""))
+    weights = {"w": ms.Tensor(np.ones((40, 50), np.float32))}
+    save_checkpoint(path, weights, meta)
+    monkeypatch.setattr(sys, "argv", ["inceptionv4", "show", str(path)])
     assert run_command(__main__.main) == 0
     printed = capsys.readouterr().out
-    assert "num_classes: 3\n" in printed and "mean: (1.0, 2.0, 3.0)\n" in printed
+    for line in ("classes: 3 (ant, kit fox (n02), cat)", f"sha256: {sha256_of_file(path)}",
+                 "images: 75 px, normalised with mean (1.0, 2.0, 3.0), std (4.0, 5.0, 6.0), "
+                 "resized bicubic where it is evaluated", "averaged weights: decay 0.99",
+                 "trained: 2 epochs, 40 steps; top-1 error 12.50 %, single crop"):
+        assert f"{line}\n" in printed
     assert "parameters: 2,000 values in 1 array," in printed
+    save_checkpoint(path, weights, CheckpointMeta(
+        1000, 299, (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), 0.9, "", 0, 0,
+        imported_from="timm, model.safetensors"))
+    assert run_command(__main__.main) == 0
+    printed = capsys.readouterr().out
+    assert "classes: 1,000 (their names are not in it)\n" in printed
+    assert "imported from: timm, model.safetensors\n" in printed and "trained:" not in printed
     path.unlink()
     assert run_command(__main__.main) == 2
     error = capsys.readouterr().err

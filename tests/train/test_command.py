@@ -8,8 +8,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from inceptionv4.checkpoint import read_meta
 from inceptionv4.device import Device
+from inceptionv4.meta import read_meta
 from train import command
 from train.options import parse
 from train.recipe import PRESETS

@@ -11,7 +11,8 @@ import pytest
 from tiny import build_tiny_network
 
 from common.forms import read_history
-from inceptionv4.checkpoint import read_checkpoint, read_meta, save_checkpoint
+from inceptionv4.checkpoint import read_checkpoint, save_checkpoint
+from inceptionv4.meta import read_meta
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train import command
 from train.checkpoints import checkpoints
@@ -129,7 +130,8 @@ def test_other_classes_get_a_fresh_classifier(records, other_records, trained, c
 @pytest.mark.parametrize("digest, warned", [("", False), ("a" * 64, True)])
 def test_as_many_classes_of_other_names_are_warned_of(records, trained, call, started, tmp_path,
                                                       capfd, digest, warned):
-    init = with_meta(trained, tmp_path / "other.ckpt", class_names_sha256=digest)
+    init = with_meta(trained, tmp_path / "other.ckpt", class_names_sha256=digest,
+                     class_names=())
     assert call(*words_of(records, tmp_path / "run", "--init", init)) == 0
     warning = "warning: --init: the checkpoint's classes have other names"
     assert (warning in capfd.readouterr().err) == warned

@@ -122,19 +122,22 @@ def test_a_first_epoch_without_its_checkpoint_is_repeated(records, undisturbed, 
 
 
 def test_resumed_when_all_is_done_it_changes_nothing(records, undisturbed, call, run, capfd):
-    """And it keeps the command that the run was started with."""
+    """And it keeps the command that the run was started with, its date, commit and host."""
+    config = json.loads((run / "config.json").read_text())
+    assert config["argv"] == ["python", str(ROOT / "tests" / "train" / "tiny.py"), "never",
+                              *map(str, words_of(records, undisturbed))]
+    assert config["made"].keys() == {"date", "commit", "host"}
+    config["made"]["date"] = "2026-01-01 00:00 UTC"
+    (run / "config.json").write_text(json.dumps(config))
     before = files_of(run)
     assert call(*words_of(records, run, "--resume", "--dry-run")) == 0
     assert files_of(run) == before
-    first = json.loads((run / "config.json").read_text())["argv"]
-    assert first == ["python", str(ROOT / "tests" / "train" / "tiny.py"), "never",
-                     *map(str, words_of(records, undisturbed))]
     assert call(*words_of(records, run, "--resume")) == 0
     out = capfd.readouterr().out
     assert f"resuming {run}: epoch 3 is the last one saved" in out
     assert "the run is finished, 3 epochs in all" in out and "compiling" not in out
     check_ends_alike(run, undisturbed)
-    assert json.loads((run / "config.json").read_text())["argv"] == first
+    assert json.loads((run / "config.json").read_text()) == config
 
 
 @pytest.mark.parametrize("changed", [lambda moment: moment[:2],
@@ -162,7 +165,7 @@ def test_a_config_changed_by_hand_is_refused(records, undisturbed, call, run, ca
 
 def test_a_run_of_an_older_version_without_argv_resumes(records, undisturbed, call, run):
     config = json.loads((run / "config.json").read_text())
-    del config["argv"]
+    del config["argv"], config["made"]
     (run / "config.json").write_text(json.dumps(config))
     assert call(*words_of(records, run, "--resume")) == 0
     check_ends_alike(run, undisturbed)

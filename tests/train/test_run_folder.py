@@ -9,8 +9,8 @@ import pytest
 
 from common.cli import RequestError
 from common.forms import HistoryLine, read_history
-from inceptionv4.checkpoint import CheckpointMeta, read_meta
 from inceptionv4.device import Device
+from inceptionv4.meta import CheckpointMeta, read_meta
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train.checkpoints import add_checkpoint, best_checkpoint, checkpoints, newest_complete
 from train.plan import make_plan

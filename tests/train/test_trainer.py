@@ -17,8 +17,9 @@ from common.cli import CheckFailed, RequestError
 from convert.records.reader import open_records
 from common.forms import read_history
 from evaluate.predictions import Predictions
-from inceptionv4.checkpoint import read_checkpoint, read_meta
+from inceptionv4.checkpoint import read_checkpoint
 from inceptionv4.device import Device
+from inceptionv4.meta import read_meta
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train import trainer as trainer_module
 from train.checkpoints import LoadedCheckpoint, checkpoints, newest_complete
@@ -291,6 +292,9 @@ def test_scores_go_to_history_checkpoint_and_screen(records, tmp_path, monkeypat
     assert (meta.num_classes, meta.image_size, meta.batch_norm_decay) == (3, 75, 0.9)
     assert (meta.mean, meta.std) == (INCEPTION_MEAN, INCEPTION_STD)
     assert meta.class_names_sha256 == records["val"].class_names_sha256
+    assert list(meta.class_names) == records["val"].class_names
+    assert list(meta.class_words) == records["val"].class_words
+    assert all(re.fullmatch("[a-z]+ [a-z]+ on [a-z]+", words) for words in meta.class_words)
     assert ("full set: top-1 error 62.5 %, top-5 25.0 %; filtered set: top-1 error 50.0 %, "
             "top-5 16.7 %") in capsys.readouterr().out
 

@@ -12,6 +12,7 @@ from benchmarks.doctor import doctor
 from benchmarks.doctor.checks import Check, checks_of_process
 from benchmarks.doctor.doctor import DoctorRequest, row
 from common.cli import run_command
+from common.host_forms import DoctorReport
 
 NAMES = ["Python and packages", "driver and CANN", "cards of the driver", "cores", "memory",
          "record set", "open files", "room for checkpoints", "JPEG decoder", "reading", "decoding",
@@ -53,8 +54,10 @@ def test_a_fail_is_exit_code_1_and_named(monkeypatch, tmp_path, capsys):
     shown = capsys.readouterr()
     assert code == 1 and "failed: 3 of 8 checks: record set, hash, ranks" in shown.err
     assert "fail  record set" in shown.out and "-> without it, open files" in shown.out
-    checks = json.loads((tmp_path / "found" / "doctor.json").read_text())["checks"]
-    assert checks[-1] == {"name": "ranks", "state": "fail", "finding": "hang", "advice": ""}
+    found = json.loads((tmp_path / "found" / "doctor.json").read_text())
+    assert found["checks"][-1] == {"name": "ranks", "state": "fail", "finding": "hang",
+                                   "advice": ""}
+    assert DoctorReport.from_json(found).checks[-1] == Check("ranks", "fail", "hang")
 
 
 def test_a_row_fits_on_a_terminal():

@@ -14,12 +14,13 @@ import psutil
 import pytest
 
 from benchmarks.scale import colour_network, rehearsal, stages
-from benchmarks.scale.rehearsal import MeasuredStage, ScaleRequest, rehearse, render_scale
-from benchmarks.scale.resources import Resources, run_measured
+from benchmarks.scale.rehearsal import ScaleRequest, rehearse, render_scale
+from benchmarks.scale.resources import run_measured
 from benchmarks.scale.row_order import left_out
 from benchmarks.scale.stages import STAGES, ScaleJob
 from benchmarks.scale.tiny_imagenet import TRAIN_IMAGES, class_sizes
 from common.cli import CheckFailed, RequestError
+from common.host_forms import MeasuredStage, Resources, ScaleTable
 from convert.records.reader import RecordSet
 from train import feed
 
@@ -79,6 +80,7 @@ def test_every_stage_is_in_the_table_and_the_images_are_removed(tmp_path, in_thi
         "0.3 minutes, 0.1 minutes of CPU" in page)
     kept = json.loads((tmp_path / "out" / "scale.json").read_text())
     assert kept["stages"][2]["report"]["items"] == IMAGES
+    assert ScaleTable.from_json(kept) == table
 
 
 @pytest.mark.parametrize("images", [2_000, 25_623, TRAIN_IMAGES])

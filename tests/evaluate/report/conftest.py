@@ -8,7 +8,9 @@ import pytest
 from small import BLACKLISTED_IDS, RESULT, predictions_of
 
 from evaluate.command import write_results
+from evaluate.report.inputs import read_inputs
 from evaluate.report.page import write_report
+from evaluate.report.translations import translator
 from evaluate.request import ReportRequest
 from evaluate.results import Result
 
@@ -86,6 +88,11 @@ def write_pages(trial, run="run", results="results", **others):
 @pytest.fixture
 def trial(tmp_path, records):
     return make_trial(tmp_path, records)
+
+
+@pytest.fixture
+def inputs(trial):
+    return read_inputs(trial / "run", trial / "results", [], translator("en"))
 
 
 @pytest.fixture

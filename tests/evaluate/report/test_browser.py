@@ -29,7 +29,7 @@ def browse(folder, width):
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
-@pytest.mark.parametrize("width", [420, 1200])
+@pytest.mark.parametrize("width", [400, 1200])
 def test_no_console_line_and_no_overflow(trial, write, lang, width):
     write(trial, lang=lang)
     assert browse(trial, width) == (0, [])

@@ -28,13 +28,15 @@ def test_the_surest_mistake_comes_first_with_its_classes_and_mark(trial, records
     inputs = read_inputs(None, trial / "results", [], translator("en"))
     section = gallery_section(inputs, translator("en"))
     gallery, = [block for block in section if isinstance(block, Figures)]
-    names = records.class_names
+    words = records.class_words
+    assert words == ["class 1", "class 2", "class 3"]
     assert [image.title for image in gallery.figures] == [
-        f"80.0 %: {names[2]}", f"70.0 %: {names[0]}", f"60.0 %: {names[2]}"]
-    assert gallery.figures[2].lines == [f"true: {names[1]}", "image 2, blacklisted"]
+        f"80.0 %: {words[2]}", f"70.0 %: {words[0]}", f"60.0 %: {words[2]}"]
+    assert gallery.figures[2].lines == [f"true: {words[1]}", "image 2, blacklisted"]
     stored = {row.image_id: row.image for row in read_rows(records)}
     assert [image.jpeg for image in gallery.figures] == [
         shrink(stored[image_id]) for image_id in (4, 6, 2)]
+    names = [f"{text}\n{name}" for text, name in zip(words, records.class_names)]
     table = section[-1]
     assert table.folded and table.rows == [
         ["4", names[0], names[2], "80.0", "15.0", "no"],

@@ -6,18 +6,23 @@ import shutil
 from dataclasses import replace
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+from small import RESULT, predictions_of
 
 from common.cli import RequestError
-from evaluate.report.blocks import Table
-from evaluate.request import RescoreRequest
+from evaluate.command import write_results
+from evaluate.report.blocks import LONG, Table
+from evaluate.report.page import write_report
+from evaluate.request import ReportRequest, RescoreRequest
 from evaluate.rescore import rescore_result
+from evaluate.results import Result
 
 
 def test_figures_of_all_files_stand_in_both(pages):
     page, markdown_copy, table = pages[0]
     assert "<td>42.86</td>" in page and "<td>1.077</td>" in page
-    assert page.count("<svg ") == 4 + 2 + 1 + 1 and page.count("data:image/jpeg;base64,") == 3
+    assert page.count("<svg ") == 5 + 2 + 1 + 1 and page.count("data:image/jpeg;base64,") == 3
     for text in ("| results/deep/a-12 |", " 42.86 |", "1.077", "not installed", "c" * 64,
                  "python -m evaluate \\\n    --crops 1", "| repaired"):
         assert text in markdown_copy
@@ -32,7 +37,9 @@ def test_the_page_is_well_formed_and_needs_no_other_file(pages):
     assert len(ids) == len(set(ids)) > 9
     addresses = [value for element in elements for name, value in element.items()
                  if name == "src" or name.endswith("href")]
-    assert all(re.match("#|data:", address) for address in addresses)
+    files = [address for address in addresses if not re.match("#|data:", address)]
+    assert files == [f"results/{result}/{name}" for result in ("a-1", "deep/a-12")
+                     for name in ("result.csv", "classes.csv")]
     assert {address[1:] for address in addresses if address[0] == "#"} <= set(ids)
     assert "<script" not in page and "url(http" not in page
 
@@ -96,7 +103,44 @@ def test_a_table_in_both_forms():
 |---------|-----:|-----:|
 | x       | `<y` | 1\\_0 |
 | z       |   \\` |    2 |"""
-    assert replace(table, folded=True).html().startswith("<details><summary>T*</summary><div ")
+    assert replace(table, folded=True).html().startswith(
+        "<details><summary>T* <small>2</small></summary><div ")
+
+
+def test_a_long_table_folds_itself_where_a_caption_says_what_it_is():
+    rows = [["x"]] * LONG
+    assert not Table(["a"], rows, "T").is_folded and Table(["a"], [*rows, ["y"]], "T").is_folded
+    assert "<details>" not in Table(["a"], [*rows, ["y"]]).html()
+
+
+def test_a_thousand_classes_are_one_chart_and_one_folded_table(trial, write):
+    """50 images each, as in ILSVRC; the page is no larger than an image or two."""
+    folder, images = trial / "results" / "b-1", 50_000
+    labels = np.arange(images, dtype=np.int32) % 1000
+    top5 = (labels[:, None] + [0, 1, 2, 3, 4]) % 1000
+    top5[::7] = top5[::7, ::-1]
+    folder.mkdir()
+    names = [f"n{label:08}" for label in range(1000)]
+    about = {**RESULT, "crops": 144, "classes": 1000, "class_names": names}
+    write_results(folder, Result.from_json(about), predictions_of(labels, top5))
+    page, _, _ = write(trial)
+    assert page.count("<td class=\"left\">n00000") > 1000  # those, and the worst once more
+    before, table = page.split("All 1,000 classes, worst first")
+    assert before.endswith("<details><summary>") and len(page) < 600_000
+
+
+def test_links_are_relative_to_the_page_and_only_to_files_that_exist(trial, write):
+    (trial / "results" / "a-1").rename(trial / "results" / "a: 1%")
+    (trial / "results" / "a: 1%" / "result.csv").unlink()
+    (trial / "pages").mkdir()
+    request = ReportRequest(trial / "results", trial / "pages" / "report.html")
+    write_report(request)
+    page = request.out.read_text(encoding="utf-8")
+    assert re.findall('<a href="([^#].*?)"', page) == [
+        "../results/a%3A%201%25/classes.csv", "../results/deep/a-12/result.csv",
+        "../results/deep/a-12/classes.csv"]
+    assert ("- results/deep/a-12: [result.csv](../results/deep/a-12/result.csv), "
+            in request.markdown_copy.read_text(encoding="utf-8"))
 
 
 def test_the_command_prints_the_table_and_where_the_page_is(trial, call):
@@ -111,12 +155,19 @@ def test_the_command_prints_the_table_and_where_the_page_is(trial, call):
 def test_scores_by_other_labels_are_shown_while_their_predictions_are_the_same(trial, write):
     folder, ids = trial / "results" / "a-1", trial / "some.txt"
     ids.write_text("1\n2\n3\n")
-    rescore_result(RescoreRequest(folder, ids=ids))
+    real = trial / "real.json"
+    real.write_text(json.dumps([[0, 1], [], [2], [0], [1], [2], [0]]))
+    for files in ({"ids": ids}, {"ids": ids, "without": True}, {"real": real}):
+        rescore_result(RescoreRequest(folder, **files))
     page, markdown_copy, _ = write(trial)
-    assert "Other labels and subsets" in page
+    assert "Other labels and subsets" in page and f"--real {real}" in page
+    for note in ("some: only the images that the list names.",
+                 "without-some: all images but those that the list names.",
+                 "real: a prediction is right if it is one of the image&#x27;s ReaL labels"):
+        assert page.count(f"<p>{note}") == 1
     line = next(line for line in markdown_copy.splitlines() if "| some " in line)
     cells = [cell.strip() for cell in line.split("|")[1:-1]]
-    assert cells[:6] == ["results/a-1", "some", "full", "1", "3", "33.33"]
+    assert cells[:6] == ["results/a-1", "some", "full", "1", "3", "33.33"] and cells[9] == "4"
     shutil.copy(trial / "results" / "deep" / "a-12" / "predictions.npz", folder)
-    with pytest.raises(RequestError, match="rescored-some.json was made from other predictions"):
+    with pytest.raises(RequestError, match="rescored-real.json was made from other predictions"):
         write(trial)

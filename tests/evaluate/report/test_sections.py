@@ -10,26 +10,19 @@ from common.forms import SpeedRow
 from convert.records.reader import RecordSet
 from convert.sources.ilsvrc import IlsvrcCheck
 from evaluate.report.accuracy import accuracy_section, curve_section, glance_section
-from evaluate.report.blocks import Commands, LeftOut, Table
+from evaluate.report.blocks import LeftOut, Table
 from evaluate.report.classes import BARS, classes_section
 from evaluate.report.data_sheet import FILES_SHOWN, data_section
 from evaluate.report.gallery import confident_mistakes, gallery_section
-from evaluate.report.inputs import Evaluation, Inputs, read_inputs
+from evaluate.report.inputs import Evaluation, Inputs
 from evaluate.report.plots import Bar
-from evaluate.report.reproduction import reproduction_section
 from evaluate.report.speed import speed_section
 from evaluate.report.translations import translator
 from evaluate.result_page import FILTERED, FULL
 from evaluate.results import Result
 from evaluate.tables import class_errors, confusions
-from evaluate.report.training import rate_line, training_section
 
 T = translator("en")
-
-
-@pytest.fixture
-def inputs(trial):
-    return read_inputs(trial / "run", trial / "results", [], T)
 
 
 def tables(section):
@@ -50,10 +43,10 @@ def test_notes_name_the_results_of_few_classes_and_those_without_a_blacklist(inp
     sets = {"full": many.result.sets["full"]}
     without = replace(many, name="other", result=replace(many.result, sets=sets))
     section = accuracy_section(replace(inputs, evaluations=[*inputs.evaluations, many, without]), T)
-    assert [block.split(":")[0] for block in section[-2:]] == [
-        "other", "results/a-1, results/deep/a-12"]
-    assert "no image is on a blacklist" in section[-2]
-    assert "with five classes or fewer" in section[-1]
+    notes = [block for block in section if type(block) is str][-2:]
+    assert [note.split(":")[0] for note in notes] == ["other", "results/a-1, results/deep/a-12"]
+    assert "no image is on a blacklist" in notes[0]
+    assert "with five classes or fewer" in notes[1]
 
 
 def test_the_errors_of_the_most_crops_are_seen_first(inputs):
@@ -115,63 +108,6 @@ def test_no_published_figure_stands_next_to_other_images():
     section = accuracy_section(Inputs(None, [ilsvrc(144, is_ilsvrc=False)], [], None, {}, []), T)
     assert not any(table.set_apart for table in tables(section))
     assert any("No published figure" in block for block in section if type(block) is str)
-
-
-def test_training_shows_every_epoch_and_where_phases_begin(inputs, monkeypatch):
-    charts = {}
-    monkeypatch.setattr("evaluate.report.training.line_chart",
-                        lambda name, *drawn: charts.update({name: drawn}) or "<svg>")
-    facts, _, table = training_section(inputs, T)
-    assert [(fact.label, fact.value, fact.detail) for fact in facts.facts] == [
-        ("epochs", "3", "of 3 planned"), ("images per step", "128", "8 × 16"),
-        ("optimizer", "adam", "preset smoke, CPU"),
-        ("images per second", "256", "median of the epochs; 500 ms per step"),
-        ("best single-crop top-1 error", "12.83 %", "filtered set, epoch 3")]
-    assert table.rows[1] == ["2", "20", "1.077", "0.1", "480", "267.0", "12.5", "20.00",
-                             "0.00", "19.25", "0.00"]
-    assert [row[6] for row in table.rows] == ["–", "12.5", "0.0"]
-    assert all(drawn[1:] == ("epoch", [(0, "phase 1"), (2, "phase 2")])
-               for drawn in charts.values())
-    assert {name: [line.ys for line in drawn[0]] for name, drawn in charts.items()} == {
-        "loss": [[2.154, 1.077, 0.718]], "rate": [inputs.run.plan["epoch_learning_rates"]],
-        "training top1": [[40.0, 20.0, 40 / 3], [38.5, 19.25, 38.5 / 3]],
-        "training top5": [[0.0] * 3] * 2}
-
-
-def test_averaged_weights_have_lines_and_columns_of_their_own(inputs, monkeypatch):
-    charts = {}
-    monkeypatch.setattr("evaluate.report.training.line_chart",
-                        lambda name, lines, *_: charts.update({name: lines}) or "<svg>")
-    history = [replace(line, ema_full_top1_error=7.0 * line.epoch, ema_full_top5_error=1.0,
-                       filtered_top1_error=None, filtered_top5_error=None)
-               for line in inputs.run.history]
-    run = replace(inputs.run, history=history, config={**inputs.run.config, "accumulate": 4})
-    facts, _, table = training_section(replace(inputs, run=run), T)
-    assert [(fact.value, fact.detail) for fact in (facts.facts[1], facts.facts[-1])] == [
-        ("512", "8 × 16 × 4"), ("7.00 %", "full set, averaged weights, epoch 1")]
-    assert [(line.label, line.ys[0]) for line in charts["training top1"]] == [
-        ("full set", 40.0), ("full set, averaged weights", 7.0)]
-    assert table.heads[-4] == "full set, averaged weights, top-1 error, %"
-    assert table.rows[1][-8:] == ["20.00", "0.00", "–", "–", "14.00", "1.00", "–", "–"]
-
-
-def test_the_time_between_epochs_is_shared_among_what_happens_there(inputs):
-    """Two seconds between epochs 1 and 2, which has ten steps of 480 ms; resumed before 3."""
-    first, second, third = inputs.run.history
-    history = [replace(first, seconds_validating=1.0, seconds_saving=0.5),
-               replace(second, seconds_since_last_epoch=2.0, seconds_saving=99.0), third]
-    run = replace(inputs.run, history=history)
-    facts = training_section(replace(inputs, run=run), T)[0].facts
-    shown, = [fact for fact in facts if fact.label == "time between epochs"]
-    assert (shown.value, shown.detail) == ("29.4 %", "of it all; validating 14.7 %, saving 7.4 %")
-
-
-def test_the_learning_rate_is_that_of_the_plan_or_else_of_the_history(inputs):
-    """Plans of older versions have that of every step."""
-    older = {"epochs": 3, "steps_per_epoch": 10, "learning_rates": [0.1] * 20 + [0.02] * 10}
-    for plan in (inputs.run.plan, older, {}):
-        line = rate_line(replace(inputs.run, plan=plan))
-        assert (line.xs, line.ys) == ([1, 2, 3], [0.1, 0.1, 0.02])
 
 
 def test_the_curve_is_that_of_the_result(inputs):
@@ -245,11 +181,11 @@ def test_of_many_classes_the_worst_are_shown_and_the_rest_folded():
     evaluation = replace(ilsvrc(1), predictions=predictions_of(labels, top5))
     inputs = Inputs(None, [evaluation], [], None, {}, [])
     worst, whole, pairs = tables(classes_section(inputs, T))
-    assert worst.rows[0] == ["label 7", "1", "1", "100.00", "100.00"] and not worst.folded
-    assert len(whole.rows) == BARS + 10 and whole.folded
+    assert worst.rows[0] == ["label 7", "1", "1", "100.00", "100.00"] and not worst.is_folded
+    assert len(whole.rows) == BARS + 10 and whole.is_folded
     assert pairs.rows == [["label 7", "label 8", "1", "100.0"]]
     mistakes, = tables(gallery_section(inputs, T))  # without images, and the label is not in top5
-    assert mistakes.rows == [["8", "label 7", "label 8", "50.0", "–", "no"]] and not mistakes.folded
+    assert mistakes.rows == [["8", "label 7", "label 8", "50.0", "–"]] and not mistakes.folded
 
 
 def test_the_data_sheet_has_counts_digests_and_notes(inputs, records):
@@ -279,50 +215,3 @@ def test_the_data_sheet_lists_the_first_files_and_counts_the_others(inputs, reco
     assert ["ILSVRC2012's validation set", "yes"] in counts.rows
     assert [row[1] for row in notes.rows] == ["rejected"] * 2 + ["repaired"] + ["ignored"] * 47
     assert "More files are listed in moved/manifest.json: 3." in section
-
-
-def commands_of(section):
-    texts = [block.text for block in section if isinstance(block, Commands)]
-    return [command.replace("\\\n    ", "") for text in texts for command in text.split("\n\n")]
-
-
-def test_commands_are_printed_as_they_were_typed(inputs, records):
-    convert, train, one, twelve = commands_of(reproduction_section(inputs, T))
-    assert convert == (
-        f"python -m convert run --source SOURCE --split val --out {records.folder} --layout flat "
-        f"--shards 2 --seed 0 --blacklist BLACKLIST --check decode")
-    assert train == "python -m inceptionv4.launch --ranks 8 train --label-smoothing 0.2"
-    assert one == "python -m evaluate --crops 1 --out 'my results'"
-    assert twelve == "python -m evaluate --crops 12 --curve"
-    evaluated, *_, recipe = tables(reproduction_section(inputs, T))
-    assert [row for row in evaluated.rows if "sha256" not in row[0]] == [
-        ["interpolation", "bicubic", "results/a-1, results/deep/a-12"],
-        ["single crop", "keep", "results/a-1"]]
-    assert [row[0] for row in recipe.rows] == [
-        name for name in inputs.run.config if name != "argv"]
-
-
-def test_a_record_sets_command_has_what_its_manifest_says(inputs, records):
-    def command_of(**changes):
-        manifest = replace(records.manifest, blacklist=None, seed=7, layout="class-folders",
-                           options={"check": "header", "short_side": 300, "quality": 80},
-                           **changes)
-        sets = {records.sha256: RecordSet(Path("my records"), manifest)}
-        return commands_of(reproduction_section(replace(inputs, record_sets=sets), T))[0]
-    always = ("python -m convert run --source SOURCE --split val --out 'my records' --layout "
-              "class-folders --shards 2 --seed 7 --check header --short-side 300 --quality 80")
-    repaired = replace(records.manifest.repaired[0], reason="cut")
-    assert command_of() == command_of(repaired=[repaired]) == always
-    assert command_of(rejected=[repaired]) == f"{always} --on-bad skip"
-    assert command_of(ilsvrc=IlsvrcCheck(False, True, None)) == f"{always} --allow-other-labels"
-    for labels, class_names in ((True, True), (False, False)):
-        assert command_of(ilsvrc=IlsvrcCheck(labels, class_names, None)) == always
-
-
-def test_a_command_that_was_not_kept_is_not_made_up(inputs):
-    inputs.run.config.pop("argv")
-    old = [replace(item, result=replace(item.result, argv=None)) for item in inputs.evaluations]
-    section = reproduction_section(replace(inputs, evaluations=old), T)
-    assert len(commands_of(section)) == 1  # the record set's
-    assert any("The command was not kept" in block and "results/a-1" in block and "run" in block
-               for block in section if isinstance(block, str))

@@ -8,10 +8,10 @@ import pytest
 
 from common.cli import CheckFailed, RequestError, run_command
 from inceptionv4 import __main__
-from inceptionv4.checkpoint import (CheckpointMeta, load_checkpoint, network_parameters,
-                                    save_checkpoint)
+from inceptionv4.checkpoint import load_checkpoint, network_parameters, save_checkpoint
 from inceptionv4.exchange import exporter
 from inceptionv4.exchange.exporter import export_checkpoint
+from inceptionv4.meta import CheckpointMeta
 from inceptionv4.network import ConvBlock
 from inceptionv4.preprocess import Preprocess
 

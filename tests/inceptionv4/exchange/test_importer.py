@@ -100,7 +100,8 @@ def test_weights_and_statistics_of_each_library(tmp_path, few, origin, counters,
     assert {**asdict(meta), "mean": 0, "std": 0, "ckpt_sha256": ""} == {
         "num_classes": 3, "image_size": 299, "mean": 0, "std": 0, "epoch": 0, "step": 0,
         "batch_norm_decay": 0.9997, "class_names_sha256": "", "ckpt_sha256": "",
-        "top1_error": None, "interpolation": interpolation, "ema_decay": 0.0}
+        "top1_error": None, "interpolation": interpolation, "ema_decay": 0.0, "class_names": (),
+        "class_words": (), "imported_from": f"{origin}, f.ckpt"}
 
 
 @pytest.mark.parametrize("changes, message", [

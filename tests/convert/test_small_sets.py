@@ -1,0 +1,52 @@
+"""Sets below 64 MB: one file with small pages, where nothing else was asked for."""
+
+import pytest
+
+from convert import conversion_plan
+from convert.conversion import convert
+from convert.conversion_plan import PAGE_STEP_BYTES, SMALL_SET_PAGE_STEP_BYTES, plan_conversion
+from convert.records.manifest import read_manifest
+from convert.records.reader import open_records
+from convert.request import Request
+from convert.verify import repair, verify
+
+
+def test_a_small_set_is_one_small_file(sample, tmp_path):
+    manifest = convert(Request(sample, "train", tmp_path / "out"))
+    assert len(manifest.shards) == 1
+    assert manifest.shards[0].bytes < manifest.image_bytes + (3 << 20)  # header and two pages
+    assert manifest.options["page_bytes"] == SMALL_SET_PAGE_STEP_BYTES
+    assert [int(row["image_id"]) for row in open_records(tmp_path / "out").rows(["image_id"])]
+
+
+@pytest.mark.parametrize("shards, small, expected", [
+    (None, True, (1, SMALL_SET_PAGE_STEP_BYTES)), (1, True, (1, PAGE_STEP_BYTES)),
+    (3, True, (3, PAGE_STEP_BYTES)), (None, False, (8, PAGE_STEP_BYTES))])
+def test_size_and_request_decide_on_files_and_pages(sample, tmp_path, monkeypatch, shards, small,
+                                                    expected):
+    """What is asked for has the bytes that it always had."""
+    if not small:
+        monkeypatch.setattr(conversion_plan, "SMALL_SET_BYTES", 1)
+    plan = plan_conversion(Request(sample, "train", tmp_path / "out", shards=shards))
+    assert (len(plan.shards), plan.shards[0].page_bytes) == expected
+    assert ("page_bytes" in plan.options) == (expected[1] == SMALL_SET_PAGE_STEP_BYTES)
+
+
+def test_a_page_holds_the_largest_image(sample, tmp_path, monkeypatch):
+    monkeypatch.setattr(conversion_plan, "SMALL_SET_PAGE_STEP_BYTES", 4096)
+    manifest = convert(Request(sample, "val", tmp_path / "out"))
+    assert manifest.options["page_bytes"] % 4096 == 0 and verify(tmp_path / "out").images == 12
+
+
+def test_a_small_set_is_repaired_to_the_byte(sample, tmp_path):
+    request = Request(sample, "train", tmp_path / "out")
+    name = convert(request).shards[0].file
+    (tmp_path / "out" / name).unlink()
+    assert repair(request) == [name]
+    verify(tmp_path / "out")
+
+
+def test_a_set_that_an_older_version_made_by_default_is_left_as_it_is(sample, tmp_path):
+    older = convert(Request(sample, "train", tmp_path / "out", shards=8))
+    assert convert(Request(sample, "train", tmp_path / "out")) == older
+    assert read_manifest(tmp_path / "out") == older

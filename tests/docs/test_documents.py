@@ -1,0 +1,129 @@
+"""The README and docs/: their commands are ones that the programs understand, their links lead
+somewhere, and figures that stand in two places are the same."""
+
+import importlib
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from common import options
+from common.cli import run_command
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+NOT_RUN = ("make setup", "make demo", "make clean")  # they build or remove folders
+README_LINES = 180
+
+
+def command_lines(document: Path) -> list[str]:
+    """Return the commands in the indented blocks of a document, lines that go on joined."""
+    text = document.read_text("utf-8").replace("\\\n", " ")
+    lines = (line.strip().removeprefix(".venv/bin/") for line in text.splitlines()
+             if line.startswith("    "))
+    return sorted({line for line in lines if line.startswith(("python -m ", "make "))})
+
+
+COMMANDS = sorted({line for document in DOCUMENTS for line in command_lines(document)})
+MAKE = [line for line in COMMANDS if line.startswith("make ")]
+OF_PACKAGES = [line for line in COMMANDS
+               if line.startswith("python -m ") and line.split()[2] not in ("pip", "pytest")]
+
+
+def is_understood(words: list[str], monkeypatch) -> bool:
+    """Parse the words after ``python -m`` up to the request, the checks of its values included."""
+    module, *arguments = words
+    requests = []
+
+    def made(cls, arguments, **changes):
+        requests.append(from_arguments(cls, arguments, **changes))
+        raise KeyboardInterrupt  # nothing is carried out
+
+    name = module if module.endswith(".launch") else f"{module}.__main__"
+    program = importlib.import_module(name)
+    from_arguments = options.from_arguments
+    for place in (options, program, importlib.import_module("train.options")):  # where it is called
+        if hasattr(place, "from_arguments"):
+            monkeypatch.setattr(place, "from_arguments", made)
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    try:
+        code = run_command(program.main)
+    except SystemExit as end:  # of --help
+        return end.code == 0 and "--help" in arguments
+    finally:
+        monkeypatch.undo()
+    return code == 130 and len(requests) == 1
+
+
+@pytest.mark.parametrize("command", OF_PACKAGES)
+def test_a_command_of_a_package_is_understood(command, monkeypatch):
+    assert is_understood(shlex.split(command, comments=True)[2:], monkeypatch)
+
+
+@pytest.mark.parametrize("command", [line for line in MAKE if not line.startswith(NOT_RUN)])
+def test_the_commands_that_make_runs_are_understood(command, tmp_path, monkeypatch):
+    """Make runs them with a stand-in of its Python, which notes its words."""
+    (tmp_path / "stamp").touch()
+    python = tmp_path / "python"
+    python.write_text(f"#!{sys.executable}\nimport json, sys\nwith open({str(tmp_path / 'calls')!r}"
+                      ", 'a') as file: print(json.dumps(sys.argv[1:]), file=file)\n")
+    python.chmod(0o755)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    subprocess.run(["make", "-C", ROOT, f"PY={python}", f"DONE={tmp_path}/stamp",
+                    *shlex.split(command, comments=True)[1:]], env=clean, check=True,
+                   stdout=subprocess.DEVNULL)
+    calls = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()
+             ] if (tmp_path / "calls").exists() else []
+    assert calls or command.split()[1] == "help"
+    for flag, *words in calls:
+        assert flag == "-m"
+        assert words[0] in ("flake8", "mypy", "pytest") or is_understood(words, monkeypatch), words
+
+
+@pytest.mark.parametrize("command", [line for line in MAKE if line.startswith(NOT_RUN)])
+def test_the_other_targets_exist(command):
+    targets = (ROOT / "Makefile").read_text("utf-8")
+    assert f"\n{shlex.split(command, comments=True)[1]}: " in targets
+
+
+def test_there_are_commands_of_every_package_and_target():
+    packages, targets = ({line.split()[place] for line in lines}
+                         for lines, place in ((OF_PACKAGES, 2), (MAKE, 1)))
+    assert packages >= {"blacklist", "inceptionv4", "convert", "evaluate", "train", "benchmarks"}
+    assert targets >= {"demo", "convert", "verify", "doctor", "train-1p", "train-8p", "eval-1",
+                       "eval-144", "report"}
+
+
+def headings(document: Path) -> set[str]:
+    """Return the anchors of a document's headings, as GitHub names them."""
+    found = re.findall(r"^#+ (.+)$", document.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document):
+    text = document.read_text("utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        file = (document.parent / name).resolve() if name else document
+        assert file.exists(), target
+        assert not anchor or anchor in headings(file), target
+
+
+def test_every_page_is_linked_from_the_readme():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for page in ROOT.glob("docs/*.md"):
+        if not page.name.endswith(".zh-CN.md"):
+            assert f"(docs/{page.name}" in readme, page.name
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_the_readme_is_short(name):
+    assert len((ROOT / name).read_text("utf-8").splitlines()) <= README_LINES
