@@ -28,6 +28,14 @@ escaped = $(subst ','\'',$(value $(1)))
 sh = $(if $(filter ~/%,$(firstword $(value $(1)))),$(subst <~/,~/',<$(escaped)),'$(escaped))'
 unexport IMAGENET RECORDS RUN CKPT BLACKLIST PRESET MASTER DEVICE PYTHON
 
+# What to type next, with the variables, of those in the second argument, that were typed before.
+typed = $(foreach v,$(2),$(if $(filter command environment,$(firstword $(origin $(v)))),$(v)=$(call sh,$(v))))
+next = @printf '%s\n' 'next: make $(subst ','\'',$(1) $(typed))' >&2
+is_dry = $(findstring --dry-run,$(value ARGS))
+
+# The commands themselves then say nothing of what comes next.
+demo convert verify doctor train-1p train-8p eval-1 eval-144 bench: export UNDER_MAKE := 1
+
 VENV := .venv
 PY   := $(VENV)/bin/python
 DONE := $(VENV)/.installed
@@ -107,21 +115,26 @@ convert: need-IMAGENET $(DONE) ## JPEGs of IMAGENET into RECORDS/train and RECOR
 		--out $(call sh,RECORDS)/val $(if $(value BLACKLIST),--blacklist $(call sh,BLACKLIST)) $(ARGS)
 	$(PY) -m convert run --both-splits --source $(call sh,IMAGENET) --split train \
 		--out $(call sh,RECORDS)/train $(ARGS)
+	$(call next,verify,RECORDS)
 
 verify: $(DONE) ## compare RECORDS with their manifests
 	$(PY) -m convert verify $(call sh,RECORDS) $(ARGS)
+	$(call next,doctor,RECORDS RUN CARDS DEVICE)
 
 doctor: $(DONE) ## check this host before training on CARDS cards: versions, speed, numbers, ranks
 	$(PY) -m benchmarks doctor --records $(call sh,RECORDS)/train --run $(call sh,RUN) \
 		--ranks $(call sh,CARDS) --device $(call sh,DEVICE) $(ARGS)
+	$(call next,$(if $(filter 1,$(CARDS)),train-1p,train-8p),RECORDS RUN CARDS DEVICE)
 
 TRAIN = --records $(call sh,RECORDS)/train --val-records $(call sh,RECORDS)/val \
 	--run $(call sh,RUN) --device $(call sh,DEVICE)
+NEXT_OF_TRAIN = $(call next,eval-1 CKPT=$(call sh,RUN)/last.ckpt,RECORDS DEVICE)
 
 preset = $(if $(value PRESET),$(call sh,PRESET),$(1))
 
 train-1p: $(DONE) ## train on one card into RUN
 	$(PY) -m train $(TRAIN) --preset $(call preset,adsl-1p) $(ARGS)
+	$(if $(is_dry),,$(NEXT_OF_TRAIN))
 
 LAUNCH = $(PY) -m inceptionv4.launch --ranks $(call sh,CARDS) --hosts $(call sh,NODES) \
 	--master $(call sh,MASTER) --host-rank $(call sh,NODE_RANK) --port $(call sh,PORT)
@@ -131,6 +144,7 @@ train-8p: $(DONE) ## train on CARDS cards of each of NODES hosts (msrun) into RU
 	$(PY) -m train $(TRAIN) --preset $(call preset,adsl-8p) $(ARGS) --dry-run $$(( $(CARDS) * $(NODES) ))
 ifeq ($(findstring --dry-run,$(ARGS)),)
 	$(LAUNCH) --log-dir $(call sh,RUN)-log train $(TRAIN) --preset $(call preset,adsl-8p) $(ARGS)
+	$(NEXT_OF_TRAIN)
 endif
 
 # An evaluation takes one card, or as many as CARDS says on the command line.
@@ -140,12 +154,15 @@ EVALUATE = $(if $(filter command,$(firstword $(origin CARDS))),$(LAUNCH) --log-d
 
 eval-1: need-CKPT $(DONE) ## single-crop accuracy of CKPT on both validation sets
 	$(EVALUATE) --crops 1 --out results/crops-1 $(ARGS)
+	$(call next,report,RUN)
 
 eval-144: need-CKPT $(DONE) ## 144-crop accuracy of CKPT on both validation sets
 	$(EVALUATE) --crops 144 --out results/crops-144 $(ARGS)
+	$(call next,report,RUN)
 
 bench: $(DONE) ## the ADSL report's speed table, on a simulated card where there is none, into results/bench
 	$(PY) -m benchmarks steps --rows table --device $(call sh,DEVICE) --out results/bench $(ARGS)
+	$(call next,report,RUN)
 
 # Whoever only evaluates has no run: RUN's default is left out where there is none. Results and run
 # name their record sets: RECORDS is passed on only where it is given.

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from common.cli import RequestError, progress_bar
+from common.cli import RequestError
+from common.progress import progress_bar
 from convert.conversion import convert
 from convert.request import Request
 

@@ -11,8 +11,9 @@ from typing import Callable, Hashable, Iterable, Mapping, Optional, TypeVar
 import psutil
 
 from common import jpeg
-from common.cli import CheckFailed, progress_bar
+from common.cli import CheckFailed
 from common.forms import SpeedRow
+from common.progress import progress_bar
 
 Name = TypeVar("Name", bound=Hashable)
 T = TypeVar("T")

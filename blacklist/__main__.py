@@ -10,7 +10,7 @@ if __name__ == "__main__":
     end_on_signals()
 
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES, load_blacklist
-from common.cli import CheckFailed, run_command
+from common.cli import CheckFailed, module_command, print_next, run_command
 from common.options import CheckedOptions, Subcommand, option, run_subcommand
 
 
@@ -35,6 +35,8 @@ def _check(request: CheckRequest) -> None:
     if request.expect_ilsvrc and not blacklist.is_ilsvrc:
         raise CheckFailed(f"{request.file}: {blacklist.describe()}; fetch the devkit's again")
     print(f"{request.file}: {blacklist.describe()}")
+    print_next(module_command("convert", "run", "--source", "IMAGENET", "--split", "val", "--out",
+                              "records/val", "--blacklist", request.file))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How a command parses its arguments, shows progress and ends.
+"""How a command parses its arguments, says what comes next and ends.
 
 Exit codes: 0 done; 1 a check failed; 2 the request was wrong; 130, 143 or 129 interrupted by
 Ctrl-C, SIGTERM or a closed terminal (the last line says what was kept); 141 what read the output
@@ -6,7 +6,9 @@ ended (``| head``), in silence.
 """
 
 import argparse
+import configparser
 import contextlib
+import importlib.metadata
 import json
 import os
 import re
@@ -16,9 +18,8 @@ import shutil
 import signal
 import sys
 import warnings
+from pathlib import Path
 from typing import Any, Callable, Iterable, NoReturn, Optional, Sequence
-
-from tqdm import tqdm
 
 from common.host import raise_open_file_limit
 from common.jpeg import prefer_pillows_libjpeg
@@ -27,8 +28,12 @@ from common.signals import (Interrupted, interruption_line, note_kept_work,
 
 EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_REQUEST = 0, 1, 2
 EXIT_NO_READER = 128 + signal.SIGPIPE  # as other programs end
-SECONDS_BETWEEN_LOG_LINES = 30
 TYPED_COMMAND = "TYPED_COMMAND"  # environment: what a launcher passes on to its ranks, as JSON
+UNDER_MAKE = "UNDER_MAKE"  # environment: the Makefile says what to type next, in its own words
+# Environment: where MindSpore puts rank_<r>/om/analyze_fail.ir, its dump of a graph that did not
+# compile, whose place its error names; unless it is set, into the working folder.
+DUMP_FOLDER = "MS_OM_PATH"
+PROJECT = "imagenet-mindrecord"
 
 
 class RequestError(Exception):
@@ -84,6 +89,30 @@ class _Subcommands(argparse._SubParsersAction):
         if values[0] not in self._name_parser_map:
             parser.refuse_subcommand(values[0], self._name_parser_map)
         super().__call__(parser, namespace, values, option_string)
+
+
+class _ShowVersion(argparse.Action):
+    """Prints the version only when it is asked for: looking it up takes time."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"{PROJECT} {version()} (MindSpore {importlib.metadata.version('mindspore')}, "
+              f"Python {sys.version.split()[0]})")
+        parser.exit()
+
+
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """Add ``--version``. Not every parser has it: a platform's job may have such a parameter."""
+    parser.add_argument("--version", action=_ShowVersion, nargs=0, default=argparse.SUPPRESS,
+                        help="print the version and exit")
+
+
+def version() -> str:
+    """Return the project's version: of the source tree that runs, else of what is installed."""
+    sources = configparser.ConfigParser()
+    sources.read(Path(__file__).parents[1] / "setup.cfg", encoding="utf-8")
+    if sources.get("metadata", "name", fallback="") == PROJECT:
+        return sources["metadata"]["version"]
+    return importlib.metadata.version(PROJECT)
 
 
 def run_command(main: Callable[[], Optional[int]]) -> int:
@@ -185,6 +214,30 @@ def shown_command(*flags: str) -> str:
     return shlex.join([*words, *(flag for flag in flags if flag not in words)])
 
 
+def module_command(module: str, *words: object) -> str:
+    """Return ``python -m module`` with the words, for a shell, by the interpreter that runs."""
+    return shlex.join([typed_words()[0], "-m", module, *map(str, words)])
+
+
+def without_flags(words: Sequence[str], flags: Sequence[str]) -> list[str]:
+    """Return the words of a command without the flags and the values that follow each."""
+    kept, dropping = [], False
+    for word in words:
+        if word.startswith("-"):
+            dropping = word.split("=")[0] in flags
+        if not dropping:
+            kept.append(word)
+    return kept
+
+
+def print_next(*commands: str) -> None:
+    """Print to stderr what to type next; under make, make does."""
+    if UNDER_MAKE not in os.environ:
+        sys.stdout.flush()  # these are the last lines, also where both go to one file
+        for place, command in enumerate(commands):
+            print(f"{'then' if place else 'next'}: {command}", file=sys.stderr, flush=True)
+
+
 def one_line(error: object, most: int) -> str:
     """Return the first ``most`` characters of a message of several lines as one, without the rules
     of dashes that MindSpore draws."""
@@ -192,10 +245,14 @@ def one_line(error: object, most: int) -> str:
     return " ".join(line for line in lines if line.strip("- "))[:most]
 
 
+def plural(number: float, noun: str) -> str:
+    """Return ``image`` for 1, else ``images``; a noun that ends in s or x gets es."""
+    return noun if number == 1 else noun + ("es" if noun.endswith(("s", "x")) else "s")
+
+
 def counted(number: int, noun: str) -> str:
-    """Return ``1 image`` or ``1,200 images``; a noun that ends in s or x gets es."""
-    plural = noun if number == 1 else noun + ("es" if noun.endswith(("s", "x")) else "s")
-    return f"{number:,} {plural}"
+    """Return ``1 image`` or ``1,200 images``."""
+    return f"{number:,} {plural(number, noun)}"
 
 
 def class_label(name: str, words: str) -> str:
@@ -224,24 +281,3 @@ def _print_last_line(line: str) -> None:
         except (OSError, ValueError):
             with contextlib.suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:
                 os.dup2(nowhere.fileno(), stream.fileno())
-
-
-class _LogLines:
-    """Replaces stderr where it is not a terminal: each state of the bar becomes a line of its own,
-    where tqdm would overwrite the last one."""
-
-    def write(self, text: str) -> None:
-        state = text.strip()
-        if state:
-            sys.stderr.write(f"{state}\n")
-
-    def flush(self) -> None:
-        sys.stderr.flush()
-
-
-def progress_bar(total: int, description: str, unit: str) -> tqdm:
-    """Return a tqdm bar of ``total`` units on stderr, to be used as a context manager."""
-    if sys.stderr.isatty():
-        return tqdm(total=total, desc=description, unit=f" {unit}", dynamic_ncols=True)
-    return tqdm(total=total, desc=description, unit=f" {unit}", file=_LogLines(),
-                mininterval=SECONDS_BETWEEN_LOG_LINES)

@@ -17,7 +17,7 @@ from dataclasses import MISSING, Field, dataclass
 from pathlib import Path
 from typing import Any, Callable, Container, Iterable, Optional, Sequence, TypeVar
 
-from common.cli import ArgumentParser, RequestError
+from common.cli import ArgumentParser, RequestError, add_version
 
 T = TypeVar("T")
 
@@ -149,6 +149,7 @@ class Subcommand:
 def run_subcommand(prog: str, description: str, subcommands: Iterable[Subcommand]) -> None:
     """Parse the command line and run the subcommand that it names with its request."""
     parser = ArgumentParser(prog=prog, description=description)
+    add_version(parser)
     commands = parser.add_subcommands()
     for item in subcommands:
         command = commands.add_parser(item.name, help=item.help,

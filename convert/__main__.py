@@ -6,7 +6,6 @@ What a command needs beyond its options is imported when it runs: ``--help`` doe
 import sys
 from argparse import Namespace
 from dataclasses import replace
-from pathlib import Path
 from typing import Callable, Sequence
 
 from common.signals import end_on_signals, note_kept_work, take_signals_from_mindspore
@@ -14,9 +13,11 @@ from common.signals import end_on_signals, note_kept_work, take_signals_from_min
 if __name__ == "__main__":  # show alone has MindSpore's datasets and nothing to end before it does
     (take_signals_from_mindspore if sys.argv[1:2] == ["show"] else end_on_signals)()
 
-from common.cli import (ArgumentParser, CheckFailed, class_label, counted, first_of, run_command,
-                        shown_command)
+from common.cli import (ArgumentParser, CheckFailed, add_version, class_label, counted, first_of,
+                        module_command, print_next, run_command, shown_command, typed_words,
+                        without_flags)
 from common.options import add_options, from_arguments
+from convert.next_step import commands_after
 from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest, record_sets_in
 from convert.request import (ENGINE_OPTIONS, LOCK_OPTIONS, SOURCE_OPTIONS, VAL_OPTIONS, Request,
                              RunMode, SampleRequest, ShowRequest, VerifyRequest)
@@ -30,6 +31,7 @@ IGNORED_SHOWN = 3
 def main() -> None:
     parser = ArgumentParser(prog="python -m convert",
                             description="Turn ImageNet images into sharded MindRecord files.")
+    add_version(parser)
     commands = parser.add_subcommands()
 
     def add(name: str, action: Callable, about: str, description: str = "") -> ArgumentParser:
@@ -62,9 +64,11 @@ def _sample(arguments: Namespace) -> None:
     request = from_arguments(SampleRequest, arguments)
     make_sample(request.out, request.classes, request.train, request.val, request.seed)
     arrange_sample(request.out, request.layout)
-    print(f"{request.out}: {request.classes} classes, each of "
+    print(f"{request.out}: {counted(request.classes, 'class')}, each of "
           f"{counted(request.train, 'training image')} "
           f"and {counted(request.val, 'validation image')}")
+    print_next(module_command("convert", "run", "--source", request.out, "--split", "val", "--out",
+                              "records/val"))
 
 
 def _run(arguments: Namespace) -> None:
@@ -78,10 +82,17 @@ def _run(arguments: Namespace) -> None:
     elif mode.shard_range is not None:
         reports = convert_range(request, mode.shard_range.start, mode.shard_range.stop - 1)
         print(f"{request.out}: {counted(len(reports), 'shard')} with "
-              f"{counted(sum(report.shard.images for report in reports), 'image')} finished; when "
-              "all are: python -m convert finish")
+              f"{counted(sum(report.shard.images for report in reports), 'image')} finished; "
+              "when all are, the next command makes the record set of them")
+        print_next(_finish_command())
     else:
-        _print_manifest(request.out, convert(request))
+        _print_manifest(request, convert(request))
+
+
+def _finish_command() -> str:
+    """Return the command that follows ``run --shard-range``: the same without what it takes not."""
+    flags = ["--shard-range", *(f"--{name}" for name in ENGINE_OPTIONS)]
+    return module_command("convert", "finish", *without_flags(typed_words()[4:], flags))
 
 
 def _request(arguments: Namespace) -> Request:
@@ -101,7 +112,7 @@ def _finish(arguments: Namespace) -> None:
     from convert.conversion import finish
     request = _request(arguments)
     note_kept_work(f"the shards in {request.out} are kept; start it again: {shown_command()}")
-    _print_manifest(request.out, finish(request))
+    _print_manifest(request, finish(request))
 
 
 def _verify(arguments: Namespace) -> None:
@@ -114,6 +125,7 @@ def _verify(arguments: Namespace) -> None:
             failures.append(str(failure))
     if failures:
         raise CheckFailed("; ".join(failures))
+    print_next(*commands_after(records, read_manifest(records)))
 
 
 def _verify_one(request: VerifyRequest, arguments: Namespace) -> None:
@@ -163,7 +175,8 @@ def _ignored(names: Sequence[str]) -> str:
             f"({first_of(names, IGNORED_SHOWN)})")
 
 
-def _print_manifest(out: Path, manifest: Manifest) -> None:
+def _print_manifest(request: Request, manifest: Manifest) -> None:
+    out = request.out
     print(f"{out}: {counted(manifest.images, 'image')} of "
           f"{counted(len(manifest.classes), 'class')} in "
           f"{counted(len(manifest.shards), 'shard')}, {manifest.image_bytes:,} bytes of images")
@@ -183,6 +196,7 @@ def _print_manifest(out: Path, manifest: Manifest) -> None:
               f" ILSVRC list), {manifest.images - note.images:,} in the filtered set")
     elif manifest.has_ilsvrc_names:
         print("no --blacklist: only the full set can be scored")
+    print_next(*commands_after(out, manifest, request.source))
 
 
 def _print_classes(manifest: Manifest) -> None:

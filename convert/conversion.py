@@ -8,12 +8,13 @@ from collections import Counter
 
 from common.cli import RequestError, counted, first_of
 from common.files import describe_difference
+from common.progress import describe_bytes
 from convert.conversion_plan import ConversionPlan, plan_conversion, refuse_other_split
 from convert.records.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNote, ClassCount,
                                       Manifest, read_manifest, sha256_of_rows)
 from convert.records.reader import open_records
 from convert.request import Request
-from convert.shards import build_shards
+from convert.shards import ShardPlan, build_shards
 from convert.sources.labels import find_blacklists
 from convert.workspace import (BUILDING, ShardReport, Workspace, kept_of_source,
                                locked_workspace)
@@ -40,6 +41,7 @@ def convert(request: Request) -> Manifest:
     _offer_blacklist(plan)
     with locked_workspace(request.out, plan.workspace_request(), no_lock=request.no_lock
                           ) as workspace:
+        _announce(plan, plan.shards)
         return _conclude(plan, workspace, build_shards(request, plan.shards, workspace))
 
 
@@ -62,9 +64,20 @@ def convert_range(request: Request, first: int, last: int) -> list[ShardReport]:
     _offer_blacklist(plan)
     with locked_workspace(request.out, plan.workspace_request(), shared=True,
                           no_lock=request.no_lock) as workspace:
+        _announce(plan, plan.shards[first:last + 1])
         reports = build_shards(request, plan.shards[first:last + 1], workspace)
     _refuse_bad(request, reports)
     return reports
+
+
+def _announce(plan: ConversionPlan, shards: list[ShardPlan]) -> None:
+    """Say what is about to be done: a wrong folder is better noticed now than after hours."""
+    request, entries = plan.request, [entry for shard in shards for entry in shard.entries]
+    print(f"converting {counted(len(entries), 'image')} "
+          f"({describe_bytes(sum(entry.size for entry in entries))}) of "
+          f"{counted(len(plan.listing.class_names), 'class')} from {request.source} (layout "
+          f"{plan.listing.layout}) into {counted(len(shards), 'shard')} in {request.out}, with "
+          f"{counted(request.worker_count, 'worker')}", file=sys.stderr, flush=True)
 
 
 def finish(request: Request) -> Manifest:
@@ -116,6 +129,7 @@ def _existing(plan: ConversionPlan) -> Manifest:
         raise RequestError(f"{out} holds another record set ({describe_difference(before, now)}); "
                            "give another --out or remove it")
     open_records(out)  # its files may have been lost since
+    print(f"{out} is finished already", file=sys.stderr, flush=True)
     shutil.rmtree(out / BUILDING, ignore_errors=True)  # a kill may have come before that
     return manifest
 

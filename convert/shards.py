@@ -14,8 +14,9 @@ from typing import Any, Generator, Iterator, Optional
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from common.cli import RequestError, progress_bar
+from common.cli import RequestError
 from common.files import sha256_of_file
+from common.progress import progress_bar
 from convert.images import BadImage, ImageChecks, check_image
 from convert.mindrecord.record_layout import RecordLayout
 from convert.mindrecord.writer import RecordWriter, index_of
@@ -75,8 +76,8 @@ def build_shards(request: Request, plans: list[ShardPlan], workspace: Workspace
     total = sum(len(plan.entries) for plan in plans)
     keep_bad = request.on_bad == "skip"
     with _backend(request, len(todo)), \
-            progress_bar(total, f"convert {request.split}", "images") as bar:
-        bar.update(total - sum(len(plan.entries) for plan in todo))
+            progress_bar(total, f"convert {request.split}", "images",
+                         initial=total - sum(len(plan.entries) for plan in todo)) as bar:
         tasks = [delayed(build_shard)(plan, workspace, keep_bad) for plan in todo]
         with contextlib.closing(_results(request, tasks)) as results:  # ends the workers, too
             for plan, report in zip(todo, results):

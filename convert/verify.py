@@ -2,6 +2,7 @@
 shards are built again, from the images."""
 
 import contextlib
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any, Iterator
 
 from joblib import Parallel, delayed
 
-from common.cli import CheckFailed, RequestError, counted, one_line, progress_bar
+from common.cli import CheckFailed, RequestError, counted, one_line
 from common.files import PathLike, describe_difference, naming_file
+from common.progress import describe_bytes, progress_bar
 from common.signals import holding_signals_back
 from convert.images import BadImage, ImageChecks, check_image
 from convert.conversion_plan import ConversionPlan, plan_conversion
@@ -33,6 +35,9 @@ def verify(folder: PathLike, deep: bool = False, workers: int = 1) -> Manifest:
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
+    size = sum(shard.bytes + shard.index_bytes for shard in manifest.shards)
+    print(f"verifying {counted(manifest.images, 'image')} of {folder}: reading "
+          f"{describe_bytes(size)}", file=sys.stderr, flush=True)
     expected = {name for shard in manifest.shards for name in (shard.file, shard.index_file)}
     found = {path.name for path in folder.glob("*.mindrecord*")}
     faults = sum(_damaged_shards(folder, manifest, workers).values(), [])

@@ -4,14 +4,16 @@
 import argparse
 import inspect
 import sys
-from typing import Any, Callable
+from pathlib import Path
+from typing import Any, Callable, Optional
 
 from common.signals import take_signals_from_mindspore
 
 if __name__ == "__main__":
     take_signals_from_mindspore()
 
-from common.cli import ArgumentParser, HelpFormatter, run_command
+from common.cli import (ArgumentParser, HelpFormatter, add_version, module_command, print_next,
+                        run_command)
 from common.options import add_options, from_arguments
 from evaluate.request import (CompareRequest, PredictRequest, ReportRequest, Request,
                               RescoreRequest)
@@ -37,6 +39,7 @@ def main() -> None:
     if first and first not in COMMANDS and not first.startswith("-"):
         parser.refuse_subcommand(first, COMMANDS, ", or evaluate a checkpoint with --records, "
                                                   "--checkpoint and --out")
+    add_version(parser)
     add_options(parser, request_type)
     run(from_arguments(request_type, parser.parse_args(words)))
 
@@ -47,12 +50,18 @@ def main() -> None:
 def _evaluate(request: Request) -> None:
     """Measure the top-1 and top-5 error of a checkpoint on a record set: of the full set and, with
     a blacklist, of the filtered one. Started again with the same arguments it resumes."""
-    from evaluate.command import evaluate_checkpoint
+    from evaluate.command import evaluate_checkpoint, run_of
     if evaluate_checkpoint(request):
         print((request.out / PAGE_NAME).read_text(encoding="utf-8"))
         for name in (PREDICTIONS_NAME, CLASSES_NAME, JSON_NAME, PAGE_NAME):
             if (request.out / name).exists():  # results of older versions have fewer files
                 print(request.out / name)
+        _print_report_command(request.out, run_of(request.checkpoint))
+
+
+def _print_report_command(result: Path, run: Optional[Path]) -> None:
+    print_next(module_command("evaluate", "report", *(["--run", run] if run else []),
+                              "--results", result.parent, "--out", "report.html"))
 
 
 def _report(request: ReportRequest) -> None:
@@ -68,6 +77,7 @@ def _rescore(request: RescoreRequest) -> None:
     """Score a result's predictions against other labels or on some images, without the network."""
     from evaluate.rescore import rescore_result
     print(rescore_result(request))
+    _print_report_command(request.result, run=None)
 
 
 def _compare(request: CompareRequest) -> None:

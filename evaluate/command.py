@@ -11,8 +11,9 @@ from typing import Any, Optional
 import numpy as np
 
 from blacklist.ids import Blacklist, load_blacklist
-from common.cli import RequestError, shown_command, typed_command
+from common.cli import DUMP_FOLDER, RequestError, counted, shown_command, typed_command
 from common.files import sha256_of_lines, write_json, write_text
+from common.forms import CONFIG
 from common.origin import origin
 from common.signals import note_kept_work, saving_work
 from convert.records.reader import RecordSet, open_records
@@ -65,8 +66,11 @@ def evaluate_checkpoint(request: Request) -> bool:
     claim_result_folder(request.out, planned)
     result = finished_result(request.out, request.again, request.curve,
                              request.keep_probabilities)
+    os.environ.setdefault(DUMP_FOLDER, f"{request.out}-log")  # the launcher's, where there is one
     device = setup_device(request.device, precision=request.precision)
-    print(device.describe(), flush=True)
+    print(f"evaluating {request.checkpoint} on {counted(records.images, 'image')} of "
+          f"{request.records}, {counted(request.crops, 'crop')} each; the result goes into "
+          f"{request.out}\n{device.describe()}", flush=True)
     if result is not None:
         print(f"{request.out} has this result already: it is shown (--again computes it anew)")
     else:
@@ -91,6 +95,12 @@ def _evaluate(evaluator: Evaluator, planned: Result, records: RecordSet, classes
         result = write_results(out, result, mark(predictions, blacklist))
         remove_parts(folder)
         return result
+
+
+def run_of(checkpoint: Path) -> Optional[Path]:
+    """Return the run folder that the checkpoint is in, itself or in its folder of checkpoints."""
+    return next((folder for folder in (checkpoint.parent, checkpoint.parent.parent)
+                 if (folder / CONFIG).exists()), None)
 
 
 def _load_evaluator(request: Request, meta: CheckpointMeta, protocol: Protocol, device: Device

@@ -47,7 +47,7 @@ def _check_same_images(a: Predictions, b: Predictions, request: CompareRequest) 
         where = np.flatnonzero(getattr(a, name) != getattr(b, name))
         if where.size:
             raise RequestError(f"{request.a} and {request.b} differ in '{name}' for "
-                               f"{where.size:,} images (image id {a.image_id[where[0]]}); "
+                               f"{counted(where.size, 'image')} (image id {a.image_id[where[0]]}); "
                                "evaluate both on the same records, with the same blacklist")
 
 

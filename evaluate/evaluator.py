@@ -8,9 +8,10 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
 
-from common.cli import RequestError, counted, progress_bar
+from common.cli import RequestError, counted
 from common.deadline import reading_deadline
 from common.host import available_cores
+from common.progress import progress_bar
 from convert.records.manifest import sha256_of_rows
 from convert.records.reader import RecordSet
 from evaluate.predictions import (DTYPES, TOP, Part, Predictions, gather_predictions, in_id_order,
@@ -98,7 +99,7 @@ class Evaluator:
         share = rows_of_rank(records.images, self.step.images, device.rank, device.ranks)
         arrays, failure = self._empty_arrays(records), ""
         try:
-            for part in self.classify(records, [share]):
+            for part in self.classify(records, [share], keep_bar=False):
                 for name, array in part.predictions.arrays.items():
                     arrays[name][part.rows.start:part.rows.stop] = array
         except (RequestError, OSError) as error:
@@ -125,11 +126,15 @@ class Evaluator:
         return {name: np.zeros((records.images, *shape), np.float32)
                 for name, shape in columns.items()}
 
-    def classify(self, records: RecordSet, parts: Sequence[range]) -> Iterator[Part]:
+    def classify(self, records: RecordSet, parts: Sequence[range], keep_bar: bool = True
+                 ) -> Iterator[Part]:
         """Yield the rows at the positions ``parts``, group by group; show a progress bar.
 
         Where parts start at multiples of ``step.images``, the same rows form a group whatever
         is asked for, and so get the same probabilities to the bit.
+
+        Args:
+            keep_bar: whether the finished bar stays to be read.
 
         Raises:
             RequestError: an image that cannot be decoded, or outputs that are not numbers.
@@ -141,8 +146,9 @@ class Evaluator:
             size = self.protocol.image_size
             views = ms.Tensor(np.zeros((self.step.views, size, size, 3), np.uint8))
             self.classifier.compile(views, self._orders[0])
-            with progress_bar(sum(map(len, parts)), counted(self.protocol.crops, "crop"),
-                              "images") as bar:
+            with progress_bar(sum(map(len, parts)),
+                              f"evaluate ({counted(self.protocol.crops, 'crop')})", "images",
+                              keep=keep_bar) as bar:
                 for part in parts:
                     for group in self._classify_rows(records, part):
                         bar.update(len(group.rows))

@@ -8,7 +8,7 @@ from typing import Any, Mapping, Optional
 import numpy as np
 
 from blacklist.ids import read_image_ids
-from common.cli import RequestError, typed_command
+from common.cli import RequestError, counted, typed_command
 from common.files import (describe_difference, read_bytes, read_json, read_lines, sha256_of_file,
                           write_json)
 from common.forms import check_kinds
@@ -205,5 +205,5 @@ def read_rescored(path: Path) -> RescoredResult:
 
 def _describe(rescored: RescoredResult) -> str:
     return "\n".join([accuracy_table(rescored.sets), "",
-                      f"{rescored.left_out:,} images are left out. Errors in percent with their "
-                      "95 % confidence intervals (Wilson)."])
+                      f"Left out: {counted(rescored.left_out, 'image')}. Errors in percent with "
+                      "their 95 % confidence intervals (Wilson)."])

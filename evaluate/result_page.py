@@ -146,7 +146,7 @@ def _facts(result: Result) -> list[str]:
     if result.arithmetic:
         lines.append(f"- arithmetic on {result.device}: {result.arithmetic}")
     if result.speed:
-        lines.append(f"- speed: {result.speed.images_per_second_per_rank:.3g} images/s on each of "
+        lines.append(f"- speed: {result.speed.images_per_second_per_rank:.3g} images/s per rank on "
                      f"{counted(result.speed.ranks, 'rank')}, "
                      f"{100 * result.speed.waiting_for_data:.1f} % of the time waiting "
                      "for data")

@@ -10,7 +10,7 @@ from common.signals import note_kept_work, take_signals_from_mindspore
 if __name__ == "__main__":
     take_signals_from_mindspore()
 
-from common.cli import counted, first_of, run_command
+from common.cli import counted, first_of, module_command, print_next, run_command
 from common.options import (CheckedOptions, Subcommand, device_option, option, run_subcommand,
                             weights_option)
 from inceptionv4 import BICUBIC
@@ -96,6 +96,8 @@ def _import(request: ImportRequest) -> None:
         print(f"left out: {counted(done.other_arrays, 'array')} of the same network with other "
               "prefixes")
     print("class names: not in such a file; the evaluation compares the number of classes alone")
+    print_next(module_command("evaluate", "--records", "records/val", "--checkpoint", request.out,
+                              "--crops", 1, "--out", "results/crops-1"))
 
 
 def _export(request: ExportRequest) -> None:

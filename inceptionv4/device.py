@@ -4,6 +4,7 @@ What differs between devices is in this file, so that the rest of the code is th
 """
 
 import os
+import tempfile
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import communication, nn, ops
 
-from common.cli import RequestError
+from common.cli import DUMP_FOLDER, RequestError
 from common.host import cores_per_rank
 from inceptionv4.precision import set_precision
 
@@ -88,6 +89,7 @@ def setup_device(target: str = "auto", seed: Optional[int] = None,
     Raises:
         RequestError: Ascend where it cannot be used, or a precision that the device does not have.
     """
+    os.environ.setdefault(DUMP_FOLDER, os.path.join(tempfile.gettempdir(), "mindspore-dumps"))
     name = _choose_target(target)
     ms.set_device(name, _card_from_platform() if name == "Ascend" else None)
     if name == "CPU":  # read at the first operation; a value that the user chose stays

@@ -3,7 +3,8 @@
 Starts ``python -m MODULE`` once per rank through MindSpore's own launcher, msrun, and monitors it,
 which msrun does poorly: when a rank dies, its scheduler keeps the others waiting for a minute, and
 the log that has the cause is one of many. Here a dead rank ends the job at once, with the last
-lines of that rank's log and its exit code; rank 0's log is printed as it grows.
+lines of that rank's log and its exit code; rank 0's log is printed as it grows, without what
+MindSpore logs of a good start and end.
 """
 
 import contextlib
@@ -22,14 +23,17 @@ from typing import Optional
 
 import psutil
 
-from common.cli import (TYPED_COMMAND, ArgumentParser, CheckFailed, RequestError, run_command,
-                        typed_words)
+from common.cli import (DUMP_FOLDER, TYPED_COMMAND, ArgumentParser, CheckFailed, RequestError,
+                        add_version, counted, run_command, typed_words)
 from common.options import CheckedOptions, add_options, from_arguments, option
 from common.signals import ENDING_SIGNALS, INTERRUPTED, SECONDS_TO_END, note_kept_work
+from inceptionv4.harmless_lines import without_harmless
 
 POLL_SECONDS = 0.2
 LAST_LINES = 20  # of a dead rank's log
 SECONDS_FOR_RANKS = SECONDS_TO_END + 10  # a rank may save its work for SECONDS_TO_END
+# MindSpore's own warnings are wanted in the ranks' logs. Read here, before run_command sets it.
+LOG_LEVEL = os.environ.get("GLOG_v", "2")
 ASCEND_DRIVER = Path("/dev/davinci_manager")  # the device file of the driver on a host with cards
 # What msrun logs when a rank ended with an error (process_entity/_api.py, join_processes).
 _DEAD_RANK = re.compile(r"Worker process (\d+) exit with exception. Error code: (-?\d+)")
@@ -68,6 +72,7 @@ def main() -> int:
     parser = ArgumentParser(prog="python -m inceptionv4.launch",
                             description="Run a module once per rank, through msrun, and end all "
                                         "ranks when one dies.")
+    add_version(parser)
     add_options(parser, LaunchRequest)
     parser.add_argument("arguments", nargs="...", help="arguments of the module")
     return launch(from_arguments(LaunchRequest, parser.parse_args()))
@@ -84,9 +89,12 @@ def launch(request: LaunchRequest) -> int:
     for log in (request.log(rank) for rank in request.own_ranks):
         if log.exists():  # or the log of an earlier run would be printed
             log.replace(log.with_suffix(".earlier.log"))
+    print(f"starting {counted(request.ranks, 'rank')} of {request.module}, which takes half a "
+          "minute or more; what rank 0 prints follows, the logs of all are "
+          f"{request.log_dir}/worker_<rank>.log", file=sys.stderr, flush=True)
     with tempfile.NamedTemporaryFile() as messages:
         msrun = psutil.Popen(_msrun_command(request), stdout=subprocess.DEVNULL, stderr=messages,
-                             env=_environment(), start_new_session=True)
+                             env=_environment(request.log_dir), start_new_session=True)
         rank_of: dict[psutil.Process, Optional[int]] = {psutil.Process(msrun.pid): None}
         try:
             return _watch(request, msrun, Path(messages.name), rank_of)
@@ -133,10 +141,11 @@ def _msrun_command(request: LaunchRequest) -> list[str]:
             *binding, "python", "-m", request.module, *request.arguments]
 
 
-def _environment() -> dict[str, str]:
+def _environment(log_dir: Path) -> dict[str, str]:
     """Put this interpreter first: msrun starts the "python" of the PATH, whichever one runs it."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, TYPED_COMMAND: json.dumps(typed_words())}
+    return {**os.environ, "PATH": path, TYPED_COMMAND: json.dumps(typed_words()),
+            DUMP_FOLDER: str(log_dir.absolute()), "GLOG_v": LOG_LEVEL}
 
 
 def _watch(request: LaunchRequest, msrun: psutil.Popen, messages: Path,
@@ -152,7 +161,7 @@ def _watch(request: LaunchRequest, msrun: psutil.Popen, messages: Path,
         ended = msrun.poll() is not None  # before reading: nothing written until then is missed
         _add_children(msrun, rank_of)
         logged = messages.read_text(encoding="utf-8", errors="replace")
-        printed = _print_log(request.log(request.own_ranks[0]), printed)
+        printed = _print_log(request.log(request.own_ranks[0]), printed, ended)
         dead = _DEAD_RANK.search(logged)
         if dead:
             process, code = map(int, dead.groups())
@@ -184,20 +193,25 @@ def _add_children(msrun: psutil.Popen, rank_of: dict[psutil.Process, Optional[in
 
 def _report_dead_rank(request: LaunchRequest, rank: int, code: int) -> None:
     log = request.log(rank)
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
+    logged = without_harmless(log.read_text(encoding="utf-8", errors="replace"))
+    lines = logged.splitlines()[-LAST_LINES:]
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
     print(f"rank {rank} {how}, which ends the job; the end of {log}:", *lines, sep="\n  ",
           file=sys.stderr, flush=True)
 
 
-def _print_log(log: Path, place: int) -> int:
-    """Print what follows ``place`` in the log, if it exists yet, and return where that ends."""
+def _print_log(log: Path, place: int, ended: bool) -> int:
+    """Print the lines that follow ``place`` in the log, if it exists yet, and return where they
+    end."""
     if not log.exists():
         return place
-    with open(log, encoding="utf-8", errors="replace") as file:
+    with open(log, "rb") as file:
         file.seek(place)
-        print(file.read(), end="", flush=True)
-        return file.tell()
+        lines = file.read()
+    if not ended:  # the last line may be half-written
+        lines = lines[:lines.rfind(b"\n") + 1]
+    print(without_harmless(lines.decode(errors="replace")), end="", flush=True)
+    return place + len(lines)
 
 
 def _end_all(rank_of: dict[psutil.Process, Optional[int]]) -> None:

@@ -2,19 +2,22 @@
 
 import contextlib
 import os
+import statistics
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-from common.cli import RequestError, counted
+from common.cli import DUMP_FOLDER, RequestError, counted
 from common.files import make_folder, sha256_of_lines
+from common.forms import read_history
+from common.progress import describe_seconds
 from inceptionv4.device import Device, ranks_agree, setup_device
 from inceptionv4.meta import CheckpointMeta, read_meta
 from train.checkpoints import best_checkpoint, checkpoints, newest_complete
 from train.feed import TrainingFeed, workers_for
 from train.initial import InitialWeights, initial_weights, take_over_weights
-from train.plan import check_disk, describe_plan, make_plan
+from train.plan import Plan, check_disk, describe_plan, make_plan
 from train.options import TrainRequest
 from train.recipe import PRESETS, Recipe
 from train.run_folder import (MAY_DIFFER, check_same_run, check_unused, complete_config, config_of,
@@ -56,8 +59,9 @@ def dry_run(request: TrainRequest, recipe: Recipe) -> None:
 
 
 def train(request: TrainRequest, recipe: Recipe,
-          after_save: Callable[[], None] = lambda: None) -> None:
-    """Train from the start, or resume; the number of ranks is the launcher's.
+          after_save: Callable[[], None] = lambda: None) -> Optional[Path]:
+    """Train from the start, or resume; the number of ranks is the launcher's. Return the last
+    checkpoint on rank 0, None on the others.
 
     Args:
         after_save: called by rank 0 when the run has started and whenever an epoch's files are
@@ -77,22 +81,28 @@ def train(request: TrainRequest, recipe: Recipe,
     trainer = Trainer(request, recipe, plan, feed, validation, device, after_save)
     with locked_run(request.run) if device.rank == 0 else contextlib.nullcontext():
         done = _restore(trainer, config, resuming, initial)
+        saved = done.epoch if done else 0
         if device.rank == 0:
             _warn_of_other_batch(recipe)
             print(_describe(trainer, recipe), flush=True)
-            if resuming:
-                where = f"epoch {done.epoch} is the last one saved" if done else "no checkpoint yet"
-                print(f"resuming {request.run}: {where}", flush=True)
-                resume_at(request.run, done.epoch if done else 0)
-            start_run(request.run, config, plan)
+            _begin(request.run, plan, config, saved if resuming else None)
             after_save()
-        if done and done.epoch >= plan.epochs:
+        if saved >= plan.epochs:
             last = checkpoints(request.run)[-1] if device.rank == 0 else None
         else:
-            last = trainer.run(done.epoch + 1 if done else 1)
+            last = trainer.run(saved + 1)
     if last is not None:
         print(f"the run is finished, {counted(plan.epochs, 'epoch')} in all")
         _print_checkpoints(request.run, last)
+    return last
+
+
+def _begin(folder: Path, plan: Plan, config: dict[str, Any], saved: Optional[int]) -> None:
+    """Write config and plan; of a resumed run, whose ``saved`` epochs stay, print what is left."""
+    if saved is not None:
+        resume_at(folder, saved)
+        print(f"resuming {folder}: {_describe_rest(folder, plan, saved)}", flush=True)
+    start_run(folder, config, plan)
 
 
 def _warn_of_other_batch(recipe: Recipe) -> None:
@@ -116,9 +126,24 @@ def _print_checkpoints(folder: Path, last: Path) -> None:
     print(f"checkpoint: {last}", flush=True)
 
 
+def _describe_rest(folder: Path, plan: Plan, done: int) -> str:
+    """Return the last epoch that is saved, and how long the others take at the speed until then."""
+    if not done:
+        return "no checkpoint yet"
+    text = f"epoch {done} is the last one saved"
+    with contextlib.suppress(RequestError, statistics.StatisticsError):  # of another version, none
+        epoch = statistics.median(line.ms_per_step * plan.steps_per_epoch / 1000
+                                  + (line.seconds_since_last_epoch or 0)
+                                  for line in read_history(folder))
+        if done < plan.epochs:
+            text += f"; the rest takes about {describe_seconds(epoch * (plan.epochs - done))}"
+    return text
+
+
 def _setup(request: TrainRequest, recipe: Recipe) -> Device:
     if request.compile_cache:
         make_folder(request.compile_cache, "--compile-cache")
+    os.environ.setdefault(DUMP_FOLDER, f"{request.run}-log")  # the launcher's, where there is one
     return setup_device(request.device, recipe.seed, recipe.precision, request.jit_level,
                         request.deterministic)
 
@@ -160,21 +185,32 @@ def _workers(recipe: Recipe, folder: Path, device: Device, resuming: bool) -> in
     if not recipe.workers and 0 < earlier <= (os.cpu_count() or 1):
         return earlier
     if workers != earlier and device.rank == 0:
-        print(f"warning: {earlier} workers decoded for each rank before, now {workers}: the crops "
-              "differ from here on from those of an uninterrupted run", file=sys.stderr)
+        print(f"warning: {counted(earlier, 'worker')} decoded for each rank before, now {workers}: "
+              "the crops differ from here on from those of an uninterrupted run", file=sys.stderr)
     return workers
 
 
 def _describe(trainer: Trainer, recipe: Recipe) -> str:
     sink = ""  # where there is none, the device says so
     if trainer.device.supports_sink:
-        sink = (f"; sink mode, the loss is checked every {trainer.sink_size} steps"
+        sink = (f"; sink mode, the loss is checked every {counted(trainer.sink_size, 'step')}"
                 if trainer.sink_size else "; sink mode off")
     note = ""  # here, where ModelArts has looked for val/, too
     if trainer.request.validate_every > 1 and trainer.validation is None:
         note = (f"\nnote: --validate-every {trainer.request.validate_every} has no effect without "
                 "--val-records")
-    return f"{trainer.device.describe()}{sink}\n{describe_plan(trainer.plan, recipe)}{note}"
+    return (f"{_describe_task(trainer)}\n{trainer.device.describe()}{sink}\n"
+            f"{describe_plan(trainer.plan, recipe)}{note}")
+
+
+def _describe_task(trainer: Trainer) -> str:
+    plan = trainer.plan
+    images = plan.steps_per_epoch * plan.global_batch
+    work = f"{counted(plan.epochs, 'epoch')} of {counted(images, 'image')}"
+    if trainer.request.dry_run is not None:
+        return f"checking a run of {work}; nothing is trained"
+    return (f"training {work}; all goes into {trainer.folder}; the time that it takes is shown "
+            "when the first steps are done")
 
 
 def _restore(trainer: Trainer, config: dict[str, Any], resuming: bool, initial: InitialWeights

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Optional
 
-from common.cli import RequestError
+from common.cli import RequestError, counted
 from inceptionv4.checkpoint import load_checkpoint, weights_of
 from inceptionv4.meta import CKPT_SUFFIX, META_SUFFIX, CheckpointMeta, read_meta
 from inceptionv4.preprocess import InputStatistics
@@ -124,8 +124,8 @@ def _describe(path: Path, meta: CheckpointMeta, source: Source) -> None:
     print(f"--init: {averaged}weights and batch norm's averages are those of {path}, epoch "
           f"{meta.epoch}; images are normalised with mean {meta.mean}, std {meta.std}", flush=True)
     if meta.num_classes != classes:
-        print(f"--init: the checkpoint has {meta.num_classes} classes, these records {classes}: "
-              "the classifier starts fresh", flush=True)
+        print(f"--init: the checkpoint has {counted(meta.num_classes, 'class')}, these "
+              f"records {classes}: the classifier starts fresh", flush=True)
     elif meta.class_names_sha256 not in ("", source.class_names_sha256):
         print("warning: --init: the checkpoint's classes have other names, or another order, than "
               f"those of {source.folder}: the classifier starts with what it learnt of others",

@@ -6,7 +6,7 @@ from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence
 
-from common.cli import ArgumentParser, RequestError
+from common.cli import ArgumentParser, RequestError, add_version
 from common.files import read_json
 from common.options import CheckedOptions, add_options, device_option, from_arguments, option
 from convert.records.manifest import MANIFEST_NAME
@@ -179,7 +179,9 @@ def parse(words: Optional[Sequence[str]] = None) -> tuple[TrainRequest, Recipe]:
     Raises:
         RequestError: an unknown flag, or a value outside its range.
     """
-    return requested(train_parser().parse_args(words))
+    parser = train_parser()
+    add_version(parser)
+    return requested(parser.parse_args(words))
 
 
 def requested(arguments: argparse.Namespace) -> tuple[TrainRequest, Recipe]:

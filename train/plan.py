@@ -24,7 +24,7 @@ class Plan:
     """The run in numbers."""
 
     images: int
-    data_bytes: int  # encoded images, and in records the rest of the files
+    data_bytes: int  # encoded images, as the conversion counts them
     steps_per_epoch: int
     images_left_out_per_epoch: int  # those after its last whole step; others in each epoch
     epochs: int
@@ -56,7 +56,7 @@ def make_plan(recipe: Recipe, source: Source, kept_checkpoints: int) -> Plan:
     parameters = PARAMETERS_WITHOUT_CLASSIFIER + (FEATURES + 1) * classes
     copies = CHECKPOINT_COPIES + bool(recipe.ema_decay)
     return Plan(
-        images=source.images, data_bytes=source.bytes, steps_per_epoch=steps,
+        images=source.images, data_bytes=source.image_bytes, steps_per_epoch=steps,
         images_left_out_per_epoch=source.images - steps * recipe.global_batch,
         epochs=recipe.epochs, global_batch=recipe.global_batch,
         phases=recipe.phases, learning_rates=learning_rates(recipe, steps),
@@ -76,7 +76,7 @@ def _steps_per_epoch(recipe: Recipe, source: Source) -> int:
         share = source.images // recipe.ranks
         most = share // recipe.accumulate
         raise RequestError(f"--batch-size {recipe.batch_size}{_times_accumulated(recipe)}: each of "
-                           f"{recipe.ranks} ranks has only {share} of the "
+                           f"{counted(recipe.ranks, 'rank')} has only {share} of the "
                            f"{counted(source.images, 'image')} "
                            f"of {source.folder}; give at most "
                            + (f"{most}" if most else f"--batch-size 1 --accumulate {share}"))
@@ -115,8 +115,8 @@ def describe_plan(plan: Plan, recipe: Recipe) -> str:
         f"{recipe.precision} precision, loss scale {recipe.loss_scale}",
         *([f"averaged weights: decay {recipe.ema_decay}; the default where a checkpoint is used"]
           if recipe.ema_decay else []),
-        f"data: {counted(plan.images, 'image')}, {plan.data_bytes:,} bytes, {recipe.shuffle} "
-        f"shuffle, {counted(recipe.workers, 'decoding thread')} per rank",
+        f"data: {counted(plan.images, 'image')}, {counted(plan.data_bytes, 'byte')} of images, "
+        f"{recipe.shuffle} shuffle, {counted(recipe.workers, 'decoding thread')} per rank",
         f"epochs: {plan.epochs} of {counted(plan.steps_per_epoch, 'step')}, "
         f"{counted(plan.steps, 'step')} in all; "
         f"{counted(plan.images_left_out_per_epoch, 'image')} left out of each epoch",
@@ -142,12 +142,22 @@ def _describe_phases(plan: Plan, recipe: Recipe) -> list[str]:
     for first, phase in zip(recipe.first_epochs, recipe.phases):
         last = first + phase.epochs - 1
         rates = plan.learning_rates[(first - 1) * plan.steps_per_epoch:last * plan.steps_per_epoch]
-        peak = (f", {rates.max():.3g} after {counted(phase.warmup_epochs, 'epoch')} of warm-up"
-                if phase.warmup_epochs else "")
+        epochs = f"epochs {first} to {last}" if phase.epochs > 1 else f"epoch {first}"
         restart = ("; RMSProp's averages start anew" if recipe.restarts_optimizer_at(first) else "")
-        lines.append(f"learning rate, epochs {first} to {last}: from {rates[0]:.3g}{peak}, "
-                     f"to {rates[-1]:.3g}{restart}")
+        lines.append(f"learning rate, {epochs}: {_describe_rates(rates, phase)}{restart}")
     return lines
+
+
+def _describe_rates(rates: np.ndarray, phase: Phase) -> str:
+    """Describe a phase's rates; one that is cut short may not reach the end of its warm-up."""
+    first, last = f"{rates[0]:.3g}", f"{rates[-1]:.3g}"
+    if phase.epochs <= phase.warmup_epochs:
+        return (f"from {first} to {last}, all within the warm-up "
+                f"({counted(phase.warmup_epochs, 'epoch')} to {phase.peak:.3g})")
+    if phase.warmup_epochs:
+        return (f"from {first}, {rates.max():.3g} after "
+                f"{counted(phase.warmup_epochs, 'epoch')} of warm-up, to {last}")
+    return first if first == last else f"from {first} to {last}"
 
 
 def _describe_sources(recipe: Recipe) -> list[str]:

@@ -184,9 +184,16 @@ def add_history(folder: Path, line: HistoryLine) -> None:
     write_text(folder / HISTORY, _history_until(folder, line.epoch - 1) + added)
 
 
-def describe_epoch(line: HistoryLine) -> str:
-    """Return a line of ``history.jsonl`` for a person."""
-    text = (f"epoch {line.epoch}: loss {line.loss:.3f}, learning rate {line.learning_rate:.3g}, "
+def describe_epoch(line: HistoryLine, epochs: int, checkpoint: Optional[Path], left: str) -> str:
+    """Return a line of ``history.jsonl`` for a person.
+
+    Args:
+        epochs: of the whole run.
+        checkpoint: the epoch's; None where it could not be saved.
+        left: the time until the end of the run.
+    """
+    text = (f"epoch {line.epoch}/{epochs}: loss {line.loss:.3f}, "
+            f"learning rate {line.learning_rate:.3g}, "
             f"{line.ms_per_step:.0f} ms/step, {line.images_per_second:.1f} images/s")
     if line.waiting_for_data is not None:
         text += f", {100 * line.waiting_for_data:.0f} % waiting for data"
@@ -201,7 +208,8 @@ def describe_epoch(line: HistoryLine) -> str:
              line.ema_filtered_top5_error)):
         if top1 is not None:
             text += f"; {name}: top-1 error {top1:.1f} %, top-5 {top5:.1f} %"
-    return text
+    text += f"; saved {checkpoint.name}" if checkpoint else "; not saved"
+    return text + (f"; {left} left" if line.epoch < epochs else "")
 
 
 def add_to_tensorboard(folder: Path, line: HistoryLine) -> None:

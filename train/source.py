@@ -24,7 +24,7 @@ class ClassFolders:
     folder: Path
     class_names: list[str]  # in label order
     images: int
-    bytes: int
+    image_bytes: int
     sha256: str  # of the images' names and sizes as listed
     class_words: list[str]  # what people call them, in label order; "" where the name says it
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, Optional
 
 import numpy as np
-from tqdm import tqdm
 
-from common.cli import CheckFailed, RequestError, progress_bar
+from common.cli import CheckFailed, RequestError
 from common.forms import HistoryLine
+from common.progress import Progress, describe_seconds, progress_bar
 from convert.records.reader import RecordSet
 from evaluate.evaluator import Evaluator
 from evaluate.protocols import protocol_of
@@ -176,14 +176,13 @@ class Trainer:
             return profiled(results, self.request.profile, self.folder / PROFILE)
         return results
 
-    def _bar(self, epoch: int) -> tqdm:
-        bar = progress_bar(self.plan.steps_per_epoch * self.plan.global_batch,
-                           f"epoch {epoch}/{self.plan.epochs}", "images")
-        bar.disable = self.device.rank != 0
-        return bar
+    def _bar(self, epoch: int) -> Progress:
+        return progress_bar(self.plan.steps_per_epoch * self.plan.global_batch,
+                            f"epoch {epoch}/{self.plan.epochs}", "images",
+                            keep=False, shown=self.device.rank == 0)  # the epoch's line follows
 
     def _checked_losses(self, pending: deque[StepResult], count: int, epoch: int, done: int,
-                        bar: tqdm) -> list[float]:
+                        bar: Progress) -> list[float]:
         """Return the first ``count`` losses; ``done`` steps of the epoch came before them."""
         losses: list[float] = []
         first = (epoch - 1) * self.plan.steps_per_epoch + done
@@ -197,9 +196,9 @@ class Trainer:
             else:
                 raise self._diverged(f"the loss is {losses[-1]} at step {step}")
         if losses:
-            bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False,
-                            lr=f"{self.plan.learning_rates[first + count - 1]:.3g}",
-                            run_left=self._time_left(first + count))
+            rate = self.plan.learning_rates[first + count - 1]
+            bar.set_postfix_str(f"loss {losses[-1]:.3f}, rate {rate:.3g}, run ends in "
+                                f"{self._time_left(first + count)}", refresh=False)
             bar.update(self.plan.global_batch * count)
         return losses
 
@@ -208,8 +207,7 @@ class Trainer:
         take as long as those of this process, with what lies between epochs."""
         start, first_epoch = self.started
         done = steps - (first_epoch - 1) * self.plan.steps_per_epoch
-        return tqdm.format_interval(
-            (time.monotonic() - start) / done * (self.plan.steps - steps))
+        return describe_seconds((time.monotonic() - start) / done * (self.plan.steps - steps))
 
     def _count_skipped(self, step: int) -> None:
         self.skipped_steps += 1
@@ -234,7 +232,7 @@ class Trainer:
     def _close_epoch(self, line: HistoryLine) -> Optional[Path]:
         """Save and log; return the checkpoint, if it could be saved."""
         path = self._save(line)
-        print(describe_epoch(line), flush=True)
+        print(describe_epoch(line, self.plan.epochs, path, self._time_left(line.step)), flush=True)
         self.after_save()
         return path
 

@@ -16,7 +16,7 @@ from benchmarks.doctor.checks import FAIL, WARN, Check, Verdict, check, checks_o
 from benchmarks.doctor.host_checks import file_limit, host_checks, room
 from benchmarks.doctor.version_checks import version_checks
 from benchmarks.table import describe_machine
-from common.cli import CheckFailed, counted, typed_command
+from common.cli import CheckFailed, counted, module_command, print_next, typed_command
 from common.files import make_folder, write_json
 from common.host_forms import DOCTOR_NAME, DoctorReport
 from common.options import CheckedOptions, device_option, option, precision_option
@@ -54,10 +54,12 @@ def examine(request: DoctorRequest) -> None:
     start, found = time.perf_counter(), []
     note_kept_work("the rows above hold; doctor.json is not written")
     make_folder(request.folder, "--out" if request.out else "--run")
+    report = request.folder / DOCTOR_NAME
+    print(f"checking this host, about two minutes (longer where compiling takes minutes); {report} "
+          "will hold the checks", flush=True)
     for each in all_checks(request):
         print(row(each), flush=True)
         found.append(each)
-    report = request.folder / DOCTOR_NAME
     write_json(report, dataclasses.asdict(DoctorReport(
         found, describe_machine(request.folder, request.device),
         round(time.perf_counter() - start, 1), typed_command())))
@@ -68,6 +70,17 @@ def examine(request: DoctorRequest) -> None:
     failed = [each.name for each in found if each.state == FAIL]
     if failed:
         raise CheckFailed(f"{len(failed)} of {counted(len(found), 'check')}: {', '.join(failed)}")
+    print_next(_training(request))
+
+
+def _training(request: DoctorRequest) -> str:
+    """Return the command of the training that the host was checked for."""
+    words = ["--records", request.records, "--val-records", request.records.with_name("val"),
+             "--run", request.run]
+    if request.ranks == 1:
+        return module_command("train", *words, "--preset", "adsl-1p")
+    return module_command("inceptionv4.launch", "--ranks", request.ranks, "--log-dir",
+                          f"{request.run}-log", "train", *words, "--preset", "adsl-8p")
 
 
 def row(found: Check) -> str:

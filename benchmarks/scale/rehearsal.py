@@ -10,7 +10,7 @@ from benchmarks.scale.resources import run_measured
 from benchmarks.scale.stages import PRESET, STAGES, ScaleJob, report_of, stage_command
 from benchmarks.scale.tiny_imagenet import TRAIN_IMAGES
 from benchmarks.table import describe_machine
-from common.cli import CheckFailed, RequestError, typed_command
+from common.cli import CheckFailed, RequestError, counted, typed_command
 from common.files import write_json, write_text
 from common.host_forms import SCALE_NAME, MeasuredStage, ScaleTable
 from common.options import CheckedOptions, option
@@ -55,6 +55,9 @@ def rehearse(request: ScaleRequest) -> ScaleTable:
         raise RequestError(f"{work} is left from an interrupted run: remove it")
     work.mkdir(parents=True)
     job = ScaleJob(str(work), request.images, request.shards, request.ranks)
+    print(f"rehearsing {counted(request.images, 'training image')} in "
+          f"{counted(len(STAGES), 'stage')}; the table goes into {request.out / 'scale.md'}",
+          flush=True)
     stages = []
     try:
         for number, name in enumerate(STAGES, start=1):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from benchmarks.feed.measure import Mix, mix_of
-from common.cli import CheckFailed
+from common.cli import CheckFailed, counted
 from convert.records.reader import RecordSet
 from train.recipe import Recipe
 
@@ -43,8 +43,8 @@ def left_out(records: RecordSet, order: np.ndarray) -> set[int]:
     ranks, _, batch_size, _ = order.shape
     expected = records.images % (ranks * batch_size)
     if len(missing) != expected:
-        raise CheckFailed(f"{len(missing)} images of {records.folder} were left out of an epoch, "
-                          f"not the {expected} after its last whole step")
+        raise CheckFailed(f"{counted(len(missing), 'image')} of {records.folder} left out of an "
+                          f"epoch, not the {expected} after its last whole step")
     return set(missing.tolist())
 
 
@@ -56,9 +56,10 @@ def describe_epochs(records: RecordSet, first: np.ndarray, second: np.ndarray) -
     """
     out = [left_out(records, order) for order in (first, second)]
     if out[0] and out[0] == out[1]:
-        raise CheckFailed(f"two epochs of {records.folder} leave out the same {len(out[0])} images")
-    return (f"no image twice; each epoch leaves out {len(out[0])} images, {len(out[0] & out[1])} "
-            "of them in both")
+        raise CheckFailed(f"two epochs of {records.folder} leave out the same "
+                          f"{counted(len(out[0]), 'image')}")
+    return (f"no image twice; each epoch leaves out {counted(len(out[0]), 'image')}, "
+            f"{len(out[0] & out[1])} of them in both")
 
 
 def mix_of_ranks(first: np.ndarray, second: np.ndarray) -> Mix:

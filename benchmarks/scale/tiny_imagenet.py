@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from blacklist.ids import ILSVRC_COUNT, ILSVRC_VALIDATION_IMAGES
-from common.cli import progress_bar
+from common.progress import progress_bar
 from convert.sample.arrange import add_member, pack_devkit, write_devkit
 
 # ILSVRC2012 CLS-LOC: 895 classes have 1,300 training images, the other ones 732 and more.

@@ -40,6 +40,11 @@ class RecordSet:
         return sum(shard.bytes for shard in self.manifest.shards)
 
     @property
+    def image_bytes(self) -> int:
+        """Return the size of all images as they are stored, encoded."""
+        return self.manifest.image_bytes
+
+    @property
     def class_names(self) -> list[str]:
         """Return them in label order."""
         return [item.name for item in self.manifest.classes]

@@ -12,8 +12,9 @@ from typing import Any, Callable, Iterator, Optional
 import numpy as np
 from PIL import Image
 
-from common.cli import RequestError, progress_bar
+from common.cli import RequestError
 from common.files import PathLike, write_text
+from common.progress import progress_bar
 from convert.sample.downloads import add_member, into_flat_tars, into_parquet, into_webdataset
 from convert.sample.draw import draw_image, style_of
 from convert.sources.label_lists import KAGGLE_CLASSES, KAGGLE_SOLUTION

@@ -12,8 +12,9 @@ import tarfile
 from pathlib import Path, PurePosixPath
 from typing import IO, Iterator, Optional, Sequence
 
-from common.cli import RequestError, counted, progress_bar
+from common.cli import RequestError, counted
 from common.files import naming_file
+from common.progress import progress_bar
 from convert.sources.listing import Scan, SourceFile, validation_scan
 from convert.sources.names import check_utf8, is_companion
 from convert.sources.packed import OpenArchive, open_archive, unpack

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Optional, Sequence
 
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES, Blacklist
-from common.cli import RequestError, first_of
+from common.cli import RequestError, counted, first_of
 from common.files import sha256_of_lines
 from convert.sources.listing import Listing
 
@@ -87,11 +87,11 @@ class IlsvrcNumbers:
                     "their names")
         text = "ILSVRC2012's classes"
         if self.images != self.expected:
-            text += f", but {self.images:,} images instead of {self.expected:,}"
+            text += f", but {counted(self.images, 'image')} instead of {self.expected:,}"
         if self.unusual_classes:
             classes = [f"{name} ({images:,})" for name, images in self.unusual_classes.items()]
             text += (f"; not {FEWEST_PER_CLASS} to {MOST_PER_CLASS:,} images in "
-                     f"{len(classes)} classes: {first_of(classes, CLASSES_SHOWN)}")
+                     f"{counted(len(classes), 'class')}: {first_of(classes, CLASSES_SHOWN)}")
         return text
 
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Sequence
 
-from common.cli import RequestError
+from common.cli import RequestError, counted
 from convert.sources.listing import Scan
 from convert.sources.names import validation_id
 
@@ -86,4 +86,4 @@ def check_several_classes(class_names: Sequence[str], root: Path, split: str, sc
         remedy = ("put the images into one folder per class, or give the folder that the class "
                   "folders are in with --source")
     raise RequestError(f"the {split} set in {root} has a single class, '{only}', with "
-                       f"{len(scan.images)} images, but a set needs two; {remedy}")
+                       f"{counted(len(scan.images), 'image')}, but a set needs two; {remedy}")

@@ -15,8 +15,9 @@ import zlib
 from pathlib import Path
 from typing import IO, Any, Iterator, NamedTuple, Optional, Sequence, cast
 
-from common.cli import RequestError, counted, progress_bar
+from common.cli import RequestError, counted
 from common.files import existing_folder, locked_file, naming_file, open_regular, replaced_file
+from common.progress import progress_bar
 
 GZIP_MAGIC = b"\x1f\x8b"
 BLOCK_BYTES = 1 << 20

@@ -8,7 +8,7 @@ from evaluate.predictions import TOP
 from evaluate.report.blocks import Block, Fact, Facts, Figure, Figures, LeftOut, Links, Table
 from evaluate.report.inputs import Evaluation, Inputs
 from evaluate.report.plots import Line, line_chart
-from evaluate.report.translations import Translate
+from evaluate.report.translations import Translate, counted_in
 from evaluate.rescore import RescoredResult
 from evaluate.result_page import (SINGLE_CROP_NOTE, Published, markdown_table,
                                   papers_single_crop_shown, published_next_to)
@@ -49,9 +49,10 @@ def glance_section(inputs: Inputs, t: Translate) -> list[Block]:
     best = inputs.main or inputs.evaluations[-1]
     facts = [Fact(t("{top}, {set} set", top=t(ERRORS[top]), set=t(SETS[name])),
                   f"{_error_of(scored, top):.2f} %",
-                  t("95 %: {interval}; {images} images, {crops} crops",
-                    interval=_interval_of(scored, top), images=f"{scored.images:,}",
-                    crops=best.result.crops))
+                  t("95 %: {interval}; {images}, {crops}",
+                    interval=_interval_of(scored, top),
+                    images=counted_in(t, scored.images, "image"),
+                    crops=counted_in(t, best.result.crops, "crop")))
              for name, scored in best.result.sets.items() for top in ERRORS]
     return [t("From {name}, the result with the most crops.", name=best.name), Facts(facts)]
 

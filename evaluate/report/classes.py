@@ -10,7 +10,7 @@ from evaluate.predictions import Predictions
 from evaluate.report.blocks import Block, Figure, Figures, LeftOut, Table, number
 from evaluate.report.inputs import Evaluation, Inputs
 from evaluate.report.plots import Bar, Line, bar_chart, line_chart
-from evaluate.report.translations import Translate
+from evaluate.report.translations import Translate, counted_in
 from evaluate.tables import ClassError, class_errors, confusions
 
 BARS = 30  # classes; more are one line
@@ -47,10 +47,12 @@ def classes_section(inputs: Inputs, t: Translate) -> list[Block]:
         raise LeftOut(t("no result has its predictions.npz."))
     errors, names = class_errors(main.predictions), class_names(inputs, main, t)
     blocks: list[Block] = [
-        t("{name} ({crops} crops), full set: {wrong} of {images} images are wrong; {clean} of "
-          "{classes} classes have no error.", name=main.name, crops=main.result.crops,
+        t("{name} ({crops}), full set: {wrong} of {images} went wrong; {clean} of "
+          "{classes} had no error.", name=main.name,
+          crops=counted_in(t, main.result.crops, "crop"),
           wrong=f"{sum(error.wrong for error in errors):,}",
-          images=f"{main.predictions.images:,}", classes=f"{len(errors):,}",
+          images=counted_in(t, main.predictions.images, "image"),
+          classes=counted_in(t, len(errors), "class"),
           clean=f"{sum(not error.wrong for error in errors):,}")]
     if main.result.class_names is None and inputs.records_of(main) is None:
         blocks.append(t("The record set was not found, so classes are shown as label numbers "

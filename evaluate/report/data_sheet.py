@@ -72,7 +72,7 @@ def _files(records: RecordSet, t: Translate) -> list[Block]:
         t("Repaired, rejected and ignored files of {folder}", folder=records.folder),
         left=(0, 1, 2))]
     if len(rows) > FILES_SHOWN:
-        blocks.append(t("{count} more files are listed in {path}.",
+        blocks.append(t("More files are listed in {path}: {count}.",
                         count=f"{len(rows) - FILES_SHOWN:,}",
                         path=records.folder / MANIFEST_NAME))
     return blocks

@@ -11,7 +11,7 @@ from evaluate.predictions import Predictions
 from evaluate.report.blocks import Block, Figures, LeftOut, Table, Thumbnail
 from evaluate.report.classes import Names, class_names
 from evaluate.report.inputs import Inputs
-from evaluate.report.translations import Translate
+from evaluate.report.translations import Translate, counted_in
 from evaluate.views import decode_rgb
 
 SHOWN = 24
@@ -28,8 +28,8 @@ def gallery_section(inputs: Inputs, t: Translate) -> list[Block]:
         raise LeftOut(t("{name} has no wrong image.", name=main.name))
     names, records = class_names(inputs, main, t), inputs.records_of(main)
     blocks: list[Block] = [
-        t("{name}: the {count} wrong images with the highest predicted probability.",
-          name=main.name, count=len(chosen))]
+        t("{name}: the wrong images with the highest predicted probability ({images}).",
+          name=main.name, images=counted_in(t, len(chosen), "image"))]
     if records is None:
         blocks.append(t("Images are left out: the record set of {name} was not found; give it "
                         "with --records.", name=main.name))

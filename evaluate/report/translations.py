@@ -7,10 +7,14 @@ English sentence; one without translation fails the tests.
 from pathlib import Path
 from typing import Any, Callable
 
+from common.cli import plural
 from common.files import read_json
 
 Translate = Callable[..., str]
 
+COUNTED = {
+    "crop": "{count} crop", "crops": "{count} crops", "class": "{count} class",
+    "classes": "{count} classes", "image": "{count} image", "images": "{count} images"}
 LANGUAGES = {"en": "en", "zh": "zh-CN"}  # values of --lang, and of HTML's ``lang`` attribute
 
 
@@ -27,6 +31,11 @@ def translator(language: str) -> Translate:
     def t(sentence: str, **values: Any) -> str:
         return sentences[sentence].format(**values)
     return t
+
+
+def counted_in(t: Translate, number: int, noun: str) -> str:
+    """Return ``1 image`` or ``1,200 images`` in the language of ``t``."""
+    return t(COUNTED[plural(number, noun)], count=f"{number:,}")
 
 
 def read_translations(language: str) -> dict[str, str]:

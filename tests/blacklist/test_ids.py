@@ -7,7 +7,7 @@ import pytest
 
 from blacklist.__main__ import main
 from blacklist.ids import ILSVRC_SHA256, Blacklist, load_blacklist
-from common.cli import RequestError, run_command
+from common.cli import UNDER_MAKE, RequestError, run_command
 
 ASCENDING = hashlib.sha256(b"36\n50\n").hexdigest()
 
@@ -73,9 +73,11 @@ def test_another_list_fails_where_ilsvrcs_is_expected(write, monkeypatch, capsys
     (49, 2, "line 1: image id 50 is outside 1 to 49"),
     (0, 2, "error: --images 0: give at least 1\n")])
 def test_check_says_count_digest_and_verdict(write, monkeypatch, capsys, images, code, words):
-    monkeypatch.setattr(sys, "argv", ["blacklist", "check", str(write("50\n36\n")),
-                                      "--images", str(images)])
+    path = write("50\n36\n")
+    monkeypatch.setattr(sys, "argv", ["blacklist", "check", str(path), "--images", str(images)])
+    monkeypatch.delenv(UNDER_MAKE, raising=False)
     assert run_command(main) == code
     printed = capsys.readouterr()
     assert words in (printed.err if code else printed.out)
-    assert (printed.out + printed.err).count("\n") == 1
+    assert (printed.out + printed.err).count("\n") == (1 if code else 2)
+    assert (f"--out records/val --blacklist {path}\n" in printed.err) == (code == 0)

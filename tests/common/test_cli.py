@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from common.cli import (TYPED_COMMAND, ArgumentParser, CheckFailed, RequestError, progress_bar,
-                        run_command, shown_command, typed_command)
+from common.cli import (TYPED_COMMAND, UNDER_MAKE, ArgumentParser, CheckFailed, RequestError,
+                        counted, module_command, print_next, run_command, shown_command,
+                        typed_command, version, without_flags)
 from common.host import available_cores
 
 ROOT = Path(__file__).parents[2]
@@ -87,20 +88,6 @@ def test_a_reader_that_ends_ends_the_command_in_silence():
     assert (done.returncode, done.stderr) == (141, b"")
 
 
-def test_progress_is_lines_in_a_log_file_and_a_bar_on_a_terminal(capsys, monkeypatch):
-    with progress_bar(2, "work", "images") as bar:
-        bar.update(1)
-        bar.update(1)
-    text = capsys.readouterr().err
-    assert "\r" not in text and text.endswith("\n")
-    first, *_, last = text.splitlines()
-    assert first.startswith("work:   0%") and last.startswith("work: 100%") and "2/2" in last
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with progress_bar(1, "work", "images") as bar:
-        bar.update(1)
-    assert "\r" in capsys.readouterr().err
-
-
 def test_a_wrong_argument_is_a_request_error_and_help_shows_the_defaults_that_say_something():
     parser = ArgumentParser(prog="python -m convert")
     parser.add_argument("--seed", type=int, default=0, help="a number")
@@ -130,6 +117,42 @@ def test_the_command_that_is_shown_finds_the_interpreter(monkeypatch, tmp_path):
         assert shown_command("--resume") == f"{shown} -m train --resume"
     monkeypatch.setattr(sys, "executable", "/opt/python")
     assert shown_command() == "/opt/python -m train"
+
+
+def test_the_next_commands_are_printed_unless_make_does(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "orig_argv", [sys.executable, "-m", "train"])
+    monkeypatch.setattr("shutil.which", lambda name: sys.executable)
+    monkeypatch.delenv(UNDER_MAKE, raising=False)
+    print_next(module_command("convert", "verify", Path("my records")), "b")
+    assert capsys.readouterr().err == "next: python -m convert verify 'my records'\nthen: b\n"
+    monkeypatch.setenv(UNDER_MAKE, "1")
+    print_next("a")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("words, left", [
+    ("--a 1 --dry-run --b 2", "--a 1 --b 2"), ("--dry-run 8 --b 2 3", "--b 2 3"),
+    ("x --b 2 --dry-run=8", "x --b 2"), ("--dry-runs 8", "--dry-runs 8")])
+def test_flags_are_left_out_with_their_values(words, left):
+    assert without_flags(words.split(), ["--dry-run"]) == left.split()
+
+
+def test_a_number_has_its_noun_in_the_singular_or_the_plural():
+    assert [counted(number, noun) for number, noun in (
+        (0, "image"), (1, "image"), (2, "class"), (1200, "box"))] == [
+        "0 images", "1 image", "2 classes", "1,200 boxes"]
+
+
+@pytest.mark.parametrize("words", [
+    "blacklist", "convert", "inceptionv4", "inceptionv4.launch", "evaluate",
+    "evaluate report", "train", "benchmarks"])
+def test_every_command_says_its_version_which_is_that_of_setup_cfg(words):
+    module, *rest = words.split()
+    done = subprocess.run([sys.executable, "-m", module, *rest, "--version"], cwd=ROOT,
+                          capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"imagenet-mindrecord {version()} (MindSpore 2.")
+    assert f"\nversion = {version()}\n" in (ROOT / "setup.cfg").read_text()
+    assert f"\n## [{version()}]" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_cores_follow_affinity_and_the_limit_of_joblib(monkeypatch):

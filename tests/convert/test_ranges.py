@@ -48,7 +48,7 @@ def test_two_ranges_at_the_same_time(request_of, sample, train):
     for process in running:
         output, errors = process.communicate()
         assert process.returncode == 0, errors
-        assert "python -m convert finish" in output
+        assert " -m convert finish --source " in errors
     finish(request)
     assert digests(request.out) == digests(train)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +97,18 @@ def test_an_environment_that_make_did_not_build_is_refused_and_kept(tmp_path, li
     assert done.returncode == 2
     assert f"error: {venv} is a link or was not made by make" in done.stderr
     assert (theirs / "package").exists()
+
+
+def test_a_target_ends_with_the_one_that_follows_and_the_variables_that_were_typed(make, capfd):
+    for words, command in (
+            (["convert", "IMAGENET=/data"], "make verify"),
+            (["verify", f"RECORDS=a{ODD}"], f"make doctor RECORDS={shlex.quote(f'a{ODD}')}"),
+            (["doctor", "CARDS=1"], "make train-1p CARDS='1'"),
+            (["train-1p", "RUN=a b"], "make eval-1 CKPT='a b'/last.ckpt"),
+            (["train-8p"], "make eval-1 CKPT='runs/adsl'/last.ckpt"),
+            (["eval-1", "CKPT=x", "RUN=y"], "make report RUN='y'")):
+        assert make(*words)[0] == 0
+        last = capfd.readouterr().err.splitlines()[-1]
+        assert shlex.split(last) == shlex.split(f"next: {command}"), last
+    assert make("train-8p", "ARGS=--dry-run")[0] == 0
+    assert "next" not in capfd.readouterr().err

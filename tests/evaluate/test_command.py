@@ -2,6 +2,8 @@
 
 import json
 import platform
+import shlex
+import shutil
 import subprocess
 import sys
 
@@ -23,6 +25,9 @@ from inceptionv4.checkpoint import network_parameters
 def test_a_result_folder_is_written_and_its_table_printed(run, records, network, tmp_path):
     code, printed, errors = run(crops=12, views_per_step=12)
     assert (code, errors) == (0, [])
+    assert printed.startswith("evaluating ") and (
+        f" on 7 images of {records.folder}, 12 crops each; the result goes into {tmp_path / 'out'}"
+        "\ndevice: CPU") in printed
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert result["device"] == "CPU" and result["versions"]["mindspore"] == ms.__version__
     assert result["made"].keys() == {"date", "commit", "host"}
@@ -38,6 +43,21 @@ def test_a_result_folder_is_written_and_its_table_printed(run, records, network,
     expected = Evaluator(network, protocol_of(12, 75), MEAN, STD, 12).run(records)
     found = load_predictions(tmp_path / "out" / "predictions.npz")
     assert np.array_equal(found.top5_prob, expected.top5_prob)
+
+
+def test_the_next_command_is_the_report_of_run_and_results(run, checkpoint, tmp_path, monkeypatch):
+    shown: list[str] = []
+    monkeypatch.setattr("evaluate.__main__.print_next", shown.append)
+    assert run()[0] == 0
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "config.json").touch()
+    for suffix in (".ckpt", ".meta"):
+        shutil.copy(checkpoint.with_suffix(suffix), tmp_path / "run" / "checkpoints" / f"a{suffix}")
+    assert run(checkpoint=tmp_path / "run" / "checkpoints" / "a.ckpt")[0] == 0
+    without, of_run = (shlex.split(line)[2:] for line in shown)
+    results = ["--results", str(tmp_path), "--out", "report.html"]
+    assert without == ["evaluate", "report", *results]
+    assert of_run == ["evaluate", "report", "--run", str(tmp_path / "run"), *results]
 
 
 def test_a_python_user_may_give_strings(call, records, checkpoint, tmp_path):

@@ -56,7 +56,7 @@ def test_the_table_names_both_and_their_difference_on_both_sets(call, tmp_path):
     (answers(B[:7]), "of different images: 1 image ids.*.8."),
     (answers(B, ids=[1, 2, 3, 4, 5, 6, 7, 9]), "of different images: 2 image ids"),
     (answers(B, blacklisted=[True] + [False] * 7),
-     "differ in 'blacklisted' for 1 images .image id 1")])
+     "differ in 'blacklisted' for 1 image .image id 1")])
 def test_results_of_different_images_are_refused(tmp_path, other, said):
     a, b = write(tmp_path / "a", answers(A)), write(tmp_path / "b", other)
     with pytest.raises(RequestError, match=said):

@@ -162,4 +162,4 @@ def test_an_evaluation_keeps_the_probabilities_that_it_is_asked_for(call, words,
         np.take_along_axis(found.probabilities, found.top5, axis=1), found.top5_prob, atol=5e-4)
     names = json.loads((tmp_path / "out" / "result.json").read_text())["class_names"]
     code, text, _ = call("rescore", tmp_path / "out", "--classes", listed(tmp_path / "c", *names))
-    assert code == 0 and "0 images are left out" in text
+    assert code == 0 and "Left out: 0 images. " in text

@@ -13,7 +13,7 @@ def test_the_page_shows_the_table_lined_up_the_digests_the_scales_and_the_speed(
     page = result_page(replace(planned, sets=score(four_images())))
     assert "# Accuracy, 144 crops of 75 pixels" in page
     for text in ("c" * 64, "d" * 64, "80, 88, 96, 112", "| full ", "| filtered |", "a.ckpt",
-                 "4 images/s on each of 2 ranks, 25.0 % of the time waiting for data"):
+                 "4 images/s per rank on 2 ranks, 25.0 % of the time waiting for data"):
         assert text in page
     lines = [line for line in page.splitlines() if line.startswith("|")]
     assert len(lines) == 4

@@ -1,16 +1,21 @@
 """Which device is chosen, and when ranks are joined."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import nn
 
-from common.cli import RequestError
+from common.cli import DUMP_FOLDER, RequestError
 from inceptionv4 import device as device_module
 from inceptionv4.device import (Device, _card_from_platform, _started_by_launcher, exact_rmsprop,
                                 setup_device)
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -136,3 +141,23 @@ def test_ranks_share_cores_where_they_are_bound_to_the_same_of_a_host(
     numbers = np.stack([number_of(cores) for cores in reversed(cores_of_ranks)])
     environment.setattr(device_module, "gather_over_ranks", lambda *_: numbers)
     assert device_module._ranks_sharing_cores(Device("CPU", False, 0, 4)) == sharing
+
+
+def test_the_dump_of_a_graph_that_does_not_compile_is_not_in_the_working_folder(tmp_path):
+    """It may be a gigabyte, of which the error says all that a user can use."""
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "fail.py").write_text(
+        "from inceptionv4.device import setup_device\n"
+        "setup_device('CPU')\n"
+        "import mindspore as ms\n"
+        "class Undefined(ms.nn.Cell):\n"
+        "    def construct(self, x):\n"
+        "        return undefined(x)\n"
+        "Undefined().compile(ms.Tensor([1.0]))\n")
+    done = subprocess.run(
+        [sys.executable, "fail.py"], cwd=tmp_path, text=True, capture_output=True, check=False,
+        env={**{name: value for name, value in os.environ.items() if name != DUMP_FOLDER},
+             "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "tmp")})
+    assert "'undefined' is not defined" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fail.py", "tmp"]
+    assert list((tmp_path / "tmp").rglob("analyze_fail.ir"))

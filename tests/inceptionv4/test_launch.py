@@ -50,6 +50,36 @@ def test_every_rank_gets_the_arguments_and_rank_0_is_shown(tmp_path):
         f"rank 1 ['short', '--flag', 'x'] {typed}\n")
 
 
+PLACE = "DISTRIBUTED(1,7f,python):2026-11-27-00:04:03.657.196 [mindspore/ccsrc/cluster"
+HARMLESS = [
+    f"[INFO] {PLACE}/rpc/core/communicator/tcp_client.cc:367] Start] Event base dispatch success!",
+    f"[WARNING] {PLACE}/topology/cluster_context.cc:316] BuildCluster] Topology build timed out., "
+    "retry(99/1200).",
+    "[WARNING] ME(1:2,MainProcess):2026-11-27-00:04:57.519.000 [mindspore/common/_decorator.py:69] "
+    "'FusedSparseAdam' is deprecated from version 2.8.0 and will be removed in a future version."]
+OTHERS = [HARMLESS[0].replace("INFO", "ERROR"), HARMLESS[0].replace("success", "failed"),
+          HARMLESS[1].replace("99/", "100/"), HARMLESS[1].replace("timed out", "failed"),
+          HARMLESS[2].replace("is deprecated", "is wrong"), "an own line"]
+
+
+def test_what_mindspore_logs_of_a_good_start_stays_in_the_log(tmp_path):
+    """Errors and warnings that are not known are printed."""
+    lines = [line for pair in zip(OTHERS, [*HARMLESS, *HARMLESS]) for line in pair]
+    (tmp_path / "lines").write_text("\n".join([*lines, "no end"]))
+    running = start(tmp_path, "for part in open(sys.argv[1]).read().split('e'):\n"
+                              "    print(part, end='e' if rank == 0 else '', flush=True)\n"
+                              "print(os.environ['GLOG_v'], os.environ['MS_OM_PATH'])",
+                    str(tmp_path / "lines"), "short")
+    output, errors = running.communicate()
+    assert running.returncode == 0, errors
+    printed = output.splitlines()
+    assert printed[:-1] == OTHERS
+    assert printed[-1] == f"no ende{os.environ.get('GLOG_v', '2')} {tmp_path / 'log'}"
+    logged = (tmp_path / "log" / "worker_0.log").read_text().splitlines()
+    assert logged[:-1] == lines
+    assert errors.startswith("starting 2 ranks of job, ") and f"{tmp_path / 'log'}/w" in errors
+
+
 def test_the_second_of_two_hosts_has_the_last_ranks(tmp_path):
     running = start(tmp_path, "print('rank', rank, 'of', os.environ['MS_WORKER_NUM'])", "short",
                     flags=("--hosts", "2", "--host-rank", "1"))

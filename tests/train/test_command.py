@@ -1,6 +1,7 @@
 """The command: from records to a run folder, dry runs, and what is refused."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
@@ -53,8 +54,12 @@ def test_a_run_has_plan_config_history_and_tensorboards_events(records, call, tm
         "seconds_saving", "full_top1_error", "full_top5_error", "filtered_top1_error",
         "filtered_top5_error"][:len(history[0])]
     out, err = capfd.readouterr()
-    assert "run_left=00:00" in err
-    assert out.splitlines()[0].startswith("device: CPU") and "recipe: smoke" in out
+    assert re.match(f"training 2 epochs of 8 images; all goes into {tmp_path}; the time .*\\n"
+                    "device: CPU.*\\nrecipe: smoke", out)
+    assert "0 of" not in err  # a log has no line that says that nothing is done yet
+    assert err.splitlines()[-1].endswith(
+        f" -m evaluate --records {records['val'].folder} --checkpoint {tmp_path / 'last.ckpt'} "
+        "--crops 1 --out results/crops-1")
     assert out.splitlines()[-1] == f"checkpoint: {tmp_path}/checkpoints/inceptionv4-2_4.ckpt"
     assert f"best checkpoint: {tmp_path}/checkpoints/inceptionv4-" in out
     assert (tmp_path / "last.ckpt").samefile(tmp_path / "checkpoints" / "inceptionv4-2_4.ckpt")
@@ -76,7 +81,12 @@ def test_a_dry_run_writes_the_plan_alone_and_the_run_may_follow(records, call, t
             (("--dry-run", "--preset", "adsl-8p", "--batch-size", "1"),
              "8 ranks x 1 = 8 images per step", 1)):
         assert call(*words, *ranks) == 0
-        out = capfd.readouterr().out
+        out, err = capfd.readouterr()
+        count, images = int(shown.split()[0]), 2 * int(shown.split("= ")[1].split()[0])
+        assert out.startswith(f"checking a run of 2 epochs of {images} images; nothing is trained")
+        launched = f"inceptionv4.launch --ranks {count} --log-dir {tmp_path}-log " * (count > 1)
+        assert f" -m {launched}train --records" in err.splitlines()[-1]
+        assert err.splitlines()[-1].startswith("next: ") and "--dry-run" not in err
         assert shown in out and "2 steps" in out and f" {threads} decoding thread" in out
         assert f"= {read(tmp_path / 'plan.json')['global_batch']} images" in shown
     assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]

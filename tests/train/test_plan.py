@@ -8,11 +8,12 @@ import pytest
 
 from common.cli import RequestError
 from train.plan import check_disk, describe_plan, make_plan, plan_fields
-from train.recipe import PRESETS, learning_rates
-from train.source import check_same_classes
+from train.phases import Phase
+from train.recipe import PRESETS, learning_rates, with_epochs
+from train.source import check_same_classes, open_class_folders
 
 ADSL = PRESETS["adsl-8p"]
-IMAGENET = SimpleNamespace(images=1_281_167, bytes=147_000_000_000, folder="train",
+IMAGENET = SimpleNamespace(images=1_281_167, image_bytes=147_000_000_000, folder="train",
                            class_names=["n0"] * 1000)
 PLAN = make_plan(ADSL, IMAGENET, kept_checkpoints=3)
 
@@ -31,10 +32,31 @@ def test_plan_of_the_seed_run():
     assert ("learning rate, epochs 41 to 75: from 1e-05, 0.05 after 2 epochs of warm-up, to "
             f"{0.05 * 0.95 ** 33:.3g}; RMSProp's averages start anew") in text
     assert "adsl-8p's values from the lab's script: start of the warm-up" in text
-    assert "float32 precision" in text and "147,000,000,000 bytes" in text
+    assert "float32 precision" in text and "147,000,000,000 bytes of images" in text
     assert sorted(plan_fields(PLAN)) == [
         "checkpoint_bytes", "data_bytes", "epoch_learning_rates", "epochs", "global_batch",
         "images", "images_left_out_per_epoch", "phases", "steps", "steps_per_epoch"]
+
+
+@pytest.mark.parametrize("phases, epochs, line", [
+    ((Phase(7, 0, 0.001, 1, 1),), 7, "learning rate, epochs 1 to 7: 0.001"),
+    ((Phase(1, 0, 0.001, 1, 1),), 1, "learning rate, epoch 1: 0.001"),
+    ((Phase(4, 0, 0.1, 0.5, 1),), 4, "learning rate, epochs 1 to 4: from 0.1 to 0.0125"),
+    (ADSL.phases, 2, "learning rate, epochs 1 to 2: from 1e-05 to 0.08, all within the warm-up "
+                     "(5 epochs to 0.2)"),
+    (ADSL.phases, 6, "learning rate, epochs 1 to 6: from 1e-05, 0.2 after 5 epochs of warm-up, "
+                     "to 0.2")])
+def test_no_rate_is_named_that_the_run_does_not_reach(phases, epochs, line):
+    recipe = with_epochs(replace(ADSL, phases=phases), epochs)
+    text = describe_plan(make_plan(recipe, IMAGENET, 1), recipe)
+    assert line in text.splitlines()
+
+
+def test_the_bytes_are_those_of_the_conversion(records):
+    plan = make_plan(PRESETS["smoke"], records["train"], 1)
+    assert plan.data_bytes == records["train"].manifest.image_bytes < records["train"].bytes
+    images = open_class_folders(records["train"].folder.parent / "images")
+    assert images.image_bytes == sum(path.stat().st_size for path in images.folder.rglob("*.JPEG"))
 
 
 def test_no_more_checkpoints_are_kept_than_epochs_make():

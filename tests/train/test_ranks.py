@@ -55,7 +55,7 @@ def test_both_ranks_score_and_rank_0_saves(session):
     assert (plan["global_batch"], plan["steps_per_epoch"], plan["steps"]) == (6, 3, 6)
     assert [path.name for path in checkpoints(run)] == [
         "inceptionv4-1_3.ckpt", "inceptionv4-2_6.ckpt"]
-    assert printed.count("epoch 1: loss") == 2  # of two runs, rank 0's: it alone is shown
+    assert printed.count("epoch 1/2: loss") == 2  # of two runs, rank 0's: it alone is shown
 
 
 def test_resumed_two_ranks_end_alike(session):

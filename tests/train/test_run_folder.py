@@ -2,6 +2,7 @@
 and which one a run resumes from."""
 
 import json
+from pathlib import Path
 
 import mindspore as ms
 import pytest
@@ -72,8 +73,12 @@ def test_lines_are_added_and_removed_after_the_resumed_epoch(tmp_path):
 
 
 def test_an_epoch_is_described_with_what_was_measured():
-    assert describe_epoch(LINE) == ("epoch 3: loss 2.345, learning rate 0.0123, 457 ms/step, "
-                                    "89.0 images/s")
+    said = "epoch 3/7: loss 2.345, learning rate 0.0123, 457 ms/step, 89.0 images/s; "
+    assert describe_epoch(LINE, 7, Path("a", "x.ckpt"), "2 min") == (
+        f"{said}saved x.ckpt; 2 min left")
+    assert describe_epoch(LINE, 7, None, "2 min") == f"{said}not saved; 2 min left"
+    last = describe_epoch(LINE, 3, Path("x.ckpt"), "0.0 s")
+    assert last == said.replace("/7", "/3") + "saved x.ckpt"
 
 
 def test_tensorboards_failure_is_a_warning(tmp_path, capfd):

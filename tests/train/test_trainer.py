@@ -260,8 +260,9 @@ def test_a_line_of_history_has_the_epochs_own_figures(records, tmp_path, monkeyp
         assert line.waiting_for_data == STEPS / seconds
         assert line.full_top1_error is None
     shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
-    assert shown[1] == ("epoch 2: loss 8.000, learning rate 14, 2286 ms/step, 2.6 images/s, "
-                        "44 % waiting for data")
+    assert shown[1] == ("epoch 2/2: loss 8.000, learning rate 14, 2286 ms/step, 2.6 images/s, "
+                        "44 % waiting for data; saved inceptionv4-2_14.ckpt")
+    assert re.fullmatch(r"epoch 1/2: .*; saved inceptionv4-1_7.ckpt; \S+ s left", shown[0])
 
 
 def predictions() -> Predictions:

@@ -61,8 +61,8 @@ def train(sizes):
 
 @pytest.mark.parametrize("sizes, words", [
     ({0: 2, 1: 5, 999: 2}, None),
-    ({7: 1}, "but 2,998 images instead of 3,000; not 2 to 5 images in 1 classes: n00000007 (1)"),
-    ({7: 6, 8: 2, 9: 2, 10: 2}, "classes; not 2 to 5 images in 1 classes: n00000007 (6)"),
+    ({7: 1}, "but 2,998 images instead of 3,000; not 2 to 5 images in 1 class: n00000007 (1)"),
+    ({7: 6, 8: 2, 9: 2, 10: 2}, "classes; not 2 to 5 images in 1 class: n00000007 (6)"),
     ({k: 1 for k in range(6)}, "in 6 classes: n00000000 (1), n00000001 (1), n00000002 (1), "
                                "n00000003 (1), n00000004 (1), …"),
     ({5: 2}, "ILSVRC2012's classes, but 2,999 images instead of 3,000"),

@@ -59,6 +59,14 @@ def test_the_errors_of_the_most_crops_are_seen_first(inputs):
         "95 %: 15.82–74.95; 7 images, 12 crops", "95 %: 0.00–35.43; 7 images, 12 crops"]
 
 
+def test_one_is_no_plural(inputs):
+    single = replace(inputs, evaluations=inputs.evaluations[:1])
+    _, facts = glance_section(single, T)
+    assert facts.facts[0].detail == "95 %: 15.82–74.95; 7 images, 1 crop"
+    assert classes_section(single, T)[0] == (
+        "results/a-1 (1 crop), full set: 3 of 7 images went wrong; 0 of 3 classes had no error.")
+
+
 def ilsvrc(crops, **changes):
     scored = {"top1_correct": 0, "top5_correct": 0, "top1_error": 18.0, "top5_error": 4.0,
               "top1_ci95": (17, 19), "top5_ci95": (3, 5)}
@@ -222,4 +230,4 @@ def test_the_data_sheet_lists_the_first_files_and_counts_the_others(inputs, reco
     assert ["files repaired, rejected, ignored", "1 / 2 / 50"] in counts.rows
     assert ["ILSVRC2012's validation set", "yes"] in counts.rows
     assert [row[1] for row in notes.rows] == ["rejected"] * 2 + ["repaired"] + ["ignored"] * 47
-    assert "3 more files are listed in moved/manifest.json." in section
+    assert "More files are listed in moved/manifest.json: 3." in section

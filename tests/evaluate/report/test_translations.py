@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluate.report.translations import LANGUAGES, read_translations, translator
+from evaluate.report.translations import (LANGUAGES, counted_in, read_translations,
+                                          translator)
 
 REPORT = Path(__file__).parents[3] / "evaluate" / "report"
 
@@ -62,8 +63,10 @@ def values(text: str) -> set[str]:
 
 
 def test_sentences_are_filled_in():
-    assert translator("en")("{count} more files are listed in {path}.", count=3, path="a") == (
-        "3 more files are listed in a.")
+    assert translator("en")("More files are listed in {path}: {count}.", count=3, path="a") == (
+        "More files are listed in a: 3.")
+    assert [counted_in(translator(language), number, "class") for language in ("en", "zh")
+            for number in (1, 1000)] == ["1 class", "1,000 classes", "1 个类别", "1,000 个类别"]
     assert translator("zh")("phase {phase}", phase=2) == "阶段 2"
     assert LANGUAGES.keys() == {"en", *(path.stem for path in REPORT.glob("*.json"))}
     with pytest.raises(KeyError, match="no such sentence"):

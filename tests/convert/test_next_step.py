@@ -1,0 +1,56 @@
+"""What the commands of this package say before they begin and when they are done."""
+
+import shlex
+
+import pytest
+
+from common.cli import UNDER_MAKE
+
+
+@pytest.fixture(autouse=True)
+def typed_in_a_shell(monkeypatch):
+    monkeypatch.delenv(UNDER_MAKE, raising=False)
+
+
+def next_words(errors: str) -> list[list[str]]:
+    """The commands that stderr ends with, without the interpreter."""
+    lines = [line.split(": ", 1) for line in errors.splitlines()]
+    return [shlex.split(rest[0])[2:] for first, *rest in lines if first in ("next", "then")]
+
+
+def test_each_split_names_the_other_then_the_training(sample, tmp_path, say):
+    """Typed one after the other, what is shown leads to the training."""
+    val, train = (str(tmp_path / "my records" / split) for split in ("val", "train"))
+    source = ["--source", str(sample)]
+    two = ["--shards", "2"]
+    first = say("run", *source, "--split", "val", "--out", val, *two)
+    line, = [line for line in first.err.splitlines() if line.startswith("converting 12 images (")]
+    assert f" kB) of 4 classes from {sample} (layout flat) into 2 shards in {val}, with " in line
+    check, other = next_words(first.err)
+    assert check == ["convert", "verify", val]
+    assert other == ["convert", "run", *source, "--split", "train", "--out", train]
+    assert next_words(say(*check[1:]).err) == []  # the other one is still missing
+    training = ["train", "--records", train, "--val-records", val, "--run", "runs/smoke",
+                "--preset", "smoke"]
+    assert next_words(say(*other[1:]).err) == [["convert", "verify", train], training]
+    assert next_words(say("verify", train).err) == [training]
+    assert f"{val} is finished already" in say("run", *source, "--split", "val", "--out", val,
+                                               *two).err
+
+
+def test_what_follows_a_range_is_finish_with_the_same_words(sample, tmp_path, say, monkeypatch):
+    given = ["--source", str(sample), "--split", "val", "--out", str(tmp_path / "a b"),
+             "--shards", "2"]
+    words = ["run", *given[:4], "--workers", "1", "--shard-range", "0-1", *given[4:]]
+    monkeypatch.setattr("sys.orig_argv", ["python", "-m", "convert", *words])
+    printed = say(*words)
+    assert "into 2 shards in" in printed.err
+    assert next_words(printed.err) == [["convert", "finish", *given]]
+    assert "12 images of 4 classes" in say("finish", *given).out
+
+
+def test_a_sample_names_its_conversion(tmp_path, say):
+    printed = say("sample", "--out", tmp_path / "sample", "--classes", 2, "--train", 1, "--val", 1)
+    assert "2 classes, each of 1 training image and 1 validation image" in printed.out
+    assert next_words(printed.err) == [["convert", "run", "--source", str(tmp_path / "sample"),
+                                        "--split", "val", "--out", "records/val"]]
