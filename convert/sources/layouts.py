@@ -6,7 +6,7 @@ how it is recognised, how its images are scanned, and where validation labels co
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Callable, Optional, Sequence
 
 from common.cli import RequestError
 from convert.sources.archives import scan_train_archive, scan_val_archive
@@ -75,8 +75,7 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
         keep, workers: see ``ScanOptions``.
 
     Raises:
-        RequestError: the source is missing, empty, fits no layout or several, or contradicts
-            itself.
+        RequestError: the source is missing, empty, contradictory, or fits no layout or several.
     """
     chosen = _choose_layout(source, split, layout)
     root = chosen.root(source, split)
@@ -91,23 +90,35 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     names = read_class_names(class_names) if class_names else None
     if chosen.classes_may_be_labels:
         scan = name_classes(scan, names, root)
-    # Images in class folders, or class tars, are named <class>/<file>.
-    folders = in_label_order({image.name.split("/")[0] for image in scan.images
-                              if "/" in image.name})
     truth = given_truth(root, split, ground_truth, names)
-    if folders:
-        check_several_classes(folders, root, split, scan)
-        entries = entries_by_class(scan.images, folders, split)
-        if truth is not None:
-            check_by_truth(entries, folders, truth)
+    # Images in class folders, or class tars, are named <class>/<file>.
+    if any("/" in image.name for image in scan.images):
+        classes, entries = _entries_in_folders(scan, root, split, truth)
     else:
         truth = truth or found_truth(chosen.labels(source), source, root, scan, names)
-        folders, entries = truth.class_names, entries_by_truth(scan.images, truth)
-    if names and in_label_order(names) != folders:
-        raise RequestError(f"--class-names {class_names} names other classes ({len(names)}) than "
-                           f"{truth.origin if truth else root} has ({len(folders)}); leave it out "
-                           "or give the right names")
-    return Listing(split, chosen.name, root, folders, entries, sorted(scan.ignored))
+        classes, entries = truth.class_names, entries_by_truth(scan.images, truth)
+    _check_names(class_names, names, classes, truth.origin if truth else root)
+    return Listing(split, chosen.name, root, classes, entries, sorted(scan.ignored))
+
+
+def _entries_in_folders(scan: Scan, root: Path, split: str, truth: Optional[GroundTruth]
+                        ) -> tuple[list[str], list[Entry]]:
+    """Return the class folders in label order, and their images; labels that are given must say
+    the same."""
+    folders = in_label_order({image.name.split("/")[0] for image in scan.images
+                              if "/" in image.name})
+    check_several_classes(folders, root, split, scan)
+    entries = entries_by_class(scan.images, folders, split)
+    if truth is not None:
+        check_by_truth(entries, folders, truth)
+    return folders, entries
+
+
+def _check_names(path: Optional[Path], names: Optional[Sequence[str]], classes: Sequence[str],
+                 origin: object) -> None:
+    if names and in_label_order(names) != list(classes):
+        raise RequestError(f"--class-names {path} names other classes ({len(names)}) than {origin} "
+                           f"has ({len(classes)}); leave it out or give the right names")
 
 
 def _check_other_split(source: Path, split: str, layout: Optional[str], chosen: SourceLayout
