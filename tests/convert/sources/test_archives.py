@@ -112,6 +112,7 @@ def test_an_archive_that_ends_too_early_is_refused(archives, split, damage, word
     (lambda data: data[:512], "it ends without"),
     (lambda data: b"x" + data[1:], "there is no tar header"),
     (lambda data: bytes(512) + data[512:] + class_tar("", "b.JPEG")[1], "zeros are followed"),
+    (lambda data: data[:-100], "its size is not a multiple of 512"),
 ])
 def test_a_class_tar_that_ends_too_early_is_refused(tmp_path, damage, words):
     (first, data), second = class_tar("n1.tar", "a.JPEG"), class_tar("n2.tar", "b.JPEG")
