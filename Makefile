@@ -99,9 +99,9 @@ test: lint ## flake8, mypy and the tests; fails below 90 % of lines run
 
 # The small split first: a wrong label or blacklist file is reported within minutes.
 convert: need-IMAGENET $(DONE) ## JPEGs of IMAGENET into RECORDS/train and RECORDS/val
-	$(PY) -m convert run --source $(call sh,IMAGENET) --split val --out $(call sh,RECORDS)/val \
-		$(if $(value BLACKLIST),--blacklist $(call sh,BLACKLIST)) $(ARGS)
-	$(PY) -m convert run --source $(call sh,IMAGENET) --split train \
+	$(PY) -m convert run --both-splits --source $(call sh,IMAGENET) --split val \
+		--out $(call sh,RECORDS)/val $(if $(value BLACKLIST),--blacklist $(call sh,BLACKLIST)) $(ARGS)
+	$(PY) -m convert run --both-splits --source $(call sh,IMAGENET) --split train \
 		--out $(call sh,RECORDS)/train $(ARGS)
 
 # Both sets, also where the first one is damaged; from 128 on: interrupted.

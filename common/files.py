@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Iterable, Iterator, Mapping, Union
 
 from common.cli import RequestError
+from common.json_text import parse_json
 
 PathLike = Union[str, os.PathLike]
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -66,10 +67,18 @@ def naming_file(path: PathLike) -> Iterator[None]:
                            "run the same command again") from error
 
 
+def open_regular(path: PathLike, buffering: int = -1) -> IO[bytes]:
+    """Open a file that a user named; RequestError for a FIFO or a device, which might never end."""
+    place = Path(path)
+    if place.exists() and not (place.is_file() or place.is_dir()):  # open refuses folders itself
+        raise RequestError(f"{path} is a FIFO, a socket or a device; give a regular file")
+    return open(path, "rb", buffering=buffering)
+
+
 def read_bytes(path: PathLike) -> bytes:
-    """Return the file's bytes; RequestError where its disk fails half-way."""
-    with naming_file(path):
-        return Path(path).read_bytes()
+    """Return the bytes of a regular file; RequestError where its disk fails half-way."""
+    with naming_file(path), open_regular(path) as file:
+        return file.read()
 
 
 def make_folder(folder: PathLike, flag: str) -> None:
@@ -139,7 +148,7 @@ def read_json(path: PathLike, remedy: str) -> dict[str, Any]:
         RequestError: the file is not a JSON object.
     """
     try:
-        value = json.loads(read_bytes(path).decode("utf-8"))
+        value = parse_json(read_bytes(path).decode("utf-8"))
     except ValueError as error:
         raise RequestError(f"{path} is damaged ({error}); {remedy}") from None
     if not isinstance(value, dict):
@@ -223,7 +232,7 @@ def read_json_lines(path: PathLike) -> list[dict[str, Any]]:
     lines, objects = read_bytes(path).split(b"\n"), []
     for number, line in enumerate(lines[:-1], start=1):  # nothing follows the last line feed
         try:
-            objects.append(dict(json.loads(line)))
+            objects.append(dict(parse_json(line)))
         except (ValueError, TypeError):
             raise RequestError(f"{path}, line {number}, is damaged; remove that line") from None
     return objects
@@ -270,7 +279,7 @@ def _file_system(path: PathLike) -> str:
 
 def sha256_of_file(path: PathLike) -> str:
     """Return the sha256 of the file's bytes, 64 hex digits."""
-    with naming_file(path), open(path, "rb") as file:
+    with naming_file(path), open_regular(path) as file:
         digest = hashlib.sha256()
         while block := file.read(1 << 20):
             digest.update(block)

@@ -16,8 +16,8 @@ if __name__ == "__main__":  # show alone has MindSpore's datasets and nothing to
 from common.cli import ArgumentParser, counted, first_of, run_command, shown_command
 from common.options import add_options, from_arguments
 from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest
-from convert.request import (ENGINE_OPTIONS, LOCK_OPTIONS, SOURCE_OPTIONS, Request, RunMode,
-                             SampleRequest, ShowRequest, VerifyRequest)
+from convert.request import (ENGINE_OPTIONS, LOCK_OPTIONS, SOURCE_OPTIONS, VAL_OPTIONS, Request,
+                             RunMode, SampleRequest, ShowRequest, VerifyRequest)
 from convert.sources.listing import Listing
 
 EMPTIED_SHOWN = 10
@@ -67,7 +67,7 @@ def _sample(arguments: Namespace) -> None:
 def _run(arguments: Namespace) -> None:
     from convert.conversion import convert, convert_range
     from convert.conversion_plan import list_request
-    request, mode = from_arguments(Request, arguments), from_arguments(RunMode, arguments)
+    request, mode = _request(arguments), from_arguments(RunMode, arguments)
     note_kept_work(f"finished shards are kept in {request.out}; the same command resumes: "
                    f"{shown_command()}")
     if mode.list:
@@ -81,9 +81,22 @@ def _run(arguments: Namespace) -> None:
         _print_manifest(request.out, convert(request))
 
 
+def _request(arguments: Namespace) -> Request:
+    """Return what is to be converted. Options that were given for both splits are left out of the
+    training set's where they are for validation images."""
+    if not (arguments.both_splits and arguments.split == "train"):
+        return from_arguments(Request, arguments)
+    given = [f"--{name.replace('_', '-')}" for name in VAL_OPTIONS if getattr(arguments, name)]
+    if given:
+        print(f"not used for the training set, since for validation images: {', '.join(given)}",
+              file=sys.stderr)
+    return from_arguments(Request, arguments, blacklist=None, ids_are_positions=False,
+                          ground_truth=None)
+
+
 def _finish(arguments: Namespace) -> None:
     from convert.conversion import finish
-    request = from_arguments(Request, arguments)
+    request = _request(arguments)
     note_kept_work(f"the shards in {request.out} are kept; start it again: {shown_command()}")
     _print_manifest(request.out, finish(request))
 

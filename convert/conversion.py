@@ -9,13 +9,14 @@ from typing import Any
 
 from common.cli import RequestError, counted, first_of
 from common.files import describe_difference
-from convert.conversion_plan import ConversionPlan, plan_conversion
+from convert.conversion_plan import ConversionPlan, plan_conversion, refuse_other_split
 from convert.records.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNote, ClassCount,
                                       Manifest, read_manifest, sha256_of_rows)
 from convert.records.reader import open_records
 from convert.request import Request
 from convert.shards import build_shards
-from convert.workspace import BUILDING, ShardReport, Workspace, locked_workspace
+from convert.workspace import (BUILDING, ShardReport, Workspace, kept_of_source,
+                               locked_workspace)
 
 BAD_FILES_SHOWN = 20
 MISSING_SHOWN = 8
@@ -30,10 +31,10 @@ def convert(request: Request) -> Manifest:
     already, nothing is done.
 
     Raises:
-        RequestError: see ``plan_conversion``, a bad image, a source that changes, a full disk, a
-            killed worker; no file has its final name then.
+        RequestError: see ``plan_conversion`` and ``refuse_other_split``, a bad image, a source that
+            changes, a full disk, a killed worker; no file has its final name then.
     """
-    plan = plan_conversion(request)
+    plan = _plan(request)
     if (request.out / MANIFEST_NAME).exists():
         return _existing(request.out, plan.options)
     with locked_workspace(request.out, plan.workspace_request(), no_lock=request.no_lock
@@ -50,7 +51,7 @@ def convert_range(request: Request, first: int, last: int) -> list[ShardReport]:
     Raises:
         RequestError: as ``convert``, or there are no such shards.
     """
-    plan = plan_conversion(request)
+    plan = _plan(request)
     if not 0 <= first <= last < len(plan.shards):
         raise RequestError(f"--shard-range {first}-{last}: the shards are 0 to "
                            f"{len(plan.shards) - 1}")
@@ -70,7 +71,7 @@ def finish(request: Request) -> Manifest:
     Raises:
         RequestError: a shard is missing, or a range is still being converted.
     """
-    plan = plan_conversion(request)
+    plan = _plan(request)
     if (request.out / MANIFEST_NAME).exists():
         return _existing(request.out, plan.options)
     with locked_workspace(request.out, plan.workspace_request(), no_lock=request.no_lock
@@ -84,6 +85,12 @@ def finish(request: Request) -> Manifest:
                                f"({first_of(missing, MISSING_SHOWN)}); convert them with "
                                "--shard-range, or all that is missing without it")
         return _conclude(plan, workspace, [report for report in reports if report])
+
+
+def _plan(request: Request) -> ConversionPlan:
+    plan = plan_conversion(request, kept_of_source(request.out))
+    refuse_other_split(plan)
+    return plan
 
 
 def _existing(out: Path, options: dict[str, Any]) -> Manifest:

@@ -1,10 +1,11 @@
 """Planning a conversion: the images of the source, the blacklist, and which image goes into which
-shard. Nothing is written."""
+shard. No shard is written."""
 
 import math
 import random
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Optional
 
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES, Blacklist, load_blacklist
@@ -12,12 +13,14 @@ from common.cli import RequestError, counted
 from common.files import sha256_of_lines
 from convert.images import SHRUNK_JPEG_QUALITY, ImageChecks
 from convert.mindrecord.record_layout import REVISION
+from convert.records.manifest import MANIFEST_NAME, read_manifest
 from convert.request import Request
 from convert.shards import ShardPlan
 from convert.sources.ilsvrc import (IlsvrcCheck, IlsvrcNumbers, check_ilsvrc, count_like_ilsvrc,
                                     devkit_numbers)
 from convert.sources.layouts import list_source
 from convert.sources.listing import Entry, Listing
+from convert.sources.misplaced import OTHER_SPLIT
 
 SHARD_BYTES = 1 << 30
 SHARD_COUNT_STEP = 8  # so that 1, 2, 4 and 8 ranks read equally many files
@@ -51,20 +54,25 @@ class ConversionPlan:
         return {**request, "classes_sha256": sha256_of_lines(self.listing.class_names)}
 
 
-def list_request(request: Request) -> Listing:
-    """List what ``request`` would convert; nothing is written."""
+def list_request(request: Request, keep: Optional[Path] = None) -> Listing:
+    """List what ``request`` would convert; without ``keep``, nothing is written."""
     return list_source(request.source, request.split, request.ground_truth, request.extensions,
-                       request.layout, request.class_names)
+                       request.layout, request.class_names, request.both_splits, keep,
+                       request.worker_count)
 
 
-def plan_conversion(request: Request) -> ConversionPlan:
-    """List the source, read the blacklist and plan the shards; nothing is written.
+def plan_conversion(request: Request, keep: Optional[Path] = None) -> ConversionPlan:
+    """List the source, read the blacklist and plan the shards.
+
+    Args:
+        keep: folder for what a later attempt can use of the listing; None: write nothing. Images
+            of archives in gzip can be read only where they were unpacked into it.
 
     Raises:
         RequestError: see :func:`convert.sources.layouts.list_source`, a wrong blacklist, more
             shards than images, or an image that no page can hold.
     """
-    listing = list_request(request)
+    listing = list_request(request, keep)
     blacklist = _load_blacklist(request, listing)
     ilsvrc = check_ilsvrc(listing, blacklist, request.allow_other_labels)
     numbers = count_like_ilsvrc(listing)
@@ -78,6 +86,24 @@ def plan_conversion(request: Request) -> ConversionPlan:
         "writer": REVISION,
     }
     return ConversionPlan(request, listing, blacklist, ilsvrc, numbers, shards, options)
+
+
+def refuse_other_split(plan: ConversionPlan) -> None:
+    """Raise RequestError where a record set next to this one has the same images as another split:
+    a validation set must not be made of the training images."""
+    request = plan.request
+    for path in sorted(request.out.absolute().parent.glob(f"*/{MANIFEST_NAME}")):
+        try:
+            other = read_manifest(path.parent)
+        except (RequestError, OSError):  # not a record set of this conversion
+            continue
+        if (other.split, other.source_sha256) == (OTHER_SPLIT[request.split],
+                                                  plan.options["source_sha256"]):
+            raise RequestError(f"{request.source} has, as its {request.split} set, the images that "
+                               f"are in {path.parent} as a {other.split} set; a validation set "
+                               "must not be made of the training images: give the folder that "
+                               f"train/ and val/ are in, or remove {path.parent} if it is the "
+                               "wrong one")
 
 
 def _warn_of_classes(listing: Listing, numbers: Optional[IlsvrcNumbers]) -> None:

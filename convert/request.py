@@ -11,11 +11,12 @@ from common.options import CheckedOptions, option
 from convert.images import SHRUNK_JPEG_QUALITY
 from convert.sample.arrange import SAMPLE_LAYOUTS
 from convert.sources.layouts import LAYOUT_NAMES, SPLITS
-from convert.sources.listing import IMAGE_EXTENSIONS
+from convert.sources.names import IMAGE_EXTENSIONS
 
 BACKENDS = ("loky", "dask", "ray")
 LOCK_OPTIONS = ("no_lock",)
 ENGINE_OPTIONS = ("workers", "backend", "scheduler")
+VAL_OPTIONS = ("blacklist", "ids_are_positions", "ground_truth")
 SOURCE_OPTIONS = ("blacklist", "ids_are_positions", "ground_truth", "class_names", "layout",
                   "extensions")
 
@@ -64,6 +65,10 @@ class Request(CheckedOptions):
               f"{SHRUNK_JPEG_QUALITY})", low=1, high=95)
     on_bad: str = option("fail", "stop at damaged images, or leave them out and list them in the "
                                  "manifest", choices=("fail", "skip"))
+    both_splits: bool = option(
+        False, "the other split is converted from the same source with the same options, as make "
+               "convert does: options for validation images are not used for train, and a folder "
+               "that would be both splits is refused")
     allow_other_labels: bool = option(
         False, "convert although the labels of 50,000 images of ILSVRC's classes are not ILSVRC's")
     no_lock: bool = option(

@@ -6,11 +6,8 @@ A worker builds a whole shard: it reads, checks and writes each image, then make
 import contextlib
 import hashlib
 import importlib.util
-import signal
 import sys
-import warnings
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Generator, Iterator, Optional
 
@@ -19,7 +16,6 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from common.cli import RequestError, progress_bar
 from common.files import sha256_of_file
-from common.signals import holding_signals_back
 from convert.images import BadImage, ImageChecks, check_image
 from convert.mindrecord.record_layout import RecordLayout
 from convert.mindrecord.writer import RecordWriter, index_of
@@ -27,6 +23,7 @@ from convert.records.manifest import FileNote, Shard
 from convert.request import Request
 from convert.sources.layouts import reader_of
 from convert.sources.listing import Entry
+from convert.workers import results_of_workers
 from convert.workspace import ShardReport, Workspace
 
 PACKAGES = {"dask": "distributed", "ray": "ray"}  # that a backend needs
@@ -107,40 +104,6 @@ def _results(request: Request, tasks: list) -> Generator[ShardReport, None, None
     together = RAY_ROUNDS * request.worker_count
     for start in range(0, len(tasks), together):
         yield from Parallel()(tasks[start:start + together])
-
-
-def results_of_workers(tasks: list, **options: Any) -> Generator[Any, None, None]:
-    """Yield the results of the tasks, in order, as joblib's worker processes finish them.
-
-    A signal interrupts this process only when the workers have all they need to start: one that is
-    cut off from it before prints a traceback.
-
-    Args:
-        options: of ``Parallel``.
-    """
-    with contextlib.ExitStack() as stack:
-        with holding_signals_back(), _starting_workers():
-            results = Parallel(return_as="generator", **options)(tasks)
-            stack.callback(_end_workers, results)
-        yield from results
-
-
-def _end_workers(results: Generator[Any, None, None]) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # joblib's, that some results were not used
-        results.close()
-
-
-@contextlib.contextmanager
-def _starting_workers() -> Iterator[None]:
-    """Start processes that a Ctrl-C in the terminal leaves alone: it reaches all of its processes,
-    but ending the workers is for this one to do, without a traceback of each."""
-    resource_tracker.ensure_running()  # when joblib starts it, it unblocks the signal
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

@@ -16,8 +16,9 @@ from convert.images import BadImage, ImageChecks, check_image
 from convert.conversion_plan import ConversionPlan, plan_conversion
 from convert.records.manifest import Manifest, read_manifest, sha256_of_rows
 from convert.request import Request
-from convert.shards import build_shards, results_of_workers
-from convert.workspace import BUILDING, locked_workspace
+from convert.shards import build_shards
+from convert.workers import results_of_workers
+from convert.workspace import BUILDING, OF_SOURCE, locked_workspace
 
 
 def verify(folder: Path, deep: bool = False, workers: int = 1) -> Manifest:
@@ -177,7 +178,7 @@ def _plan_as_before(request: Request, manifest: Manifest) -> ConversionPlan:
         check=then["check"], short_side=then["short_side"],
         quality=then["quality"],
         on_bad="skip",  # what was rejected then is rejected again, or the digests differ
-        allow_other_labels=True))
+        allow_other_labels=True), request.out / BUILDING / OF_SOURCE)
     if plan.options != then:
         raise RequestError(f"{request.source} is not what {request.out} was made of, or not with "
                            f"this version ({describe_difference(then, plan.options)}); give "

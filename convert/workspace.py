@@ -1,6 +1,7 @@
 """The output folder while a conversion is under way: what was asked for, what is finished.
 
     out/.building/request.json    what this conversion was asked for
+    out/.building/source/         archives in gzip, unpacked, and what listing Parquet files found
     out/.building/00003/          a finished shard with its report, fsynced, moved here at once
     out/.building/00004.<host>.<process>.tmp/       a shard being built
 
@@ -27,6 +28,7 @@ BUILDING = ".building"
 REPORT_NAME = "report.json"
 _REQUEST = "request.json"
 _LOCK = "lock"
+OF_SOURCE = "source"
 WITHOUT_LOCKS = ("mount it with them (Lustre: -o flock), give another --out, or do without with "
                  "--no-lock while nothing else writes there")
 
@@ -136,6 +138,26 @@ def _read_report(path: Path) -> Optional[ShardReport]:
         return None
 
 
+def kept_of_source(out: Path) -> Optional[Path]:
+    """Return the folder for what a conversion into ``out`` keeps of its source while it is under
+    way; None where the record set exists, since nothing is built then.
+
+    Raises:
+        RequestError: ``out`` has other contents.
+    """
+    if (out / MANIFEST_NAME).exists():
+        return None
+    _refuse_other_contents(out)
+    return out / BUILDING / OF_SOURCE
+
+
+def _refuse_other_contents(out: Path) -> None:
+    if out.exists() and not (out / BUILDING).is_dir() and (
+            not out.is_dir() or any(out.iterdir())):
+        raise RequestError(f"{out} is not an empty folder and not a conversion under way; give "
+                           "another --out or remove it")
+
+
 @contextlib.contextmanager
 def locked_workspace(out: Path, request: dict[str, Any], shared: bool = False,
                      no_lock: bool = False) -> Iterator[Workspace]:
@@ -151,9 +173,7 @@ def locked_workspace(out: Path, request: dict[str, Any], shared: bool = False,
             running now.
     """
     building = out / BUILDING
-    if out.exists() and not building.is_dir() and (not out.is_dir() or any(out.iterdir())):
-        raise RequestError(f"{out} is not an empty folder and not a conversion under way; give "
-                           "another --out or remove it")
+    _refuse_other_contents(out)
     building.mkdir(parents=True, exist_ok=True)
     refusal = f"{out}: another conversion is writing there; wait for it or give another --out"
     with contextlib.nullcontext() if no_lock else locked_file(

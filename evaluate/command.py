@@ -15,7 +15,7 @@ from common.cli import RequestError, shown_command, typed_command
 from common.files import sha256_of_lines, write_json, write_text
 from common.signals import note_kept_work, saving_work
 from convert.records.reader import RecordSet, open_records
-from convert.sources.listing import validation_id
+from convert.sources.names import validation_id
 from evaluate.class_names import NetworkClasses, network_classes
 from evaluate.evaluator import Evaluator, check_rows
 from evaluate.predictions import (Predictions, missing_rows, opened_parts, read_parts, remove_parts,

@@ -1,7 +1,6 @@
 """What ``python -m evaluate rescore`` does: scores from stored predictions alone, against other
 labels, on some of the images or among some of the classes; and ``rescored-NAME.json``."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Mapping, Optional
@@ -10,9 +9,10 @@ import numpy as np
 
 from blacklist.ids import read_image_ids
 from common.cli import RequestError, typed_command
-from common.files import (describe_difference, read_json, read_lines, sha256_of_file,
+from common.files import (describe_difference, read_bytes, read_json, read_lines, sha256_of_file,
                           write_json)
 from common.forms import check_kinds
+from common.json_text import parse_json
 from evaluate.predictions import TOP, Predictions
 from evaluate.request import RescoreRequest
 from evaluate.result_page import accuracy_table
@@ -115,7 +115,7 @@ def _hits_of_real(path: Path, predictions: Predictions, classes: int
 
 def _read_real(path: Path, classes: int) -> list[list[int]]:
     try:
-        labels = json.loads(path.read_text(encoding="utf-8"))
+        labels = parse_json(read_bytes(path))
     except ValueError as error:
         raise RequestError(f"{path} is damaged ({error}); get it again") from None
     if not isinstance(labels, list):

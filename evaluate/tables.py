@@ -10,7 +10,7 @@ from typing import Any, Iterable, Optional, Sequence
 import numpy as np
 
 from common.cli import RequestError
-from common.files import write_text
+from common.files import read_bytes, write_text
 from evaluate.predictions import Predictions
 from evaluate.protocols import CENTRE_FRACTION, SQUASH
 from evaluate.results import Result
@@ -95,7 +95,7 @@ def check_results_file(path: Path) -> None:
             raise RequestError(f"--results-file {path}: its folder does not exist; create it")
         return
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bytes(path).decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise RequestError(f"--results-file {path} is not a text file; give another one") from None
     if text and not text.startswith(_csv([RESULT_COLUMNS])):

@@ -9,7 +9,6 @@ similar name. So the file is parsed here and compared with the network name by n
 """
 
 import hashlib
-import json
 import math
 import re
 import zlib
@@ -25,6 +24,7 @@ from mindspore.train.checkpoint_pb2 import Checkpoint
 
 from common.cli import RequestError, counted
 from common.files import PathLike, read_bytes, replaced_file, sha256_of_file, write_json
+from common.json_text import parse_json
 from inceptionv4 import INTERPOLATIONS, SMALLEST_IMAGE
 
 CLASSIFIER = "classifier."  # what the names of the last layer's parameters begin with
@@ -116,7 +116,7 @@ def read_meta(path: PathLike) -> CheckpointMeta:
         raise RequestError(f"checkpoint '{path}' is torn or foreign: '{meta_file}' is missing; "
                            "use another checkpoint of the run")
     try:
-        values: dict[str, Any] = json.loads(read_bytes(meta_file))
+        values: dict[str, Any] = parse_json(read_bytes(meta_file))
         values.update({name: tuple(value) for name, value in values.items()
                        if isinstance(value, list)})
         return CheckpointMeta(**values)

@@ -22,7 +22,7 @@ from common import deadline
 from common.cli import RequestError, one_line
 from common.deadline import no_images, reading_deadline
 from common.host import cores_per_rank
-from convert.sources.listing import IMAGE_EXTENSIONS
+from convert.sources.names import IMAGE_EXTENSIONS
 from inceptionv4.preprocess import InputStatistics
 from train.recipe import Recipe
 from train.source import ClassFolders, Source, in_class_folders

@@ -17,7 +17,7 @@ from common.files import sha256_of_lines
 from convert.images import BadImage, check_jpeg_file
 from convert.records.reader import RecordSet, open_records
 from convert.sources.layouts import list_source
-from convert.sources.listing import IMAGE_EXTENSIONS
+from convert.sources.names import IMAGE_EXTENSIONS
 from train.options import TrainRequest
 
 CHECKING_THREADS = 16  # which mostly wait for files, where storage is slow

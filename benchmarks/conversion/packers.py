@@ -20,7 +20,7 @@ from common.cli import run_command
 from common.jpeg import prefer_pillows_libjpeg
 from convert.conversion_plan import SHARD_BYTES
 from convert.images import ImageChecks, check_image
-from convert.shards import results_of_workers
+from convert.workers import results_of_workers
 
 OURS = "decoder alone: Pillow at 1/8, ours"
 

@@ -8,7 +8,7 @@ from typing import Any, Iterable, Optional
 from common.cli import RequestError, counted
 from common.files import read_json, sha256_of_file, sha256_of_lines, write_json
 from convert.sources.ilsvrc import IlsvrcCheck, IlsvrcNumbers
-from convert.sources.listing import in_label_order
+from convert.sources.names import in_label_order
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"

@@ -10,11 +10,13 @@ at zeros, which a download that was interrupted may leave; all that follows woul
 
 import tarfile
 from pathlib import Path, PurePosixPath
-from typing import IO, Iterator, Sequence
+from typing import IO, Iterator, Optional, Sequence
 
-from common.cli import RequestError, progress_bar
+from common.cli import RequestError, counted, progress_bar
 from common.files import naming_file
-from convert.sources.listing import Scan, SourceFile, check_utf8, is_companion, validation_scan
+from convert.sources.listing import Scan, SourceFile, validation_scan
+from convert.sources.names import check_utf8, is_companion
+from convert.sources.packed import OpenArchive, open_archive, unpack
 
 # A tar ends with two blocks of zeros and is filled up to a whole record, 10 KB by default. GNU tar
 # writes records of up to 1 MB without a complaint; more zeros than that were never downloaded.
@@ -22,18 +24,22 @@ END_BYTES = 2 * tarfile.BLOCKSIZE
 MAX_PADDING_BYTES = 1 << 20
 
 
-def scan_train_archive(archive: Path, extensions: Sequence[str]) -> Scan:
+def scan_train_archive(archive: Path, extensions: Sequence[str], keep: Optional[Path] = None
+                       ) -> Scan:
     """List the images of the training tar as ``<wnid>/<wnid>_N.JPEG``.
+
+    Args:
+        keep: where an archive in gzip is unpacked, see ``packed``.
 
     Raises:
         RequestError: not a tar, one that is damaged or incomplete, a class without images, or an
             unsafe member.
     """
     scan, seen = Scan([], []), set()
-    size = archive.stat().st_size
-    with open(archive, "rb") as file, \
-            progress_bar(size >> 20, f"list {archive.name}", "MB") as bar:
-        for member, begin, end in members(file, archive, 0, size):
+    unpack([archive], keep)
+    with open_archive(archive, keep) as opened, \
+            progress_bar(archive.stat().st_size >> 20, f"list {archive.name}", "MB") as bar:
+        for member, begin, end in members(opened.file, archive, 0, opened.end):
             if is_companion(member):
                 scan.ignored.append(member)
                 continue
@@ -45,9 +51,9 @@ def scan_train_archive(archive: Path, extensions: Sequence[str]) -> Scan:
                 raise RequestError(f"'{member}' appears twice in {archive}; give "
                                    "ImageNet's own archive")
             seen.add(class_name)
-            files = (SourceFile(f"{class_name}/{file_name(image)}", archive.name,
+            files = (SourceFile(f"{class_name}/{file_name(image)}", opened.container,
                                 image_begin, image_end - image_begin)
-                     for image, image_begin, image_end in members(file, archive, begin, end,
+                     for image, image_begin, image_end in members(opened.file, archive, begin, end,
                                                                   within=member))
             scan.add_class(files, extensions, f"'{class_name}.tar' in {archive}",
                            "fetch the archive again")
@@ -55,16 +61,28 @@ def scan_train_archive(archive: Path, extensions: Sequence[str]) -> Scan:
     return scan
 
 
-def scan_val_archive(archive: Path) -> Scan:
-    """List the images of the validation tar.
+def scan_val_archive(archive: Path, keep: Optional[Path] = None) -> Scan:
+    """List the images of the validation tar; ``keep`` as above.
 
     Raises:
         RequestError: not a tar, one that is damaged or incomplete, or an unsafe member.
     """
-    with open(archive, "rb") as file:
-        return validation_scan(
-            SourceFile(file_name(member), archive.name, begin, end - begin)
-            for member, begin, end in members(file, archive, 0, archive.stat().st_size))
+    return validation_scan(
+        SourceFile(file_name(member), opened.container, begin, end - begin)
+        for _, opened, member, begin, end in tar_members([archive], keep))
+
+
+def tar_members(archives: Sequence[Path], keep: Optional[Path] = None
+                ) -> Iterator[tuple[Path, OpenArchive, str, int, int]]:
+    """Yield (archive, the same opened, name, begin, end) of each regular file of the tars."""
+    unpack(archives, keep)
+    sizes = [path.stat().st_size for path in archives]
+    with progress_bar(sum(sizes) >> 20, f"list {counted(len(archives), 'tar')}", "MB") as bar:
+        for archive, size in zip(archives, sizes):
+            with open_archive(archive, keep) as opened:
+                for member, begin, end in members(opened.file, archive, 0, opened.end):
+                    yield archive, opened, member, begin, end
+            bar.update(size >> 20)
 
 
 def file_name(member: str) -> str:

@@ -1,20 +1,19 @@
-"""Hugging Face's older tars of ImageNet, read in place: `train_images_0.tar` to
-`train_images_4.tar` and `val_images.tar`, flat, with the class at the end of each name.
-
-They are published as `.tar.gz`, which can be read from the beginning only: a shard of shuffled
-images would decompress everything. So those are refused with the command that decompresses them.
+"""Hugging Face's older tars of ImageNet: `train_images_0.tar.gz` to `train_images_4.tar.gz` and
+`val_images.tar.gz`, flat, with the class at the end of each name. Those that `gunzip` has unpacked
+are read in place, the others as `packed` says.
 """
 
 import re
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Optional
 
-from common.cli import RequestError, progress_bar
-from convert.sources.archives import file_name, members
+from common.cli import RequestError
+from convert.sources.archives import file_name, tar_members
 from convert.sources.class_labels import refuse_twice
 from convert.sources.folders import file_size, visible
-from convert.sources.listing import (IMAGE_EXTENSIONS, Scan, SourceFile, imagenet_name,
-                                     is_companion)
+from convert.sources.listing import Scan, SourceFile
+from convert.sources.names import IMAGE_EXTENSIONS, imagenet_name, is_companion
+from convert.sources.packed import stored_archive
 
 FILES = {"train": [f"train_images_{part}.tar" for part in range(5)], "val": ["val_images.tar"]}
 
@@ -24,22 +23,26 @@ _COMMANDS = {"gz": "gunzip -k", "xz": "unxz -k", "bz2": "bunzip2 -k"}
 
 
 def fits_flat_tars(source: Path, split: str) -> bool:
-    return any((source / name).is_file() for name in FILES[split])
+    return any(stored_archive(source / name).is_file() for name in FILES[split])
 
 
-def scan_flat_tars(source: Path, split: str) -> Scan:
+def scan_flat_tars(source: Path, split: str, keep: Optional[Path] = None) -> Scan:
     """List the images as ``<wnid>/<name>``, with ImageNet's own names.
+
+    Args:
+        keep: where archives in gzip are unpacked, see ``packed``.
 
     Raises:
         RequestError: a tar is missing or cut, or an image has a name without a class.
     """
     scan = Scan([], [])
-    missing = [name for name in FILES[split] if not (source / name).is_file()]
+    archives = [stored_archive(source / name) for name in FILES[split]]
+    missing = [path for path in archives if not path.is_file()]
     if missing:
-        raise RequestError(f"{source / missing[0]} does not exist; the {split} set is "
-                           f"{', '.join(FILES[split])}: complete the download")
-    for archive, member, begin, end in tar_members([source / name for name in FILES[split]]):
-        _add(scan, SourceFile(file_name(member), archive.name, begin, end - begin), archive)
+        raise RequestError(f"{missing[0]} does not exist, nor {missing[0].name}.gz; the {split} "
+                           f"set is {', '.join(FILES[split])}: complete the download")
+    for archive, opened, member, begin, end in tar_members(archives, keep):
+        _add(scan, SourceFile(file_name(member), opened.container, begin, end - begin), archive)
     refuse_twice(scan.images, source)
     return scan
 
@@ -68,17 +71,6 @@ def _add(scan: Scan, file: SourceFile, place: Path) -> None:
         scan.ignored.append(file.name)
 
 
-def tar_members(archives: Sequence[Path]) -> Iterator[tuple[Path, str, int, int]]:
-    """Yield (archive, name, begin, end) of each regular file of the tars."""
-    sizes = [path.stat().st_size for path in archives]
-    with progress_bar(sum(sizes) >> 20, f"list {len(archives)} tars", "MB") as bar:
-        for archive, size in zip(archives, sizes):
-            with open(archive, "rb") as file:
-                for member, begin, end in members(file, archive, 0, size):
-                    yield archive, member, begin, end
-            bar.update(size >> 20)
-
-
 def refuse_packed(source: Path) -> None:
     """Raise RequestError with the command to use, if the source has archives that cannot be read
     in place: parts of one file, or compressed."""
@@ -92,6 +84,5 @@ def refuse_packed(source: Path) -> None:
                                f"{source / match['whole']}")
         if (match["kind"] or not match[0].endswith(".tar")) and "devkit" not in match[0]:
             command = "unzip" if match[0].endswith("zip") else _COMMANDS[match["kind"] or "gz"]
-            raise RequestError(f"{source / match[0]} is compressed, so that images cannot be read "
-                               f"at their places; first, for each such file: {command} "
-                               f"{source / match[0]}")
+            raise RequestError(f"{source / match[0]} is compressed and has no name that is known; "
+                               f"first, for each such file: {command} {source / match[0]}")

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Iterator, Sequence
 
 from common.cli import RequestError
-from convert.sources.listing import (MACOS_FOLDER, Scan, SourceFile, check_utf8, is_companion,
-                                     validation_scan)
+from convert.sources.listing import Scan, SourceFile, validation_scan
+from convert.sources.names import MACOS_FOLDER, check_utf8, is_companion
 
 
 def scan_class_folders(root: Path, extensions: Sequence[str]) -> Scan:

@@ -13,7 +13,8 @@ from typing import NamedTuple, Optional, Sequence
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES
 from common.cli import RequestError
 from common.files import read_lines
-from convert.sources.listing import GroundTruth, in_label_order, validation_id, wnid_in_name
+from convert.sources.listing import GroundTruth
+from convert.sources.names import in_label_order, validation_id, wnid_in_name
 
 KAGGLE_SOLUTION = "LOC_val_solution.csv"
 KAGGLE_CLASSES = "LOC_synset_mapping.txt"
@@ -41,7 +42,7 @@ def find_label_list(source: Path) -> Optional[Path]:
         RequestError: several were found.
     """
     found = [folder / name for folder in (source, source / "meta") for name in LIST_NAMES
-             if (folder / name).is_file()]
+             if (folder / name).exists()]
     if len(found) > 1:
         raise RequestError("several label lists: " + ", ".join(map(str, found)) +
                            "; choose with --ground-truth FILE")
@@ -69,7 +70,7 @@ def read_label_list(path: Path, lines: Sequence[str], class_names: Optional[Sequ
     rows = _rows(path, lines)
     numbers = _is_number(rows[0].label)
     kaggle_classes = path.with_name(KAGGLE_CLASSES)
-    if class_names is None and kaggle_classes.is_file():
+    if class_names is None and kaggle_classes.exists():
         class_names = kaggle_class_names(kaggle_classes)
     if class_names is None:
         raise RequestError(f"{path} does not say which classes there are, and there is no train/ "

@@ -15,7 +15,8 @@ from common.cli import RequestError
 from common.files import read_bytes, read_lines
 from convert.sources.archives import members
 from convert.sources.label_lists import is_label_list, read_label_list
-from convert.sources.listing import GroundTruth, is_companion
+from convert.sources.listing import GroundTruth
+from convert.sources.names import is_companion
 
 _TRUTH_ENDING = "validation_ground_truth.txt"
 _MAP_NAME = "map_clsloc.txt"

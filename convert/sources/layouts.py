@@ -6,22 +6,25 @@ how it is recognised, how its images are scanned, and where validation labels co
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Optional, Sequence
+from typing import Callable, Optional
 
 from common.cli import RequestError
 from convert.sources.archives import scan_train_archive, scan_val_archive
 from convert.sources.flat_tars import (fits_flat_tars, refuse_packed, scan_flat_tars,
                                        scan_names_with_wnids)
 from convert.sources.folders import scan_class_folders, scan_flat_folder
-from convert.sources.label_lists import (KAGGLE_SOLUTION, find_label_list, read_class_names,
-                                         read_kaggle)
+from convert.sources.label_lists import read_class_names, read_kaggle
 from convert.sources.labels import find_ground_truth, read_devkit_archive, read_ground_truth
-from convert.sources.listing import (IMAGE_EXTENSIONS, MACOS_FOLDER, Entry, GroundTruth, Listing,
-                                     Scan, check_by_truth, entries_by_class, entries_by_truth,
-                                     imagenet_name, in_label_order, read_entry, truth_in_names,
-                                     validation_id)
-from convert.sources.misplaced import check_place, check_several_classes
+from convert.sources.listing import (Entry, GroundTruth, Listing, Scan, ScanOptions,
+                                     check_by_truth, entries_by_class, entries_by_truth,
+                                     read_entry)
+from convert.sources.misplaced import (OTHER_SPLIT, check_place, check_several_classes,
+                                       check_two_splits)
+from convert.sources.names import (IMAGE_EXTENSIONS, MACOS_FOLDER, imagenet_name, in_label_order,
+                                   validation_id)
+from convert.sources.packed import stored_archive
 from convert.sources.parquet import parquet_files, read_parquet, scan_parquet
+from convert.sources.val_labels import found_truth, given_truth
 from convert.sources.webdataset import name_classes, scan_webdataset, webdataset_tars
 
 SPLITS = ("train", "val")
@@ -38,7 +41,7 @@ class SourceLayout:
         root: source, split -> the folder that the images' names are relative to.
         fits: source, root, split -> whether the source looks like this layout.
         overrides: names of layouts that are not meant where this one fits, though they fit as well.
-        scan: root, split, extensions -> the images of the split.
+        scan: root, split, options -> the images of the split.
         labels: source -> the labels of validation images that are not in class folders; None if
             the source does not contain them.
         classes_may_be_labels: whether the names of classes may come from ``--class-names``.
@@ -49,7 +52,7 @@ class SourceLayout:
     files: str
     root: Callable[[Path, str], Path]
     fits: Callable[[Path, Path, str], bool]
-    scan: Callable[[Path, str, Sequence[str]], Scan]
+    scan: Callable[[Path, str, ScanOptions], Scan]
     labels: Callable[[Path], Optional[GroundTruth]]
     overrides: tuple[str, ...] = ()
     classes_may_be_labels: bool = False
@@ -57,15 +60,19 @@ class SourceLayout:
 
 
 def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
-                extensions: Sequence[str] = IMAGE_EXTENSIONS, layout: Optional[str] = None,
-                class_names: Optional[Path] = None) -> Listing:
+                extensions: tuple[str, ...] = IMAGE_EXTENSIONS, layout: Optional[str] = None,
+                class_names: Optional[Path] = None, both_splits: bool = False,
+                keep: Optional[Path] = None, workers: int = 1) -> Listing:
     """List the images of ``split`` in ``source``.
 
     Args:
         ground_truth: the devkit's labels or a label list, where they are not found next to the
             images, or to compare class folders with.
         layout: a name in ``LAYOUT_NAMES``; by default recognised from the files.
-        class_names: a file with the class names that the labels of a list mean, in their order.
+        class_names: a file with the class names that the labels of a list mean, in their order;
+            the classes of folders are compared with it.
+        both_splits: the other split is converted from the same source.
+        keep, workers: see ``ScanOptions``.
 
     Raises:
         RequestError: the source is missing, empty, fits no layout or several, or contradicts
@@ -73,82 +80,47 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     """
     chosen = _choose_layout(source, split, layout)
     root = chosen.root(source, split)
-    scan = _scan(chosen, source, root, split, extensions)
+    if both_splits:
+        _check_other_split(source, split, layout, chosen)
+    scan = chosen.scan(root, split, ScanOptions(extensions, keep, workers))
+    if root == source and (chosen.name, split) in (("folders", "train"), ("folders", "val"),
+                                                   ("flat", "train")):
+        check_place(source, split, scan)
+    if not scan.images:
+        raise _fits_nothing(source, split)
     names = read_class_names(class_names) if class_names else None
     if chosen.classes_may_be_labels:
         scan = name_classes(scan, names, root)
-    elif class_names is not None and split == "train":
-        raise RequestError(f"--class-names {class_names} says what labels mean, but training "
-                           f"images in {root} have their classes' names; leave it out")
     # Images in class folders, or class tars, are named <class>/<file>.
     folders = in_label_order({image.name.split("/")[0] for image in scan.images
                               if "/" in image.name})
-    truth = _given_truth(root, split, ground_truth, names)
+    truth = given_truth(root, split, ground_truth, names)
     if folders:
         check_several_classes(folders, root, split, scan)
         entries = entries_by_class(scan.images, folders, split)
         if truth is not None:
             check_by_truth(entries, folders, truth)
     else:
-        truth = truth or _found_truth(chosen, source, root, scan, names)
+        truth = truth or found_truth(chosen.labels(source), source, root, scan, names)
         folders, entries = truth.class_names, entries_by_truth(scan.images, truth)
     if names and in_label_order(names) != folders:
-        raise _other_classes(class_names, names, truth.origin if truth else root, folders)
+        raise RequestError(f"--class-names {class_names} names other classes ({len(names)}) than "
+                           f"{truth.origin if truth else root} has ({len(folders)}); leave it out "
+                           "or give the right names")
     return Listing(split, chosen.name, root, folders, entries, sorted(scan.ignored))
 
 
-def _scan(chosen: SourceLayout, source: Path, root: Path, split: str, extensions: Sequence[str]
-          ) -> Scan:
-    """Return the files of the split; raise RequestError where there is none, or another's."""
-    scan = chosen.scan(root, split, extensions)
-    if root == source and chosen.name == "folders":
-        check_place(source, split, scan)
-    if not scan.images:
-        raise _fits_nothing(source, split)
-    return scan
-
-
-def _other_classes(path: Optional[Path], names: list[str], place: Path, folders: list[str]
-                   ) -> RequestError:
-    return RequestError(f"--class-names {path} names other classes ({len(names)}) than {place} has "
-                        f"({len(folders)}); leave it out or give the right names")
-
-
-def _given_truth(root: Path, split: str, ground_truth: Optional[Path],
-                 class_names: Optional[list[str]]) -> Optional[GroundTruth]:
-    """Return the labels in the file that was given, or None if there is none."""
-    if ground_truth is None:
-        return None
-    if split == "train":
-        raise RequestError(f"--ground-truth {ground_truth} is for validation images, but training "
-                           "images have their classes from class folders; leave it out")
-    return read_ground_truth(ground_truth, class_names or _train_classes(root))
-
-
-def _found_truth(chosen: SourceLayout, source: Path, root: Path, scan: Scan,
-                 class_names: Optional[list[str]]) -> GroundTruth:
-    """Return the labels that the source contains."""
-    truth = chosen.labels(source)
-    found = None if truth else find_label_list(source)
-    if found:
-        truth = read_ground_truth(found, class_names or _train_classes(root))
-    truth = truth or truth_in_names(scan.images, root)
-    if truth is None:
-        raise RequestError(f"{source} contains validation images without labels: neither the "
-                           f"devkit's *_validation_ground_truth.txt in {source}/*/data nor "
-                           f"Kaggle's {KAGGLE_SOLUTION}, val.txt or val_list.txt was found; give "
-                           "one with --ground-truth FILE")
-    return truth
-
-
-def _train_classes(root: Path) -> Optional[list[str]]:
-    """Return the classes that the folders of train/ next to validation images name."""
-    for train in (root.with_name("train"), root / "train"):
-        if train.is_dir():
-            folders = [item.name for item in train.iterdir()
-                       if item.is_dir() and not item.name.startswith(".")]
-            return in_label_order(folders) or None
-    return None
+def _check_other_split(source: Path, split: str, layout: Optional[str], chosen: SourceLayout
+                       ) -> None:
+    """Raise RequestError where the other split would be taken from the same folder."""
+    other_split = OTHER_SPLIT[split]
+    try:
+        other = _choose_layout(source, other_split, layout)
+    except RequestError:  # it is for the conversion of the other split to say why
+        return
+    if other == chosen and chosen.name in IN_FOLDERS:
+        check_two_splits(source, split, chosen.root(source, split),
+                         chosen.root(source, other_split))
 
 
 def _choose_layout(source: Path, split: str, name: Optional[str]) -> SourceLayout:
@@ -202,8 +174,9 @@ def _parquet_folder(source: Path, split: str) -> Path:
 
 
 def _archive(source: Path, split: str) -> Path:
-    renamed = source / f"{split}.tar"
-    return renamed if renamed.is_file() else source / f"ILSVRC2012_img_{split}.tar"
+    renamed = stored_archive(source / f"{split}.tar")
+    official = stored_archive(source / f"ILSVRC2012_img_{split}.tar")
+    return renamed if renamed.is_file() else official
 
 
 def _fits_folders(source: Path, root: Path, split: str) -> bool:
@@ -233,7 +206,7 @@ def _devkit_labels(source: Path) -> Optional[GroundTruth]:
 
 
 def _archived_labels(source: Path) -> Optional[GroundTruth]:
-    devkits = sorted(path for path in source.glob("ILSVRC*devkit*.tar.gz") if path.is_file())
+    devkits = sorted(path for path in source.glob("ILSVRC*devkit*.tar.gz") if not path.is_dir())
     return read_devkit_archive(devkits[0]) if devkits else _devkit_labels(source)
 
 
@@ -241,7 +214,7 @@ LAYOUTS = (
     SourceLayout(
         "folders", "SOURCE/SPLIT/CLASS/IMAGE or SOURCE/CLASS/IMAGE",
         root=_split_folder, fits=_fits_folders, labels=_devkit_labels,
-        scan=lambda root, split, extensions: scan_class_folders(root, extensions)),
+        scan=lambda root, split, options: scan_class_folders(root, options.extensions)),
     SourceLayout(
         "flat", "(val) SOURCE/val/ILSVRC2012_val_NNNNNNNN.JPEG with the devkit's "
         "*validation_ground_truth.txt and map_clsloc.txt or meta.mat in SOURCE/*/data, or with "
@@ -250,44 +223,45 @@ LAYOUTS = (
         root=_split_folder, labels=_devkit_labels, overrides=("folders",),
         fits=lambda source, root, split: (_fits_flat(source, root, split) if split == "val" else
                                           _has_names_with_wnids(root)),
-        scan=lambda root, split, extensions: (
+        scan=lambda root, split, options: (
             scan_flat_folder(root) if split == "val" else scan_names_with_wnids(root))),
     SourceLayout(
         "archives", "SOURCE/ILSVRC2012_img_SPLIT.tar or SOURCE/SPLIT.tar, for val also "
         "ILSVRC2012_devkit_t12.tar.gz",
         root=lambda source, split: source, labels=_archived_labels,
-        scan=lambda root, split, extensions: (
-            scan_val_archive(_archive(root, split)) if split == "val" else
-            scan_train_archive(_archive(root, split), extensions)),
+        scan=lambda root, split, options: (
+            scan_val_archive(_archive(root, split), options.keep) if split == "val" else
+            scan_train_archive(_archive(root, split), options.extensions, options.keep)),
         fits=lambda source, root, split: _archive(source, split).is_file()),
     SourceLayout(
         "kaggle", "SOURCE/ILSVRC/Data/CLS-LOC/SPLIT, for val also LOC_val_solution.csv and "
         "LOC_synset_mapping.txt",
         root=lambda source, split: source / KAGGLE_IMAGES / split, labels=read_kaggle,
-        scan=lambda root, split, extensions: (
+        scan=lambda root, split, options: (
             scan_flat_folder(root) if _fits_flat(root, root, split) else
-            scan_class_folders(root, extensions)),
+            scan_class_folders(root, options.extensions)),
         fits=lambda source, root, split: root.is_dir(), overrides=("folders", "flat")),
     SourceLayout(
         "parquet", "SOURCE/data/train-NNNNN-of-NNNNN.parquet, for val validation-…, as in "
         "Hugging Face's ILSVRC/imagenet-1k",
         root=_parquet_folder, labels=lambda source: None, overrides=("folders",),
-        scan=lambda root, split, extensions: scan_parquet(root, split),
+        scan=scan_parquet,
         fits=lambda source, root, split: bool(parquet_files(root, split)), read=read_parquet),
     SourceLayout(
-        "flat-tars", "SOURCE/train_images_0.tar to train_images_4.tar, for val val_images.tar, as "
-        "Hugging Face's with .gz removed by gunzip",
+        "flat-tars", "SOURCE/train_images_0.tar.gz to train_images_4.tar.gz, for val "
+        "val_images.tar.gz, as Hugging Face's; also without .gz",
         root=lambda source, split: source, labels=lambda source: None, overrides=("folders",),
-        scan=lambda root, split, extensions: scan_flat_tars(root, split),
+        scan=lambda root, split, options: scan_flat_tars(root, split, options.keep),
         fits=lambda source, root, split: fits_flat_tars(source, split)),
     SourceLayout(
         "webdataset", "SOURCE/NAME-train-NNNN.tar, for val NAME-validation-NN.tar or "
         "NAME-val-NN.tar, of KEY.jpg and KEY.cls, as timm's",
         root=lambda source, split: source, labels=lambda source: None, overrides=("folders",),
-        scan=lambda root, split, extensions: scan_webdataset(root, split),
+        scan=lambda root, split, options: scan_webdataset(root, split, options.keep),
         fits=lambda source, root, split: bool(webdataset_tars(source, split)),
         classes_may_be_labels=True),
 )
 # They fit where their files are, and nowhere else.
+IN_FOLDERS = ("folders", "flat", "kaggle")
 SELF_EVIDENT = ("archives", "kaggle", "parquet", "flat-tars", "webdataset")
 LAYOUT_NAMES = tuple(layout.name for layout in LAYOUTS)

@@ -9,17 +9,9 @@ from typing import Iterable, Mapping, NamedTuple, Optional, Sequence
 
 from common.cli import RequestError, first_of
 from common.files import naming_file
+from convert.sources.names import (IMAGE_EXTENSIONS, check_wnid_in_name, is_companion, own_name,
+                                   validation_id, wnid_in_name)
 
-IMAGE_EXTENSIONS = (".jpeg", ".jpg", ".png")
-
-MACOS_FOLDER = "__MACOSX"  # in what was packed on macOS
-
-# Copies differ in the ending, and Hugging Face's have the class at the end of the name.
-_VALIDATION_NAME = re.compile(
-    r"ILSVRC2012_val_((?!0{8})[0-9]{8})(?:_(n[0-9]{8}))?\.(?:JPEG|JPG|PNG)", re.IGNORECASE)
-_WNID = re.compile("n[0-9]{8}")
-_NAME_WITH_WNID = re.compile(
-    r"((?:(n[0-9]{8})_[0-9]+|ILSVRC2012_val_[0-9]{8}))_(n[0-9]{8})(\.JPEG)")
 _TRAIN_NAME = re.compile(r"(n[0-9]{8})/\1_[0-9]+\.JPEG")
 _NAMES_SHOWN = 3
 
@@ -50,6 +42,15 @@ class Scan(NamedTuple):
                 self.ignored.append(file.name)
         if len(self.images) == before:
             raise RequestError(f"{where} contains no images ({' '.join(extensions)}); {remedy}")
+
+
+@dataclass(frozen=True)
+class ScanOptions:
+    """How the images of a source are listed."""
+
+    extensions: tuple[str, ...] = IMAGE_EXTENSIONS  # of images in class folders
+    keep: Optional[Path] = None  # folder for what a later attempt can use; None: write nothing
+    workers: int = 1  # processes, where listing takes much computing
 
 
 @dataclass(frozen=True)
@@ -103,26 +104,6 @@ class Listing:
         return digest.hexdigest()
 
 
-def validation_id(file_name: str) -> Optional[int]:
-    """Return the number in ``ILSVRC2012_val_NNNNNNNN.JPEG``, with another ending (``.jpg``) or the
-    class before it (``_n01440764.JPEG``), too; None for any other name."""
-    match = _VALIDATION_NAME.fullmatch(file_name)
-    return int(match.group(1)) if match else None
-
-
-def wnid_in_name(file_name: str) -> Optional[str]:
-    """Return the class in ``ILSVRC2012_val_NNNNNNNN_nNNNNNNNN.JPEG``, or None without one."""
-    match = _VALIDATION_NAME.fullmatch(file_name)
-    return match.group(2).lower() if match and match.group(2) else None
-
-
-def imagenet_name(file_name: str) -> Optional[str]:
-    """Return ``<wnid>/<file>`` with ImageNet's own file name for one with the wnid at the end, as
-    Hugging Face has them (``n01440764_10026_n01440764.JPEG``); None for any other name."""
-    match = _NAME_WITH_WNID.fullmatch(file_name)
-    return f"{match[3]}/{match[1]}{match[4]}" if match and match[2] in (None, match[3]) else None
-
-
 def validation_scan(files: Iterable[SourceFile]) -> Scan:
     """Return the files, those with the names of ILSVRC's validation images as images.
 
@@ -150,52 +131,35 @@ def _mixed_names(numbered: int, others: Sequence[str]) -> RequestError:
                         "or remove the others")
 
 
-def is_companion(path: str) -> bool:
-    """Return whether macOS wrote that file next to another one, whose attributes it holds."""
-    *folders, name = path.split("/")
-    return name.startswith("._") or MACOS_FOLDER in folders
-
-
-def check_utf8(name: str, place: Path) -> None:
-    """Raise RequestError for a name that is not UTF-8: a record could not hold it."""
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        shown = os.fsencode(name).decode("utf-8", "backslashreplace")
-        raise RequestError(f"'{shown}' in {place} is not a UTF-8 name; rename it") from None
-
-
-def in_label_order(class_names: Iterable[str]) -> list[str]:
-    """Return the names sorted: by number where all are numbers (ImageNet-V2's 0 to 999), else as
-    text."""
-    names = sorted(class_names)
-    return sorted(names, key=int) if all(name.isdecimal() for name in names) else names
-
-
 def entries_by_class(files: Sequence[SourceFile], class_names: Sequence[str], split: str
                      ) -> list[Entry]:
     """Label images named ``<class>/<file>``; ids are positions in sorted file-name order.
 
     Validation images with ILSVRC's names keep its ids and are listed by their bare names, as in
-    the official archive, so that every layout gives the same records.
+    the official archive, and a class at the end of ImageNet's names is left out, so that every
+    layout gives the same records.
 
     Raises:
         RequestError: some have ILSVRC's names and some not, a name has another class than the
-            folder, or two images have one id.
+            folder, or two images have one id or one name.
     """
     label_of = {name: label for label, name in enumerate(class_names)}
+    ordered = sorted(file._replace(name=_own_path(file.name, split)) for file in files)
     entries = [Entry(file.name, label_of[file.name.split("/")[0]], position, *file[1:])
-               for position, file in enumerate(sorted(files), start=1)]
+               for position, file in enumerate(ordered, start=1)]
+    for entry, following in zip(entries, entries[1:]):
+        if entry.file_name == following.file_name:
+            raise RequestError(f"'{entry.container}' and '{following.container}' are both "
+                               f"{entry.file_name}; remove one of them")
     if split == "train":
         return entries
     numbered, others = [], []
     for entry in entries:
-        class_name, name = entry.file_name.split("/")
+        name = entry.file_name.split("/")[1]
         image_id = validation_id(name)
         if image_id is None:
             others.append(entry.file_name)
         else:
-            check_wnid_in_name(name, class_name, f"the folder {class_name}")
             numbered.append(entry._replace(file_name=name, image_id=image_id))
     if numbered and others:
         # imagenette and imagewoof were split anew: their val/ has training images, too.
@@ -205,13 +169,12 @@ def entries_by_class(files: Sequence[SourceFile], class_names: Sequence[str], sp
     return _in_id_order(numbered) if numbered else entries
 
 
-def check_wnid_in_name(file_name: str, class_name: str, origin: str) -> None:
-    """Raise RequestError where the name has another class than ``origin``; one that does not
-    name classes by their wnids is not comparable."""
-    wnid = wnid_in_name(file_name)
-    if wnid and _WNID.fullmatch(class_name) and wnid != class_name:
-        raise RequestError(f"{file_name} is of class {wnid} by its name but of {class_name} by "
-                           f"{origin}; correct the one that is wrong")
+def _own_path(path: str, split: str) -> str:
+    """Return ``<class>/<file>`` with ImageNet's own file name."""
+    class_name, _, name = path.partition("/")
+    if split == "val":
+        check_wnid_in_name(name, class_name, f"the folder {class_name}")
+    return f"{class_name}/{own_name(name)}"
 
 
 def truth_in_names(files: Sequence[SourceFile], root: Path) -> Optional[GroundTruth]:
@@ -253,7 +216,7 @@ def entries_by_truth(files: Sequence[SourceFile], truth: GroundTruth) -> list[En
                                f"{len(truth.labels)} labels; give the ground truth of this set")
         label = truth.labels[image_id]
         check_wnid_in_name(file.name, truth.class_names[label], str(truth.origin))
-        entries.append(Entry(file.name, label, image_id, *file[1:]))
+        entries.append(Entry(own_name(file.name), label, image_id, *file[1:]))
     entries = _in_id_order(entries)
     if len(entries) != len(truth.labels):
         missing = min(truth.labels.keys() - {entry.image_id for entry in entries})

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Sequence
 
 from common.cli import RequestError
-from convert.sources.listing import Scan, validation_id
+from convert.sources.listing import Scan
+from convert.sources.names import validation_id
 
 _TRAINING_NAME = re.compile(r"(n[0-9]{8})/\1_[0-9]+\.[A-Za-z]+")
 
-_OTHER = {"train": "val", "val": "train"}
+OTHER_SPLIT = {"train": "val", "val": "train"}
 _WORDS = {"train": "training", "val": "validation"}
 _KAGGLE_DEPTH = ("ILSVRC", "Data", "CLS-LOC")
 
@@ -25,7 +26,7 @@ def check_place(source: Path, split: str, scan: Scan) -> None:
         RequestError: by the name of the source, or of each image, they are those of the other
             split.
     """
-    place, other = source.resolve(), _OTHER[split]
+    place, other = source.resolve(), OTHER_SPLIT[split]
     names = {place.name, source.absolute().name}  # which may be a link's
     if other in names and split not in names:
         reason = f"is a folder of {_WORDS[other]} images by its name"
@@ -34,11 +35,35 @@ def check_place(source: Path, split: str, scan: Scan) -> None:
         reason = f"contains only images that are named like ILSVRC's {_WORDS[other]} images"
     else:
         return
-    meant = place.parent
-    if meant.parts[-len(_KAGGLE_DEPTH):] == _KAGGLE_DEPTH:
-        meant = meant.parents[len(_KAGGLE_DEPTH) - 1]
     raise RequestError(f"source {source} {reason}, not of a {split} set; give the folder that "
-                       f"train/ and val/ are in, probably --source {meant} (make: IMAGENET)")
+                       f"train/ and val/ are in, probably --source {_above(place)} (make: "
+                       "IMAGENET)")
+
+
+def check_two_splits(source: Path, split: str, root: Path, other_root: Path) -> None:
+    """Raise RequestError where the images of both splits would be those of one folder."""
+    if not other_root.is_dir() or not root.samefile(other_root):
+        return
+    above = _above(source.resolve())
+    if root != source:
+        reason, remedy = f"{root} and {other_root} are one folder", "give each split its own"
+    else:
+        reason = f"{source} contains neither {OTHER_SPLIT[split]}/ nor {split}/"
+        likely = any((above / name).is_dir() for name in (*OTHER_SPLIT, "ILSVRC"))
+        probably = f", probably {above}" if likely else ""
+        remedy = (f"give the folder that train/ and val/ are in{probably} (make: IMAGENET); or, if "
+                  f"{source} is one split, convert that alone: python -m convert run --source "
+                  f"{source} --split train (or val) --out FOLDER")
+    raise RequestError(f"{reason}: the validation set would be made of the training images; "
+                       f"{remedy}")
+
+
+def _above(place: Path) -> Path:
+    """Return the folder that a source has in which the place is one split's folder."""
+    above = place.parent
+    if above.parts[-len(_KAGGLE_DEPTH):] == _KAGGLE_DEPTH:
+        return above.parents[len(_KAGGLE_DEPTH) - 1]
+    return above
 
 
 def _named_like(split: str, name: str) -> bool:

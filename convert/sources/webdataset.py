@@ -10,15 +10,17 @@ from typing import Iterator, NamedTuple, Optional, Sequence
 
 from common.cli import RequestError
 from common.files import read_json
+from convert.sources.archives import tar_members
 from convert.sources.class_labels import ClassLabels, refuse_twice
-from convert.sources.flat_tars import tar_members
-from convert.sources.listing import IMAGE_EXTENSIONS, Scan, SourceFile, imagenet_name
+from convert.sources.listing import Scan, SourceFile
+from convert.sources.names import IMAGE_EXTENSIONS, imagenet_name
+from convert.sources.packed import OpenArchive, stored_archive
 
 SPLIT_WORDS = {"train": ("train",), "val": ("validation", "val")}
 INFO_NAMES = ("_info.json", "info.json")
 MAX_LABEL_BYTES = 20
 
-_TAR = re.compile(r"(?P<stem>.+-(?P<split>train|validation|val)-)(?P<number>[0-9]+)\.tar")
+_TAR = re.compile(r"(?P<stem>.+-(?P<split>train|validation|val)-)(?P<number>[0-9]+)\.tar(?:\.gz)?")
 _TRAIN_KEY = re.compile(r"(n[0-9]{8})_[0-9]+")
 _VAL_KEY = re.compile(r"ILSVRC2012_val_[0-9]{8}")
 
@@ -27,8 +29,10 @@ class _Member(NamedTuple):
     archive: Path
     key: str
     ending: str  # in lower case, with its dot
+    container: str
     begin: int
     end: int
+    text: bytes  # of a label
 
 
 class _Sample(NamedTuple):
@@ -39,13 +43,17 @@ class _Sample(NamedTuple):
 def webdataset_tars(source: Path, split: str) -> list[Path]:
     """Return the tars of the split, in order; empty if there are none."""
     found = [(match["stem"], int(match["number"]), path) for path in source.iterdir()
-             if (match := _TAR.fullmatch(path.name)) and match["split"] in SPLIT_WORDS[split]]
+             if (match := _TAR.fullmatch(path.name)) and match["split"] in SPLIT_WORDS[split]
+             and stored_archive(path.with_name(path.name.removesuffix(".gz"))) == path]
     return [path for _, _, path in sorted(found)]
 
 
-def scan_webdataset(source: Path, split: str) -> Scan:
+def scan_webdataset(source: Path, split: str, keep: Optional[Path] = None) -> Scan:
     """List the images as ``<class>/<name>``; a class is a wnid where the keys have them, else the
     label as a number, whose class ``--class-names`` says.
+
+    Args:
+        keep: where archives in gzip are unpacked, see ``packed``.
 
     Raises:
         RequestError: a tar is missing or cut, a sample without image or label, or labels that are
@@ -54,12 +62,12 @@ def scan_webdataset(source: Path, split: str) -> Scan:
     tars = webdataset_tars(source, split)
     _check_complete(source, tars)
     scan, labels = Scan([], []), ClassLabels()
-    for sample in _samples(tars, scan.ignored):
+    for sample in _samples(tars, keep, scan.ignored):
         image, where = sample.image, f"'{sample.image.key}' in {sample.image.archive}"
         wnid, name = _name(image)
         if wnid is not None:
             labels.add(wnid, sample.label, where)
-        scan.images.append(SourceFile(f"{wnid or sample.label}/{name}", image.archive.name,
+        scan.images.append(SourceFile(f"{wnid or sample.label}/{name}", image.container,
                                       image.begin, image.end - image.begin))
     if all(not image.name.split("/")[0].isdecimal() for image in scan.images):
         labels.check(source)
@@ -110,7 +118,7 @@ def _check_complete(source: Path, tars: Sequence[Path]) -> None:
 def _check_count(source: Path, split: str, images: int) -> None:
     """Compare with timm's info file, where there is one."""
     for path in (source / name for name in INFO_NAMES):
-        if path.is_file():
+        if path.exists():
             info = read_json(path, "give the file of this set or remove it")
             splits = info.get("splits") if isinstance(info, dict) else None
             for word in SPLIT_WORDS[split]:
@@ -122,13 +130,16 @@ def _check_count(source: Path, split: str, images: int) -> None:
             return
 
 
-def _samples(tars: Sequence[Path], ignored: list[str]) -> Iterator[_Sample]:
+def _samples(tars: Sequence[Path], keep: Optional[Path], ignored: list[str]
+             ) -> Iterator[_Sample]:
     """Yield the samples, in order."""
     sample: list[_Member] = []
-    for archive, name, begin, end in tar_members(tars):
+    for archive, opened, name, begin, end in tar_members(tars, keep):
         folder, slash, base = name.rpartition("/")
         key, dot, ending = base.partition(".")
-        member = _Member(archive, f"{folder}{slash}{key}", f".{ending.lower()}", begin, end)
+        text = _label_text(opened, begin, end) if ending.lower() == "cls" else b""
+        member = _Member(archive, f"{folder}{slash}{key}", f".{ending.lower()}", opened.container,
+                         begin, end, text)
         if sample and (sample[0].archive, sample[0].key) != (archive, member.key):
             yield _sample(sample)
             sample = []
@@ -140,6 +151,11 @@ def _samples(tars: Sequence[Path], ignored: list[str]) -> Iterator[_Sample]:
         yield _sample(sample)
 
 
+def _label_text(opened: OpenArchive, begin: int, end: int) -> bytes:
+    opened.file.seek(begin)
+    return opened.file.read(min(end - begin, MAX_LABEL_BYTES)).strip()
+
+
 def _sample(parts: Sequence[_Member]) -> _Sample:
     where = f"'{parts[0].key}' in {parts[0].archive}"
     images = [part for part in parts if part.ending in IMAGE_EXTENSIONS]
@@ -147,9 +163,7 @@ def _sample(parts: Sequence[_Member]) -> _Sample:
     if len(images) != 1 or len(labels) != 1:
         raise RequestError(f"{where}: a sample has {len(images)} images and {len(labels)} labels "
                            "(.cls), expected one of each; fetch the file again")
-    with open(labels[0].archive, "rb") as file:
-        file.seek(labels[0].begin)
-        text = file.read(min(labels[0].end - labels[0].begin, MAX_LABEL_BYTES)).strip()
+    text = labels[0].text
     if not text.isdigit():
         raise RequestError(f"{where}: label {text!r} is not a number from 0; fetch the file again")
     return _Sample(images[0], int(text))
@@ -166,4 +180,5 @@ def _name(image: _Member) -> tuple[Optional[str], str]:
     train = _TRAIN_KEY.fullmatch(key)
     if train or _VAL_KEY.fullmatch(key):
         return train[1] if train else None, f"{key}.JPEG"
-    return None, f"{image.archive.stem}-{image.key.replace('/', '-')}{image.ending}"
+    tar = image.archive.name.removesuffix(".gz").removesuffix(".tar")
+    return None, f"{tar}-{image.key.replace('/', '-')}{image.ending}"

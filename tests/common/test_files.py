@@ -3,14 +3,15 @@
 import errno
 import fcntl
 import hashlib
+import json
 import os
 
 import pytest
 
 from common.cli import RequestError
 from common.files import (claim_folder, describe_difference, existing_folder, locked_file,
-                          make_folder, read_json, read_json_lines, read_lines, replaced_file,
-                          sha256_of_file, write_json)
+                          make_folder, read_bytes, read_json, read_json_lines, read_lines,
+                          replaced_file, sha256_of_file, write_json)
 
 
 def test_a_file_appears_only_when_complete_and_a_failed_write_keeps_the_old_one(tmp_path):
@@ -43,20 +44,41 @@ def test_a_written_file_is_on_the_disk_before_it_takes_its_place(tmp_path, monke
     assert calls == ["fsync", "replace", "fsync"]  # the file, then the folder
 
 
-@pytest.mark.parametrize("text, message", [("{", "is damaged"), ("[1]", "does not hold a JSON")])
+@pytest.mark.parametrize("text, message", [
+    ("{", "is damaged"), ("[1]", "does not hold a JSON"),
+    (100_000 * "[", "is damaged .lists and objects are nested more than 100 deep"),
+    ('{"a": ' + 100 * "[" + 100 * "]" + "}", "is damaged .lists and objects are nested more"),
+])
 def test_what_is_no_json_object_is_refused(tmp_path, text, message):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(RequestError, match=f"a.json {message}.*; fetch it again"):
         read_json(tmp_path / "a.json", "fetch it again")
 
 
+def test_nesting_that_can_be_compared_and_shown_is_read(tmp_path):
+    text = '{"a": ' + 99 * "[" + 99 * "]" + "}"
+    (tmp_path / "a.json").write_text(text)
+    assert json.dumps(read_json(tmp_path / "a.json", "")) == text
+
+
+@pytest.mark.parametrize("read", [read_bytes, sha256_of_file, lambda path: read_lines(path, "id"),
+                                  lambda path: read_json(path, ""), read_json_lines])
+def test_what_might_never_end_is_refused_unopened(tmp_path, read):
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for name in ("fifo", "link"):
+        with pytest.raises(RequestError, match=f"{tmp_path / name} is a FIFO, a socket or a dev"):
+            read(tmp_path / name)
+
+
 def test_a_last_line_that_a_kill_cut_short_is_left_out(tmp_path):
     path = tmp_path / "lines"
     path.write_text('{"a": 1}\n{"a": 2}\n{"a": ')
     assert read_json_lines(path) == [{"a": 1}, {"a": 2}]
-    path.write_text('{"a": 1}\n{"a"\n{"a": 3}\n')
-    with pytest.raises(RequestError, match="line 2, is damaged"):
-        read_json_lines(path)
+    for line in ('{"a"', 100_000 * "["):
+        path.write_text(f'{{"a": 1}}\n{line}\n{{"a": 3}}\n')
+        with pytest.raises(RequestError, match="line 2, is damaged"):
+            read_json_lines(path)
 
 
 def test_what_differs_is_spelled_out():

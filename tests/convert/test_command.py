@@ -4,6 +4,7 @@ import re
 
 import pytest
 from PIL import Image
+from reading import blacklist_of
 
 from common.files import sha256_of_lines
 from convert.records.manifest import read_manifest
@@ -81,6 +82,35 @@ def test_a_blacklist_of_positions_has_to_be_called_that(tmp_path, say, fail):
     given[6].rename(tmp_path / "earlier")
     assert "3 of ILSVRC2012's 50,000 validation images" in say(*given).out
     assert "a --blacklist counts" in fail(2, *given[:-2], "--ids-are-positions")
+
+
+def test_one_folder_of_classes_becomes_one_split_whichever_comes_first(tmp_path, say, fail):
+    for name in ("cat/1.jpg", "dog/2.jpg"):
+        (tmp_path / "pets" / name).parent.mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "pets" / name)
+    for first, second in ("val", "train"), ("train", "val"):
+        records = tmp_path / f"{first}-first"
+        given = ("run", "--source", tmp_path / "pets", "--shards", 1, "--split")
+        say(*given, first, "--out", records / "a")
+        errors = fail(2, *given, second, "--out", records / "b")
+        assert f"has, as its {second} set, the images that are in {records / 'a'} as a" in errors
+        assert "--both-splits" not in errors and not (records / "b").exists()
+        say(*given, first, "--out", records / "again")
+
+
+def test_options_for_validation_images_may_be_given_for_both_splits(sample, tmp_path, say, fail):
+    truth = sample / "devkit" / "data" / "ILSVRC2012_validation_ground_truth.txt"
+    options = ("--ground-truth", truth, "--blacklist", blacklist_of(sample), "--ids-are-positions",
+               "--list")
+    given = ("run", "--source", sample, "--split", "train", "--out", tmp_path / "out")
+    printed = say(*given, "--both-splits", *options)
+    assert printed.err.splitlines()[0] == (
+        "not used for the training set, since for validation images: --blacklist, "
+        "--ids-are-positions, --ground-truth")
+    plain = say(*given, "--both-splits", "--list")
+    assert plain.out == printed.out and "not used" not in plain.err
+    assert "belongs to the validation set" in fail(2, *given, *options)
+    assert "--ground-truth" in fail(2, *given, "--ground-truth", truth)
 
 
 def test_unusual_training_classes_are_warned_of_and_in_the_manifest(sample, tmp_path, say,

@@ -54,6 +54,12 @@ def test_values_reach_the_commands_as_they_were_given(make):
     assert all("b c" in call for call in calls)
 
 
+def test_both_splits_are_converted_with_the_same_options(make):
+    _, calls = make("convert", "IMAGENET=a", "ARGS=--ground-truth b")
+    assert [call[call.index("--split") + 1] for call in calls] == ["val", "train"]
+    assert all({"--both-splits", "--ground-truth", "b"} <= set(call) for call in calls)
+
+
 def test_a_home_folder_is_still_found(make):
     _, calls = make("bench", "DEVICE=~/a b~/c")
     assert calls[0][calls[0].index("--device") + 1] == os.path.expanduser("~/a b~/c")

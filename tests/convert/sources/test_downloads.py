@@ -12,8 +12,9 @@ from pyarrow import parquet
 from common.cli import RequestError
 from convert.sample.arrange import arrange_sample
 from convert.sample.downloads import add_member
+from convert.sources import parquet as parquet_source
 from convert.sources import snappy
-from convert.sources.layouts import list_source, reader_of
+from convert.sources.layouts import SPLITS, list_source, reader_of
 
 WNIDS = ("n90000001", "n90000002")
 
@@ -90,15 +91,55 @@ def test_a_parquet_file_that_changes_and_a_missing_package_are_named(file, tmp_p
         list_source(tmp_path, "train")
 
 
+@pytest.mark.parametrize("options", [{}, {"compression": "none"}, {"use_dictionary": False}])
+def test_listing_reads_little_of_the_images(file, tmp_path, options, monkeypatch):
+    rng = np.random.default_rng(0)
+    rows = [{**row, "bytes": rng.bytes(100_000)} for row in image_rows()]
+    write(file, rows, **options)
+    asked, real = [], os.pread
+    monkeypatch.setattr(os, "pread", lambda descriptor, size, place: (
+        asked.append(size), real(descriptor, size, place))[1])
+    monkeypatch.setattr("convert.sources.parquet._compare", lambda *_: None)
+    assert len(list_source(tmp_path, "train").entries) == 40
+    assert sum(asked) < file.stat().st_size / 8
+
+
+def test_a_listing_is_kept_for_a_file_as_it_is(tmp_path, monkeypatch):
+    first, second = (tmp_path / "data" / f"train-0000{part}-of-00002.parquet" for part in (0, 1))
+    rows = image_rows()
+    write(first, rows[:20])
+    write(second, rows[20:])
+    keep, plain = tmp_path / "out" / "keep", list_source(tmp_path, "train")
+    monkeypatch.setattr(parquet_source, "BYTES_PER_WORKER", 1)
+    assert list_source(tmp_path, "train", keep=keep, workers=2) == plain
+    listed, real = [], parquet_source._rows
+    monkeypatch.setattr(parquet_source, "_rows", lambda path, compare: (
+        listed.append(path), real(path, compare))[1])
+    assert list_source(tmp_path, "train", keep=keep) == plain and not listed
+    write(second, rows[21:], [k % 2 for k in range(21, 40)])
+    os.truncate(keep / f"{first.name}.json", 100)
+    assert len(list_source(tmp_path, "train", keep=keep).entries) == 39
+    assert listed == [first, second]
+
+
+@pytest.mark.parametrize("name", ["train-00000-of-00001.parquet", "imagenet1k-train-0000.tar"])
+def test_a_fifo_in_place_of_a_file_is_refused_unopened(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(RequestError, match=f"{name} is a FIFO, a socket or a device"):
+        list_source(tmp_path, "train")
+
+
 def test_snappy_copies_may_overlap_what_they_write_but_not_begin_before_it():
     data = bytes(70_000) + b"abcd" * 30_000 + np.random.default_rng(1).bytes(100)
-    stream = bytes(pyarrow.compress(data, "snappy", asbytes=True))
-    begins = snappy.block_begins(stream)
-    assert len(begins) == 3
-    for block, begin in enumerate(begins):
+    stored = bytes(pyarrow.compress(data, "snappy", asbytes=True))
+    stream = snappy.Stream(lambda at, size: stored[at:at + size], len(stored))
+    assert (len(stream.blocks), stream.length) == (3, len(data))
+    for block, begin in enumerate(stream.blocks):
         part = data[block * snappy.BLOCK:]
-        assert bytes(snappy.decode(stream[begin:], len(part))) == part
-        assert bytes(snappy.decode(stream[begin:], 9)) == part[:9]
+        assert bytes(snappy.decode(stored[begin:], len(part))) == part
+        assert bytes(snappy.decode(stored[begin:], 9)) == part[:9]
+    for place in (0, 65_534, 70_001, 131_070, len(data) - 4):  # also across blocks, of a copy
+        assert bytes(stream.bytes_at(place, 4)) == data[place:place + 4]
     with pytest.raises(ValueError, match="before the block"):
         snappy.decode(b"\x01\x05", 4)
 
@@ -146,7 +187,8 @@ def test_webdataset_labels_without_wnids_need_class_names(tmp_path):
 
 
 @pytest.mark.parametrize("files, words", [
-    (["train_images_0.tar.gz"], "gunzip -k .*train_images_0.tar.gz"),
+    (["train_images_0.tar.gz"], "train_images_1.tar does not exist, nor train_images_1.tar.gz;"),
+    (["images.tar.gz"], "gunzip -k .*images.tar.gz"),
     (["ILSVRC2012_img_train.tar.001", "ILSVRC2012_img_train.tar.002"],
      r"cat .*img_train.tar.\[0-9\]\[0-9\]\[0-9\] > .*img_train.tar$"),
     (["a.zip"], "unzip .*a.zip"),
@@ -163,20 +205,55 @@ def test_packed_archives_are_refused_with_the_command(tmp_path, files, words):
         list_source(tmp_path, "train")
 
 
-def test_class_names_do_not_rename_training_folders(sample, tmp_path):
+def test_class_names_do_not_rename_training_folders_but_are_compared(sample, tmp_path):
     names = tmp_path / "names.txt"
     names.write_text("a\n")
-    with pytest.raises(RequestError, match="training images in .* have their classes' names"):
+    with pytest.raises(RequestError, match="names.txt names other classes .1. than .*train has .4"):
         list_source(sample, "train", class_names=names)
+    listing = list_source(sample, "train")
+    names.write_text("".join(f"{name}\n" for name in reversed(listing.class_names)))
+    assert list_source(sample, "train", class_names=names) == listing
 
 
-def test_a_flat_folder_of_training_images_gives_the_record_set_of_class_folders(sample, tmp_path):
-    before = list_source(sample, "train").sha256()
-    source = shutil.copytree(sample, tmp_path / "source")
-    for folder in list((source / "train").iterdir()):
-        for image in folder.iterdir():
-            image.rename(source / "train" / f"{image.stem}_{folder.name}.JPEG")
-        folder.rmdir()
+def add_class_to_names(source, split, flat):
+    """Rename the images of a sample as Hugging Face does; unless flat, in class folders."""
+    listing = list_source(source, split)
+    for entry in listing.entries:
+        wnid = listing.class_names[entry.label]
+        image = listing.root / entry.container
+        place = source / split if flat else source / split / wnid
+        place.mkdir(exist_ok=True)
+        image.rename(place / f"{image.stem}_{wnid}.JPEG")
+    for folder in (source / split).iterdir():
+        if flat and folder.is_dir():
+            folder.rmdir()
+
+
+@pytest.mark.parametrize("flat", [True, False])
+@pytest.mark.parametrize("split", SPLITS)
+def test_folders_of_names_with_the_class_give_the_record_set_of_tars_and_parquet(
+        sample, tmp_path, split, flat):
+    digests = {list_source(sample, split).sha256()}
+    for layout in ("flat-tars", "parquet", "folders"):
+        source = shutil.copytree(sample, tmp_path / layout)
+        arrange_sample(source, layout)
+        if layout == "folders":
+            add_class_to_names(source, split, flat)
+            (source / "devkit").rename(tmp_path / "devkit")  # names have the labels
+        digests.add(list_source(source, split).sha256())
+    assert len(digests) == 1
+
+
+def test_an_image_with_and_without_the_class_in_its_name_is_refused(source):
+    image = min((source / "train").glob("*/*"))
+    shutil.copy(image, image.with_name(f"{image.stem}_{image.parent.name}.JPEG"))
+    with pytest.raises(RequestError, match=f"are both {image.parent.name}/{image.name}; remove"):
+        list_source(source, "train")
+
+
+def test_what_is_no_image_with_its_class_in_a_flat_folder_is_listed_or_refused(source):
+    before = list_source(source, "train").sha256()
+    add_class_to_names(source, "train", flat=True)
     (source / "train" / "._a.JPEG").touch()  # what macOS writes is listed, as in class folders
     found = list_source(source, "train")
     assert (found.sha256(), found.ignored) == (before, ["._a.JPEG"])

@@ -1,6 +1,8 @@
 """Lists of validation images with their labels or wnids, as other tools write them."""
 
+import os
 import shutil
+import tarfile
 
 import pytest
 
@@ -46,6 +48,28 @@ def test_a_list_is_found_or_given_and_gives_the_devkits_labels(known, unlabelled
     path.write_bytes("".join(f"{line}{ending}" for line in lines).encode("utf-8-sig"))
     given = path if place in ("list.csv", "any") else None
     assert list_source(unlabelled, "val", given).sha256() == known.sha256()
+
+
+@pytest.mark.parametrize("place", [
+    "val.txt", "meta/val_list.txt", "devkit/data/a_validation_ground_truth.txt",
+    "ILSVRC2012_devkit_t12.tar.gz", "given.txt", "names.txt"])
+def test_a_fifo_in_place_of_a_list_is_refused_unopened(unlabelled, place):
+    fifo = unlabelled / place
+    fifo.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(fifo)
+    given = {"ground_truth": fifo} if place == "given.txt" else (
+        {"class_names": fifo} if place == "names.txt" else {})
+    if fifo.suffix == ".gz":
+        arrange_to_archive(unlabelled)
+    with pytest.raises(RequestError, match=f"{fifo} is a FIFO, a socket or a device"):
+        list_source(unlabelled, "val", **given)
+
+
+def arrange_to_archive(source):
+    with tarfile.open(source / "val.tar", "w") as tar:
+        for image in (source / "val").iterdir():
+            tar.add(image, image.name)
+    shutil.rmtree(source / "val")
 
 
 @pytest.mark.parametrize("sorted_names", [True, False])

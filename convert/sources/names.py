@@ -1,0 +1,76 @@
+"""The names that ImageNet's images have, and what they say."""
+
+import os
+import re
+from pathlib import Path
+from typing import Iterable, Optional
+
+from common.cli import RequestError
+
+IMAGE_EXTENSIONS = (".jpeg", ".jpg", ".png")
+
+MACOS_FOLDER = "__MACOSX"  # in what was packed on macOS
+
+# Copies differ in the ending, and Hugging Face's have the class at the end of the name.
+_VALIDATION_NAME = re.compile(
+    r"ILSVRC2012_val_((?!0{8})[0-9]{8})(?:_(n[0-9]{8}))?\.(?:JPEG|JPG|PNG)", re.IGNORECASE)
+_WNID = re.compile("n[0-9]{8}")
+_NAME_WITH_WNID = re.compile(
+    r"((?:(n[0-9]{8})_[0-9]+|ILSVRC2012_val_[0-9]{8}))_(n[0-9]{8})(\.(?i:JPEG|JPG|PNG))")
+
+
+def validation_id(file_name: str) -> Optional[int]:
+    """Return the number in ``ILSVRC2012_val_NNNNNNNN.JPEG``, with another ending (``.jpg``) or the
+    class before it (``_n01440764.JPEG``), too; None for any other name."""
+    match = _VALIDATION_NAME.fullmatch(file_name)
+    return int(match.group(1)) if match else None
+
+
+def wnid_in_name(file_name: str) -> Optional[str]:
+    """Return the class in ``ILSVRC2012_val_NNNNNNNN_nNNNNNNNN.JPEG``, or None without one."""
+    match = _VALIDATION_NAME.fullmatch(file_name)
+    return match.group(2).lower() if match and match.group(2) else None
+
+
+def imagenet_name(file_name: str) -> Optional[str]:
+    """Return ``<wnid>/<file>`` with ImageNet's own file name for one with the wnid at the end, as
+    Hugging Face has them (``n01440764_10026_n01440764.JPEG``); None for any other name."""
+    match = _NAME_WITH_WNID.fullmatch(file_name)
+    return f"{match[3]}/{match[1]}{match[4]}" if match and match[2] in (None, match[3]) else None
+
+
+def own_name(file_name: str) -> str:
+    """Return ImageNet's own file name for one that has the class at its end, else the name."""
+    name = imagenet_name(file_name)
+    return file_name if name is None else name.partition("/")[2]
+
+
+def check_wnid_in_name(file_name: str, class_name: str, origin: str) -> None:
+    """Raise RequestError where the name has another class than ``origin``; one that does not
+    name classes by their wnids is not comparable."""
+    wnid = wnid_in_name(file_name)
+    if wnid and _WNID.fullmatch(class_name) and wnid != class_name:
+        raise RequestError(f"{file_name} is of class {wnid} by its name but of {class_name} by "
+                           f"{origin}; correct the one that is wrong")
+
+
+def is_companion(path: str) -> bool:
+    """Return whether macOS wrote that file next to another one, whose attributes it holds."""
+    *folders, name = path.split("/")
+    return name.startswith("._") or MACOS_FOLDER in folders
+
+
+def check_utf8(name: str, place: Path) -> None:
+    """Raise RequestError for a name that is not UTF-8: a record could not hold it."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+        raise RequestError(f"'{shown}' in {place} is not a UTF-8 name; rename it") from None
+
+
+def in_label_order(class_names: Iterable[str]) -> list[str]:
+    """Return the names sorted: by number where all are numbers (ImageNet-V2's 0 to 999), else as
+    text."""
+    names = sorted(class_names)
+    return sorted(names, key=int) if all(name.isdecimal() for name in names) else names

@@ -1,0 +1,52 @@
+"""The labels of validation images that are not in class folders: those in the file that was given,
+or in one that the source contains."""
+
+from pathlib import Path
+from typing import Optional
+
+from common.cli import RequestError
+from convert.sources.label_lists import KAGGLE_SOLUTION, find_label_list
+from convert.sources.labels import read_ground_truth
+from convert.sources.listing import GroundTruth, Scan, truth_in_names
+from convert.sources.names import in_label_order
+
+
+def given_truth(root: Path, split: str, ground_truth: Optional[Path],
+                class_names: Optional[list[str]]) -> Optional[GroundTruth]:
+    """Return the labels in the file that was given, or None if there is none."""
+    if ground_truth is None:
+        return None
+    if split == "train":
+        raise RequestError(f"--ground-truth {ground_truth} is for validation images, but training "
+                           "images have their classes from class folders; leave it out")
+    return read_ground_truth(ground_truth, class_names or _train_classes(root))
+
+
+def found_truth(of_layout: Optional[GroundTruth], source: Path, root: Path, scan: Scan,
+                class_names: Optional[list[str]]) -> GroundTruth:
+    """Return the labels that the source contains: those that its layout has, else those of a label
+    list, else those in the images' names.
+
+    Raises:
+        RequestError: there are none.
+    """
+    found = None if of_layout else find_label_list(source)
+    if found:
+        of_layout = read_ground_truth(found, class_names or _train_classes(root))
+    truth = of_layout or truth_in_names(scan.images, root)
+    if truth is None:
+        raise RequestError(f"{source} contains validation images without labels: neither the "
+                           f"devkit's *_validation_ground_truth.txt in {source}/*/data nor "
+                           f"Kaggle's {KAGGLE_SOLUTION}, val.txt or val_list.txt was found; give "
+                           "one with --ground-truth FILE")
+    return truth
+
+
+def _train_classes(root: Path) -> Optional[list[str]]:
+    """Return the classes that the folders of train/ next to validation images name."""
+    for train in (root.with_name("train"), root / "train"):
+        if train.is_dir():
+            folders = [item.name for item in train.iterdir()
+                       if item.is_dir() and not item.name.startswith(".")]
+            return in_label_order(folders) or None
+    return None

@@ -1,0 +1,45 @@
+"""Worker processes, through joblib, that end with this process and leave no traceback."""
+
+import contextlib
+import signal
+import warnings
+from multiprocessing import resource_tracker
+from typing import Any, Generator, Iterator
+
+from joblib import Parallel
+
+from common.signals import holding_signals_back
+
+
+def results_of_workers(tasks: list, **options: Any) -> Generator[Any, None, None]:
+    """Yield the results of the tasks, in order, as joblib's worker processes finish them.
+
+    A signal interrupts this process only when the workers have all they need to start: one that is
+    cut off from it before prints a traceback.
+
+    Args:
+        options: of ``Parallel``.
+    """
+    with contextlib.ExitStack() as stack:
+        with holding_signals_back(), _starting_workers():
+            results = Parallel(return_as="generator", **options)(tasks)
+            stack.callback(_end_workers, results)
+        yield from results
+
+
+def _end_workers(results: Generator[Any, None, None]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # joblib's, that some results were not used
+        results.close()
+
+
+@contextlib.contextmanager
+def _starting_workers() -> Iterator[None]:
+    """Start processes that a Ctrl-C in the terminal leaves alone: it reaches all of its processes,
+    but ending the workers is for this one to do, without a traceback of each."""
+    resource_tracker.ensure_running()  # when joblib starts it, it unblocks the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
