@@ -44,7 +44,9 @@ def interrupted(words: list, ready: str, how: object, cwd: Path, delay: float = 
         os.write(terminal, CTRL_C.encode())
     else:
         os.kill(process, signal.Signals(how))
-    lines = [line for line in _read_until(terminal).replace("\r", "\n").split("\n") if line]
+    # The echo has no line of its own where a bar was interrupted before its first line ended.
+    shown = _read_until(terminal).replace("\r", "\n").replace("^C", "^C\n")
+    lines = [line for line in shown.split("\n") if line]
     _, status = os.waitpid(process, 0)
     os.close(terminal)
     return Ended(os.waitstatus_to_exitcode(status), lines, time.monotonic() - start)

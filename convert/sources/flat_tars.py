@@ -84,5 +84,6 @@ def refuse_packed(source: Path) -> None:
                                f"{source / match['whole']}")
         if (match["kind"] or not match[0].endswith(".tar")) and "devkit" not in match[0]:
             command = "unzip" if match[0].endswith("zip") else _COMMANDS[match["kind"] or "gz"]
-            raise RequestError(f"{source / match[0]} is compressed and has no name that is known; "
-                               f"first, for each such file: {command} {source / match[0]}")
+            raise RequestError(f"{source / match[0]} is compressed, but not in gzip under a name "
+                               f"that is known; first, for each such file: {command} "
+                               f"{source / match[0]}")

@@ -81,13 +81,21 @@ def unpack(archives: Sequence[Path], keep: Optional[Path]) -> None:
 
 
 def _unpacked(archive: Path, keep: Path) -> Path:
-    return keep / (archive.stem if archive.suffix == ".gz" else archive.name)
+    return keep / archive.stem
 
 
 def _is_packed(archive: Path) -> bool:
-    """Return whether it is in gzip, whatever its name: a browser may have unpacked it."""
+    """Return whether it is in gzip: a browser may have unpacked it under its old name.
+
+    Raises:
+        RequestError: it is in gzip, but its name says that it is not.
+    """
     with naming_file(archive), open_regular(archive) as file:
-        return file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+        packed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+    if packed and archive.suffix != ".gz":
+        raise RequestError(f"{archive} is in gzip, although its name does not say so; rename it to "
+                           f"{archive.name}.gz")
+    return packed
 
 
 def _is_unpacked(archive: Path, keep: Path) -> bool:

@@ -127,18 +127,25 @@ def test_the_room_needed_is_told_from_the_trailer(tmp_path, packed_bytes, last, 
     assert packed._unpacked_bytes(tmp_path / "a.tar.gz") == expected
 
 
-def test_a_name_does_not_say_whether_an_archive_is_in_gzip(packed_sample, tmp_path):
+def test_what_is_unpacked_already_is_used(packed_sample, tmp_path):
     source = packed_sample("flat-tars")
     listing = list_source(source, "train", keep=tmp_path / "keep")
-    (source / "train_images_1.tar.gz").rename(source / "train_images_1.tar")
     plain = tmp_path / "keep" / "train_images_2.tar"
     shutil.copy(plain, source / "train_images_2.tar.gz")  # a browser unpacked it
     shutil.copy(tmp_path / "keep" / "train_images_3.tar", source)  # next to that in gzip
     (source / "train_images_3.tar.gz").write_bytes(b"")
     again = list_source(source, "train", keep=tmp_path / "other")
     assert again.sha256() == listing.sha256()
-    assert files_in(tmp_path / "other") == {"lock", "train_images_0.tar", "train_images_1.tar",
-                                            "train_images_4.tar"}
+    assert files_in(tmp_path / "other") == {"lock", *(f"train_images_{part}.tar"
+                                                      for part in (0, 1, 4))}
+
+
+def test_an_archive_in_gzip_with_another_name_is_refused_with_the_right_one(packed_sample):
+    source = packed_sample("archives")
+    tar = source / "ILSVRC2012_img_val.tar"
+    (source / "ILSVRC2012_img_val.tar.gz").rename(tar)
+    with pytest.raises(RequestError, match=f"{tar} is in gzip.*; rename it to {tar.name}.gz"):
+        list_source(source, "val")
 
 
 def test_records_of_archives_in_gzip_can_be_repaired(packed_sample, tmp_path):
