@@ -8,7 +8,7 @@ from common.signals import end_on_signals, note_kept_work, take_signals_from_min
 if __name__ == "__main__":  # crops alone runs graphs in this process
     (take_signals_from_mindspore if sys.argv[1:2] == ["crops"] else end_on_signals)()
 
-from benchmarks.converters import ConversionRequest, benchmark_conversion
+from benchmarks.conversion.measure import ConversionRequest, benchmark_conversion
 from benchmarks.crops import CropsRequest, benchmark_crops
 from benchmarks.doctor.doctor import DoctorRequest, examine
 from benchmarks.feed.measure import FeedRequest, benchmark_feeds

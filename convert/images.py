@@ -1,28 +1,29 @@
 """Checking one encoded image, and repairing the kinds that many readers cannot read."""
 
+import contextlib
 import io
 from dataclasses import dataclass
-from typing import NamedTuple, Optional
+from pathlib import Path
+from typing import Iterator, NamedTuple, Optional
 
 import numpy as np
 from PIL import Image
 
+from common.files import naming_file
 from common.jpeg import UNDECODABLE
+from convert.jpeg_headers import END_OF_IMAGE, START_OF_IMAGE, fault_of_jpeg, read_header
 
 # A 179-megapixel image takes half a gigabyte decoded; ImageNet's largest has 51 megapixels.
 MAX_PIXELS = 178_956_970
 
+HEAD_BYTES = 1 << 16  # of a file: longer than the headers of most JPEGs
+
 REPAIRED_JPEG_QUALITY = 95
 SHRUNK_JPEG_QUALITY = 90
-
-DRAFT = 8  # libjpeg's smallest scale, 1/8
 
 # Pillow would warn from half of our limit on; the limit is checked here instead.
 Image.MAX_IMAGE_PIXELS = None
 
-_START_OF_IMAGE, _END_OF_IMAGE = b"\xff\xd8", b"\xff\xd9"
-_START_OF_SCAN = 0xDA
-_WITHOUT_LENGTH = (0x00, 0x01, 0xFF, *range(0xD0, 0xD9))  # no markers, or those of no segment
 _PNG_SIGNATURE = b"\x89PNG"
 _PNG_DEPTH_AT = 24  # bits per channel, in the header chunk that a PNG begins with
 
@@ -39,7 +40,7 @@ class BadImage(Exception):
 class ImageChecks:
     """How images are checked, and whether large ones are shrunk."""
 
-    decode: bool = True  # every pixel; otherwise only the header and the end marker are read
+    decode: bool = True  # every pixel; otherwise only the headers and the end marker are read
     short_side: Optional[int] = None  # pixels; images with a longer one are shrunk to it
     quality: int = SHRUNK_JPEG_QUALITY  # of the JPEGs that shrinking makes, 1 to 95
 
@@ -64,52 +65,65 @@ def check_image(data: bytes, checks: ImageChecks) -> CheckedImage:
     """
     if not data:
         raise BadImage("empty file")
+    with _opened(data) as (image, file):
+        return _check_opened(image, file, data, checks)
+
+
+def check_jpeg_file(path: Path) -> None:
+    """Check that MindSpore's decoder survives a file; it raises errors of its own for damage after
+    the headers and for other formats than JPEG. Little more than the headers is read.
+
+    Raises:
+        BadImage: a JPEG with damaged headers, or absurdly large.
+        RequestError: the disk failed.
+    """
+    with naming_file(path), open(path, "rb", buffering=0) as jpeg:
+        data = jpeg.read(HEAD_BYTES)
+        if not data.startswith(START_OF_IMAGE):
+            return
+        header = read_header(data)
+        if header is None or header.several_scans:
+            data += jpeg.read()
+    with _opened(data) as (image, file):
+        _check_jpeg(image, file, data, decode=False)
+
+
+@contextlib.contextmanager
+def _opened(data: bytes) -> Iterator[tuple[Image.Image, io.BytesIO]]:
+    """Open an image; raise BadImage for what Pillow raises, there and in the body."""
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
-            return _check_opened(image, data, checks)
-    except BadImage:
-        raise
+        file = io.BytesIO(data)
+        with Image.open(file, formats=("JPEG", "PNG")) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise BadImage(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS}")
+            yield image, file
     except Image.UnidentifiedImageError:
-        known = data.startswith((_START_OF_IMAGE, _PNG_SIGNATURE))
+        known = data.startswith((START_OF_IMAGE, _PNG_SIGNATURE))
         raise BadImage("undecodable: its header is damaged or of a kind that Pillow cannot read"
                        if known else "neither JPEG nor PNG") from None
     except UNDECODABLE as error:
         raise BadImage(f"undecodable: {error}") from None
 
 
-def _check_opened(image: Image.Image, data: bytes, checks: ImageChecks) -> CheckedImage:
+def _check_opened(image: Image.Image, file: io.BytesIO, data: bytes, checks: ImageChecks
+                  ) -> CheckedImage:
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise BadImage(f"{width} x {height} pixels, more than {MAX_PIXELS}")
     repaired = _repair_of(image, data)
     if checks.short_side and min(width, height) > checks.short_side:
         shrunk = _shrunk(image, data, checks)
         return CheckedImage(shrunk, repaired, shrunk=True)
     if repaired:
         return CheckedImage(_as_jpeg(_as_rgb(image, data), REPAIRED_JPEG_QUALITY), repaired)
-    if checks.decode:
-        # An eighth of the size: libjpeg reads every coded bit as for the whole image, which is
-        # where damage shows, and saves the transform and the colours, a third of the time.
-        image.draft(None, (max(1, width // DRAFT), max(1, height // DRAFT)))
-        image.load()
-        if not _begins_with_an_image(data):
-            raise BadImage("undecodable: its end-of-image marker comes before the image")
-    elif _END_OF_IMAGE not in data[-1024:]:
+    _check_jpeg(image, file, data, checks.decode)
+    if not checks.decode and END_OF_IMAGE not in data[-1024:]:
         raise BadImage("truncated: no end-of-image marker")
     return CheckedImage(data)
 
 
-def _begins_with_an_image(data: bytes) -> bool:
-    """Return whether a scan comes before the first end marker of a JPEG. Pillow continues after
-    that marker (at the second image of a file whose first is damaged), MindSpore does not."""
-    at = 2
-    while (at := data.find(b"\xff", at)) >= 0 and at + 4 <= len(data):
-        marker = data[at + 1]
-        if marker in (_START_OF_SCAN, _END_OF_IMAGE[1]):
-            return marker == _START_OF_SCAN
-        alone = marker in _WITHOUT_LENGTH
-        at += 1 if alone else 2 + max(2, int.from_bytes(data[at + 2:at + 4], "big"))
-    return False
+def _check_jpeg(image: Image.Image, file: io.BytesIO, data: bytes, decode: bool) -> None:
+    fault = fault_of_jpeg(image, file, data, decode)
+    if fault:
+        raise BadImage(fault)
 
 
 def _repair_of(image: Image.Image, data: bytes) -> Optional[str]:

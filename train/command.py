@@ -22,7 +22,7 @@ from train.options import TrainRequest
 from train.recipe import PRESETS, Recipe
 from train.run_folder import (MAY_DIFFER, check_same_run, check_unused, complete_config, config_of,
                               has_config, locked_run, read_config, resume_at, start_run, write_plan)
-from train.source import open_data
+from train.source import check_jpegs, open_data
 from train.trainer import Trainer
 
 # Flags that are no part of a run's config, but have to be those of all its ranks.
@@ -43,6 +43,7 @@ def dry_run(request: TrainRequest, recipe: Recipe) -> None:
     plan = make_plan(recipe, source, request.keep)
     check_disk(request.run, plan)
     device = _setup(request, recipe)
+    check_jpegs(source)
     if resuming:
         check_same_run(request.run, config_of(recipe, source, validation, device, initial))
     alone = replace(recipe, ranks=1)
@@ -77,6 +78,7 @@ def train(request: TrainRequest, recipe: Recipe,
     check_disk(request.run, plan)
     config = config_of(recipe, source, validation, device, initial)
     _check_same_request(device, config, request)
+    check_jpegs(source, device.rank, device.ranks)
     feed = TrainingFeed(source, recipe, plan.steps_per_epoch, device.rank, initial.statistics)
     trainer = Trainer(request, recipe, plan, feed, validation, device, after_save)
     with locked_run(request.run) if device.rank == 0 else contextlib.nullcontext():

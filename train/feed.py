@@ -8,7 +8,6 @@ larger.
 import contextlib
 import itertools
 import re
-import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from convert.records.reader import RecordSet
 from convert.sources.names import IMAGE_EXTENSIONS
 from inceptionv4.preprocess import InputStatistics
 from train.recipe import Recipe
-from train.source import ClassFolders, Source
+from train.source import ClassFolders, Source, in_class_folders
 
 # Encoded images, 115 KB each in ImageNet: 235 MB per rank. Records were shuffled once before
 # they were divided into shards, so neighbours in a file are a random lot; the buffer mixes the
@@ -134,9 +133,7 @@ def _failure_in_folders(folder: Path, error: Exception) -> RequestError:
     named = _DAMAGED_FILE.search(str(error))
     what = f"{named[1]} cannot be decoded" if named else (
         f"the feed of training images failed ({one_line(error, 300)})")
-    return RequestError(
-        f"{what}; repair or remove damaged images: python -m convert run --split train --source "
-        f"{shlex.quote(str(folder))} --out RECORDS names them all and makes records to train on")
+    return in_class_folders(what, folder)
 
 
 def _before(batch: int) -> str:

@@ -4,17 +4,26 @@ scored on.
 The ADSL report's row "no optimisation" reads class folders; records are faster on slow storage.
 """
 
+import itertools
+import shlex
 from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Optional, Union
 
-from common.cli import RequestError, counted
+from common.cli import RequestError, counted, first_of, progress_bar
+from common.deadline import reading_deadline
 from common.files import sha256_of_lines
+from convert.images import BadImage, check_jpeg_file
 from convert.records.reader import RecordSet, open_records
 from convert.sources.class_words import find_class_words
 from convert.sources.layouts import list_source
 from convert.sources.names import IMAGE_EXTENSIONS
 from train.options import TrainRequest
+
+CHECKING_THREADS = 16  # which mostly wait for files, where storage is slow
+LOT = 100  # images that a thread checks at a time
+DAMAGED_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,57 @@ def open_class_folders(source: Path) -> ClassFolders:
     return ClassFolders(listing.root, listing.class_names, len(listing.entries),
                         sum(entry.size for entry in listing.entries), listing.sha256(),
                         [words.get(name, "") for name in listing.class_names])
+
+
+def check_jpegs(source: Source, rank: int = 0, ranks: int = 1) -> None:
+    """Check the headers of JPEGs in class folders (the converter checked those in records): one
+    that is damaged there kills the process in MindSpore's decoder, and no message names it. Each
+    rank checks its share.
+
+    Raises:
+        RequestError: some are damaged, or the storage fails.
+    """
+    if not isinstance(source, ClassFolders):
+        return
+    paths = (path for name in source.class_names
+             for path in sorted((source.folder / name).iterdir())
+             if path.suffix.lower() in IMAGE_EXTENSIONS)
+    share = itertools.islice(paths, rank, None, ranks)
+    lots = iter(lambda: list(itertools.islice(share, LOT)), [])
+    damaged: list[str] = []
+    with ThreadPool(CHECKING_THREADS) as pool, \
+            progress_bar(source.images // ranks, "check headers", "images") as bar:
+        checked = pool.imap(_damaged_in, lots)
+        for images in itertools.count(LOT, LOT):
+            with reading_deadline("the check of training images read none",
+                                  f"before image {images} of its share"):
+                found = next(checked, None)
+            if found is None:
+                break
+            damaged += found
+            bar.update(min(LOT, bar.total - bar.n))
+    if damaged:
+        number = f" ({counted(len(damaged), 'image')})" if len(damaged) > 1 else ""
+        raise in_class_folders(f"{first_of(damaged, DAMAGED_SHOWN)} cannot be decoded{number}",
+                               source.folder)
+
+
+def _damaged_in(paths: list[Path]) -> list[str]:
+    """Return the files that MindSpore's decoder would not survive, each with the reason."""
+    damaged = []
+    for path in paths:
+        try:
+            check_jpeg_file(path)
+        except BadImage as reason:
+            damaged.append(f"{path} ({reason})")
+    return damaged
+
+
+def in_class_folders(what: str, folder: Path) -> RequestError:
+    """Return what ends a run on class folders with images that cannot be read."""
+    return RequestError(
+        f"{what}; repair or remove damaged images: python -m convert run --split train --source "
+        f"{shlex.quote(str(folder))} --out RECORDS names them all and makes records to train on")
 
 
 def open_data(request: TrainRequest) -> tuple[Source, Optional[RecordSet]]:

@@ -174,19 +174,24 @@ def _into_class_folders(sample: Path, truth: GroundTruth) -> None:
 
 def _into_archives(sample: Path, truth: GroundTruth) -> None:
     """Pack it as ImageNet does: a tar of tars, a tar, a devkit with its classes in meta.mat."""
-    with tarfile.open(sample / "ILSVRC2012_img_train.tar", "w") as outer:
-        for folder in sorted((sample / "train").iterdir()):
-            inner = io.BytesIO()
-            with tarfile.open(fileobj=inner, mode="w") as tar:
-                for image in sorted(folder.iterdir()):
-                    add_member(tar, image.name, image.read_bytes())
-            add_member(outer, f"{folder.name}.tar", inner.getvalue())
+    pack_class_tars(sample / "train", sample / "ILSVRC2012_img_train.tar")
     with tarfile.open(sample / "ILSVRC2012_img_val.tar", "w") as tar:
         for image in sorted((sample / "val").iterdir()):
             add_member(tar, image.name, image.read_bytes())
     pack_devkit(sample)
     shutil.rmtree(sample / "train")
     shutil.rmtree(sample / "val")
+
+
+def pack_class_tars(train: Path, archive: Path) -> None:
+    """Pack class folders as the official training archive has them."""
+    with tarfile.open(archive, "w") as outer:
+        for folder in sorted(train.iterdir()):
+            inner = io.BytesIO()
+            with tarfile.open(fileobj=inner, mode="w") as tar:
+                for image in sorted(folder.iterdir()):
+                    add_member(tar, image.name, image.read_bytes())
+            add_member(outer, f"{folder.name}.tar", inner.getvalue())
 
 
 def pack_devkit(sample: Path) -> None:

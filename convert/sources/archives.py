@@ -139,6 +139,8 @@ def _check_end(file: IO[bytes], position: int, end: int) -> None:
         raise tarfile.ReadError("it ends without the two blocks of zeros that end a tar")
     if zeros > END_BYTES + MAX_PADDING_BYTES:
         raise tarfile.ReadError("zeros begin, more than those that end a tar")
+    if len(rest) % tarfile.BLOCKSIZE:
+        raise tarfile.ReadError("its size is not a multiple of 512 bytes: some are missing")
 
 
 def _check_extended_header(file: IO[bytes], member: tarfile.TarInfo) -> None:

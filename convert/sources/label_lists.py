@@ -14,7 +14,7 @@ from blacklist.ids import ILSVRC_VALIDATION_IMAGES
 from common.cli import RequestError
 from common.files import read_lines
 from convert.sources.listing import GroundTruth
-from convert.sources.names import in_label_order, validation_id, wnid_in_name
+from convert.sources.names import WNID, in_label_order, validation_id, wnid_in_name
 
 KAGGLE_SOLUTION = "LOC_val_solution.csv"
 KAGGLE_CLASSES = "LOC_synset_mapping.txt"
@@ -185,7 +185,8 @@ def kaggle_class_names(path: Path) -> list[str]:
     """Return the wnids of Kaggle's ``LOC_synset_mapping.txt``, each with its words after it.
 
     Raises:
-        RequestError: the file is missing, empty or not text, or a wnid appears twice.
+        RequestError: the file is missing, empty or not text, a line without a wnid, or one
+            twice.
     """
     lines: dict[str, int] = {}
     for number, line in enumerate(read_lines(path, "class"), start=1):
@@ -193,6 +194,9 @@ def kaggle_class_names(path: Path) -> list[str]:
         if name in lines:
             raise RequestError(f"{path}, line {number}: '{name[:60]}' is already on line "
                                f"{lines[name]}; give Kaggle's file")
+        if name and not WNID.fullmatch(name):  # one class more would shift the others' labels
+            raise RequestError(f"{path}, line {number}: '{name[:60]}' is not a wnid like "
+                               "n01440764; give Kaggle's file")
         if name:
             lines[name] = number
     if not lines:

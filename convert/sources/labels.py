@@ -7,6 +7,9 @@ order of the sorted wnids that everybody trains with (n01440764 is 0): `map_clsl
 
 import gzip
 import io
+import json
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from typing import Mapping, Optional, Sequence
@@ -24,6 +27,13 @@ META_NAME = "meta.mat"
 _GZIP_MAGIC = b"\x1f\x8b"
 _LEAF_IDS = 1000  # meta.mat numbers the inner nodes of the WordNet tree from 1001 on
 _MAX_DIGITS = 9
+_READ_META = """
+import io, json, sys
+from scipy.io import loadmat
+synsets = loadmat(io.BytesIO(sys.stdin.buffer.read()), squeeze_me=True,
+                  struct_as_record=False)["synsets"]
+json.dump([(int(synset.ILSVRC2012_ID), str(synset.WNID)) for synset in synsets], sys.stdout)
+"""
 
 
 def devkit_folders(source: Path) -> list[Path]:
@@ -152,15 +162,13 @@ def _parse_class_map(where: str, data: bytes) -> dict[int, str]:
 
 def _parse_meta(where: str, data: bytes) -> dict[int, str]:
     """Read `synsets`: structs with ILSVRC2012_ID and WNID (devkit readme, section 3)."""
-    # Imported here, since few sources need SciPy and every worker would load it.
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-    try:
-        synsets = loadmat(io.BytesIO(data), squeeze_me=True, struct_as_record=False)["synsets"]
-        wnids = {int(synset.ILSVRC2012_ID): str(synset.WNID) for synset in synsets}
-    except (MatReadError, KeyError, AttributeError, TypeError, ValueError) as error:
-        raise RequestError(f"{where} is not the devkit's class table ({error}); "
-                           "give the devkit's file") from None
+    # In a process of its own, since some damaged files end SciPy's with SIGSEGV.
+    done = subprocess.run([sys.executable, "-c", _READ_META], input=data, capture_output=True)
+    if done.returncode:
+        reason = (done.stderr.decode(errors="replace").strip().splitlines() or ["killed"])[-1]
+        raise RequestError(f"{where} is not the devkit's class table ({reason[:120]}); "
+                           "give the devkit's file")
+    wnids = {int(devkit_id): wnid for devkit_id, wnid in json.loads(done.stdout)}
     return {devkit_id: wnid for devkit_id, wnid in wnids.items() if devkit_id <= _LEAF_IDS}
 
 

@@ -14,6 +14,7 @@ from convert.sources.names import (IMAGE_EXTENSIONS, check_wnid_in_name, is_comp
 
 _TRAIN_NAME = re.compile(r"(n[0-9]{8})/\1_[0-9]+\.JPEG")
 _NAMES_SHOWN = 3
+_TAR_BLOCK, _TAR_MAGIC_AT = 512, 257  # bytes of a block, and where a header has "ustar"
 
 
 class SourceFile(NamedTuple):
@@ -252,7 +253,22 @@ def read_entry(root: Path, entry: Entry) -> bytes:
     in_archive = entry.offset > 0  # the first image of a tar follows its header
     if len(data) != entry.size or not (in_archive or container_bytes == entry.size):
         raise changed(root, entry)
+    if in_archive and _holds_tar_header(data):
+        raise RequestError(f"{path}: '{entry.file_name}' continues over the header of another "
+                           "member, so blocks of the archive are missing; fetch it again")
     return data
+
+
+def _holds_tar_header(data: bytes) -> bool:
+    """Return whether the data of a tar's member contains the header of another one: where blocks of
+    the data were lost, it continues over what follows, which no listing then shows."""
+    columns = data[_TAR_MAGIC_AT::_TAR_BLOCK]  # a byte of each block
+    at = -1
+    while (at := columns.find(b"u", at + 1)) >= 0:
+        begin = _TAR_MAGIC_AT + _TAR_BLOCK * at
+        if data[begin:begin + 5] == b"ustar":
+            return True
+    return False
 
 
 def changed(root: Path, entry: Entry) -> RequestError:

@@ -14,7 +14,7 @@ MACOS_FOLDER = "__MACOSX"  # in what was packed on macOS
 # Copies differ in the ending, and Hugging Face's have the class at the end of the name.
 _VALIDATION_NAME = re.compile(
     r"ILSVRC2012_val_((?!0{8})[0-9]{8})(?:_(n[0-9]{8}))?\.(?:JPEG|JPG|PNG)", re.IGNORECASE)
-_WNID = re.compile("n[0-9]{8}")
+WNID = re.compile("n[0-9]{8}")
 _NAME_WITH_WNID = re.compile(
     r"((?:(n[0-9]{8})_[0-9]+|ILSVRC2012_val_[0-9]{8}))_(n[0-9]{8})(\.(?i:JPEG|JPG|PNG))")
 
@@ -49,7 +49,7 @@ def check_wnid_in_name(file_name: str, class_name: str, origin: str) -> None:
     """Raise RequestError where the name has another class than ``origin``; one that does not
     name classes by their wnids is not comparable."""
     wnid = wnid_in_name(file_name)
-    if wnid and _WNID.fullmatch(class_name) and wnid != class_name:
+    if wnid and WNID.fullmatch(class_name) and wnid != class_name:
         raise RequestError(f"{file_name} is of class {wnid} by its name but of {class_name} by "
                            f"{origin}; correct the one that is wrong")
 

@@ -144,6 +144,8 @@ def _rows(path: Path, compare: bool) -> Rows:
             labels = table.column("label")
             if None in paths or labels.null_count:
                 raise NullFound
+            if not all(isinstance(image_path, str) for image_path in paths):
+                raise ValueError("its paths are not text")
             stored = file.metadata.row_group(group).column(column)
             places = find_images(raw, stored, levels)
             if group == 0 and compare:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks.converters import ConversionRequest
+from benchmarks.conversion.measure import ConversionRequest
 from benchmarks.crops import CropsRequest
 from benchmarks.feed.measure import FeedRequest
 from benchmarks.steps.request import StepsRequest
@@ -39,8 +39,8 @@ def test_help_loads_nothing_slow():
 
 
 @pytest.mark.parametrize("name, function, flags, expected", [
-    ("convert", "benchmark_conversion", "--images 6000 --repeats 4 --workers 1",
-     lambda out: ConversionRequest(out, 6000, 4, 1)),
+    ("convert", "benchmark_conversion", "--rows layouts --images 6000 --repeats 4 --workers 1",
+     lambda out: ConversionRequest(out, "layouts", 6000, 4, 1)),
     ("feed", "benchmark_feeds", "--images 80 --repeats 4 --workers 1 --batch-size 16 "
      "--image-size 80 --skip 2 --open-ms 3 --read-ms 5",
      lambda out: FeedRequest(out, 80, 4, 1, 16, 80, 2, 3, 5)),

@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks import converters, timing
+from benchmarks import timing
+from benchmarks.conversion import packers
 from benchmarks.timing import in_turns, run_process, timed
 from common import cli, signals
 from common.cli import CheckFailed
@@ -35,7 +36,7 @@ def test_a_process_has_its_environment_and_its_failure_is_quoted(monkeypatch):
         run_process(sys.executable, "-c", fail, environment={})
 
 
-@pytest.mark.parametrize("module", ["benchmarks.__main__", "benchmarks.converters",
+@pytest.mark.parametrize("module", ["benchmarks.__main__", "benchmarks.conversion.packers",
                                     "benchmarks.feed.feeds", "benchmarks.steps.training_runs"])
 def test_programs_load_the_decoder_first(module, monkeypatch):
     def stop():
@@ -50,9 +51,9 @@ def test_programs_load_the_decoder_first(module, monkeypatch):
 def test_a_worker_loads_the_decoder_before_it_decodes(monkeypatch, tmp_path):
     order = []
     (tmp_path / "1.JPEG").write_bytes(b"one")
-    monkeypatch.setattr(converters, "prefer_pillows_libjpeg", lambda: order.append("decoder"))
-    monkeypatch.setitem(converters.DECODERS, "any", order.append)
-    converters._decode_files("any", [tmp_path / "1.JPEG"] * 2)
+    monkeypatch.setattr(packers, "prefer_pillows_libjpeg", lambda: order.append("decoder"))
+    monkeypatch.setitem(packers.DECODERS, "any", order.append)
+    packers._decode_files("any", [tmp_path / "1.JPEG"] * 2)
     assert order == ["decoder", b"one", b"one"]
 
 

@@ -1,5 +1,6 @@
 """The command: from records to a run folder, dry runs, and what is refused."""
 
+import io
 import json
 import re
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
+from PIL import Image
 
 from inceptionv4.device import Device
 from inceptionv4.meta import read_meta
@@ -116,6 +118,34 @@ def test_what_a_dry_run_reads_has_to_be_readable(call, tmp_path, capfd):
                 *FLAGS[-2:], "--dry-run", "--batch-size", "1", "--workers", "1") == 2
     error = error_of(capfd)  # after another pipeline of this process failed, without the image
     assert "repair or remove damaged images: python -m convert run --split train" in error
+    assert not (tmp_path / "run").exists()
+
+
+def with_headers(folder, *damages):
+    """Class folders of a JPEG and, in the second one, damaged copies of it."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (90, 80)).save(buffer, "JPEG")
+    for name in ("a", "b"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "0.jpeg").write_bytes(buffer.getvalue())
+    for number, damage in enumerate(damages, start=1):
+        (folder / "b" / f"{number}.jpeg").write_bytes(damage(buffer.getvalue()))
+    return folder
+
+
+def without_quantisation(jpeg):
+    table = jpeg.index(b"\xff\xdb")
+    return jpeg[:table] + jpeg[jpeg.index(b"\xff\xc0"):]
+
+
+@pytest.mark.parametrize("dry_run", [("--dry-run",), ()])
+def test_jpegs_that_would_kill_mindspores_decoder_are_named(call, tmp_path, capfd, dry_run):
+    images = with_headers(tmp_path / "images", lambda jpeg: jpeg[:200], without_quantisation)
+    assert call("--images", images, "--run", tmp_path / "run", *FLAGS[:2], *FLAGS[-2:], *dry_run,
+                "--batch-size", 1, "--workers", 1, "--epochs", 1) == 2
+    error = error_of(capfd)
+    assert all(f"{images}/b/{number}.jpeg (undecodable" in error for number in (1, 2))
+    assert "cannot be decoded (2 images); repair or remove damaged images: python -m conv" in error
     assert not (tmp_path / "run").exists()
 
 

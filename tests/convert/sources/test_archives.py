@@ -11,6 +11,7 @@ import pytest
 from common.cli import RequestError
 from convert.sample.arrange import arrange_sample
 from convert.sources.layouts import SPLITS, list_source
+from convert.sources.listing import read_entry
 
 VAL_NAME = "ILSVRC2012_val_00000001.JPEG"
 
@@ -112,6 +113,7 @@ def test_an_archive_that_ends_too_early_is_refused(archives, split, damage, word
     (lambda data: data[:512], "it ends without"),
     (lambda data: b"x" + data[1:], "there is no tar header"),
     (lambda data: bytes(512) + data[512:] + class_tar("", "b.JPEG")[1], "zeros are followed"),
+    (lambda data: data[:-100], "its size is not a multiple of 512"),
 ])
 def test_a_class_tar_that_ends_too_early_is_refused(tmp_path, damage, words):
     (first, data), second = class_tar("n1.tar", "a.JPEG"), class_tar("n2.tar", "b.JPEG")
@@ -130,6 +132,18 @@ def test_a_member_that_the_archive_cuts_short_is_named(tmp_path, split, member, 
     with pytest.raises(RequestError, match=f"{archive} is not a whole tar archive .'{member}' "
                                            "continues past"):
         list_source(tmp_path, split)
+
+
+def test_a_member_that_continues_over_lost_blocks_is_named(tmp_path):
+    """Where whole blocks are missing, a member ends where a later one does."""
+    names = [f"ILSVRC2012_val_{number:08d}_n01440764.JPEG" for number in range(1, 5)]
+    data = tar_of((names[0], bytes(1500)), *((name, bytes(500)) for name in names[1:]))
+    (tmp_path / "ILSVRC2012_img_val.tar").write_bytes(data[:1024] + data[2048:])
+    listing = list_source(tmp_path, "val")
+    assert [entry.image_id for entry in listing.entries] == [1, 3, 4]
+    with pytest.raises(RequestError, match="_00000001.JPEG' continues over the header of another"):
+        read_entry(tmp_path, listing.entries[0])
+    assert read_entry(tmp_path, listing.entries[1]) == bytes(500)
 
 
 def test_an_archive_is_listed_by_sorted_class_with_its_own_extensions(tmp_path):

@@ -30,8 +30,8 @@ def image_rows(count=40):
             for k, item in enumerate(data)]
 
 
-def write(path, rows, labels=None, **options):
-    kind = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
+def write(path, rows, labels=None, text=pyarrow.string(), **options):
+    kind = pyarrow.struct({"bytes": pyarrow.binary(), "path": text})
     labels = [k % 2 for k in range(len(rows))] if labels is None else labels
     path.parent.mkdir(exist_ok=True)
     parquet.write_table(pyarrow.table({"image": pyarrow.array(rows, kind), "label": labels}), path,
@@ -66,6 +66,8 @@ def test_each_image_is_read_alone_wherever_it_is_stored(file, tmp_path, options)
     (lambda path: write(path, image_rows(4), [0, 1, 0, 0]), "has label 0, but 1 in .*row 1"),
     (lambda path: write(path, 2 * image_rows(2)), "'n90000001/n90000001_0.JPEG' is in"),
     (lambda path: parquet.write_table(pyarrow.table({"a": [1]}), path), "has the columns a; exp"),
+    (lambda path: write(path, [{"bytes": b"a", "path": b"a.JPEG"}], text=pyarrow.binary()),
+     "is not a whole Parquet file .its paths are not text"),
     (lambda path: os.truncate(path, 5000), "is not a whole Parquet file"),
     (lambda path: path.write_bytes(b""), "is not a whole Parquet file"),
     (lambda path: path.rename(path.with_name("train-00000-of-00002.parquet")),

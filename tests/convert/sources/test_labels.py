@@ -7,6 +7,7 @@ import pytest
 from scipy.io import savemat
 
 from common.cli import RequestError
+from convert.sources import labels
 from convert.sources.labels import find_ground_truth, read_ground_truth
 from convert.sources.layouts import list_source
 
@@ -93,6 +94,14 @@ def test_the_class_map_counts_before_meta_mat_and_inner_nodes_of_meta_mat_do_not
     path.with_name("map_clsloc.txt").unlink()
     truth = read_ground_truth(path)
     assert (truth.class_names, truth.labels) == (["n5", "n9"], {1: 1, 2: 0})
+
+
+def test_a_class_table_that_kills_scipys_process_is_refused(tmp_path, monkeypatch):
+    path = devkit(tmp_path, "1\n", MAP)
+    path.with_name("map_clsloc.txt").rename(path.with_name("meta.mat"))
+    monkeypatch.setattr(labels, "_READ_META", "import os; os.kill(os.getpid(), 11)")
+    with pytest.raises(RequestError, match=r"meta.mat of .* is not the devkit's .* .killed.; give"):
+        read_ground_truth(path)
 
 
 def test_files_that_are_not_text_or_not_a_class_table_are_refused(tmp_path):

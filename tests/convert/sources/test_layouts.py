@@ -153,6 +153,15 @@ def test_a_wrong_kaggle_solution_is_refused(copy_of, change, words):
         list_source(source, "val")
 
 
+@pytest.mark.parametrize("line", ['"', "a class", '"n01440764 tench"'])
+def test_a_line_of_kaggles_classes_that_is_no_class_shifts_no_label(copy_of, line):
+    source = copy_of("kaggle")
+    path = source / "LOC_synset_mapping.txt"
+    path.write_text(path.read_text() + line)
+    with pytest.raises(RequestError, match=r"mapping.txt, line 5: '.*' is not a wnid like"):
+        list_source(source, "val")
+
+
 def test_order_and_blank_lines_of_kaggles_classes_do_not_matter(arranged, copy_of):
     source = copy_of("kaggle")
     path = source / "LOC_synset_mapping.txt"
