@@ -11,7 +11,8 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Optional, Union
 
-from common.cli import RequestError, counted, first_of, progress_bar
+from common.cli import RequestError, counted, first_of
+from common.progress import progress_bar
 from common.deadline import reading_deadline
 from common.files import sha256_of_lines
 from convert.images import BadImage, check_jpeg_file

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Callable, NamedTuple, Sequence
 
 from benchmarks.timing import not_installed
-from common.cli import progress_bar
+from common.progress import progress_bar
 from convert.sample.arrange import pack_class_tars
 from convert.sample.downloads import (Labelled, train_images, write_flat_tar, write_parquet,
                                       write_webdataset)
