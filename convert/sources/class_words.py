@@ -4,7 +4,6 @@ They are for people alone: no label depends on them, so a file of them that is d
 than a warning.
 """
 
-import io
 import sys
 from pathlib import Path
 from typing import Iterator, Optional
@@ -12,13 +11,14 @@ from typing import Iterator, Optional
 from common.cli import RequestError
 from common.files import read_bytes
 from convert.sources.label_lists import KAGGLE_CLASSES
-from convert.sources.labels import MAP_NAME, META_NAME, devkit_files, devkit_folders
+from convert.sources.labels import (MAP_NAME, META_NAME, devkit_files, devkit_folders,
+                                    read_class_table)
 
 
 def find_class_words(source: Path, ground_truth: Optional[Path] = None) -> dict[str, str]:
     """Return the first of the words of each class by its wnid, from the first of these files that
-    has some: the devkit's ``map_clsloc.txt`` or ``meta.mat`` next to the ground truth, in the
-    source or next to it, its archive in the source, Kaggle's ``LOC_synset_mapping.txt`` there.
+    has some: the devkit's ``map_clsloc.txt`` or ``meta.mat`` next to the ground truth or in the
+    source, its archive or Kaggle's ``LOC_synset_mapping.txt`` there, a devkit next to the source.
     Empty where there is none."""
     for path in _candidates(source, ground_truth):
         try:
@@ -34,10 +34,11 @@ def find_class_words(source: Path, ground_truth: Optional[Path] = None) -> dict[
 
 
 def _candidates(source: Path, ground_truth: Optional[Path]) -> Iterator[Path]:
-    folders = [ground_truth.parent] if ground_truth else []
-    folders += [*devkit_folders(source), *devkit_folders(source.parent)]
-    paths = [folder / name for folder in folders for name in (MAP_NAME, META_NAME)]
+    own = [*([ground_truth.parent] if ground_truth else []), *devkit_folders(source)]
+    paths = [folder / name for folder in own for name in (MAP_NAME, META_NAME)]
     paths += [*sorted(source.glob("ILSVRC*devkit*.tar.gz")), source / KAGGLE_CLASSES]
+    paths += [folder / name for folder in devkit_folders(source.parent)
+              for name in (MAP_NAME, META_NAME)]
     return (path for path in paths if path.is_file())
 
 
@@ -60,11 +61,4 @@ def _in_lines(data: bytes, between: int) -> dict[str, str]:
 
 
 def _in_meta(data: bytes) -> dict[str, str]:
-    # Imported here, since few sources need SciPy and every worker would load it.
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-    try:
-        synsets = loadmat(io.BytesIO(data), squeeze_me=True, struct_as_record=False)["synsets"]
-        return {str(synset.WNID): str(synset.words) for synset in synsets}
-    except (MatReadError, KeyError, AttributeError, TypeError) as error:
-        raise ValueError(f"it is not the devkit's class table: {error}") from None
+    return {wnid: words for _, wnid, words in read_class_table(data)}

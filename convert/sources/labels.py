@@ -32,7 +32,8 @@ import io, json, sys
 from scipy.io import loadmat
 synsets = loadmat(io.BytesIO(sys.stdin.buffer.read()), squeeze_me=True,
                   struct_as_record=False)["synsets"]
-json.dump([(int(synset.ILSVRC2012_ID), str(synset.WNID)) for synset in synsets], sys.stdout)
+json.dump([(int(synset.ILSVRC2012_ID), str(synset.WNID), str(getattr(synset, "words", "")))
+           for synset in synsets], sys.stdout)
 """
 
 
@@ -161,15 +162,26 @@ def _parse_class_map(where: str, data: bytes) -> dict[int, str]:
 
 
 def _parse_meta(where: str, data: bytes) -> dict[int, str]:
-    """Read `synsets`: structs with ILSVRC2012_ID and WNID (devkit readme, section 3)."""
+    try:
+        wnids = {devkit_id: wnid for devkit_id, wnid, _ in read_class_table(data)}
+    except ValueError as error:
+        raise RequestError(f"{where} is {error}; give the devkit's file") from None
+    return {devkit_id: wnid for devkit_id, wnid in wnids.items() if devkit_id <= _LEAF_IDS}
+
+
+def read_class_table(data: bytes) -> list[tuple[int, str, str]]:
+    """Return devkit id, wnid and words of each class in the content of a ``meta.mat``: `synsets`,
+    structs with ILSVRC2012_ID, WNID and words (devkit readme, section 3).
+
+    Raises:
+        ValueError: it is not the devkit's class table.
+    """
     # In a process of its own, since some damaged files end SciPy's with SIGSEGV.
     done = subprocess.run([sys.executable, "-c", _READ_META], input=data, capture_output=True)
     if done.returncode:
         reason = (done.stderr.decode(errors="replace").strip().splitlines() or ["killed"])[-1]
-        raise RequestError(f"{where} is not the devkit's class table ({reason[:120]}); "
-                           "give the devkit's file")
-    wnids = {int(devkit_id): wnid for devkit_id, wnid in json.loads(done.stdout)}
-    return {devkit_id: wnid for devkit_id, wnid in wnids.items() if devkit_id <= _LEAF_IDS}
+        raise ValueError(f"not the devkit's class table ({reason[:120]})")
+    return [(int(devkit_id), wnid, words) for devkit_id, wnid, words in json.loads(done.stdout)]
 
 
 def _is_number(text: str) -> bool:

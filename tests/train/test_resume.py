@@ -262,4 +262,4 @@ def test_a_resumed_run_keeps_its_workers_unless_it_is_given_others(records, call
     assert json.loads((run / "config.json").read_text())["workers"] == 1
     assert "workers decoded" not in capfd.readouterr().err
     assert call(*words, "--workers", 2) == 0
-    assert "warning: 1 workers decoded for each rank before, now 2" in capfd.readouterr().err
+    assert "warning: 1 worker decoded for each rank before, now 2" in capfd.readouterr().err

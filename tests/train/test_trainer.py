@@ -191,7 +191,7 @@ def test_skipped_steps_are_counted_and_may_have_any_loss(records, tmp_path, monk
     monkeypatch.setattr(trainer_module.TrainStep, "current_loss_scale", lambda _: 8192.0)
     line = train_in(tmp_path / "run", records)[0]
     assert (line.skipped_steps, line.loss_scale, line.loss) == (3, 8192.0, 21 / 5)
-    assert "waiting for data, loss scale 8192, 3 steps skipped\n" in capsys.readouterr().out
+    assert "waiting for data, loss scale 8192, 3 steps skipped;" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("skipped, message", [
