@@ -1,62 +1,23 @@
 """``Trainer.run``: what it writes, its figures, what ends it; fed by the host or through a stand-in
 for the device's queue."""
 
-import contextlib
-import json
 import re
-import shutil
-from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 import pytest
+from small_trainer import RECIPE, STEPS, checkpoints_of, predictions, steps_of, train_in, trainer_of
 
 from common.cli import CheckFailed, RequestError
-from convert.records.reader import open_records
 from common.forms import read_history
 from evaluate.predictions import Predictions
 from inceptionv4.checkpoint import read_checkpoint
-from inceptionv4.device import Device
 from inceptionv4.meta import read_meta
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train import trainer as trainer_module
 from train.checkpoints import LoadedCheckpoint, checkpoints, newest_complete
-from train.feed import TrainingFeed
 from train.phases import Phase
-from train.plan import make_plan
-from train.options import TrainRequest
-from train.recipe import PRESETS, with_epochs
-from train.run_folder import start_run
-from train.step import StepResult
-from train.trainer import Trainer
-
-pytestmark = pytest.mark.usefixtures("tiny_network")
-RECIPE = replace(with_epochs(PRESETS["smoke"], 2), batch_size=3, workers=1, dropout_keep=0.5)
-STEPS = 7  # an epoch of 21 images
-
-
-def trainer_of(folder, records, sink_size=0, after_save=lambda: None, validation=None,
-               keep=1, profile=None, validate_every=1, recipe=RECIPE, **plan) -> Trainer:
-    """Over ``records``; ``plan`` changes the plan."""
-    ms.set_seed(3)
-    source = records["train"]
-    start_run(folder, {}, make_plan(recipe, source, keep))
-    request = TrainRequest(folder, keep=keep, sink_size=sink_size or 100, profile=profile,
-                           validate_every=validate_every)
-    return Trainer(request, recipe, replace(make_plan(recipe, source, keep), **plan),
-                   TrainingFeed(source, recipe, STEPS), validation,
-                   Device("CPU", bool(sink_size), 0, 1), after_save)
-
-
-def train_in(folder, *arguments, **keywords) -> list:
-    trainer_of(folder, *arguments, **keywords).run()
-    return read_history(folder)
-
-
-def checkpoints_of(folder) -> list:
-    return sorted(path.name for path in (folder / "checkpoints").glob("*.ckpt"))
 
 
 class FakeQueue:
@@ -167,16 +128,6 @@ def test_a_feed_that_hangs_or_fails_in_sink_mode_ends_the_run(records, tmp_path,
     assert [queue.events for queue in queues] == [["step", "step", "wait", "stop", "release"]] * 2
 
 
-def steps_of(monkeypatch, losses, skipped=()):
-    """Both ways to drive the step give these losses, and nothing is compiled; steps of the numbers
-    ``skipped`` report that they were."""
-    monkeypatch.setattr(trainer_module.TrainStep, "compile", lambda *_: None)
-    for name in ("host_steps", "sink_steps"):
-        monkeypatch.setattr(trainer_module, name, lambda step, *_: (
-            StepResult(ms.Tensor(np.float32(loss)), ms.Tensor(number in skipped), 0.5)
-            for number, loss in enumerate(losses, start=1)))
-
-
 @pytest.mark.parametrize("sink_size", [0, 3, 100])
 @pytest.mark.parametrize("bad", [1, 5, STEPS])
 def test_a_loss_that_is_no_number_names_its_step(records, tmp_path, monkeypatch, sink_size, bad):
@@ -265,15 +216,6 @@ def test_a_line_of_history_has_the_epochs_own_figures(records, tmp_path, monkeyp
     assert re.fullmatch(r"epoch 1/2: .*; saved inceptionv4-1_7.ckpt; \S+ s left", shown[0])
 
 
-def predictions() -> Predictions:
-    """Eight images, two of them blacklisted: top-1 wrong for 5 (filtered: 3 of 6), top-5 wrong
-    for 2 (filtered: 1 of 6)."""
-    top5 = np.array([[0, 1, 2, 3, 4]] * 8, np.int32)
-    label = np.array([0, 0, 0, 1, 2, 9, 1, 9], np.int32)
-    return Predictions(np.arange(1, 9, dtype=np.int32), label, np.arange(8) >= 6, top5,
-                       np.full((8, 5), 0.2, np.float32))
-
-
 def test_scores_go_to_history_checkpoint_and_screen(records, tmp_path, monkeypatch, capsys):
     seen = []
 
@@ -332,104 +274,3 @@ def test_the_optimizer_restarts_at_a_phase_as_in_a_job_of_its_own(records, tmp_p
         ends.append([key for key, value in trainer.state.items()
                      if not np.array_equal(value.asnumpy(), whole.state[key].asnumpy())])
     assert ends[0] == [] and "conv.weight" in ends[1]
-
-
-def test_the_profiler_measures_steps_of_the_first_epoch_alone(records, tmp_path, monkeypatch):
-    monkeypatch.setattr("train.profiling.UNPROFILED_STEPS", 2)
-    monkeypatch.setattr(trainer_module, "UNPROFILED_STEPS", 2)
-    train_in(tmp_path / "run", records, profile=3)
-    trace, = (tmp_path / "run" / "profile").glob("*/*/trace_view.json")
-    operations = Counter(event["name"] for event in json.loads(trace.read_text())
-                         if "cross_entropy" in event["name"] and "-op" in event["name"])
-    assert operations and set(operations.values()) == {3}
-
-
-@pytest.mark.parametrize("moment", ["__init__", "step", "stop"])
-def test_a_profiler_that_fails_is_a_warning_and_no_epoch_is_lost(records, tmp_path, monkeypatch,
-                                                                 capfd, moment):
-    def fail(*_, **__):
-        raise RuntimeError("no room\n------\n for the trace")
-    steps_of(monkeypatch, [1.0] * STEPS)
-    monkeypatch.setattr(trainer_module, "UNPROFILED_STEPS", 2)
-    for name in ("__init__", "step", "stop"):
-        monkeypatch.setattr(ms.profiler.profile, name, lambda *_, **__: None)
-    monkeypatch.setattr(ms.profiler.profile, moment, fail)
-    history = train_in(tmp_path / "run", records, profile=3)
-    assert [line.epoch for line in history] == [1, 2]
-    assert [line for line in capfd.readouterr().err.splitlines() if "profile" in line] == [
-        "warning: --profile: MindSpore's profiler failed (RuntimeError: no room for the trace); "
-        f"the run continues without it, {tmp_path / 'run' / 'profile'} may be incomplete"]
-
-
-def test_more_steps_to_profile_than_an_epoch_has_are_refused(records, tmp_path):
-    with pytest.raises(RequestError, match="--profile 8: an epoch has 7 .*--steps-per-epoch"):
-        trainer_of(tmp_path / "run", records, profile=8)
-
-
-def full_at(epoch, monkeypatch):
-    save = trainer_module.add_checkpoint
-
-    def add_checkpoint(folder, state, meta, keep):
-        if meta.epoch == epoch:
-            raise OSError(28, "No space left on device")
-        return save(folder, state, meta, keep)
-    monkeypatch.setattr(trainer_module, "add_checkpoint", add_checkpoint)
-
-
-@pytest.mark.parametrize("full, saved", [(1, 2), (2, 1)])
-def test_a_full_disk_does_not_end_the_run_but_at_its_end(records, tmp_path, monkeypatch, capfd,
-                                                         full, saved):
-    full_at(full, monkeypatch)
-    steps_of(monkeypatch, [1] * STEPS)
-    trainer = trainer_of(tmp_path / "run", records)
-    with (contextlib.nullcontext() if full == 1 else
-          pytest.raises(CheckFailed, match="the last epoch is not in .*--resume")):
-        trainer.run()
-    assert len(read_history(tmp_path / "run")) == 2
-    assert checkpoints_of(tmp_path / "run") == [f"inceptionv4-{saved}_{saved * STEPS}.ckpt"]
-    assert f"warning: epoch {full} could not be saved" in capfd.readouterr().err
-
-
-@pytest.mark.parametrize("every, scored", [(1, [1, 2, 3]), (2, [2, 3]), (9, [3])])
-def test_epochs_are_scored_every_so_often_and_the_last_one_always(records, tmp_path, monkeypatch,
-                                                                  every, scored):
-    monkeypatch.setattr(trainer_module.Evaluator, "run", lambda *_: predictions())
-    steps_of(monkeypatch, [1] * STEPS)
-    history = train_in(tmp_path / "run", records, validation=records["val"], epochs=3, keep=9,
-                       validate_every=every, learning_rates=np.ones(3 * STEPS, np.float32))
-    assert [line.epoch for line in history if line.full_top1_error is not None] == scored
-    assert [line.epoch for line in history if line.seconds_validating is not None] == scored
-    assert [read_meta(path).epoch for path in checkpoints(tmp_path / "run")
-            if read_meta(path).top1_error is not None] == scored
-
-
-def test_an_epoch_whose_logs_do_not_fit_has_its_checkpoint(records, tmp_path, monkeypatch, capfd):
-    def full(folder, line):
-        raise OSError(28, "No space left on device")
-    monkeypatch.setattr(trainer_module, "add_to_tensorboard", full)
-    steps_of(monkeypatch, [1] * STEPS)
-    path = trainer_of(tmp_path / "run", records).run()
-    assert path is not None and path.exists()
-    assert "warning: the log of epoch 2 could not be saved" in capfd.readouterr().err
-
-
-def test_a_record_file_that_vanishes_costs_an_epoch_its_scores(records, tmp_path, monkeypatch,
-                                                               capfd):
-    steps_of(monkeypatch, [1] * STEPS)
-    copy = open_records(shutil.copytree(records["val"].folder, tmp_path / "val"))
-    history = train_in(tmp_path / "run", records, validation=copy, keep=2,
-                       after_save=lambda: Path(copy.files[0]).unlink(missing_ok=True))
-    assert [line.full_top1_error is None for line in history] == [False, True]
-    assert len(checkpoints_of(tmp_path / "run")) == 2
-    warning, = [line for line in capfd.readouterr().err.splitlines() if "warning" in line]
-    assert "epoch 2 has no score" in warning and Path(copy.files[0]).name in warning
-
-
-def test_an_epoch_that_cannot_be_scored_is_saved(records, tmp_path, monkeypatch, capfd):
-    def unscored(evaluator, validation):
-        raise RequestError("image id 7 cannot be decoded")
-    monkeypatch.setattr(trainer_module.Evaluator, "run", unscored)
-    steps_of(monkeypatch, [1] * STEPS)
-    history = train_in(tmp_path / "run", records, validation=records["val"])
-    assert [line.full_top1_error for line in history] == [None, None]
-    assert "warning: epoch 1 has no score: image id 7" in capfd.readouterr().err
