@@ -173,10 +173,10 @@ def test_names_and_devkit_of_the_default_sample_stay_the_same(tmp_path, drawn):
 
 
 @pytest.mark.parametrize("label, shape, colour, grain", [
-    (0, (184, 186, 3), [132.8, 141.7, 180.6], 13.9),
-    (7, (194, 319, 3), [35.7, 26.2, 104.4], 8.9),
-    (123, (91, 92, 3), [106.8, 163.6, 172.1], 21.1),
-    (999, (202, 180, 3), [122.0, 106.3, 100.8], 15.3)
+    (0, (184, 186, 3), [152.3, 151.2, 193.1], 16.2),
+    (7, (194, 319, 3), [25.9, 22.1, 92.0], 14.8),
+    (123, (91, 92, 3), [104.8, 171.8, 188.6], 22.0),
+    (999, (202, 180, 3), [107.9, 78.4, 98.3], 10.1)
 ])
 def test_the_drawing_of_an_image_stays_the_same(label, shape, colour, grain):
     image = draw_image(style_of(label), np.random.default_rng(label)).astype(float)
