@@ -19,6 +19,8 @@ from train import trainer as trainer_module
 from train.checkpoints import LoadedCheckpoint, checkpoints, newest_complete
 from train.phases import Phase
 
+pytestmark = pytest.mark.usefixtures("tiny_network")
+
 
 class FakeQueue:
     """For the queue on a device: sends a batch at every second look, and notes what happens."""

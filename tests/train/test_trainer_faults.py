@@ -19,6 +19,8 @@ from inceptionv4.meta import read_meta
 from train import trainer as trainer_module
 from train.checkpoints import checkpoints
 
+pytestmark = pytest.mark.usefixtures("tiny_network")
+
 
 def test_the_profiler_measures_steps_of_the_first_epoch_alone(records, tmp_path, monkeypatch):
     monkeypatch.setattr("train.profiling.UNPROFILED_STEPS", 2)

@@ -138,7 +138,7 @@ def test_classes_are_told_apart_by_a_crop_and_not_with_labels_in_devkit_order(te
                         for wnid in wnids_of(ten_classes)])
     colours = crop_colours(sorted((ten_classes / "val").iterdir()))
     guesses = np.linalg.norm(colours[:, None] - centres, axis=2).argmin(1)
-    assert (guesses == labels_of(ten_classes)).mean() > 0.7
+    assert (guesses == labels_of(ten_classes)).mean() > 0.9
     assert (guesses == np.array(truth_of(ten_classes)) - 1).mean() <= 0.2
 
 
@@ -169,14 +169,14 @@ def test_names_and_devkit_of_the_default_sample_stay_the_same(tmp_path, drawn):
         digests(tmp_path / "sample"))).encode())
     for path in sorted((tmp_path / "sample" / "devkit" / "data").iterdir()):
         digest.update(path.read_bytes())
-    assert digest.hexdigest() == "113f965e907da8f06e1303d12145baef4bbe59d646455b3a9c26206f9f0682c1"
+    assert digest.hexdigest() == "8d85c5169b944ddb86f5ff2ae51b64712f083b2947dfbc10beb7a4743b337f42"
 
 
 @pytest.mark.parametrize("label, shape, colour, grain", [
-    (0, (184, 186, 3), [132.8, 141.7, 180.6], 13.9),
-    (7, (194, 319, 3), [35.7, 26.2, 104.4], 8.9),
-    (123, (91, 92, 3), [106.8, 163.6, 172.1], 21.1),
-    (999, (202, 180, 3), [122.0, 106.3, 100.8], 15.3)
+    (0, (184, 186, 3), [229.6, 65.1, 99.2], 17.0),
+    (7, (194, 319, 3), [156.6, 168.1, 35.4], 15.4),
+    (123, (91, 92, 3), [219.8, 99.4, 130.3], 22.1),
+    (999, (202, 180, 3), [199.5, 132.4, 40.7], 6.7)
 ])
 def test_the_drawing_of_an_image_stays_the_same(label, shape, colour, grain):
     image = draw_image(style_of(label), np.random.default_rng(label)).astype(float)

@@ -9,8 +9,8 @@ from convert.sample.arrange import arrange_sample, make_sample
 from convert.sample.draw import style_of
 from convert.sources.class_words import find_class_words
 
-DRAWN = ["teal stripes on pink", "red checks on blue", "black dots on orange",
-         "white grid on green"]
+DRAWN = ["pink stripes on red", "black checks on green", "yellow dots on teal",
+         "blue grid on white"]
 
 
 @pytest.mark.parametrize("layout", ["flat", "folders", "archives", "kaggle"])
