@@ -18,7 +18,7 @@ from convert.request import Request
 from convert.shards import ShardPlan
 from convert.sources.class_words import find_class_words
 from convert.sources.ilsvrc import (IlsvrcCheck, IlsvrcNumbers, check_ilsvrc, count_like_ilsvrc,
-                                    devkit_numbers)
+                                    devkit_numbers, unused_numbers)
 from convert.sources.layouts import list_source
 from convert.sources.listing import Entry, Listing
 from convert.sources.misplaced import OTHER_SPLIT
@@ -123,8 +123,7 @@ def refuse_other_split(plan: ConversionPlan) -> None:
 def _warn_of_classes(listing: Listing, numbers: Optional[IlsvrcNumbers]) -> None:
     if listing.split == "train" and numbers and not numbers.complete:
         print(f"warning: {listing.root} has {numbers.describe(listing.split)}", file=sys.stderr)
-    warning = devkit_numbers(listing)
-    if warning:
+    for warning in filter(None, (devkit_numbers(listing), unused_numbers(listing))):
         print(f"warning: {warning}", file=sys.stderr)
 
 

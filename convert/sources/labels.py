@@ -19,7 +19,7 @@ from common.files import read_bytes, read_lines
 from convert.sources.archives import members
 from convert.sources.label_lists import is_label_list, read_label_list
 from convert.sources.listing import GroundTruth
-from convert.sources.names import is_companion
+from convert.sources.names import is_hidden
 
 _TRUTH_ENDING = "validation_ground_truth.txt"
 MAP_NAME = "map_clsloc.txt"
@@ -48,7 +48,7 @@ def find_blacklists(source: Path, ground_truth: Optional[Path] = None) -> list[P
     places = [[ground_truth.parent]] if ground_truth else [devkit_folders(source),
                                                            devkit_folders(source.parent)]
     found = ([path for folder in folders for path in sorted(folder.glob("*blacklist*.txt"))
-              if not is_companion(path.name)] for folders in places)
+              if not is_hidden(path.name)] for folders in places)
     return next(filter(None, found), [])
 
 
@@ -59,7 +59,7 @@ def find_ground_truth(source: Path) -> Optional[Path]:
         RequestError: several were found.
     """
     found = [path for folder in devkit_folders(source)
-             for path in sorted(folder.glob(f"*{_TRUTH_ENDING}")) if not is_companion(path.name)]
+             for path in sorted(folder.glob(f"*{_TRUTH_ENDING}")) if not is_hidden(path.name)]
     if len(found) > 1:
         raise RequestError("several ground truths: " + ", ".join(map(str, found)) +
                            "; choose with --ground-truth FILE")
@@ -106,8 +106,8 @@ def devkit_files(archive: Path) -> dict[str, bytes]:
     files = {}
     for member, begin, end in members(io.BytesIO(data), archive, 0, len(data)):
         name = member.rsplit("/", 1)[-1]
-        if not is_companion(member) and (name in (MAP_NAME, META_NAME) or
-                                         name.endswith(_TRUTH_ENDING)):
+        if not is_hidden(member) and (name in (MAP_NAME, META_NAME)
+                                      or name.endswith(_TRUTH_ENDING)):
             files[name] = data[begin:end]
     return files
 

@@ -12,7 +12,7 @@ from common.cli import RequestError
 from convert.sources.archives import scan_train_archive, scan_val_archive
 from convert.sources.flat_tars import (fits_flat_tars, refuse_packed, scan_flat_tars,
                                        scan_names_with_wnids)
-from convert.sources.folders import scan_class_folders, scan_flat_folder
+from convert.sources.folders import class_folders, scan_class_folders, scan_flat_folder
 from convert.sources.label_lists import read_class_names, read_kaggle
 from convert.sources.labels import find_ground_truth, read_devkit_archive, read_ground_truth
 from convert.sources.listing import (Entry, GroundTruth, Listing, Scan, ScanOptions,
@@ -20,7 +20,7 @@ from convert.sources.listing import (Entry, GroundTruth, Listing, Scan, ScanOpti
                                      read_entry)
 from convert.sources.misplaced import (OTHER_SPLIT, check_place, check_several_classes,
                                        check_two_splits)
-from convert.sources.names import (IMAGE_EXTENSIONS, MACOS_FOLDER, imagenet_name, in_label_order,
+from convert.sources.names import (IMAGE_EXTENSIONS, imagenet_name, in_label_order,
                                    validation_id)
 from convert.sources.packed import stored_archive
 from convert.sources.parquet import parquet_files, read_parquet, scan_parquet
@@ -192,8 +192,7 @@ def _archive(source: Path, split: str) -> Path:
 
 def _fits_folders(source: Path, root: Path, split: str) -> bool:
     """Return whether there are folders that can be classes."""
-    folders = {item.name for item in root.iterdir()
-               if item.is_dir() and item.name[0] != "." and item.name != MACOS_FOLDER}
+    folders = set(class_folders(root))
     if root != source:
         return bool(folders)
     # The folder of a split, of the devkit or of another layout's images: SOURCE/SPLIT is missing.

@@ -9,7 +9,7 @@ from typing import Iterable, Mapping, NamedTuple, Optional, Sequence
 
 from common.cli import RequestError, first_of
 from common.files import naming_file
-from convert.sources.names import (IMAGE_EXTENSIONS, check_wnid_in_name, is_companion, own_name,
+from convert.sources.names import (IMAGE_EXTENSIONS, check_wnid_in_name, is_hidden, own_name,
                                    validation_id, wnid_in_name)
 
 _TRAIN_NAME = re.compile(r"(n[0-9]{8})/\1_[0-9]+\.JPEG")
@@ -37,7 +37,7 @@ class Scan(NamedTuple):
         """Sort the files of a class into images and others; raise RequestError without images."""
         before = len(self.images)
         for file in files:
-            if file.name.lower().endswith(tuple(extensions)) and not is_companion(file.name):
+            if file.name.lower().endswith(tuple(extensions)) and not is_hidden(file.name):
                 self.images.append(file)
             else:
                 self.ignored.append(file.name)
@@ -115,8 +115,7 @@ def validation_scan(files: Iterable[SourceFile]) -> Scan:
     for file in files:
         if validation_id(file.name) is not None:
             scan.images.append(file)
-        elif file.name.lower().endswith(IMAGE_EXTENSIONS) and not (
-                file.name.startswith(".") or is_companion(file.name)):
+        elif file.name.lower().endswith(IMAGE_EXTENSIONS) and not is_hidden(file.name):
             others.append(file.name)
         else:
             scan.ignored.append(file.name)
@@ -141,8 +140,9 @@ def entries_by_class(files: Sequence[SourceFile], class_names: Sequence[str], sp
     layout gives the same records.
 
     Raises:
-        RequestError: some have ILSVRC's names and some not, a name has another class than the
-            folder, or two images have one id or one name.
+        RequestError: some have ILSVRC's names and some not (unless most have the names of training
+            images), a name has another class than the folder, or two images have one id or one
+            name.
     """
     label_of = {name: label for label, name in enumerate(class_names)}
     ordered = sorted(file._replace(name=_own_path(file.name, split)) for file in files)
@@ -163,8 +163,8 @@ def entries_by_class(files: Sequence[SourceFile], class_names: Sequence[str], sp
         else:
             numbered.append(entry._replace(file_name=name, image_id=image_id))
     if numbered and others:
-        # imagenette and imagewoof were split anew: their val/ has training images, too.
-        if all(_TRAIN_NAME.fullmatch(name) for name in others):
+        # imagenette and imagewoof were split anew: most images of their val/ are training images.
+        if len(others) > len(numbered) and all(map(_TRAIN_NAME.fullmatch, others)):
             return entries
         raise _mixed_names(len(numbered), others)
     return _in_id_order(numbered) if numbered else entries

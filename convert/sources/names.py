@@ -54,10 +54,11 @@ def check_wnid_in_name(file_name: str, class_name: str, origin: str) -> None:
                            f"{origin}; correct the one that is wrong")
 
 
-def is_companion(path: str) -> bool:
-    """Return whether macOS wrote that file next to another one, whose attributes it holds."""
-    *folders, name = path.split("/")
-    return name.startswith("._") or MACOS_FOLDER in folders
+def is_hidden(path: str) -> bool:
+    """Return whether a file or folder is passed over: a part of its path begins with a dot, as what
+    the system keeps (.DS_Store, .nfs…, macOS's ._ companions), or is macOS's ``__MACOSX``."""
+    return any(part == MACOS_FOLDER or (part.startswith(".") and part not in (".", ".."))
+               for part in path.split("/"))
 
 
 def check_utf8(name: str, place: Path) -> None:
@@ -65,8 +66,13 @@ def check_utf8(name: str, place: Path) -> None:
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
-        shown = os.fsencode(name).decode("utf-8", "backslashreplace")
-        raise RequestError(f"'{shown}' in {place} is not a UTF-8 name; rename it") from None
+        raise RequestError(f"'{shown_name(name)}' in {place} is not a UTF-8 name; rename it"
+                           ) from None
+
+
+def shown_name(name: str) -> str:
+    """Return the name with escapes for what is not UTF-8 in it."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def in_label_order(class_names: Iterable[str]) -> list[str]:

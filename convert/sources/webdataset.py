@@ -13,7 +13,7 @@ from common.files import read_json
 from convert.sources.archives import tar_members
 from convert.sources.class_labels import ClassLabels, refuse_twice
 from convert.sources.listing import Scan, SourceFile
-from convert.sources.names import IMAGE_EXTENSIONS, imagenet_name
+from convert.sources.names import IMAGE_EXTENSIONS, imagenet_name, is_hidden
 from convert.sources.packed import OpenArchive, stored_archive
 
 SPLIT_WORDS = {"train": ("train",), "val": ("validation", "val")}
@@ -44,6 +44,7 @@ def webdataset_tars(source: Path, split: str) -> list[Path]:
     """Return the tars of the split, in order; empty if there are none."""
     found = [(match["stem"], int(match["number"]), path) for path in source.iterdir()
              if (match := _TAR.fullmatch(path.name)) and match["split"] in SPLIT_WORDS[split]
+             and not is_hidden(path.name)
              and stored_archive(path.with_name(path.name.removesuffix(".gz"))) == path]
     return [path for _, _, path in sorted(found)]
 
@@ -135,6 +136,9 @@ def _samples(tars: Sequence[Path], keep: Optional[Path], ignored: list[str]
     """Yield the samples, in order."""
     sample: list[_Member] = []
     for archive, opened, name, begin, end in tar_members(tars, keep):
+        if is_hidden(name):
+            ignored.append(f"{archive.name}/{name}")
+            continue
         folder, slash, base = name.rpartition("/")
         key, dot, ending = base.partition(".")
         text = _label_text(opened, begin, end) if ending.lower() == "cls" else b""

@@ -14,6 +14,7 @@ from convert.sample.arrange import arrange_sample
 from convert.sample.downloads import add_member
 from convert.sources import parquet as parquet_source
 from convert.sources import snappy
+from convert.sources.ilsvrc import unused_numbers
 from convert.sources.layouts import SPLITS, list_source, reader_of
 
 WNIDS = ("n90000001", "n90000002")
@@ -279,14 +280,27 @@ def test_what_macos_wrote_into_a_flat_tar_is_listed(sample, tmp_path):
 
 def test_imagenette_has_training_images_in_val(tmp_path):
     for name in ("n90000001/ILSVRC2012_val_00000009.JPEG", "n90000001/n90000001_7.JPEG",
-                 "n90000002/ILSVRC2012_val_00000003.JPEG"):
+                 "n90000002/n90000002_3.JPEG"):
         (tmp_path / "val" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "val" / name).touch()
     listing = list_source(tmp_path, "val")
     assert [(entry.file_name, entry.label, entry.image_id) for entry in listing.entries] == [
         ("n90000001/ILSVRC2012_val_00000009.JPEG", 0, 1), ("n90000001/n90000001_7.JPEG", 0, 2),
-        ("n90000002/ILSVRC2012_val_00000003.JPEG", 1, 3)]
+        ("n90000002/n90000002_3.JPEG", 1, 3)]
     assert listing.ids_are_positions
+    assert unused_numbers(listing).startswith(
+        f"1 of the 3 validation images in {tmp_path / 'val'} have ILSVRC's numbers in their names "
+        "(such as ILSVRC2012_val_00000009.JPEG), the others are named like training images: ")
     (tmp_path / "val" / "n90000002" / "other.JPEG").touch()
     with pytest.raises(RequestError, match="have ILSVRC's numbers"):
         list_source(tmp_path, "val")
+
+
+def test_training_images_among_numbered_ones_do_not_take_their_numbers_away(source):
+    """Positions of all would make a blacklist mark other images."""
+    arrange_sample(source, "folders")
+    image = min((source / "train").glob("*/*"))
+    shutil.copy(image, source / "val" / image.parent.name)
+    with pytest.raises(RequestError, match="names of 12 validation images have ILSVRC's numbers, "
+                                           f"those of 1 have not .'{image.parent.name}/"):
+        list_source(source, "val")
