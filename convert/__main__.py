@@ -14,10 +14,9 @@ if __name__ == "__main__":  # show alone has MindSpore's datasets and nothing to
     (take_signals_from_mindspore if sys.argv[1:2] == ["show"] else end_on_signals)()
 
 from common.cli import (ArgumentParser, CheckFailed, add_version, class_label, counted, first_of,
-                        module_command, print_next, run_command, shown_command, typed_words,
-                        without_flags)
+                        module_command, print_next, run_command, shown_command)
 from common.options import add_options, from_arguments
-from convert.next_step import commands_after
+from convert.next_step import commands_after, finish_command
 from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest, record_sets_in
 from convert.request import (ENGINE_OPTIONS, LOCK_OPTIONS, SOURCE_OPTIONS, VAL_OPTIONS, Request,
                              RunMode, SampleRequest, ShowRequest, VerifyRequest)
@@ -84,15 +83,9 @@ def _run(arguments: Namespace) -> None:
         print(f"{request.out}: {counted(len(reports), 'shard')} with "
               f"{counted(sum(report.shard.images for report in reports), 'image')} finished; "
               "when all are, the next command makes the record set of them")
-        print_next(_finish_command())
+        print_next(finish_command())
     else:
         _print_manifest(request, convert(request))
-
-
-def _finish_command() -> str:
-    """Return the command that follows ``run --shard-range``: the same without what it takes not."""
-    flags = ["--shard-range", *(f"--{name}" for name in ENGINE_OPTIONS)]
-    return module_command("convert", "finish", *without_flags(typed_words()[4:], flags))
 
 
 def _request(arguments: Namespace) -> Request:
@@ -196,7 +189,7 @@ def _print_manifest(request: Request, manifest: Manifest) -> None:
               f" ILSVRC list), {manifest.images - note.images:,} in the filtered set")
     elif manifest.has_ilsvrc_names:
         print("no --blacklist: only the full set can be scored")
-    print_next(*commands_after(out, manifest, request.source))
+    print_next(*commands_after(out, manifest, request))
 
 
 def _print_classes(manifest: Manifest) -> None:

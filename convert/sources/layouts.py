@@ -167,6 +167,12 @@ def reader_of(layout: str) -> Callable[[Path, Entry], bytes]:
     return _layout(layout).read
 
 
+def has_layout(source: Path, split: str, name: str) -> bool:
+    """Return whether the split of the source looks like the layout of that name."""
+    known = _layout(name)
+    return known.fits(source, known.root(source, split), split)
+
+
 def _fits_nothing(source: Path, split: str) -> RequestError:
     names = sorted(item.name for item in source.iterdir())
     content = (f"contains {', '.join(names[:3])}{' and more' if len(names) > 3 else ''}"
