@@ -14,7 +14,7 @@ if __name__ == "__main__":  # show alone has MindSpore's datasets and nothing to
     (take_signals_from_mindspore if sys.argv[1:2] == ["show"] else end_on_signals)()
 
 from common.cli import (ArgumentParser, CheckFailed, add_version, class_label, counted, first_of,
-                        module_command, print_next, run_command, shown_command)
+                        module_command, print_next, run_command, shown_command, typed_command)
 from common.options import add_options, from_arguments
 from convert.next_step import commands_after, finish_command
 from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest, record_sets_in
@@ -85,7 +85,7 @@ def _run(arguments: Namespace) -> None:
               "when all are, the next command makes the record set of them")
         print_next(finish_command())
     else:
-        _print_manifest(request, convert(request))
+        _print_manifest(request, convert(request, typed_command()))
 
 
 def _request(arguments: Namespace) -> Request:
@@ -105,7 +105,7 @@ def _finish(arguments: Namespace) -> None:
     from convert.conversion import finish
     request = _request(arguments)
     note_kept_work(f"the shards in {request.out} are kept; start it again: {shown_command()}")
-    _print_manifest(request, finish(request))
+    _print_manifest(request, finish(request, typed_command()))
 
 
 def _verify(arguments: Namespace) -> None:
