@@ -25,7 +25,8 @@ from convert.sources.names import (IMAGE_EXTENSIONS, imagenet_name, in_label_ord
 from convert.sources.packed import stored_archive
 from convert.sources.parquet import parquet_files, read_parquet, scan_parquet
 from convert.sources.val_labels import found_truth, given_truth
-from convert.sources.webdataset import name_classes, scan_webdataset, webdataset_tars
+from convert.sources.webdataset import (has_labels, info_class_names, name_classes,
+                                        scan_webdataset, webdataset_tars)
 
 SPLITS = ("train", "val")
 
@@ -88,8 +89,11 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     if not scan.images:
         raise _fits_nothing(source, split)
     names = read_class_names(class_names) if class_names else None
-    if chosen.classes_may_be_labels:
-        scan = name_classes(scan, names, root)
+    named_by = f"--class-names {class_names}"
+    if chosen.classes_may_be_labels and has_labels(scan):
+        if names is None and (info := info_class_names(root)):
+            named_by, names = f"{info[0]}", info[1]
+        scan = name_classes(scan, names, named_by, root)
     truth = given_truth(root, split, ground_truth, names)
     # Images in class folders, or class tars, are named <class>/<file>.
     if any("/" in image.name for image in scan.images):
@@ -97,7 +101,7 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     else:
         truth = truth or found_truth(chosen.labels(source), source, root, scan, names)
         classes, entries = truth.class_names, entries_by_truth(scan.images, truth)
-    _check_names(class_names, names, classes, truth.origin if truth else root)
+    _check_names(named_by, names, classes, truth.origin if truth else root)
     return Listing(split, chosen.name, root, classes, entries, sorted(scan.ignored))
 
 
@@ -114,10 +118,10 @@ def _entries_in_folders(scan: Scan, root: Path, split: str, truth: Optional[Grou
     return folders, entries
 
 
-def _check_names(path: Optional[Path], names: Optional[Sequence[str]], classes: Sequence[str],
+def _check_names(named_by: str, names: Optional[Sequence[str]], classes: Sequence[str],
                  origin: object) -> None:
     if names and in_label_order(names) != list(classes):
-        raise RequestError(f"--class-names {path} names other classes ({len(names)}) than {origin} "
+        raise RequestError(f"{named_by} names other classes ({len(names)}) than {origin} "
                            f"has ({len(classes)}); leave it out or give the right names")
 
 
