@@ -13,8 +13,9 @@ from common.signals import end_on_signals, note_kept_work, take_signals_from_min
 if __name__ == "__main__":  # show alone has MindSpore's datasets and nothing to end before it does
     (take_signals_from_mindspore if sys.argv[1:2] == ["show"] else end_on_signals)()
 
-from common.cli import (ArgumentParser, CheckFailed, add_version, class_label, counted, first_of,
-                        module_command, print_next, run_command, shown_command, typed_command)
+from common.cli import (ArgumentParser, CheckFailed, RequestError, add_version, class_label,
+                        counted, describe_os_error, first_of, module_command, print_next,
+                        run_command, shown_command, typed_command)
 from common.options import add_options, from_arguments
 from convert.next_step import commands_after, finish_command
 from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest, record_sets_in
@@ -110,14 +111,19 @@ def _finish(arguments: Namespace) -> None:
 
 def _verify(arguments: Namespace) -> None:
     request = from_arguments(VerifyRequest, arguments)
-    failures = []
+    failures: list[Exception] = []
     for records in record_sets_in(request.records):  # all of them, also where one is damaged
         try:
             _verify_one(replace(request, records=records), arguments)
-        except CheckFailed as failure:
-            failures.append(str(failure))
+        except BrokenPipeError:
+            raise
+        except (CheckFailed, RequestError) as failure:
+            failures.append(failure)
+        except OSError as error:
+            failures.append(RequestError(describe_os_error(error)))
     if failures:
-        raise CheckFailed("; ".join(failures))
+        checked = all(isinstance(failure, CheckFailed) for failure in failures)
+        raise (CheckFailed if checked else RequestError)("; ".join(map(str, failures)))
     print_next(*commands_after(records, read_manifest(records)))
 
 

@@ -83,16 +83,13 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     if both_splits:
         _check_other_split(source, split, layout, chosen)
     scan = chosen.scan(root, split, ScanOptions(extensions, keep, workers))
-    if root == source and (chosen.name, split) in (("folders", "train"), ("folders", "val"),
-                                                   ("flat", "train")):
+    if root == source and (chosen.name == "folders" or (chosen.name, split) == ("flat", "train")):
         check_place(source, split, scan)
     if not scan.images:
         raise _fits_nothing(source, split)
-    names = read_class_names(class_names) if class_names else None
-    named_by = f"--class-names {class_names}"
-    if chosen.classes_may_be_labels and has_labels(scan):
-        if names is None and (info := info_class_names(root)):
-            named_by, names = f"{info[0]}", info[1]
+    labels = chosen.classes_may_be_labels and has_labels(scan)
+    named_by, names = _class_names(class_names, root if labels else None)
+    if labels:
         scan = name_classes(scan, names, named_by, root)
     truth = given_truth(root, split, ground_truth, names)
     # Images in class folders, or class tars, are named <class>/<file>.
@@ -116,6 +113,15 @@ def _entries_in_folders(scan: Scan, root: Path, split: str, truth: Optional[Grou
     if truth is not None:
         check_by_truth(entries, folders, truth)
     return folders, entries
+
+
+def _class_names(given: Optional[Path], with_info: Optional[Path]
+                 ) -> tuple[str, Optional[list[str]]]:
+    """Return what names the classes, and the names: a file that was given, else the info in the
+    folder ``with_info``."""
+    if given is None and with_info is not None and (info := info_class_names(with_info)):
+        return f"{info[0]}", info[1]
+    return f"--class-names {given}", read_class_names(given) if given else None
 
 
 def _check_names(named_by: str, names: Optional[Sequence[str]], classes: Sequence[str],
