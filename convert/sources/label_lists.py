@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional, Sequence
 
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES
-from common.cli import RequestError
+from common.cli import RequestError, counted
 from common.files import read_lines
 from convert.sources.listing import GroundTruth
 from convert.sources.names import WNID, in_label_order, validation_id, wnid_in_name
@@ -85,8 +85,9 @@ def read_label_list(path: Path, lines: Sequence[str], class_names: Optional[Sequ
         name = _class_of(path, row, class_names, numbers)
         if name not in position:
             raise RequestError(f"{path}, line {row.number}: '{row.label[:40]}' is not one of the "
-                               f"{len(position)} class names ({in_order[0]} to {in_order[-1]}); "
-                               "correct it, or give others with --class-names FILE")
+                               f"{counted(len(position), 'class name')} ({in_order[0]} to "
+                               f"{in_order[-1]}); correct it, or give others with --class-names "
+                               "FILE")
         labels[row.image_id] = position[name]
     return GroundTruth(path, in_order, labels, {row.image_id: row.number for row in rows})
 
@@ -140,8 +141,9 @@ def _class_of(path: Path, row: Row, class_names: Sequence[str], numbers: bool) -
             one = (": does the list count from 1? Labels count from 0"
                    if label == len(class_names) else "")
             raise RequestError(f"{path}, line {row.number}: label {row.label[:40]} is outside 0 "
-                               f"to {len(class_names) - 1}, the labels of {len(class_names)} "
-                               f"classes{one}; give the list of these classes")
+                               f"to {len(class_names) - 1}, the labels of "
+                               f"{counted(len(class_names), 'class')}{one}; give the list of "
+                               "these classes")
         name = class_names[label]
     wnid = wnid_in_name(row.image)
     if wnid and wnid != name and wnid in class_names:

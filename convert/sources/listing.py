@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Iterable, Mapping, NamedTuple, Optional, Sequence
 
-from common.cli import RequestError, first_of
+from common.cli import RequestError, counted, first_of
 from common.files import naming_file
 from convert.sources.names import (IMAGE_EXTENSIONS, check_wnid_in_name, is_hidden, own_name,
                                    validation_id, wnid_in_name)
@@ -126,9 +126,9 @@ def validation_scan(files: Iterable[SourceFile]) -> Scan:
 
 def _mixed_names(numbered: int, others: Sequence[str]) -> RequestError:
     shown = first_of([f"'{name}'" for name in sorted(others)], _NAMES_SHOWN)
-    return RequestError(f"the names of {numbered} validation images have ILSVRC's numbers, those "
-                        f"of {len(others)} have not ({shown}); image ids are these numbers: rename "
-                        "or remove the others")
+    return RequestError(f"the validation set has {counted(numbered, 'image')} with ILSVRC's "
+                        f"numbers in the names and {counted(len(others), 'image')} without "
+                        f"({shown}); image ids are these numbers: rename or remove the others")
 
 
 def entries_by_class(files: Sequence[SourceFile], class_names: Sequence[str], split: str
@@ -214,7 +214,8 @@ def entries_by_truth(files: Sequence[SourceFile], truth: GroundTruth) -> list[En
         image_id = validation_id(file.name)
         if image_id not in truth.labels:
             raise RequestError(f"{file.name} has no label: {truth.origin} has "
-                               f"{len(truth.labels)} labels; give the ground truth of this set")
+                               f"{counted(len(truth.labels), 'label')}; give the ground truth of "
+                               "this set")
         label = truth.labels[image_id]
         check_wnid_in_name(file.name, truth.class_names[label], str(truth.origin))
         entries.append(Entry(own_name(file.name), label, image_id, *file[1:]))
@@ -222,10 +223,10 @@ def entries_by_truth(files: Sequence[SourceFile], truth: GroundTruth) -> list[En
     if len(entries) != len(truth.labels):
         missing = min(truth.labels.keys() - {entry.image_id for entry in entries})
         line = f", line {truth.lines[missing]}," if missing in truth.lines else ""
-        raise RequestError(f"{truth.origin} has {len(truth.labels)} labels but there are "
-                           f"{len(entries)} validation images (ILSVRC2012_val_{missing:08d}.JPEG"
-                           f"{line} is missing); complete them or give the ground truth of this "
-                           "set")
+        raise RequestError(f"{truth.origin} has {counted(len(truth.labels), 'label')} for "
+                           f"{counted(len(entries), 'validation image')} "
+                           f"(ILSVRC2012_val_{missing:08d}.JPEG{line} is missing); complete them "
+                           "or give the ground truth of this set")
     return entries
 
 
@@ -273,5 +274,5 @@ def _holds_tar_header(data: bytes) -> bool:
 
 def changed(root: Path, entry: Entry) -> RequestError:
     return RequestError(f"{root / entry.container} changed while it was converted (it had "
-                        f"{entry.size} bytes when '{entry.file_name}' was listed); convert again "
-                        "when nothing writes to the source")
+                        f"{counted(entry.size, 'byte')} when '{entry.file_name}' was listed); "
+                        "convert again when nothing writes to the source")
