@@ -8,9 +8,9 @@ from common.cli import module_command, without_flags
 from convert.records.manifest import MANIFEST_NAME, Manifest
 from convert.request import ENGINE_OPTIONS, VAL_OPTIONS, Request
 from convert.sources.layouts import has_layout
+from convert.sources.misplaced import OTHER_SPLIT
 
 ILSVRC_CLASSES = 1000
-VALIDATION, TRAINING = "val", "train"
 
 
 def commands_after(folder: Path, manifest: Manifest, request: Optional[Request] = None
@@ -22,7 +22,7 @@ def commands_after(folder: Path, manifest: Manifest, request: Optional[Request] 
     Args:
         request: what the set was made by just now; None: the set was verified.
     """
-    other = TRAINING if manifest.split == VALIDATION else VALIDATION
+    other = OTHER_SPLIT[manifest.split]
     sets = {manifest.split: folder, other: folder.parent / other}
     commands = [module_command("convert", "verify", folder)] if request else []
     if (sets[other] / MANIFEST_NAME).exists():
@@ -39,7 +39,7 @@ def finish_command() -> str:
 
 def _conversion(request: Request, split: str, out: Path) -> str:
     """Return the conversion of the other split, with the options that were typed for this one."""
-    dropped = ["split", "out", *(VAL_OPTIONS if split == TRAINING else ())]
+    dropped = ["split", "out", *(VAL_OPTIONS if split == "train" else ())]
     if request.layout and not has_layout(request.source, split, request.layout):
         dropped.append("layout")  # such as a flat val/ next to the class folders of train/
     return module_command("convert", "run", *_typed_without(dropped), "--split", split, "--out",
@@ -53,5 +53,5 @@ def _typed_without(options: Sequence[str]) -> list[str]:
 
 def _training(sets: dict[str, Path], classes: int) -> str:
     preset = "adsl-1p" if classes == ILSVRC_CLASSES else "smoke"
-    return module_command("train", "--records", sets[TRAINING], "--val-records", sets[VALIDATION],
+    return module_command("train", "--records", sets["train"], "--val-records", sets["val"],
                           "--run", Path("runs", preset), "--preset", preset)

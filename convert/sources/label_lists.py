@@ -163,17 +163,18 @@ def _refuse_devkit_order(path: Path, rows: Sequence[Row]) -> None:
                            "devkit's ground truth with its class map")
 
 
-def read_class_names(path: Path) -> list[str]:
+def read_class_names(path: Path, with_spaces: bool = False) -> list[str]:
     """Return the class names of a file, one per line, in label order.
 
     Raises:
-        RequestError: the file is missing, empty or not text, a name appears twice or has spaces.
+        RequestError: the file is missing, empty or not text, a name appears twice or, unless
+            allowed, has spaces.
     """
     lines: dict[str, int] = {}
     for number, name in enumerate(read_lines(path, "class name"), start=1):
         if not name:
             continue
-        if len(name.split()) != 1 or name in lines:
+        if name in lines or (len(name.split()) != 1 and not with_spaces):
             what = (f"is already on line {lines[name]}; remove one of them" if name in lines else
                     "is not one class name; put one on each line, without a description")
             raise RequestError(f"{path}, line {number}: '{name[:60]}' {what}")

@@ -45,6 +45,9 @@ class SourceLayout:
         scan: root, split, options -> the images of the split.
         labels: source -> the labels of validation images that are not in class folders; None if
             the source does not contain them.
+        self_evident: whether it fits where its files are, and nowhere else.
+        in_folders: whether its images lie in folders, which both splits may have in common.
+        unnamed: the splits that nothing tells where their images lie in the source itself.
         classes_may_be_labels: whether the names of classes may come from ``--class-names``.
         read: root, an image -> its bytes.
     """
@@ -56,6 +59,9 @@ class SourceLayout:
     scan: Callable[[Path, str, ScanOptions], Scan]
     labels: Callable[[Path], Optional[GroundTruth]]
     overrides: tuple[str, ...] = ()
+    self_evident: bool = True
+    in_folders: bool = False
+    unnamed: tuple[str, ...] = ()
     classes_may_be_labels: bool = False
     read: Callable[[Path, Entry], bytes] = read_entry
 
@@ -83,7 +89,7 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     if both_splits:
         _check_other_split(source, split, layout, chosen)
     scan = chosen.scan(root, split, ScanOptions(extensions, keep, workers))
-    if root == source and (chosen.name == "folders" or (chosen.name, split) == ("flat", "train")):
+    if root == source and split in chosen.unnamed:
         check_place(source, split, scan)
     if not scan.images:
         raise _fits_nothing(source, split)
@@ -139,7 +145,7 @@ def _check_other_split(source: Path, split: str, layout: Optional[str], chosen: 
         other = _choose_layout(source, other_split, layout)
     except RequestError:  # it is for the conversion of the other split to say why
         return
-    if other == chosen and chosen.name in IN_FOLDERS:
+    if other == chosen and chosen.in_folders:
         check_two_splits(source, split, chosen.root(source, split),
                          chosen.root(source, other_split))
 
@@ -150,7 +156,7 @@ def _choose_layout(source: Path, split: str, name: Optional[str]) -> SourceLayou
                            "the folder of the images")
     if name is not None:
         chosen = _layout(name)
-        if name in SELF_EVIDENT and not chosen.fits(source, chosen.root(source, split), split):
+        if chosen.self_evident and not chosen.fits(source, chosen.root(source, split), split):
             raise RequestError(f"--layout {name}: the {split} set is not in {source} as this "
                                f"layout has it: {chosen.files}; correct --source or leave --layout "
                                "out")
@@ -240,6 +246,7 @@ LAYOUTS = (
     SourceLayout(
         "folders", "SOURCE/SPLIT/CLASS/IMAGE or SOURCE/CLASS/IMAGE",
         root=_split_folder, fits=_fits_folders, labels=_devkit_labels,
+        self_evident=False, in_folders=True, unnamed=SPLITS,
         scan=lambda root, split, options: scan_class_folders(root, options.extensions)),
     SourceLayout(
         "flat", "(val) SOURCE/val/ILSVRC2012_val_NNNNNNNN.JPEG with the devkit's "
@@ -247,6 +254,7 @@ LAYOUTS = (
         "val.txt or val_list.txt in SOURCE or SOURCE/meta; names that end in the class, as Hugging "
         "Face's, also for train",
         root=_split_folder, labels=_devkit_labels, overrides=("folders",),
+        self_evident=False, in_folders=True, unnamed=("train",),
         fits=lambda source, root, split: (_fits_flat(source, root, split) if split == "val" else
                                           _has_names_with_wnids(root)),
         scan=lambda root, split, options: (
@@ -266,7 +274,8 @@ LAYOUTS = (
         scan=lambda root, split, options: (
             scan_flat_folder(root) if _fits_flat(root, root, split) else
             scan_class_folders(root, options.extensions)),
-        fits=lambda source, root, split: root.is_dir(), overrides=("folders", "flat")),
+        fits=lambda source, root, split: root.is_dir(), overrides=("folders", "flat"),
+        in_folders=True),
     SourceLayout(
         "parquet", "SOURCE/data/train-NNNNN-of-NNNNN.parquet, for val validation-…, as in "
         "Hugging Face's ILSVRC/imagenet-1k",
@@ -287,7 +296,4 @@ LAYOUTS = (
         fits=lambda source, root, split: bool(webdataset_tars(source, split)),
         classes_may_be_labels=True),
 )
-# They fit where their files are, and nowhere else.
-IN_FOLDERS = ("folders", "flat", "kaggle")
-SELF_EVIDENT = ("archives", "kaggle", "parquet", "flat-tars", "webdataset")
 LAYOUT_NAMES = tuple(layout.name for layout in LAYOUTS)

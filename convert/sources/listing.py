@@ -2,17 +2,15 @@
 
 import hashlib
 import os
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Iterable, Mapping, NamedTuple, Optional, Sequence
 
 from common.cli import RequestError, counted, first_of
 from common.files import naming_file
-from convert.sources.names import (IMAGE_EXTENSIONS, check_wnid_in_name, is_hidden, own_name,
-                                   validation_id, wnid_in_name)
+from convert.sources.names import (IMAGE_EXTENSIONS, check_wnid_in_name, is_hidden,
+                                   is_training_image, own_name, validation_id, wnid_in_name)
 
-_TRAIN_NAME = re.compile(r"(n[0-9]{8})/\1_[0-9]+\.JPEG")
 _NAMES_SHOWN = 3
 _TAR_BLOCK, _TAR_MAGIC_AT = 512, 257  # bytes of a block, and where a header has "ustar"
 
@@ -164,7 +162,7 @@ def entries_by_class(files: Sequence[SourceFile], class_names: Sequence[str], sp
             numbered.append(entry._replace(file_name=name, image_id=image_id))
     if numbered and others:
         # imagenette and imagewoof were split anew: most images of their val/ are training images.
-        if len(others) > len(numbered) and all(map(_TRAIN_NAME.fullmatch, others)):
+        if len(others) > len(numbered) and all(map(is_training_image, others)):
             return entries
         raise _mixed_names(len(numbered), others)
     return _in_id_order(numbered) if numbered else entries

@@ -15,6 +15,7 @@ MACOS_FOLDER = "__MACOSX"  # in what was packed on macOS
 _VALIDATION_NAME = re.compile(
     r"ILSVRC2012_val_((?!0{8})[0-9]{8})(?:_(n[0-9]{8}))?\.(?:JPEG|JPG|PNG)", re.IGNORECASE)
 WNID = re.compile("n[0-9]{8}")
+_TRAINING_NAME = re.compile(r"(n[0-9]{8})_[0-9]+\.[A-Za-z]+")
 _NAME_WITH_WNID = re.compile(
     r"((?:(n[0-9]{8})_[0-9]+|ILSVRC2012_val_[0-9]{8}))_(n[0-9]{8})(\.(?i:JPEG|JPG|PNG))")
 
@@ -24,6 +25,19 @@ def validation_id(file_name: str) -> Optional[int]:
     class before it (``_n01440764.JPEG``), too; None for any other name."""
     match = _VALIDATION_NAME.fullmatch(file_name)
     return int(match.group(1)) if match else None
+
+
+def training_wnid(file_name: str) -> Optional[str]:
+    """Return the class in ``n01440764_10026.JPEG``, also with another ending; None for any other
+    name."""
+    match = _TRAINING_NAME.fullmatch(file_name)
+    return match[1] if match else None
+
+
+def is_training_image(name: str) -> bool:
+    """Return whether ``<class>/<file>`` is named like ILSVRC's training images."""
+    class_name, _, file_name = name.partition("/")
+    return training_wnid(file_name) == class_name
 
 
 def wnid_in_name(file_name: str) -> Optional[str]:

@@ -13,7 +13,8 @@ from common.files import read_json
 from convert.sources.archives import tar_members
 from convert.sources.class_labels import ClassLabels, refuse_twice
 from convert.sources.listing import Scan, SourceFile
-from convert.sources.names import IMAGE_EXTENSIONS, imagenet_name, is_hidden
+from convert.sources.names import (IMAGE_EXTENSIONS, imagenet_name, is_hidden, training_wnid,
+                                   validation_id)
 from convert.sources.packed import OpenArchive, stored_archive
 
 SPLIT_WORDS = {"train": ("train",), "val": ("validation", "val")}
@@ -22,8 +23,6 @@ INFO_REMEDY = "give the file of this set or remove it"
 MAX_LABEL_BYTES = 20
 
 _TAR = re.compile(r"(?P<stem>.+-(?P<split>train|validation|val)-)(?P<number>[0-9]+)\.tar(?:\.gz)?")
-_TRAIN_KEY = re.compile(r"(n[0-9]{8})_[0-9]+")
-_VAL_KEY = re.compile(r"ILSVRC2012_val_[0-9]{8}")
 
 
 class _Member(NamedTuple):
@@ -224,8 +223,8 @@ def _name(image: _Member) -> tuple[Optional[str], str]:
     if official is not None:
         wnid, _, name = official.partition("/")
         return wnid, name
-    train = _TRAIN_KEY.fullmatch(key)
-    if train or _VAL_KEY.fullmatch(key):
-        return train[1] if train else None, f"{key}.JPEG"
+    of_train = training_wnid(f"{key}.JPEG")
+    if of_train or validation_id(f"{key}.JPEG"):
+        return of_train, f"{key}.JPEG"
     tar = image.archive.name.removesuffix(".gz").removesuffix(".tar")
     return None, f"{tar}-{image.key.replace('/', '-')}{image.ending}"
