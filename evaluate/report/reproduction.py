@@ -13,8 +13,6 @@ EVALUATED = {"checkpoint_sha256": "checkpoint sha256", "records_sha256": "record
              "blacklist_sha256": "blacklist sha256", "interpolation": "interpolation",
              "single_crop": "single crop"}
 
-_SUBCOMMAND_WITHIN = 6  # words of a command: python, its own options, -m convert, the sub-command
-
 
 def reproduction_section(inputs: Inputs, t: Translate) -> list[Block]:
     blocks: list[Block] = []
@@ -62,7 +60,7 @@ def _typed(inputs: Inputs, t: Translate) -> list[Block]:
 def _is_whole(argv: Sequence[str]) -> bool:
     """Return whether the command makes the record set alone: ``finish`` puts together what others
     built."""
-    return bool(argv) and "finish" not in argv[:_SUBCOMMAND_WITHIN]
+    return bool(argv) and ("convert", "finish") not in zip(argv, argv[1:])
 
 
 def _convert(records: RecordSet) -> str:
