@@ -22,14 +22,26 @@ def commands_after(folder: Path, manifest: Manifest, source: Optional[Path] = No
     sets = {manifest.split: folder, other: folder.parent / other}
     commands = [module_command("convert", "verify", folder)] if source else []
     if (sets[other] / MANIFEST_NAME).exists():
-        return [*commands, _training(sets, len(manifest.classes))]
+        return [*commands, training_command(sets[TRAINING], sets[VALIDATION],
+                                            len(manifest.classes))]
     if source:
         commands.append(module_command("convert", "run", "--source", source, "--split", other,
                                        "--out", sets[other]))
     return commands
 
 
-def _training(sets: dict[str, Path], classes: int) -> str:
-    preset = "adsl-1p" if classes == ILSVRC_CLASSES else "smoke"
-    return module_command("train", "--records", sets[TRAINING], "--val-records", sets[VALIDATION],
-                          "--run", Path("runs", preset), "--preset", preset)
+def training_command(train: Path, val: Path, classes: int, run: Optional[Path] = None,
+                     ranks: int = 1) -> str:
+    """Return the command of a training on the two record sets: ADSL's recipe for the number of
+    classes of ImageNet, the small one for any other.
+
+    Args:
+        run: None: a folder named after the preset.
+    """
+    preset = "smoke" if classes != ILSVRC_CLASSES else "adsl-1p" if ranks == 1 else "adsl-8p"
+    run = run or Path("runs", preset)
+    words = ["--records", train, "--val-records", val, "--run", run, "--preset", preset]
+    if ranks == 1:
+        return module_command("train", *words)
+    return module_command("inceptionv4.launch", "--ranks", ranks, "--log-dir", f"{run}-log",
+                          "train", *words)

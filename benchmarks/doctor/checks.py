@@ -17,6 +17,7 @@ from common.host_forms import Check
 from inceptionv4.launch import SECONDS_FOR_RANKS
 
 OK, WARN, FAIL = "ok", "warn", "fail"
+DEVICES = "devices"  # the check whose finding begins with the device and a colon, if one was found
 POLL_SECONDS = 0.2
 SECONDS_FOR_LAUNCHER = SECONDS_FOR_RANKS + 10  # killed earlier, it would leave its ranks running
 LONGEST_REASON = 300  # characters of an exception
