@@ -66,6 +66,15 @@ class ArgumentParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise RequestError(f"{message} (see: {self.prog} --help)")
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        words = sys.argv[1:] if args is None else list(args)
+        by_position = {f"--{action.dest}": action for action in self._get_positional_actions()}
+        if argparse.REMAINDER not in (action.nargs for action in by_position.values()):
+            for flag in (word.split("=")[0] for word in words):
+                if flag in by_position and flag not in self._option_string_actions:
+                    self.error(f"{flag} is no flag here: give its value without it")
+        return super().parse_known_args(words, namespace)
+
     def add_subcommands(self) -> Any:
         """Return what ``add_parser`` adds a sub-command to; one has to be given."""
         return self.add_subparsers(dest="command", required=True, parser_class=ArgumentParser,
