@@ -152,9 +152,7 @@ def run_command(main: Callable[[], Optional[int]]) -> int:
         if isinstance(error, BrokenPipeError) and _lost_reader():
             _print_last_line("")
             return EXIT_NO_READER
-        place = f" '{_final_name(error.filename)}'" if error.filename else ""
-        return _end("error", f"{error.strerror or error}:{place} (check that the path exists, may "
-                             "be read or written, and that the disk has room)", EXIT_BAD_REQUEST)
+        return _end("error", describe_os_error(error), EXIT_BAD_REQUEST)
     except KeyboardInterrupt as interrupt:
         _print_last_line(interruption_line())
         return (interrupt if isinstance(interrupt, Interrupted) else Interrupted()).exit_code
@@ -178,6 +176,13 @@ def _lost_reader() -> bool:
         with contextlib.suppress(OSError, ValueError):  # no file of the system
             poll.register(stream.fileno(), 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def describe_os_error(error: OSError) -> str:
+    """Return what the system refused, the file and what to do."""
+    place = f" '{_final_name(error.filename)}'" if error.filename else ""
+    return (f"{error.strerror or error}:{place} (check that the path exists, may be read or "
+            "written, and that the disk has room)")
 
 
 def _final_name(path: object) -> str:

@@ -22,7 +22,7 @@ from common.files import make_folder, write_json
 from common.host_forms import DOCTOR_NAME, DoctorReport
 from common.options import CheckedOptions, device_option, option, precision_option
 from common.signals import note_kept_work
-from convert.next_step import VALIDATION, training_command
+from convert.next_step import training_command
 from convert.records.manifest import read_manifest
 from convert.records.reader import RecordSet, open_records
 
@@ -75,7 +75,7 @@ def examine(request: DoctorRequest) -> None:
     if failed:
         raise CheckFailed(f"{len(failed)} of {counted(len(found), 'check')}: {', '.join(failed)}")
     classes = len(read_manifest(request.records).classes)
-    print_next(training_command(request.records, request.records.with_name(VALIDATION), classes,
+    print_next(training_command(request.records, request.records.with_name("val"), classes,
                                 request.run, request.ranks))
 
 

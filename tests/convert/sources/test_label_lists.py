@@ -86,6 +86,13 @@ def test_class_names_say_what_labels_mean_in_the_order_of_the_file(known, unlabe
     assert list_source(unlabelled, "val", truth, class_names=classes).sha256() == known.sha256()
 
 
+@pytest.mark.parametrize("stray", ["__MACOSX", ".thumbnails"])
+def test_folders_that_are_no_classes_shift_no_label(known, unlabelled, stray):
+    (unlabelled / "val.txt").write_text("\n".join(lines_of(known, "{name} {label}")))
+    (unlabelled / "train" / stray).mkdir()
+    assert list_source(unlabelled, "val").sha256() == known.sha256()
+
+
 def test_several_lists_are_refused(unlabelled):
     (unlabelled / "val.txt").touch()
     (unlabelled / "val_list.txt").touch()
