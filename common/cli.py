@@ -252,33 +252,6 @@ def print_next(*commands: str) -> None:
             print(f"{'then' if place else 'next'}: {command}", file=sys.stderr, flush=True)
 
 
-def one_line(error: object, most: int) -> str:
-    """Return the first ``most`` characters of a message of several lines as one, without the rules
-    of dashes that MindSpore draws."""
-    lines = (line.strip() for line in str(error).splitlines())
-    return " ".join(line for line in lines if line.strip("- "))[:most]
-
-
-def plural(number: float, noun: str) -> str:
-    """Return ``image`` for 1, else ``images``; a noun that ends in s or x gets es."""
-    return noun if number == 1 else noun + ("es" if noun.endswith(("s", "x")) else "s")
-
-
-def counted(number: int, noun: str) -> str:
-    """Return ``1 image`` or ``1,200 images``."""
-    return f"{number:,} {plural(number, noun)}"
-
-
-def class_label(name: str, words: str) -> str:
-    """Return what people call a class, with its name; ``words`` is empty where it has no other."""
-    return f"{words} ({name})" if words else name
-
-
-def first_of(names: Sequence[object], most: int) -> str:
-    """Return the first ``most`` names, separated by commas, and whether there are more."""
-    return ", ".join(map(str, names[:most])) + (", …" if len(names) > most else "")
-
-
 def _end(kind: str, message: object, exit_code: int) -> int:
     one_line = " ".join(str(message).split())
     _print_last_line(f"{kind}: {one_line}")

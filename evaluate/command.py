@@ -11,11 +11,12 @@ from typing import Any, Optional
 import numpy as np
 
 from blacklist.ids import Blacklist, load_blacklist
-from common.cli import DUMP_FOLDER, RequestError, counted, shown_command, typed_command
+from common.cli import DUMP_FOLDER, RequestError, shown_command, typed_command
 from common.files import sha256_of_lines, write_json, write_text
 from common.forms import CONFIG
 from common.origin import origin
 from common.signals import note_kept_work, saving_work
+from common.text import counted
 from convert.records.reader import RecordSet, open_records
 from convert.sources.names import validation_id
 from evaluate.class_names import NetworkClasses, network_classes

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-from common.cli import DUMP_FOLDER, RequestError, counted
+from common.cli import DUMP_FOLDER, RequestError
 from common.files import make_folder, sha256_of_lines
 from common.forms import read_history
-from common.progress import describe_seconds
+from common.text import counted, describe_seconds
 from inceptionv4.device import Device, ranks_agree, setup_device
 from inceptionv4.meta import CheckpointMeta, read_meta
 from train.checkpoints import best_checkpoint, checkpoints, newest_complete

@@ -12,8 +12,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Callable, Iterator, NamedTuple, ParamSpec, Sequence
 
-from common.cli import CheckFailed, RequestError, one_line
+from common.cli import CheckFailed, RequestError
 from common.host_forms import Check
+from common.text import one_line
 from inceptionv4.launch import SECONDS_FOR_RANKS
 
 OK, WARN, FAIL = "ok", "warn", "fail"

@@ -19,7 +19,8 @@ from benchmarks.doctor.checks import (DEVICES, FAIL, Check, Verdict, add_result,
 from benchmarks.doctor.number_formats import (FLOAT32, FORMATS, HF32, convolution, format_of,
                                               relative_error)
 from benchmarks.doctor.step_checks import training_steps
-from common.cli import counted, run_command
+from common.cli import run_command
+from common.text import counted
 from inceptionv4.device import Device, setup_device
 from inceptionv4.dropout import mix_bits, mixed_array
 from inceptionv4.network import ConvBlock

@@ -17,11 +17,12 @@ from benchmarks.doctor.checks import (DEVICES, FAIL, WARN, Check, Verdict, check
 from benchmarks.doctor.host_checks import file_limit, host_checks, room
 from benchmarks.doctor.version_checks import version_checks
 from benchmarks.table import describe_machine
-from common.cli import CheckFailed, counted, print_next, typed_command
+from common.cli import CheckFailed, print_next, typed_command
 from common.files import make_folder, write_json
 from common.host_forms import DOCTOR_NAME, DoctorReport
 from common.options import CheckedOptions, device_option, option, precision_option
 from common.signals import note_kept_work
+from common.text import counted
 from convert.next_step import training_command
 from convert.records.manifest import read_manifest
 from convert.records.reader import RecordSet, open_records
