@@ -13,10 +13,10 @@ from common.signals import end_on_signals, note_kept_work, take_signals_from_min
 if __name__ == "__main__":  # show alone has MindSpore's datasets and nothing to end before it does
     (take_signals_from_mindspore if sys.argv[1:2] == ["show"] else end_on_signals)()
 
-from common.cli import (ArgumentParser, CheckFailed, RequestError, add_version, class_label,
-                        counted, describe_os_error, first_of, module_command, print_next,
-                        run_command, shown_command, typed_command)
+from common.cli import (ArgumentParser, CheckFailed, RequestError, add_version, describe_os_error,
+                        module_command, print_next, run_command, shown_command, typed_command)
 from common.options import add_options, from_arguments
+from common.text import class_label, counted, first_of
 from convert.next_step import commands_after, finish_command
 from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest, record_sets_in
 from convert.request import (ENGINE_OPTIONS, LOCK_OPTIONS, SOURCE_OPTIONS, VAL_OPTIONS, Request,

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any, Optional, Sequence
 
 from blacklist.ids import load_blacklist
-from common.cli import RequestError, counted, first_of
+from common.cli import RequestError
 from common.files import describe_difference
-from common.progress import describe_bytes
+from common.text import counted, describe_bytes, first_of
 from convert.conversion_plan import (ConversionPlan, options_without_source, plan_conversion,
                                      refuse_other_split)
 from convert.records.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNote, ClassCount,

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Optional
 
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES, Blacklist, load_blacklist
-from common.cli import RequestError, counted
+from common.cli import RequestError
 from common.files import sha256_of_lines
+from common.text import counted
 from convert.images import SHRUNK_JPEG_QUALITY, ImageChecks
 from convert.mindrecord.record_layout import REVISION
 from convert.records.manifest import MANIFEST_NAME, read_manifest

@@ -26,7 +26,7 @@ def commands_after(folder: Path, manifest: Manifest, request: Optional[Request] 
     sets = {manifest.split: folder, other: folder.parent / other}
     commands = [module_command("convert", "verify", folder)] if request else []
     if (sets[other] / MANIFEST_NAME).exists():
-        return [*commands, _training(sets, len(manifest.classes))]
+        return [*commands, training_command(sets["train"], sets["val"], len(manifest.classes))]
     if request:
         commands.append(_conversion(request, other, sets[other]))
     return commands
@@ -51,7 +51,18 @@ def _typed_without(options: Sequence[str]) -> list[str]:
     return without_flags(sys.argv[2:], [f"--{name.replace('_', '-')}" for name in options])
 
 
-def _training(sets: dict[str, Path], classes: int) -> str:
-    preset = "adsl-1p" if classes == ILSVRC_CLASSES else "smoke"
-    return module_command("train", "--records", sets["train"], "--val-records", sets["val"],
-                          "--run", Path("runs", preset), "--preset", preset)
+def training_command(train: Path, val: Path, classes: int, run: Optional[Path] = None,
+                     ranks: int = 1) -> str:
+    """Return the command of a training on the two record sets: ADSL's recipe for the number of
+    classes of ImageNet, the small one for any other.
+
+    Args:
+        run: None: a folder named after the preset.
+    """
+    preset = "smoke" if classes != ILSVRC_CLASSES else "adsl-1p" if ranks == 1 else "adsl-8p"
+    run = run or Path("runs", preset)
+    words = ["--records", train, "--val-records", val, "--run", run, "--preset", preset]
+    if ranks == 1:
+        return module_command("train", *words)
+    return module_command("inceptionv4.launch", "--ranks", ranks, "--log-dir", f"{run}-log",
+                          "train", *words)

@@ -5,8 +5,9 @@ from typing import NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from common.cli import RequestError, counted
+from common.cli import RequestError
 from common.files import sha256_of_lines
+from common.text import counted
 from convert.records.reader import RecordSet
 from convert.sources.label_lists import read_class_names
 from inceptionv4.meta import CheckpointMeta

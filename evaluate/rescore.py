@@ -8,10 +8,11 @@ from typing import Any, Mapping, Optional
 import numpy as np
 
 from blacklist.ids import read_image_ids
-from common.cli import RequestError, counted, typed_command
+from common.cli import RequestError, typed_command
 from common.files import describe_difference, read_bytes, read_json, sha256_of_file, write_json
 from common.forms import check_kinds
 from common.json_text import parse_json
+from common.text import counted
 from convert.sources.label_lists import read_class_names
 from evaluate.predictions import TOP, Predictions
 from evaluate.request import RescoreRequest

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterable, Optional
 
-from common.cli import RequestError, counted
+from common.cli import RequestError
 from common.files import PathLike, read_json, sha256_of_file, sha256_of_lines, write_json
+from common.text import counted
 from convert.sources.ilsvrc import IlsvrcCheck, IlsvrcNumbers
 from convert.sources.layouts import SPLITS
 from convert.sources.names import in_label_order

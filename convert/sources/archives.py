@@ -12,9 +12,10 @@ import tarfile
 from pathlib import Path, PurePosixPath
 from typing import IO, Iterator, Optional, Sequence
 
-from common.cli import RequestError, counted
+from common.cli import RequestError
 from common.files import naming_file
 from common.progress import progress_bar
+from common.text import counted
 from convert.sources.listing import Scan, SourceFile, validation_scan
 from convert.sources.names import check_utf8, is_hidden
 from convert.sources.packed import OpenArchive, open_archive, unpack

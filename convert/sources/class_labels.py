@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Sequence
 
-from common.cli import RequestError, counted
+from common.cli import RequestError
+from common.text import counted
 from convert.sources.listing import SourceFile
 
 

@@ -5,7 +5,8 @@ import stat
 from pathlib import Path
 from typing import Iterator, Sequence
 
-from common.cli import RequestError, counted
+from common.cli import RequestError
+from common.text import counted
 from convert.sources.listing import Scan, SourceFile, validation_scan
 from convert.sources.names import (IMAGE_EXTENSIONS, check_utf8, in_label_order, is_hidden,
                                    shown_name)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Optional, Sequence
 
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES, Blacklist
-from common.cli import RequestError, counted, first_of
+from common.cli import RequestError
 from common.files import sha256_of_lines
+from common.text import counted, first_of
 from convert.sources.listing import Listing
 from convert.sources.names import validation_id
 

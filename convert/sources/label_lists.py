@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import NamedTuple, Optional, Sequence
 
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES
-from common.cli import RequestError, counted
+from common.cli import RequestError
 from common.files import read_lines
+from common.text import counted
 from convert.sources.listing import GroundTruth
 from convert.sources.names import WNID, in_label_order, validation_id, wnid_in_name
 

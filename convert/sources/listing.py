@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Iterable, Mapping, NamedTuple, Optional, Sequence
 
-from common.cli import RequestError, counted, first_of
+from common.cli import RequestError
 from common.files import naming_file
+from common.text import counted, first_of
 from convert.sources.names import (IMAGE_EXTENSIONS, check_wnid_in_name, is_hidden,
                                    is_training_image, own_name, validation_id, wnid_in_name)
 

@@ -4,7 +4,8 @@ is not theirs."""
 from pathlib import Path
 from typing import Sequence
 
-from common.cli import RequestError, counted
+from common.cli import RequestError
+from common.text import counted
 from convert.sources.listing import Scan
 from convert.sources.names import is_training_image, validation_id
 

@@ -16,10 +16,11 @@ import zlib
 from pathlib import Path
 from typing import IO, Any, Iterator, NamedTuple, Optional, Sequence, cast
 
-from common.cli import RequestError, counted
+from common.cli import RequestError
 from common.files import (existing_folder, locked_file, naming_file, open_regular, replaced_file,
                           sha256_of_lines)
 from common.progress import progress_bar
+from common.text import counted
 
 GZIP_MAGIC = b"\x1f\x8b"
 BLOCK_BYTES = 1 << 20

@@ -15,9 +15,10 @@ from typing import IO, Any, Iterator, Optional, Sequence
 from joblib import delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from common.cli import RequestError, counted
+from common.cli import RequestError
 from common.files import naming_file, open_regular, read_json, write_json
 from common.progress import progress_bar
+from common.text import counted
 from convert.sources.class_labels import ClassLabels, refuse_twice
 from convert.sources.listing import Entry, Scan, ScanOptions, SourceFile, changed
 from convert.sources.names import check_utf8, imagenet_name

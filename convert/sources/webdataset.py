@@ -8,8 +8,9 @@ import re
 from pathlib import Path
 from typing import Iterator, NamedTuple, Optional, Sequence
 
-from common.cli import RequestError, counted
+from common.cli import RequestError
 from common.files import read_json
+from common.text import counted
 from convert.sources.archives import tar_members
 from convert.sources.class_labels import ClassLabels, refuse_twice
 from convert.sources.listing import Scan, SourceFile

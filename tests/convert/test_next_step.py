@@ -6,6 +6,7 @@ import pytest
 from reading import blacklist_of
 
 from common.cli import UNDER_MAKE
+from convert.next_step import training_command
 from convert.sample.arrange import arrange_sample
 
 
@@ -39,6 +40,15 @@ def test_each_split_names_the_other_then_the_training(sample, tmp_path, say):
     assert next_words(say("verify", train).err) == [training]
     assert f"{val} is finished already" in say("run", *source, *of_val[:2], "--split", "val",
                                                "--out", val, *two).err
+
+
+@pytest.mark.parametrize("classes, ranks, preset", [
+    (1000, 1, "adsl-1p"), (1000, 8, "adsl-8p"), (999, 1, "smoke"), (10, 2, "smoke")])
+def test_the_preset_follows_from_classes_and_cards(classes, ranks, preset):
+    words = shlex.split(training_command("a b/train", "val", classes, ranks=ranks))[2:]
+    launched = ["inceptionv4.launch", "--ranks", str(ranks), "--log-dir", f"runs/{preset}-log"]
+    assert words == [*(launched if ranks > 1 else []), "train", "--records", "a b/train",
+                     "--val-records", "val", "--run", f"runs/{preset}", "--preset", preset]
 
 
 def test_the_next_conversion_keeps_what_is_of_both_splits(source, tmp_path, say):
