@@ -18,12 +18,27 @@ from common.progress import progress_bar
 from common.text import counted
 from convert.sources.listing import Scan, SourceFile, validation_scan
 from convert.sources.names import check_utf8, is_hidden
-from convert.sources.packed import OpenArchive, open_archive, unpack
+from convert.sources.packed import (OpenArchive, open_archive, stored_archive, unpack,
+                                    unused_copies)
 
 # A tar ends with two blocks of zeros and is filled up to a whole record, 10 KB by default. GNU tar
 # writes records of up to 1 MB without a complaint; more zeros than that were never downloaded.
 END_BYTES = 2 * tarfile.BLOCKSIZE
 MAX_PADDING_BYTES = 1 << 20
+
+
+def find_archive(source: Path, split: str) -> Path:
+    """Return the path of the split's archive, which may be missing.
+
+    Raises:
+        RequestError: there are two, whose images may differ.
+    """
+    renamed, official = (stored_archive(source / name)
+                         for name in (f"{split}.tar", f"ILSVRC2012_img_{split}.tar"))
+    if renamed.is_file() and official.is_file():
+        raise RequestError(f"{source} contains the {split} set twice: {official.name} and "
+                           f"{renamed.name}; move one of them away")
+    return renamed if renamed.is_file() else official
 
 
 def scan_train_archive(archive: Path, extensions: Sequence[str], keep: Optional[Path] = None
@@ -37,7 +52,7 @@ def scan_train_archive(archive: Path, extensions: Sequence[str], keep: Optional[
         RequestError: not a tar, one that is damaged or incomplete, a class without images, or an
             unsafe member.
     """
-    scan, seen = Scan([], []), set()
+    scan, seen = Scan([], unused_copies([archive])), set()
     unpack([archive], keep)
     with open_archive(archive, keep) as opened, \
             progress_bar(archive.stat().st_size >> 20, f"list {archive.name}", "MB") as bar:
@@ -69,9 +84,11 @@ def scan_val_archive(archive: Path, keep: Optional[Path] = None) -> Scan:
     Raises:
         RequestError: not a tar, one that is damaged or incomplete, or an unsafe member.
     """
-    return validation_scan(
+    scan = validation_scan(
         SourceFile(file_name(member), opened.container, begin, end - begin)
         for _, opened, member, begin, end in tar_members([archive], keep))
+    scan.ignored.extend(unused_copies([archive]))
+    return scan
 
 
 def tar_members(archives: Sequence[Path], keep: Optional[Path] = None

@@ -13,7 +13,7 @@ from convert.sources.class_labels import refuse_twice
 from convert.sources.folders import flat_files
 from convert.sources.listing import Scan, SourceFile
 from convert.sources.names import IMAGE_EXTENSIONS, imagenet_name, is_hidden
-from convert.sources.packed import stored_archive
+from convert.sources.packed import stored_archive, unused_copies
 
 FILES = {"train": [f"train_images_{part}.tar" for part in range(5)], "val": ["val_images.tar"]}
 
@@ -35,8 +35,8 @@ def scan_flat_tars(source: Path, split: str, keep: Optional[Path] = None) -> Sca
     Raises:
         RequestError: a tar is missing or cut, or an image has a name without a class.
     """
-    scan = Scan([], [])
     archives = [stored_archive(source / name) for name in FILES[split]]
+    scan = Scan([], unused_copies(archives))
     missing = [path for path in archives if not path.is_file()]
     if missing:
         raise RequestError(f"{missing[0]} does not exist, nor {missing[0].name}.gz; the {split} "

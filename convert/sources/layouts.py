@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Callable, Optional, Sequence
 
 from common.cli import RequestError
-from convert.sources.archives import scan_train_archive, scan_val_archive
+from convert.sources.archives import find_archive, scan_train_archive, scan_val_archive
 from convert.sources.flat_tars import (fits_flat_tars, refuse_packed, scan_flat_tars,
                                        scan_names_with_wnids)
 from convert.sources.folders import class_folders, scan_class_folders, scan_flat_folder
@@ -22,7 +22,6 @@ from convert.sources.misplaced import (OTHER_SPLIT, check_place, check_several_c
                                        check_two_splits)
 from convert.sources.names import (IMAGE_EXTENSIONS, imagenet_name, in_label_order,
                                    validation_id)
-from convert.sources.packed import stored_archive
 from convert.sources.parquet import parquet_files, read_parquet, scan_parquet
 from convert.sources.val_labels import found_truth, given_truth
 from convert.sources.webdataset import (has_labels, info_class_names, name_classes,
@@ -98,11 +97,11 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     if labels:
         scan = name_classes(scan, names, named_by, root)
     truth = given_truth(root, split, ground_truth, names)
-    # Images in class folders, or class tars, are named <class>/<file>.
-    if any("/" in image.name for image in scan.images):
+    if any("/" in image.name for image in scan.images):  # in class folders, or class tars
         classes, entries = _entries_in_folders(scan, root, split, truth)
     else:
         truth = truth or found_truth(chosen.labels(source), source, root, scan, names)
+        check_several_classes(truth.class_names, root, split, scan)
         classes, entries = truth.class_names, entries_by_truth(scan.images, truth)
     _check_names(named_by, names, classes, truth.origin if truth else root)
     return Listing(split, chosen.name, root, classes, entries, sorted(scan.ignored))
@@ -206,12 +205,6 @@ def _parquet_folder(source: Path, split: str) -> Path:
     return source if parquet_files(source, split) else source / "data"
 
 
-def _archive(source: Path, split: str) -> Path:
-    renamed = stored_archive(source / f"{split}.tar")
-    official = stored_archive(source / f"ILSVRC2012_img_{split}.tar")
-    return renamed if renamed.is_file() else official
-
-
 def _fits_folders(source: Path, root: Path, split: str) -> bool:
     """Return whether there are folders that can be classes."""
     folders = set(class_folders(root))
@@ -264,9 +257,9 @@ LAYOUTS = (
         "ILSVRC2012_devkit_t12.tar.gz",
         root=lambda source, split: source, labels=_archived_labels,
         scan=lambda root, split, options: (
-            scan_val_archive(_archive(root, split), options.keep) if split == "val" else
-            scan_train_archive(_archive(root, split), options.extensions, options.keep)),
-        fits=lambda source, root, split: _archive(source, split).is_file()),
+            scan_val_archive(find_archive(root, split), options.keep) if split == "val" else
+            scan_train_archive(find_archive(root, split), options.extensions, options.keep)),
+        fits=lambda source, root, split: find_archive(source, split).is_file()),
     SourceLayout(
         "kaggle", "SOURCE/ILSVRC/Data/CLS-LOC/SPLIT, for val also LOC_val_solution.csv and "
         "LOC_synset_mapping.txt",

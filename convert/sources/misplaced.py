@@ -77,7 +77,9 @@ def check_several_classes(class_names: Sequence[str], root: Path, split: str, sc
         return
     only, = class_names
     folder = root / only
-    if split == "val" and any(_named_like("val", image.name) for image in scan.images):
+    if not any("/" in image.name for image in scan.images):
+        remedy = "give the labels of a set with several classes"
+    elif split == "val" and any(_named_like("val", image.name) for image in scan.images):
         remedy = (f"if {folder} is a flat folder of validation images move them to {root}, or give "
                   f"--source {folder} with --ground-truth FILE")
     else:

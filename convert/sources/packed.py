@@ -20,7 +20,7 @@ from common.cli import RequestError
 from common.files import (existing_folder, locked_file, naming_file, open_regular, replaced_file,
                           sha256_of_lines)
 from common.progress import progress_bar
-from common.text import counted
+from common.text import counted, describe_bytes
 
 GZIP_MAGIC = b"\x1f\x8b"
 BLOCK_BYTES = 1 << 20
@@ -42,6 +42,13 @@ def stored_archive(path: Path) -> Path:
     """Return the path, or that of the archive in gzip where there is no other."""
     packed = path.with_name(f"{path.name}.gz")
     return packed if packed.is_file() and not path.is_file() else path
+
+
+def unused_copies(archives: Sequence[Path]) -> list[str]:
+    """Return the names of the files in gzip next to tars of the same names, as `gunzip -k` leaves
+    them: the tars are read instead."""
+    copies = [path.with_name(f"{path.name}.gz") for path in archives if path.suffix != ".gz"]
+    return [path.name for path in copies if path.is_file()]
 
 
 @contextlib.contextmanager
@@ -82,13 +89,16 @@ def unpack(archives: Sequence[Path], keep: Optional[Path]) -> None:
     packed = [path for path in archives if keep is not None and _is_packed(path)]
     if keep is None or not packed:
         return
+    resumed = keep.exists()
+    if not resumed:
+        _check_room(packed, keep)  # before the folder is made: a refusal leaves none
     keep.mkdir(parents=True, exist_ok=True)
     with locked_file(keep / "lock", f"{keep}: another conversion is unpacking archives there; "
                      "start this one again when it has done so"):
         for unfinished in keep.glob(".*.tmp"):  # left by a conversion that was killed
             unfinished.unlink()
         todo = [path for path in packed if not _is_unpacked(path, keep)]
-        if todo:
+        if todo and resumed:
             _check_room(todo, keep)
         with progress_bar(sum(path.stat().st_size for path in todo) >> 20,
                           f"unpack {counted(len(todo), 'archive')}", "MB") as bar:
@@ -126,23 +136,22 @@ def _check_room(archives: Sequence[Path], keep: Path) -> None:
     what = counted(len(archives), "archive")
     if free < 2 * needed:
         raise RequestError(f"{keep}: {what} ({archives[0].name} …) would be unpacked there during "
-                           f"the conversion, {_gigabytes(needed)}, and the record set needs as "
-                           f"much, but the disk has {_gigabytes(free)} free; make room, give "
-                           "another --out, or unpack them elsewhere with gunzip -k")
-    print(f"{what} in gzip: unpacked to {keep}, about {_gigabytes(needed)} until the record set is "
-          "complete", file=sys.stderr)
-
-
-def _gigabytes(number: int) -> str:
-    return f"{number / 1e9:,.1f} GB"
+                           f"the conversion, {describe_bytes(needed)}, and the record set needs "
+                           f"as much, but the disk has {describe_bytes(free)} free; make room, "
+                           "give another --out, or unpack them elsewhere with gunzip -k")
+    print(f"{what} in gzip: unpacked to {keep}, about {describe_bytes(needed)} until the record "
+          "set is complete", file=sys.stderr)
 
 
 def _unpacked_bytes(archive: Path) -> int:
-    """Return the bytes that it will have, by its trailer: of a tar of JPEGs, about as many."""
+    """Return the bytes that it will have, by its trailer: of a tar of JPEGs, about as many.
+    Where the trailer says much less of a small file, it is no trailer: the file is cut."""
     size = archive.stat().st_size
     with naming_file(archive), open_regular(archive) as file:
         file.seek(max(0, size - 4))
         last = int.from_bytes(file.read(4), "little")
+    if last < SMALLEST_SHARE * size and size < SIZE_MODULUS // 2:
+        return size
     return last + max(0, -(-(int(size * SMALLEST_SHARE) - last) // SIZE_MODULUS)) * SIZE_MODULUS
 
 

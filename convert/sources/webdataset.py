@@ -16,7 +16,7 @@ from convert.sources.class_labels import ClassLabels, refuse_twice
 from convert.sources.listing import Scan, SourceFile
 from convert.sources.names import (IMAGE_EXTENSIONS, imagenet_name, is_hidden, training_wnid,
                                    validation_id)
-from convert.sources.packed import OpenArchive, stored_archive
+from convert.sources.packed import OpenArchive, stored_archive, unused_copies
 
 SPLIT_WORDS = {"train": ("train",), "val": ("validation", "val")}
 INFO_NAMES = ("_info.json", "info.json")
@@ -63,7 +63,7 @@ def scan_webdataset(source: Path, split: str, keep: Optional[Path] = None) -> Sc
     """
     tars = webdataset_tars(source, split)
     _check_complete(source, tars)
-    scan, labels = Scan([], []), ClassLabels()
+    scan, labels = Scan([], unused_copies(tars)), ClassLabels()
     for sample in _samples(tars, keep, scan.ignored):
         image, where = sample.image, f"'{sample.image.key}' in {sample.image.archive}"
         wnid, name = _name(image)

@@ -171,6 +171,17 @@ def test_order_and_blank_lines_of_kaggles_classes_do_not_matter(arranged, copy_o
     assert list_source(source, "val").sha256() == list_source(arranged["flat"], "val").sha256()
 
 
+@pytest.mark.parametrize("split", ["train", "val"])
+@pytest.mark.parametrize("name", ["{split}.tar", "{split}.tar.gz"])
+def test_two_archives_of_a_split_are_refused(copy_of, split, name):
+    source = copy_of("archives")
+    official = source / f"ILSVRC2012_img_{split}.tar"
+    shutil.copy(official, source / name.format(split=split))
+    with pytest.raises(RequestError, match=f"the {split} set twice: {official.name} and "
+                                           f"{name.format(split=split)}; move"):
+        list_source(source, split)
+
+
 def test_a_source_in_two_layouts_asks_which(sample, copy_of):
     source = copy_of("archives")
     shutil.copytree(sample / "train", source / "train")
