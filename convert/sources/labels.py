@@ -78,9 +78,17 @@ def read_ground_truth(truth: Path, class_names: Optional[Sequence[str]] = None) 
     lines = read_lines(truth, "label of a validation image")
     if is_label_list(lines):
         return read_label_list(truth, lines, class_names)
-    paths = (truth.with_name(name) for name in (MAP_NAME, META_NAME))
+    if not any(lines):
+        raise RequestError(f"{truth} is empty; give the labels of the validation images")
+    tables = [truth.with_name(name) for name in (MAP_NAME, META_NAME)
+              if truth.with_name(name).exists()]
+    first = next(filter(None, lines))
+    if not truth.name.endswith(_TRUTH_ENDING) and not (tables and _is_number(first)):
+        raise RequestError(f"{truth} is not a list of labels ('{first[:40]}' is its first line); "
+                           "give lines like ILSVRC2012_val_00000001.JPEG 65, or the devkit's "
+                           f"ground truth with {MAP_NAME} or {META_NAME} next to it")
     return _devkit_truth(truth, read_bytes(truth),
-                         {path.name: read_bytes(path) for path in paths if path.exists()})
+                         {path.name: read_bytes(path) for path in tables})
 
 
 def read_devkit_archive(archive: Path) -> GroundTruth:

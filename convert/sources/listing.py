@@ -9,8 +9,9 @@ from typing import Iterable, Mapping, NamedTuple, Optional, Sequence
 from common.cli import RequestError
 from common.files import naming_file
 from common.text import counted, first_of
-from convert.sources.names import (IMAGE_EXTENSIONS, check_wnid_in_name, is_hidden,
-                                   is_training_image, own_name, validation_id, wnid_in_name)
+from convert.sources.names import (IMAGE_EXTENSIONS, check_wnid_in_name, in_label_order,
+                                   is_hidden, is_training_image, own_name, validation_id,
+                                   wnid_in_name)
 
 _NAMES_SHOWN = 3
 _TAR_BLOCK, _TAR_MAGIC_AT = 512, 257  # bytes of a block, and where a header has "ustar"
@@ -172,19 +173,36 @@ def entries_by_class(files: Sequence[SourceFile], class_names: Sequence[str], sp
 def _own_path(path: str, split: str) -> str:
     """Return ``<class>/<file>`` with ImageNet's own file name."""
     class_name, _, name = path.partition("/")
-    if split == "val":
-        check_wnid_in_name(name, class_name, f"the folder {class_name}")
+    check_wnid_in_name(name, class_name, f"the folder {class_name}")
     return f"{class_name}/{own_name(name)}"
 
 
-def truth_in_names(files: Sequence[SourceFile], root: Path) -> Optional[GroundTruth]:
-    """Return the labels that the images' names end in, or None unless all have one."""
+def truth_in_names(files: Sequence[SourceFile], root: Path,
+                   classes: Optional[Sequence[str]] = None) -> Optional[GroundTruth]:
+    """Return the labels that the images' names end in, or None unless all have one.
+
+    Args:
+        classes: those that there are; by default those in the names.
+
+    Raises:
+        RequestError: a name has another class.
+    """
     wnids = [wnid_in_name(file.name) for file in files]
-    class_names = sorted({wnid for wnid in wnids if wnid})
+    if None in wnids:
+        return None
+    class_names = in_label_order(classes or {wnid for wnid in wnids if wnid})
+    unknown = sorted({wnid for wnid in wnids if wnid} - set(class_names))
+    if unknown:
+        raise RequestError(f"the images of {root} are also of "
+                           f"{counted(len(unknown), 'class')} by their names "
+                           f"({first_of(unknown, _NAMES_SHOWN)}) which the training set, or "
+                           f"--class-names, does not have ({counted(len(class_names), 'class')}, "
+                           f"{class_names[0]} to {class_names[-1]}): their labels would differ; "
+                           "complete the training set, or remove these images")
     label_of = {name: label for label, name in enumerate(class_names)}
     labels = {validation_id(file.name) or 0: label_of[wnid]
               for file, wnid in zip(files, wnids) if wnid}
-    return None if None in wnids else GroundTruth(root, class_names, labels)
+    return GroundTruth(root, class_names, labels)
 
 
 def check_by_truth(entries: Sequence[Entry], class_names: Sequence[str], truth: GroundTruth

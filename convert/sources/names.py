@@ -41,9 +41,13 @@ def is_training_image(name: str) -> bool:
 
 
 def wnid_in_name(file_name: str) -> Optional[str]:
-    """Return the class in ``ILSVRC2012_val_NNNNNNNN_nNNNNNNNN.JPEG``, or None without one."""
+    """Return the class at the end of ``ILSVRC2012_val_NNNNNNNN_nNNNNNNNN.JPEG`` or
+    ``nNNNNNNNN_N_nNNNNNNNN.JPEG``, or None without one."""
     match = _VALIDATION_NAME.fullmatch(file_name)
-    return match.group(2).lower() if match and match.group(2) else None
+    if match:
+        return match[2].lower() if match[2] else None
+    match = _NAME_WITH_WNID.fullmatch(file_name)
+    return match[3] if match else None
 
 
 def imagenet_name(file_name: str) -> Optional[str]:

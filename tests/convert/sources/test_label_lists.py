@@ -93,6 +93,16 @@ def test_folders_that_are_no_classes_shift_no_label(known, unlabelled, stray):
     assert list_source(unlabelled, "val").sha256() == known.sha256()
 
 
+@pytest.mark.parametrize("text, words", [
+    ("", "is empty; give the labels"), ("\n\n", "is empty; give the labels"),
+    ("\ncats\n", "is not a list of labels .'cats' is its first line.; give lines like"),
+    ("3\n", "is not a list of labels .'3' is its first line.; give lines like")])
+def test_what_is_no_list_is_said_to_be_none(unlabelled, text, words):
+    (unlabelled / "val.txt").write_text(text)
+    with pytest.raises(RequestError, match=f"^{unlabelled / 'val.txt'} {words}"):
+        list_source(unlabelled, "val")
+
+
 def test_several_lists_are_refused(unlabelled):
     (unlabelled / "val.txt").touch()
     (unlabelled / "val_list.txt").touch()
@@ -125,6 +135,22 @@ def test_names_that_end_in_the_class_need_no_list(known, unlabelled):
     listing = list_source(unlabelled, "val")
     assert [e.label for e in listing.entries] == [e.label for e in known.entries]
     assert listing.class_names == known.class_names
+    (unlabelled / "train" / "n00000001").mkdir()  # a class of which there is no such image
+    listing = list_source(unlabelled, "val")
+    assert listing.class_names == ["n00000001", *known.class_names]
+    assert [e.label for e in listing.entries] == [e.label + 1 for e in known.entries]
+    missing = known.class_names[2]
+    shutil.rmtree(unlabelled / "train" / missing)
+    with pytest.raises(RequestError, match=f"of 1 class by their names .{missing}. which the"):
+        list_source(unlabelled, "val")
+
+
+def test_a_flat_set_of_one_class_is_refused(tmp_path):
+    for number in (1, 2):
+        (tmp_path / f"ILSVRC2012_val_0000000{number}_n90000001.JPEG").touch()
+    with pytest.raises(RequestError, match="a single class, 'n90000001', with 2 images, but a set "
+                                           "needs two; give the labels"):
+        list_source(tmp_path, "val")
 
 
 @pytest.mark.parametrize("text, words", [

@@ -40,6 +40,13 @@ def test_a_source_too_deep_or_too_high_is_refused(tmp_path, split, place, name, 
         list_source(tmp_path / given, split)
 
 
+def test_a_training_image_of_another_class_by_its_name_is_refused(tmp_path):
+    images_in(tmp_path, "n92869080", "n90808240", name="{class_name}_1_n90808240.JPEG")
+    with pytest.raises(RequestError, match="n92869080_1_n90808240.JPEG is of class n90808240 by its"
+                                           " name but of n92869080 by the folder n92869080"):
+        list_source(tmp_path, "train")
+
+
 def test_names_that_end_in_the_class_tell_a_folder_of_the_other_split(tmp_path):
     (tmp_path / "ILSVRC2012_val_00000001_n01440764.JPEG").touch()
     with pytest.raises(RequestError, match="named like ILSVRC's validation images, not of a train"):
