@@ -73,12 +73,14 @@ def _sample(arguments: Namespace) -> None:
 
 def _run(arguments: Namespace) -> None:
     from convert.conversion import convert, convert_range
-    from convert.conversion_plan import list_request
+    from convert.conversion_plan import list_request, read_blacklist
     request, mode = _request(arguments), from_arguments(RunMode, arguments)
     note_kept_work(f"finished shards are kept in {request.out}; the same command resumes: "
                    f"{shown_command()}")
     if mode.list:
-        _print_listing(list_request(request))
+        listing = list_request(request)
+        read_blacklist(request, listing)  # a wrong one is reported here, too
+        _print_listing(listing)
     elif mode.shard_range is not None:
         reports = convert_range(request, mode.shard_range.start, mode.shard_range.stop - 1)
         print(f"{request.out}: {counted(len(reports), 'shard')} with "

@@ -150,7 +150,6 @@ def _known_as_finished(request: Request) -> Optional[Manifest]:
     options = {**manifest.options, **options_without_source(request, blacklist)}
     if request.shards is not None:
         options["shards"] = request.shards
-        options.pop("page_bytes", None)
     return _existing(request, options)
 
 
@@ -158,8 +157,9 @@ def _existing(request: Request, options: dict[str, Any]) -> Manifest:
     """Return the manifest of the finished record set; raise RequestError if it is another one."""
     out = request.out
     manifest = read_manifest(out)
-    # A number of shards that was not asked for is that of the version that made the set.
-    any_will_do = ("shards", "page_bytes") if request.shards is None else ()
+    # A number of shards that was not asked for is that of the version that made the set. The size
+    # of pages cannot be asked for.
+    any_will_do = ("page_bytes", *(["shards"] if request.shards is None else []))
     before, now = ({key: value for key, value in each.items() if key not in any_will_do}
                    for each in (manifest.options, options))
     if before != now:
@@ -209,6 +209,10 @@ def _manifest(plan: ConversionPlan, reports: list[ShardReport]) -> Manifest:
     in_shards = sum(report.shard.images for report in reports)
     if in_shards != len(stored):
         raise RuntimeError(f"the shards hold {in_shards} images, the listing {len(stored)}")
+    if not stored:
+        raise RequestError(f"none of {counted(len(rejected), 'image')} of {plan.request.source} "
+                           f"can be used (the first, '{rejected[0].file_name}': "
+                           f"{rejected[0].reason}); give a source with whole images")
     per_class = Counter(entry.label for entry in stored)
     flagged = {e.image_id for e in stored if e.image_id in blacklist.ids} if blacklist else set()
     rows = ((entry.image_id, entry.label, int(entry.image_id in flagged)) for entry in stored)

@@ -56,9 +56,10 @@ class ConversionPlan:
         """Return what a conversion under way must have in common with this one to be resumed.
 
         Damaged images may be replaced or removed between two attempts: what changes with them is
-        compared shard by shard (``ShardPlan.entries_sha256``)."""
+        compared shard by shard (``ShardPlan.entries_sha256``), and so is the size of pages, which
+        nobody asks for."""
         request = {key: value for key, value in self.options.items()
-                   if key not in ("source_sha256", "images")}
+                   if key not in ("source_sha256", "images", "page_bytes")}
         return {**request, "classes_sha256": sha256_of_lines(self.listing.class_names)}
 
 
@@ -84,7 +85,7 @@ def plan_conversion(request: Request, keep: Optional[Path] = None, *,
     """
     source_files = state_of_files(request.source, request.extensions) if keep else ""
     listing = list_request(request, keep)
-    blacklist = _load_blacklist(request, listing)
+    blacklist = read_blacklist(request, listing)
     ilsvrc = check_ilsvrc(listing, blacklist, request.allow_other_labels)
     numbers = count_like_ilsvrc(listing)
     _warn_of_classes(listing, numbers)
@@ -134,7 +135,12 @@ def _warn_of_classes(listing: Listing, numbers: Optional[IlsvrcNumbers]) -> None
         print(f"warning: {warning}", file=sys.stderr)
 
 
-def _load_blacklist(request: Request, listing: Listing) -> Optional[Blacklist]:
+def read_blacklist(request: Request, listing: Listing) -> Optional[Blacklist]:
+    """Return the blacklist that was given, or None.
+
+    Raises:
+        RequestError: it is no blacklist, or not one of these images.
+    """
     if request.blacklist is None:
         return None
     _check_ids(request, listing)

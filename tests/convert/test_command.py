@@ -24,6 +24,14 @@ def test_a_source_is_listed_and_nothing_written(sample, tmp_path, say):
     assert not (tmp_path / "val").exists()
 
 
+def test_a_wrong_blacklist_is_refused_where_a_source_is_listed(sample, tmp_path, fail):
+    (tmp_path / "list").write_text("99\n")
+    for name in ("list", "nowhere"):
+        assert f"{tmp_path / name}" in fail(
+            2, "run", "--source", sample, "--split", "val", "--out", tmp_path / "val", "--list",
+            "--blacklist", tmp_path / name)
+
+
 def test_the_manifest_keeps_the_command_as_it_was_typed(sample, val, tmp_path, say, monkeypatch):
     """Another command for the same set finds it finished; in Python, there is none."""
     out = tmp_path / "val"

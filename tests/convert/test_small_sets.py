@@ -2,10 +2,11 @@
 
 import pytest
 
+from common.cli import RequestError
 from convert import conversion_plan
 from convert.conversion import convert
 from convert.conversion_plan import PAGE_STEP_BYTES, SMALL_SET_PAGE_STEP_BYTES, plan_conversion
-from convert.records.manifest import read_manifest
+from convert.records.manifest import MANIFEST_NAME, read_manifest
 from convert.records.reader import open_records
 from convert.request import Request
 from convert.verify import repair, verify
@@ -30,6 +31,27 @@ def test_size_and_request_decide_on_files_and_pages(sample, tmp_path, monkeypatc
     plan = plan_conversion(Request(sample, "train", tmp_path / "out", shards=shards))
     assert (len(plan.shards), plan.shards[0].page_bytes) == expected
     assert ("page_bytes" in plan.options) == (expected[1] == SMALL_SET_PAGE_STEP_BYTES)
+
+
+@pytest.mark.parametrize("first, second", [(None, 1), (1, None)])
+def test_the_size_of_pages_makes_no_other_set(sample, tmp_path, first, second):
+    """Nobody asks for it: it is never what differs between two requests."""
+    out = tmp_path / "out"
+    plans = [plan_conversion(Request(sample, "train", out, shards=n)) for n in (first, second)]
+    assert plans[0].workspace_request() == plans[1].workspace_request()
+    manifest = convert(plans[0].request)
+    assert convert(plans[1].request) == manifest
+    with pytest.raises(RequestError, match=r"another record set \(shards: was 1, now 2\)"):
+        convert(Request(sample, "train", out, shards=2))
+
+
+def test_a_set_without_images_is_refused(tmp_path):
+    for name in ("a/1.jpg", "b/2.jpg"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True)
+        (tmp_path / "in" / name).write_bytes(b"x")
+    with pytest.raises(RequestError, match="none of 2 images of .* can be used .the first, 'a/1"):
+        convert(Request(tmp_path / "in", "train", tmp_path / "out", on_bad="skip"))
+    assert not (tmp_path / "out" / MANIFEST_NAME).exists()
 
 
 def test_a_page_holds_the_largest_image(sample, tmp_path, monkeypatch):
