@@ -54,6 +54,9 @@ def open_class_folders(source: Path) -> ClassFolders:
     Raises:
         RequestError: there are no class folders, or one has no images.
     """
+    if not Path(source).is_dir():
+        raise RequestError(f"--images {source} is not a folder; set --images to the folder of the "
+                           "training images")
     listing = list_source(Path(source).absolute(), "train", extensions=IMAGE_EXTENSIONS,
                           layout="folders")
     words = find_class_words(Path(source).absolute())

@@ -1,5 +1,6 @@
 """The images of class folders are checked once before MindSpore reads them."""
 
+import os
 import re
 
 import pytest
@@ -43,6 +44,12 @@ def test_the_first_of_many_are_named_in_one_line(folders):
                                            r"decoded \(9 images\); repair") as error:
         check_jpegs(folders)
     assert "\n" not in str(error.value) and "a/4" not in str(error.value)
+
+
+def test_what_is_no_folder_is_named_with_the_option(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(RequestError, match="^--images .*fifo is not a folder; set --images to"):
+        open_class_folders(tmp_path / "fifo")
 
 
 def test_records_are_not_read(records):
