@@ -33,6 +33,11 @@ typed = $(foreach v,$(2),$(if $(filter command environment,$(firstword $(origin 
 next = @printf '%s\n' 'next: make $(subst ','\'',$(1) $(typed))' >&2
 is_dry = $(findstring --dry-run,$(value ARGS))
 
+# A set that has not ImageNet's 1,000 classes gets a small training in a run folder of its own.
+# is_own_set is empty where there is no set yet, too.
+is_own_set = $(filter-out 0 1000,$(shell grep -cs '"name": ' $(call sh,RECORDS)/train/manifest.json))
+own_training = PRESET=smoke $(if $(call typed,,RUN),,RUN=runs/smoke)
+
 # The commands themselves then say nothing of what comes next.
 demo convert verify doctor train-1p train-8p eval-1 eval-144 bench: export UNDER_MAKE := 1
 
@@ -103,6 +108,7 @@ demo: $(DONE) ## sample, convert, train, evaluate: end to end in minutes, on CPU
 	@echo
 	@echo "records: $(DEMO)/records   run: $(DEMO)/run   results: $(DEMO)/results"
 	$(PY) -m evaluate report --run $(DEMO)/run --results $(DEMO)/results --out $(DEMO)/report.html
+	@echo "next: open $(DEMO)/report.html; to train on images of your own, see docs/own-data.md" >&2
 
 lint: $(DONE) ## flake8 and mypy
 	$(PY) -m flake8
@@ -121,16 +127,16 @@ convert: need-IMAGENET $(DONE) ## JPEGs of IMAGENET into RECORDS/train and RECOR
 
 verify: $(DONE) ## compare RECORDS with their manifests
 	$(PY) -m convert verify $(call sh,RECORDS) $(ARGS)
-	$(call next,doctor,RECORDS RUN CARDS DEVICE)
+	$(call next,$(if $(is_own_set),train-1p $(own_training),doctor),RECORDS RUN CARDS DEVICE)
 
 doctor: $(DONE) ## check this host before training on CARDS cards: versions, speed, numbers, ranks
 	$(PY) -m benchmarks doctor --records $(call sh,RECORDS)/train --run $(call sh,RUN) \
 		--ranks $(call sh,CARDS) --device $(call sh,DEVICE) $(ARGS)
-	$(call next,$(if $(filter 1,$(CARDS)),train-1p,train-8p),RECORDS RUN CARDS DEVICE)
+	$(call next,$(if $(filter 1,$(CARDS)),train-1p,train-8p) $(if $(is_own_set),$(own_training)),RECORDS RUN CARDS DEVICE)
 
 TRAIN = --records $(call sh,RECORDS)/train --val-records $(call sh,RECORDS)/val \
 	--run $(call sh,RUN) --device $(call sh,DEVICE)
-NEXT_OF_TRAIN = $(call next,eval-1 CKPT=$(call sh,RUN)/last.ckpt,RECORDS DEVICE)
+NEXT_OF_TRAIN = $(call next,eval-1 CKPT=$(call sh,RUN)/last.ckpt,RECORDS RUN DEVICE)
 
 preset = $(if $(value PRESET),$(call sh,PRESET),$(1))
 

@@ -3,8 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from common.cli import RequestError, counted
+from common.cli import RequestError
 from common.files import PathLike, read_lines, sha256_of_lines
+from common.text import counted
 
 # devkit/data/ILSVRC2015_clsloc_validation_blacklist.txt; digest of "%d\n" per id, ascending.
 ILSVRC_COUNT = 1762

@@ -66,6 +66,15 @@ class ArgumentParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise RequestError(f"{message} (see: {self.prog} --help)")
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        words = sys.argv[1:] if args is None else list(args)
+        by_position = {f"--{action.dest}": action for action in self._get_positional_actions()}
+        if argparse.REMAINDER not in (action.nargs for action in by_position.values()):
+            for flag in (word.split("=")[0] for word in words):
+                if flag in by_position and flag not in self._option_string_actions:
+                    self.error(f"{flag} is no flag here: give its value without it")
+        return super().parse_known_args(words, namespace)
+
     def add_subcommands(self) -> Any:
         """Return what ``add_parser`` adds a sub-command to; one has to be given."""
         return self.add_subparsers(dest="command", required=True, parser_class=ArgumentParser,
@@ -143,9 +152,7 @@ def run_command(main: Callable[[], Optional[int]]) -> int:
         if isinstance(error, BrokenPipeError) and _lost_reader():
             _print_last_line("")
             return EXIT_NO_READER
-        place = f" '{_final_name(error.filename)}'" if error.filename else ""
-        return _end("error", f"{error.strerror or error}:{place} (check that the path exists, may "
-                             "be read or written, and that the disk has room)", EXIT_BAD_REQUEST)
+        return _end("error", describe_os_error(error), EXIT_BAD_REQUEST)
     except KeyboardInterrupt as interrupt:
         _print_last_line(interruption_line())
         return (interrupt if isinstance(interrupt, Interrupted) else Interrupted()).exit_code
@@ -169,6 +176,13 @@ def _lost_reader() -> bool:
         with contextlib.suppress(OSError, ValueError):  # no file of the system
             poll.register(stream.fileno(), 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def describe_os_error(error: OSError) -> str:
+    """Return what the system refused, the file and what to do."""
+    place = f" '{_final_name(error.filename)}'" if error.filename else ""
+    return (f"{error.strerror or error}:{place} (check that the path exists, may be read or "
+            "written, and that the disk has room)")
 
 
 def _final_name(path: object) -> str:
@@ -236,33 +250,6 @@ def print_next(*commands: str) -> None:
         sys.stdout.flush()  # these are the last lines, also where both go to one file
         for place, command in enumerate(commands):
             print(f"{'then' if place else 'next'}: {command}", file=sys.stderr, flush=True)
-
-
-def one_line(error: object, most: int) -> str:
-    """Return the first ``most`` characters of a message of several lines as one, without the rules
-    of dashes that MindSpore draws."""
-    lines = (line.strip() for line in str(error).splitlines())
-    return " ".join(line for line in lines if line.strip("- "))[:most]
-
-
-def plural(number: float, noun: str) -> str:
-    """Return ``image`` for 1, else ``images``; a noun that ends in s or x gets es."""
-    return noun if number == 1 else noun + ("es" if noun.endswith(("s", "x")) else "s")
-
-
-def counted(number: int, noun: str) -> str:
-    """Return ``1 image`` or ``1,200 images``."""
-    return f"{number:,} {plural(number, noun)}"
-
-
-def class_label(name: str, words: str) -> str:
-    """Return what people call a class, with its name; ``words`` is empty where it has no other."""
-    return f"{words} ({name})" if words else name
-
-
-def first_of(names: Sequence[object], most: int) -> str:
-    """Return the first ``most`` names, separated by commas, and whether there are more."""
-    return ", ".join(map(str, names[:most])) + (", …" if len(names) > most else "")
 
 
 def _end(kind: str, message: object, exit_code: int) -> int:

@@ -7,6 +7,8 @@ from typing import Optional, Union
 
 from tqdm import tqdm
 
+from common.text import describe_seconds
+
 SECONDS_BETWEEN_LOG_LINES = 30
 SECONDS_WORTH_A_LINE = 2
 
@@ -78,25 +80,3 @@ def progress_bar(total: int, description: str, unit: str, initial: int = 0, keep
         return LogLines(total, description, unit, initial, keep, shown)
     return tqdm(total=total, desc=description, unit=f" {unit}", initial=initial, leave=keep,
                 disable=not shown, dynamic_ncols=True)
-
-
-def describe_bytes(size: float) -> str:
-    """Return a size as a person says it: ``812 bytes``, ``35 kB``, ``8.1 MB``, ``147 GB``."""
-    for unit in ("bytes", "kB", "MB"):
-        if size < 999.5:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:,.3g} GB" if size < 999.5 else f"{size:,.0f} GB"
-
-
-def describe_seconds(seconds: float) -> str:
-    """Return a time as a person says it: ``0.4 s``, ``45 s``, ``12 min``, ``3 h 20 min``."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    if seconds < 59.5:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    hours, rest = divmod(minutes, 60)
-    if hours < 1:
-        return f"{minutes} min"
-    return f"{hours} h {rest} min" if hours < 48 else f"{hours / 24:.1f} days"

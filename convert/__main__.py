@@ -13,11 +13,11 @@ from common.signals import end_on_signals, note_kept_work, take_signals_from_min
 if __name__ == "__main__":  # show alone has MindSpore's datasets and nothing to end before it does
     (take_signals_from_mindspore if sys.argv[1:2] == ["show"] else end_on_signals)()
 
-from common.cli import (ArgumentParser, CheckFailed, add_version, class_label, counted, first_of,
-                        module_command, print_next, run_command, shown_command, typed_words,
-                        without_flags)
+from common.cli import (ArgumentParser, CheckFailed, RequestError, add_version, describe_os_error,
+                        module_command, print_next, run_command, shown_command, typed_command)
 from common.options import add_options, from_arguments
-from convert.next_step import commands_after
+from common.text import class_label, counted, first_of
+from convert.next_step import commands_after, finish_command
 from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest, record_sets_in
 from convert.request import (ENGINE_OPTIONS, LOCK_OPTIONS, SOURCE_OPTIONS, VAL_OPTIONS, Request,
                              RunMode, SampleRequest, ShowRequest, VerifyRequest)
@@ -84,15 +84,9 @@ def _run(arguments: Namespace) -> None:
         print(f"{request.out}: {counted(len(reports), 'shard')} with "
               f"{counted(sum(report.shard.images for report in reports), 'image')} finished; "
               "when all are, the next command makes the record set of them")
-        print_next(_finish_command())
+        print_next(finish_command())
     else:
-        _print_manifest(request, convert(request))
-
-
-def _finish_command() -> str:
-    """Return the command that follows ``run --shard-range``: the same without what it takes not."""
-    flags = ["--shard-range", *(f"--{name}" for name in ENGINE_OPTIONS)]
-    return module_command("convert", "finish", *without_flags(typed_words()[4:], flags))
+        _print_manifest(request, convert(request, typed_command()))
 
 
 def _request(arguments: Namespace) -> Request:
@@ -112,19 +106,24 @@ def _finish(arguments: Namespace) -> None:
     from convert.conversion import finish
     request = _request(arguments)
     note_kept_work(f"the shards in {request.out} are kept; start it again: {shown_command()}")
-    _print_manifest(request, finish(request))
+    _print_manifest(request, finish(request, typed_command()))
 
 
 def _verify(arguments: Namespace) -> None:
     request = from_arguments(VerifyRequest, arguments)
-    failures = []
+    failures: list[Exception] = []
     for records in record_sets_in(request.records):  # all of them, also where one is damaged
         try:
             _verify_one(replace(request, records=records), arguments)
-        except CheckFailed as failure:
-            failures.append(str(failure))
+        except BrokenPipeError:
+            raise
+        except (CheckFailed, RequestError) as failure:
+            failures.append(failure)
+        except OSError as error:
+            failures.append(RequestError(describe_os_error(error)))
     if failures:
-        raise CheckFailed("; ".join(failures))
+        checked = all(isinstance(failure, CheckFailed) for failure in failures)
+        raise (CheckFailed if checked else RequestError)("; ".join(map(str, failures)))
     print_next(*commands_after(records, read_manifest(records)))
 
 
@@ -196,7 +195,7 @@ def _print_manifest(request: Request, manifest: Manifest) -> None:
               f" ILSVRC list), {manifest.images - note.images:,} in the filtered set")
     elif manifest.has_ilsvrc_names:
         print("no --blacklist: only the full set can be scored")
-    print_next(*commands_after(out, manifest, request.source))
+    print_next(*commands_after(out, manifest, request))
 
 
 def _print_classes(manifest: Manifest) -> None:

@@ -1,21 +1,27 @@
 """A whole conversion: plan it, build the shards, write the manifest."""
 
 import importlib.metadata
+import os
 import shlex
 import shutil
 import sys
 from collections import Counter
+from dataclasses import replace
+from typing import Any, Optional, Sequence
 
-from common.cli import RequestError, counted, first_of
+from blacklist.ids import load_blacklist
+from common.cli import RequestError
 from common.files import describe_difference
-from common.progress import describe_bytes
-from convert.conversion_plan import ConversionPlan, plan_conversion, refuse_other_split
+from common.text import counted, describe_bytes, first_of
+from convert.conversion_plan import (ConversionPlan, options_without_source, plan_conversion,
+                                     refuse_other_split)
 from convert.records.manifest import (FORMAT_VERSION, MANIFEST_NAME, BlacklistNote, ClassCount,
                                       Manifest, read_manifest, sha256_of_rows)
 from convert.records.reader import open_records
 from convert.request import Request
 from convert.shards import ShardPlan, build_shards
 from convert.sources.labels import find_blacklists
+from convert.sources.packed import state_of_files
 from convert.workspace import (BUILDING, ShardReport, Workspace, kept_of_source,
                                locked_workspace)
 
@@ -23,7 +29,7 @@ BAD_FILES_SHOWN = 20
 MISSING_SHOWN = 8
 
 
-def convert(request: Request) -> Manifest:
+def convert(request: Request, argv: Sequence[str] = ()) -> Manifest:
     """Convert one split into a record set and return its manifest.
 
     The same source and options give the same bytes, whatever the number of workers and however
@@ -31,18 +37,24 @@ def convert(request: Request) -> Manifest:
     MindSpore, whose version is in the manifest, are the same. If the same record set exists
     already, nothing is done.
 
+    Args:
+        argv: the command as it was typed, for the manifest.
+
     Raises:
         RequestError: see ``plan_conversion`` and ``refuse_other_split``, a bad image, a source that
             changes, a full disk, a killed worker; no file has its final name then.
     """
+    known = _known_as_finished(request)
+    if known:
+        return known
     plan = _plan(request)
     if (request.out / MANIFEST_NAME).exists():
-        return _existing(plan)
+        return _existing(request, plan.options)
     _offer_blacklist(plan)
     with locked_workspace(request.out, plan.workspace_request(), no_lock=request.no_lock
                           ) as workspace:
         _announce(plan, plan.shards)
-        return _conclude(plan, workspace, build_shards(request, plan.shards, workspace))
+        return _conclude(plan, workspace, build_shards(request, plan.shards, workspace), argv)
 
 
 def convert_range(request: Request, first: int, last: int) -> list[ShardReport]:
@@ -54,13 +66,13 @@ def convert_range(request: Request, first: int, last: int) -> list[ShardReport]:
     Raises:
         RequestError: as ``convert``, or there are no such shards.
     """
+    if (request.out / MANIFEST_NAME).exists():
+        raise RequestError(f"{request.out} holds a finished record set already; give another "
+                           "--out or remove it")
     plan = _plan(request)
     if not 0 <= first <= last < len(plan.shards):
         raise RequestError(f"--shard-range {first}-{last}: the shards are 0 to "
                            f"{len(plan.shards) - 1}")
-    if (request.out / MANIFEST_NAME).exists():
-        raise RequestError(f"{request.out} holds a finished record set already; give another "
-                           "--out or remove it")
     _offer_blacklist(plan)
     with locked_workspace(request.out, plan.workspace_request(), shared=True,
                           no_lock=request.no_lock) as workspace:
@@ -80,15 +92,19 @@ def _announce(plan: ConversionPlan, shards: list[ShardPlan]) -> None:
           f"{counted(request.worker_count, 'worker')}", file=sys.stderr, flush=True)
 
 
-def finish(request: Request) -> Manifest:
-    """Make the record set of shards that ``convert_range`` built, and write its manifest.
+def finish(request: Request, argv: Sequence[str] = ()) -> Manifest:
+    """Make the record set of shards that ``convert_range`` built, and write its manifest, with the
+    command as it was typed.
 
     Raises:
         RequestError: a shard is missing, or a range is still being converted.
     """
+    known = _known_as_finished(request)
+    if known:
+        return known
     plan = _plan(request)
     if (request.out / MANIFEST_NAME).exists():
-        return _existing(plan)
+        return _existing(request, plan.options)
     with locked_workspace(request.out, plan.workspace_request(), no_lock=request.no_lock
                           ) as workspace:
         reports = [workspace.finished_report(shard.index, shard.entries_sha256())
@@ -99,7 +115,7 @@ def finish(request: Request) -> Manifest:
                                f"{counted(len(reports), 'shard')} not finished "
                                f"({first_of(missing, MISSING_SHOWN)}); convert them with "
                                "--shard-range, or all that is missing without it")
-        return _conclude(plan, workspace, [report for report in reports if report])
+        return _conclude(plan, workspace, [report for report in reports if report], argv)
 
 
 def _plan(request: Request) -> ConversionPlan:
@@ -118,11 +134,32 @@ def _offer_blacklist(plan: ConversionPlan) -> None:
               "the full set can be scored", file=sys.stderr, flush=True)
 
 
-def _existing(plan: ConversionPlan) -> Manifest:
-    out, options = plan.request.out, plan.options
+def _known_as_finished(request: Request) -> Optional[Manifest]:
+    """Return the manifest of a finished record set if archives in gzip need not be read again to
+    know that it is the one that is asked for: its source has the files that it had. Else None."""
+    if not (request.out / MANIFEST_NAME).exists() or not request.source.is_dir():
+        return None
+    manifest = read_manifest(request.out)
+    # What it says of the labels, or the ids, may have changed.
+    given = (request.ground_truth, request.class_names, request.ids_are_positions)
+    if (not manifest.source_files or any(given)
+            or request.layout not in (None, manifest.layout)
+            or manifest.source_files != state_of_files(request.source, request.extensions)):
+        return None
+    blacklist = load_blacklist(request.blacklist) if request.blacklist else None
+    options = {**manifest.options, **options_without_source(request, blacklist)}
+    if request.shards is not None:
+        options["shards"] = request.shards
+        options.pop("page_bytes", None)
+    return _existing(request, options)
+
+
+def _existing(request: Request, options: dict[str, Any]) -> Manifest:
+    """Return the manifest of the finished record set; raise RequestError if it is another one."""
+    out = request.out
     manifest = read_manifest(out)
     # A number of shards that was not asked for is that of the version that made the set.
-    any_will_do = ("shards", "page_bytes") if plan.request.shards is None else ()
+    any_will_do = ("shards", "page_bytes") if request.shards is None else ()
     before, now = ({key: value for key, value in each.items() if key not in any_will_do}
                    for each in (manifest.options, options))
     if before != now:
@@ -134,10 +171,12 @@ def _existing(plan: ConversionPlan) -> Manifest:
     return manifest
 
 
-def _conclude(plan: ConversionPlan, workspace: Workspace, reports: list[ShardReport]) -> Manifest:
+def _conclude(plan: ConversionPlan, workspace: Workspace, reports: list[ShardReport],
+              argv: Sequence[str]) -> Manifest:
     """Move the finished shards to their places, then write the manifest."""
     _refuse_bad(plan.request, reports)
-    manifest = _manifest(plan, reports)
+    manifest = replace(_manifest(plan, reports), argv=list(argv),
+                       source_files=_source_files(plan))
     workspace.publish(range(len(reports)), reports)
     workspace.publish_manifest(manifest)
     return manifest
@@ -152,6 +191,14 @@ def _refuse_bad(request: Request, reports: list[ShardReport]) -> None:
     raise RequestError(f"{counted(len(bad), 'bad image')} found so far in {request.source}, the "
                        f"first '{bad[0].file_name}' ({bad[0].reason}); repair or remove them, "
                        "then run the same command again; or leave them out with --on-bad skip")
+
+
+def _source_files(plan: ConversionPlan) -> str:
+    """Return the state of the source's files where they are archives that say the labels, too."""
+    listing, given = plan.listing, (plan.request.ground_truth, plan.request.class_names)
+    labels_elsewhere = any(given) or (listing.split, listing.layout) == ("val", "archives")
+    unpacked = any(map(os.path.isabs, {entry.container for entry in listing.entries}))
+    return plan.source_files if unpacked and not labels_elsewhere else ""
 
 
 def _manifest(plan: ConversionPlan, reports: list[ShardReport]) -> Manifest:

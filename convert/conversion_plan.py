@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Optional
 
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES, Blacklist, load_blacklist
-from common.cli import RequestError, counted
+from common.cli import RequestError
 from common.files import sha256_of_lines
+from common.text import counted
 from convert.images import SHRUNK_JPEG_QUALITY, ImageChecks
 from convert.mindrecord.record_layout import REVISION
 from convert.records.manifest import MANIFEST_NAME, read_manifest
@@ -18,10 +19,11 @@ from convert.request import Request
 from convert.shards import ShardPlan
 from convert.sources.class_words import find_class_words
 from convert.sources.ilsvrc import (IlsvrcCheck, IlsvrcNumbers, check_ilsvrc, count_like_ilsvrc,
-                                    devkit_numbers)
+                                    devkit_numbers, unused_numbers)
 from convert.sources.layouts import list_source
 from convert.sources.listing import Entry, Listing
 from convert.sources.misplaced import OTHER_SPLIT
+from convert.sources.packed import state_of_files
 
 SHARD_BYTES = 1 << 30
 SHARD_COUNT_STEP = 8  # so that 1, 2, 4 and 8 ranks read equally many files
@@ -48,6 +50,7 @@ class ConversionPlan:
     shards: list[ShardPlan]
     options: dict[str, Any]  # everything that decides the bytes of the record set
     class_words: dict[str, str]  # by class name: what people call it, where the source says it
+    source_files: str  # before it was listed: see ``convert.sources.packed.state_of_files``
 
     def workspace_request(self) -> dict[str, Any]:
         """Return what a conversion under way must have in common with this one to be resumed.
@@ -79,6 +82,7 @@ def plan_conversion(request: Request, keep: Optional[Path] = None, *,
         RequestError: see :func:`convert.sources.layouts.list_source`, a wrong blacklist, more
             shards than images, or an image that no page can hold.
     """
+    source_files = state_of_files(request.source, request.extensions) if keep else ""
     listing = list_request(request, keep)
     blacklist = _load_blacklist(request, listing)
     ilsvrc = check_ilsvrc(listing, blacklist, request.allow_other_labels)
@@ -88,18 +92,21 @@ def plan_conversion(request: Request, keep: Optional[Path] = None, *,
         page_bytes = _page_bytes(listing, SMALL_SET_PAGE_STEP_BYTES)
     shards = _plan_shards(request, listing, blacklist.ids if blacklist else frozenset(),
                           page_bytes or _page_bytes(listing, PAGE_STEP_BYTES))
-    options = {
-        "split": request.split, "source_sha256": listing.sha256(), "images": len(listing.entries),
-        "blacklist_sha256": blacklist.sha256 if blacklist else None, "shards": len(shards),
-        "seed": request.seed, "check": request.check, "short_side": request.short_side,
-        "quality": request.shrunk_quality,
-        "writer": REVISION,
-    }
+    options = {**options_without_source(request, blacklist), "shards": len(shards),
+               "source_sha256": listing.sha256(), "images": len(listing.entries)}
     if page_bytes:  # without the key: as in every set of an older version
         options["page_bytes"] = page_bytes
     words = find_class_words(request.source, request.ground_truth)
     return ConversionPlan(request, listing, blacklist, ilsvrc, numbers, shards, options,
-                          {name: words[name] for name in listing.class_names if name in words})
+                          {name: words[name] for name in listing.class_names if name in words},
+                          source_files)
+
+
+def options_without_source(request: Request, blacklist: Optional[Blacklist]) -> dict[str, Any]:
+    """Return what decides the bytes of a record set besides the images and their shards."""
+    return {"split": request.split, "blacklist_sha256": blacklist.sha256 if blacklist else None,
+            "seed": request.seed, "check": request.check, "short_side": request.short_side,
+            "quality": request.shrunk_quality, "writer": REVISION}
 
 
 def refuse_other_split(plan: ConversionPlan) -> None:
@@ -123,8 +130,7 @@ def refuse_other_split(plan: ConversionPlan) -> None:
 def _warn_of_classes(listing: Listing, numbers: Optional[IlsvrcNumbers]) -> None:
     if listing.split == "train" and numbers and not numbers.complete:
         print(f"warning: {listing.root} has {numbers.describe(listing.split)}", file=sys.stderr)
-    warning = devkit_numbers(listing)
-    if warning:
+    for warning in filter(None, (devkit_numbers(listing), unused_numbers(listing))):
         print(f"warning: {warning}", file=sys.stderr)
 
 

@@ -1,35 +1,68 @@
 """What to type when a record set is made or verified: the other split, the check, the training."""
 
+import sys
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Sequence
 
-from common.cli import module_command
+from common.cli import module_command, without_flags
 from convert.records.manifest import MANIFEST_NAME, Manifest
+from convert.request import ENGINE_OPTIONS, VAL_OPTIONS, Request
+from convert.sources.layouts import has_layout
+from convert.sources.misplaced import OTHER_SPLIT
 
 ILSVRC_CLASSES = 1000
-VALIDATION, TRAINING = "val", "train"
 
 
-def commands_after(folder: Path, manifest: Manifest, source: Optional[Path] = None) -> list[str]:
+def commands_after(folder: Path, manifest: Manifest, request: Optional[Request] = None
+                   ) -> list[str]:
     """Return the commands that come next for a record set of the one split.
 
     The set of the other split is looked for next to it, under the name of its split.
 
     Args:
-        source: what the set was made of just now; None: the set was verified.
+        request: what the set was made by just now; None: the set was verified.
     """
-    other = TRAINING if manifest.split == VALIDATION else VALIDATION
+    other = OTHER_SPLIT[manifest.split]
     sets = {manifest.split: folder, other: folder.parent / other}
-    commands = [module_command("convert", "verify", folder)] if source else []
+    commands = [module_command("convert", "verify", folder)] if request else []
     if (sets[other] / MANIFEST_NAME).exists():
-        return [*commands, _training(sets, len(manifest.classes))]
-    if source:
-        commands.append(module_command("convert", "run", "--source", source, "--split", other,
-                                       "--out", sets[other]))
+        return [*commands, training_command(sets["train"], sets["val"], len(manifest.classes))]
+    if request:
+        commands.append(_conversion(request, other, sets[other]))
     return commands
 
 
-def _training(sets: dict[str, Path], classes: int) -> str:
-    preset = "adsl-1p" if classes == ILSVRC_CLASSES else "smoke"
-    return module_command("train", "--records", sets[TRAINING], "--val-records", sets[VALIDATION],
-                          "--run", Path("runs", preset), "--preset", preset)
+def finish_command() -> str:
+    """Return the command that follows ``run --shard-range``: the same without what it takes not."""
+    return module_command("convert", "finish", *_typed_without(["shard_range", *ENGINE_OPTIONS]))
+
+
+def _conversion(request: Request, split: str, out: Path) -> str:
+    """Return the conversion of the other split, with the options that were typed for this one."""
+    dropped = ["split", "out", *(VAL_OPTIONS if split == "train" else ())]
+    if request.layout and not has_layout(request.source, split, request.layout):
+        dropped.append("layout")  # such as a flat val/ next to the class folders of train/
+    return module_command("convert", "run", *_typed_without(dropped), "--split", split, "--out",
+                          out)
+
+
+def _typed_without(options: Sequence[str]) -> list[str]:
+    """Return the words that were typed after the sub-command, without these options."""
+    return without_flags(sys.argv[2:], [f"--{name.replace('_', '-')}" for name in options])
+
+
+def training_command(train: Path, val: Path, classes: int, run: Optional[Path] = None,
+                     ranks: int = 1) -> str:
+    """Return the command of a training on the two record sets: ADSL's recipe for the number of
+    classes of ImageNet, the small one for any other.
+
+    Args:
+        run: None: a folder named after the preset.
+    """
+    preset = "smoke" if classes != ILSVRC_CLASSES else "adsl-1p" if ranks == 1 else "adsl-8p"
+    run = run or Path("runs", preset)
+    words = ["--records", train, "--val-records", val, "--run", run, "--preset", preset]
+    if ranks == 1:
+        return module_command("train", *words)
+    return module_command("inceptionv4.launch", "--ranks", ranks, "--log-dir", f"{run}-log",
+                          "train", *words)

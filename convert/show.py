@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from common.cli import counted
 from common.files import replaced_file
+from common.text import counted
 from convert.records.reader import RecordSet
 
 COLUMNS = 8

@@ -10,10 +10,11 @@ from typing import Any, Iterator
 
 from joblib import Parallel, delayed
 
-from common.cli import CheckFailed, RequestError, counted, one_line
+from common.cli import CheckFailed, RequestError
 from common.files import PathLike, describe_difference, naming_file
-from common.progress import describe_bytes, progress_bar
+from common.progress import progress_bar
 from common.signals import holding_signals_back
+from common.text import counted, describe_bytes, one_line
 from convert.images import BadImage, ImageChecks, check_image
 from convert.conversion_plan import ConversionPlan, plan_conversion
 from convert.records.manifest import Manifest, read_manifest, sha256_of_rows

@@ -17,7 +17,7 @@ from common.cli import (ArgumentParser, HelpFormatter, add_version, module_comma
 from common.options import add_options, from_arguments
 from evaluate.request import (CompareRequest, PredictRequest, ReportRequest, Request,
                               RescoreRequest)
-from evaluate.results import CLASSES_NAME, JSON_NAME, PAGE_NAME, PREDICTIONS_NAME
+from evaluate.results import CLASSES_NAME, JSON_NAME, PAGE_NAME, PREDICTIONS_NAME, ROWS_NAME
 
 
 class _Help(HelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -53,7 +53,7 @@ def _evaluate(request: Request) -> None:
     from evaluate.command import evaluate_checkpoint, run_of
     if evaluate_checkpoint(request):
         print((request.out / PAGE_NAME).read_text(encoding="utf-8"))
-        for name in (PREDICTIONS_NAME, CLASSES_NAME, JSON_NAME, PAGE_NAME):
+        for name in (PREDICTIONS_NAME, CLASSES_NAME, ROWS_NAME, JSON_NAME, PAGE_NAME):
             if (request.out / name).exists():  # results of older versions have fewer files
                 print(request.out / name)
         _print_report_command(request.out, run_of(request.checkpoint))

@@ -5,9 +5,11 @@ from typing import NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from common.cli import RequestError, counted
-from common.files import read_lines, sha256_of_lines
+from common.cli import RequestError
+from common.files import sha256_of_lines
+from common.text import counted
 from convert.records.reader import RecordSet
+from convert.sources.label_lists import read_class_names
 from inceptionv4.meta import CheckpointMeta
 
 
@@ -37,7 +39,7 @@ def network_classes(records: RecordSet, meta: CheckpointMeta, checkpoint: Path,
         _check_same_classes(records, meta, checkpoint)
         return NetworkClasses(records.class_names, np.arange(meta.num_classes, dtype=np.int32),
                               _words_of(records.class_names, records, meta))
-    names = [name for name in read_lines(class_names, "class name") if name]
+    names = read_class_names(class_names, with_spaces=True)
     check_class_names(names, class_names, meta, checkpoint)
     # All numbers from 0 are labels. Numbers from 1 would be the devkit's, in another order.
     numbers = [str(label) for label in range(len(names))]

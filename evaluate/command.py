@@ -11,11 +11,12 @@ from typing import Any, Optional
 import numpy as np
 
 from blacklist.ids import Blacklist, load_blacklist
-from common.cli import DUMP_FOLDER, RequestError, counted, shown_command, typed_command
+from common.cli import DUMP_FOLDER, RequestError, shown_command, typed_command
 from common.files import sha256_of_lines, write_json, write_text
 from common.forms import CONFIG
 from common.origin import origin
 from common.signals import note_kept_work, saving_work
+from common.text import counted
 from convert.records.reader import RecordSet, open_records
 from convert.sources.names import validation_id
 from evaluate.class_names import NetworkClasses, network_classes
@@ -31,7 +32,7 @@ from evaluate.results import (CLASSES_NAME, JSON_NAME, PAGE_NAME, PREDICTIONS_NA
 from evaluate.tables import (append_result, check_results_file, write_classes,
                              write_result_rows)
 from inceptionv4.checkpoint import load_checkpoint, weights_of
-from inceptionv4.device import Device, barrier, setup_device
+from inceptionv4.device import Device, barrier, setup_device, started_by_launcher
 from inceptionv4.meta import CheckpointMeta, read_meta
 from inceptionv4.network import InceptionV4
 from inceptionv4.precision import cast_cells
@@ -66,19 +67,27 @@ def evaluate_checkpoint(request: Request) -> bool:
     claim_result_folder(request.out, planned)
     result = finished_result(request.out, request.again, request.curve,
                              request.keep_probabilities)
-    os.environ.setdefault(DUMP_FOLDER, f"{request.out}-log")  # the launcher's, where there is one
-    device = setup_device(request.device, precision=request.precision)
-    print(f"evaluating {request.checkpoint} on {counted(records.images, 'image')} of "
-          f"{request.records}, {counted(request.crops, 'crop')} each; the result goes into "
-          f"{request.out}\n{device.describe()}", flush=True)
     if result is not None:
         print(f"{request.out} has this result already: it is shown (--again computes it anew)")
+        is_first = not started_by_launcher() or setup_device(request.device).rank == 0
     else:
+        device = _begin(request, records.images)
         evaluator = _load_evaluator(request, meta, protocol, device)
         result = _evaluate(evaluator, planned, records, classes, blacklist, request.out, device)
-    if request.results_file and result is not None and device.rank == 0:
+        is_first = device.rank == 0
+    if request.results_file and result is not None and is_first:
         append_result(request.results_file, result)
-    return device.rank == 0
+    return is_first
+
+
+def _begin(request: Request, images: int) -> Device:
+    """Return the device; print what is evaluated on it."""
+    os.environ.setdefault(DUMP_FOLDER, f"{request.out}-log")  # the launcher's, where there is one
+    device = setup_device(request.device, precision=request.precision)
+    print(f"evaluating {request.checkpoint} on {counted(images, 'image')} of {request.records}, "
+          f"{counted(request.crops, 'crop')} each; the result goes into {request.out}\n"
+          f"{device.describe()}", flush=True)
+    return device
 
 
 def _evaluate(evaluator: Evaluator, planned: Result, records: RecordSet, classes: NetworkClasses,

@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.stats import binomtest
 
-from common.cli import RequestError, counted
+from common.cli import RequestError
+from common.text import counted
 from evaluate.predictions import TOP, Predictions
 from evaluate.request import CompareRequest
 from evaluate.result_page import markdown_table

@@ -8,10 +8,11 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
 
-from common.cli import RequestError, counted
+from common.cli import RequestError
 from common.deadline import reading_deadline
 from common.host import available_cores
 from common.progress import progress_bar
+from common.text import counted
 from convert.records.manifest import sha256_of_rows
 from convert.records.reader import RecordSet
 from evaluate.predictions import (DTYPES, TOP, Part, Predictions, gather_predictions, in_id_order,

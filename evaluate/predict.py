@@ -4,10 +4,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from common.cli import RequestError, class_label
+from common.cli import RequestError
 from common.files import read_bytes, read_lines
 from common.jpeg import UNDECODABLE
 from common.signals import note_kept_work
+from common.text import class_label
 from convert.records.reader import open_records
 from evaluate.class_names import check_class_names
 from evaluate.evaluator import Evaluator, mean_of_views

@@ -8,11 +8,12 @@ from typing import Any, Mapping, Optional
 import numpy as np
 
 from blacklist.ids import read_image_ids
-from common.cli import RequestError, counted, typed_command
-from common.files import (describe_difference, read_bytes, read_json, read_lines, sha256_of_file,
-                          write_json)
+from common.cli import RequestError, typed_command
+from common.files import describe_difference, read_bytes, read_json, sha256_of_file, write_json
 from common.forms import check_kinds
 from common.json_text import parse_json
+from common.text import counted
+from convert.sources.label_lists import read_class_names
 from evaluate.predictions import TOP, Predictions
 from evaluate.request import RescoreRequest
 from evaluate.result_page import accuracy_table
@@ -156,14 +157,12 @@ def _hits_among_classes(path: Path, predictions: Predictions, result: Result, fo
 def _labels_of_names(path: Path, class_names: list[str]) -> np.ndarray:
     """Return the labels of the classes that the file lists, ascending."""
     positions = {name: label for label, name in enumerate(class_names)}
-    names = [name for name in read_lines(path, "class name") if name]
+    names = read_class_names(path, with_spaces=True)
     for name in names:
         if name not in positions:
             raise RequestError(f"{path}: '{name[:80]}' is not one of the {len(class_names):,} "
                                f"classes of the result (the first is '{class_names[0]}'); give "
                                "names of its classes")
-    if not names:
-        raise RequestError(f"{path} lists no class; put one class name on each line")
     return np.array(sorted({positions[name] for name in names}))
 
 

@@ -4,7 +4,7 @@ published figures of Inception-v4 next to results of the same images and number 
 from typing import Container, Mapping, NamedTuple, Sequence
 
 from blacklist.ids import ILSVRC_COUNT, ILSVRC_VALIDATION_IMAGES
-from common.cli import counted
+from common.text import counted
 from evaluate.predictions import TOP
 from evaluate.protocols import CENTRE_FRACTION, KEEP, SQUASH
 from evaluate.results import Curve, Result, Score

@@ -10,9 +10,10 @@ from common.signals import note_kept_work, take_signals_from_mindspore
 if __name__ == "__main__":
     take_signals_from_mindspore()
 
-from common.cli import counted, first_of, module_command, print_next, run_command
+from common.cli import module_command, print_next, run_command
 from common.options import (CheckedOptions, Subcommand, device_option, option, run_subcommand,
                             weights_option)
+from common.text import counted, first_of
 from inceptionv4 import BICUBIC
 from inceptionv4.exchange.foreign import LIBRARIES
 

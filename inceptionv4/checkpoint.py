@@ -20,8 +20,9 @@ from google.protobuf.message import DecodeError
 from mindspore import nn
 from mindspore.train.checkpoint_pb2 import Checkpoint
 
-from common.cli import RequestError, counted
+from common.cli import RequestError
 from common.files import PathLike, read_bytes, replaced_file, sha256_of_file, write_json
+from common.text import counted
 from inceptionv4.meta import CheckpointMeta, meta_path, read_meta
 
 CLASSIFIER = "classifier."  # what the names of the last layer's parameters begin with

@@ -102,7 +102,7 @@ def setup_device(target: str = "auto", seed: Optional[int] = None,
         ms.set_deterministic(True)
     if seed is not None:
         ms.set_seed(seed)
-    rank, ranks, local_ranks = _join_ranks() if _started_by_launcher() else (0, 1, 1)
+    rank, ranks, local_ranks = _join_ranks() if started_by_launcher() else (0, 1, 1)
     device = Device(name, supports_sink=name == "Ascend", rank=rank, ranks=ranks,
                     local_ranks=local_ranks, arithmetic=arithmetic)
     return replace(device, sharing_ranks=_ranks_sharing_cores(device)) if ranks > 1 else device
@@ -119,7 +119,7 @@ def _choose_target(target: str) -> str:
     return target
 
 
-def _started_by_launcher() -> bool:
+def started_by_launcher() -> bool:
     """Return whether this process has ranks to join: msrun sets MS_ROLE, even for one worker, whose
     scheduler waits until the worker joins."""
     return "MS_ROLE" in os.environ or int(os.environ.get("RANK_SIZE", "1")) > 1

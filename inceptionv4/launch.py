@@ -24,9 +24,10 @@ from typing import Optional
 import psutil
 
 from common.cli import (DUMP_FOLDER, TYPED_COMMAND, ArgumentParser, CheckFailed, RequestError,
-                        add_version, counted, run_command, typed_words)
+                        add_version, run_command, typed_words)
 from common.options import CheckedOptions, add_options, from_arguments, option
 from common.signals import ENDING_SIGNALS, INTERRUPTED, SECONDS_TO_END, note_kept_work
+from common.text import counted
 from inceptionv4.harmless_lines import without_harmless
 
 POLL_SECONDS = 0.2

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from common.cli import RequestError, class_label
+from common.cli import RequestError
 from common.files import PathLike, read_bytes, sha256_of_lines
 from common.json_text import parse_json
+from common.text import class_label
 from inceptionv4 import INTERPOLATIONS, SMALLEST_IMAGE
 
 CKPT_SUFFIX, META_SUFFIX = ".ckpt", ".meta"

@@ -20,7 +20,6 @@ class Ended(NamedTuple):
 
     code: int
     lines: list[str]
-    seconds: float  # since the signal
 
 
 def interrupted(words: list, ready: str, how: object, cwd: Path, delay: float = 0) -> Ended:
@@ -39,7 +38,6 @@ def interrupted(words: list, ready: str, how: object, cwd: Path, delay: float = 
     shown = _read_until(terminal, ready)
     assert ready in shown, shown
     time.sleep(delay)
-    start = time.monotonic()
     if how == CTRL_C:
         os.write(terminal, CTRL_C.encode())
     else:
@@ -49,7 +47,7 @@ def interrupted(words: list, ready: str, how: object, cwd: Path, delay: float = 
     lines = [line for line in shown.split("\n") if line]
     _, status = os.waitpid(process, 0)
     os.close(terminal)
-    return Ended(os.waitstatus_to_exitcode(status), lines, time.monotonic() - start)
+    return Ended(os.waitstatus_to_exitcode(status), lines)
 
 
 def _read_until(terminal: int, text: str = "never printed") -> str:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-from common.cli import DUMP_FOLDER, RequestError, counted
+from common.cli import DUMP_FOLDER, RequestError
 from common.files import make_folder, sha256_of_lines
 from common.forms import read_history
-from common.progress import describe_seconds
+from common.text import counted, describe_seconds
 from inceptionv4.device import Device, ranks_agree, setup_device
 from inceptionv4.meta import CheckpointMeta, read_meta
 from train.checkpoints import best_checkpoint, checkpoints, newest_complete
@@ -85,9 +85,7 @@ def train(request: TrainRequest, recipe: Recipe,
         done = _restore(trainer, config, resuming, initial)
         saved = done.epoch if done else 0
         if device.rank == 0:
-            _warn_of_other_batch(recipe)
-            print(_describe(trainer, recipe), flush=True)
-            _begin(request.run, plan, config, saved if resuming else None)
+            _begin(trainer, config, saved if resuming else None)
             after_save()
         if saved >= plan.epochs:
             last = checkpoints(request.run)[-1] if device.rank == 0 else None
@@ -99,11 +97,20 @@ def train(request: TrainRequest, recipe: Recipe,
     return last
 
 
-def _begin(folder: Path, plan: Plan, config: dict[str, Any], saved: Optional[int]) -> None:
-    """Write config and plan; of a resumed run, whose ``saved`` epochs stay, print what is left."""
+def _begin(trainer: Trainer, config: dict[str, Any], saved: Optional[int]) -> None:
+    """Print what will be trained and write config and plan; of a resumed run, whose ``saved``
+    epochs stay, print what is left."""
+    folder, plan = trainer.folder, trainer.plan
+    is_finished = saved is not None and saved >= plan.epochs
+    if is_finished:
+        print(f"{folder} has all {counted(plan.epochs, 'epoch')}: nothing is left to train")
+    else:
+        _warn_of_other_batch(trainer.recipe)
+        print(_describe(trainer, trainer.recipe), flush=True)
     if saved is not None:
         resume_at(folder, saved)
-        print(f"resuming {folder}: {_describe_rest(folder, plan, saved)}", flush=True)
+        if not is_finished:
+            print(f"resuming {folder}: {_describe_rest(folder, plan, saved)}", flush=True)
     start_run(folder, config, plan)
 
 
@@ -137,8 +144,7 @@ def _describe_rest(folder: Path, plan: Plan, done: int) -> str:
         epoch = statistics.median(line.ms_per_step * plan.steps_per_epoch / 1000
                                   + (line.seconds_since_last_epoch or 0)
                                   for line in read_history(folder))
-        if done < plan.epochs:
-            text += f"; the rest takes about {describe_seconds(epoch * (plan.epochs - done))}"
+        text += f"; the rest takes about {describe_seconds(epoch * (plan.epochs - done))}"
     return text
 
 

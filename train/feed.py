@@ -19,9 +19,10 @@ import numpy as np
 from mindspore.dataset import vision
 
 from common import deadline
-from common.cli import RequestError, one_line
+from common.cli import RequestError
 from common.deadline import no_images, reading_deadline
 from common.host import cores_per_rank
+from common.text import one_line
 from convert.records.reader import RecordSet
 from convert.sources.names import IMAGE_EXTENSIONS
 from inceptionv4.preprocess import InputStatistics

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Optional
 
-from common.cli import RequestError, counted
+from common.cli import RequestError
+from common.text import counted
 from inceptionv4.checkpoint import load_checkpoint, weights_of
 from inceptionv4.meta import CKPT_SUFFIX, META_SUFFIX, CheckpointMeta, read_meta
 from inceptionv4.preprocess import InputStatistics

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from common.cli import RequestError, counted
+from common.cli import RequestError
 from common.files import existing_folder
+from common.text import counted
 from inceptionv4 import FEATURES, PARAMETERS_WITHOUT_CLASSIFIER
 from train.phases import Phase
 from train.recipe import SOURCES, Recipe, learning_rates

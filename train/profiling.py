@@ -6,7 +6,7 @@ from typing import Generator, Iterator
 
 import mindspore as ms
 
-from common.cli import one_line
+from common.text import one_line
 from train.step import StepResult
 
 UNPROFILED_STEPS = 10  # the first ones wait for the feed to fill its queues, for one

@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any, ContextManager, Mapping, Optional
 
-from common.cli import RequestError, counted, shown_command, typed_command
+from common.cli import RequestError, shown_command, typed_command
 from common.files import (describe_difference, locked_file, read_json, read_json_lines, write_json,
                           write_text)
 from common.forms import CONFIG, HISTORY, PLAN, HistoryLine
 from common.origin import origin
+from common.text import counted
 from convert.records.reader import RecordSet
 from inceptionv4.device import Device
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD

@@ -11,10 +11,11 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Optional, Union
 
-from common.cli import RequestError, counted, first_of
+from common.cli import RequestError
 from common.deadline import reading_deadline
 from common.files import sha256_of_lines
 from common.progress import progress_bar
+from common.text import counted, first_of
 from convert.images import BadImage, check_jpeg_file
 from convert.records.reader import RecordSet, open_records
 from convert.sources.class_words import find_class_words

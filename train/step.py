@@ -22,12 +22,17 @@ from train.recipe import DYNAMIC, Recipe
 RATE_TABLE = "learning_rate"  # the name that MindSpore's optimisers give their table of rates
 
 
-class SmoothedCrossEntropy(nn.Cell):
-    """Softmax cross-entropy with smoothed labels, the mean over the batch.
+def smoothed_targets(smoothing: float, classes: int) -> tuple[float, float]:
+    """Return the probabilities that the label and that every other class should get.
 
-    The label gets 1 - smoothing and every other class smoothing / (classes - 1), as
-    ``SoftmaxCrossEntropyWithLogits(smooth_factor=0.1)`` did in the MindSpore of the ADSL report.
-    (``nn.CrossEntropyLoss(label_smoothing)`` shares it among all classes, the label included.)
+    As ``SoftmaxCrossEntropyWithLogits(smooth_factor=0.1)`` did in the MindSpore of the ADSL report;
+    ``nn.CrossEntropyLoss(label_smoothing)`` shares it among all classes, the label included.
+    """
+    return 1 - smoothing, smoothing / (classes - 1)
+
+
+class SmoothedCrossEntropy(nn.Cell):
+    """Softmax cross-entropy with ``smoothed_targets``, the mean over the batch.
 
     Args:
         smoothing: from 0 to 1.
@@ -42,8 +47,9 @@ class SmoothedCrossEntropy(nn.Cell):
 
     def construct(self, logits: ms.Tensor, labels: ms.Tensor) -> ms.Tensor:
         classes = logits.shape[1]
-        targets = ops.one_hot(labels, classes, ms.Tensor(1 - self.smoothing, ms.float32),
-                              ms.Tensor(self.smoothing / (classes - 1), ms.float32))
+        of_label, of_others = smoothed_targets(self.smoothing, classes)
+        targets = ops.one_hot(labels, classes, ms.Tensor(of_label, ms.float32),
+                              ms.Tensor(of_others, ms.float32))
         return self.cross_entropy(logits, targets)
 
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from common.cli import CheckFailed, RequestError
 from common.forms import HistoryLine
-from common.progress import Progress, describe_seconds, progress_bar
+from common.progress import Progress, progress_bar
+from common.text import describe_seconds
 from convert.records.reader import RecordSet
 from evaluate.evaluator import Evaluator
 from evaluate.protocols import protocol_of

@@ -12,11 +12,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Callable, Iterator, NamedTuple, ParamSpec, Sequence
 
-from common.cli import CheckFailed, RequestError, one_line
+from common.cli import CheckFailed, RequestError
 from common.host_forms import Check
+from common.text import one_line
 from inceptionv4.launch import SECONDS_FOR_RANKS
 
 OK, WARN, FAIL = "ok", "warn", "fail"
+DEVICES = "devices"  # the check whose finding begins with the device and a colon, if one was found
 POLL_SECONDS = 0.2
 SECONDS_FOR_LAUNCHER = SECONDS_FOR_RANKS + 10  # killed earlier, it would leave its ranks running
 LONGEST_REASON = 300  # characters of an exception

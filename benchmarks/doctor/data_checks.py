@@ -16,8 +16,9 @@ import numpy as np
 from benchmarks.doctor.checks import Check, Verdict, add_result, check, ok, warn
 from benchmarks.feed.measure import ASCEND_CARDS, ASCEND_IMAGES_PER_SECOND
 from common import jpeg
-from common.cli import counted, run_command
+from common.cli import run_command
 from common.host import available_cores
+from common.text import counted
 from convert.records.reader import READERS, RecordSet, open_records
 from train.feed import TrainingFeed
 from train.recipe import PRESETS

@@ -14,18 +14,20 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
 
-from benchmarks.doctor.checks import (FAIL, Check, Verdict, add_result, check, fail, ok, warn)
+from benchmarks.doctor.checks import (DEVICES, FAIL, Check, Verdict, add_result, check, fail, ok,
+                                      warn)
 from benchmarks.doctor.number_formats import (FLOAT32, FORMATS, HF32, convolution, format_of,
                                               relative_error)
 from benchmarks.doctor.step_checks import training_steps
-from common.cli import counted, run_command
+from common.cli import run_command
+from common.text import counted
 from inceptionv4.device import Device, setup_device
 from inceptionv4.dropout import mix_bits, mixed_array
 from inceptionv4.network import ConvBlock
 from inceptionv4.precision import cast_cells
 from inceptionv4.preprocess import Preprocess
 from train.recipe import PRESETS
-from train.step import SmoothedCrossEntropy, TrainStep
+from train.step import SmoothedCrossEntropy, TrainStep, smoothed_targets
 
 # Largest difference from float64, relative to the largest value: some tens of float32's 6e-8, far
 # below float16's 5e-4.
@@ -69,21 +71,21 @@ def device_checks(choice: str, precision: str, ranks: int) -> Iterator[Check]:
             yield training_steps(Device("CPU", supports_sink=False, rank=0, ranks=1), precision)
 
 
-@check("devices")
+@check(DEVICES)
 def devices(choice: str, precision: str, ranks: int) -> Verdict:
     """Choose the device as every command does; this also sets it up for the other checks."""
     device = setup_device(choice, seed=0, precision=precision)
     if device.name == "Ascend":
         cards = ms.device_context.ascend.device_count()
         if cards < ranks:
-            return fail(f"MindSpore sees {counted(cards, 'Ascend card')}, for "
+            return fail(f"Ascend: MindSpore sees {counted(cards, 'card')}, for "
                         f"{counted(ranks, 'rank')}",
                         "see 'cards of the driver' and ASCEND_RT_VISIBLE_DEVICES, or start fewer "
                         "ranks")
-        return ok(f"MindSpore sees {counted(cards, 'Ascend card')}; {device.arithmetic}")
+        return ok(f"Ascend: MindSpore sees {counted(cards, 'card')}; {device.arithmetic}")
     if choice == "CPU":
-        return ok(f"CPU, as asked for, {counted(os.cpu_count() or 1, 'core')}")
-    return warn("MindSpore finds no Ascend card and computes on the CPU",
+        return ok(f"CPU: as asked for, {counted(os.cpu_count() or 1, 'core')}")
+    return warn("CPU: MindSpore finds no Ascend card",
                 "on a host without one: give --device CPU; else install driver and CANN, and "
                 "source CANN's set_env.sh")
 
@@ -174,8 +176,9 @@ def loss(cross_entropy: Callable) -> Verdict:
     smoothing = PRESETS["adsl-8p"].label_smoothing
     exponents = np.exp(logits.astype(np.float64))
     softmax = exponents / exponents.sum(1, keepdims=True)
-    targets = np.full(logits.shape, smoothing / 999)
-    targets[np.arange(16), labels] = 1 - smoothing
+    of_label, of_others = smoothed_targets(smoothing, logits.shape[1])
+    targets = np.full(logits.shape, of_others)
+    targets[np.arange(16), labels] = of_label
     exact_loss = -(targets * np.log(softmax)).sum(1).mean()
     found = Applied(ops.softmax)(ms.Tensor(logits)).asnumpy()
     found_loss = cross_entropy(ms.Tensor(logits), ms.Tensor(labels)).asnumpy()

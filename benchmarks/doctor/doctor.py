@@ -10,22 +10,27 @@ import textwrap
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Iterator, Optional, Sequence
 
-from benchmarks.doctor.checks import FAIL, WARN, Check, Verdict, check, checks_of_process, ok
+from benchmarks.doctor.checks import (DEVICES, FAIL, WARN, Check, Verdict, check,
+                                      checks_of_process, ok)
 from benchmarks.doctor.host_checks import file_limit, host_checks, room
 from benchmarks.doctor.version_checks import version_checks
 from benchmarks.table import describe_machine
-from common.cli import CheckFailed, counted, module_command, print_next, typed_command
+from common.cli import CheckFailed, print_next, typed_command
 from common.files import make_folder, write_json
 from common.host_forms import DOCTOR_NAME, DoctorReport
 from common.options import CheckedOptions, device_option, option, precision_option
 from common.signals import note_kept_work
+from common.text import counted
+from convert.next_step import training_command
+from convert.records.manifest import read_manifest
 from convert.records.reader import RecordSet, open_records
 
 # Longest a part may take; on Ascend compiling takes up to five minutes, and joining a while.
 DATA_SECONDS, DEVICE_SECONDS, RANKS_SECONDS = 120, 600, 1200
 NAME_WIDTH, LINE_WIDTH = 22, 100
+NAMES = ("Ascend", "CPU")  # of devices
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def examine(request: DoctorRequest) -> None:
         print(row(each), flush=True)
         found.append(each)
     write_json(report, dataclasses.asdict(DoctorReport(
-        found, describe_machine(request.folder, request.device),
+        found, describe_machine(request.folder, _device(request, found)),
         round(time.perf_counter() - start, 1), typed_command())))
     warnings = sum(each.state == WARN for each in found)
     print(f"{counted(len(found), 'check')}, {warnings} with a warning, in "
@@ -70,17 +75,15 @@ def examine(request: DoctorRequest) -> None:
     failed = [each.name for each in found if each.state == FAIL]
     if failed:
         raise CheckFailed(f"{len(failed)} of {counted(len(found), 'check')}: {', '.join(failed)}")
-    print_next(_training(request))
+    classes = len(read_manifest(request.records).classes)
+    print_next(training_command(request.records, request.records.with_name("val"), classes,
+                                request.run, request.ranks))
 
 
-def _training(request: DoctorRequest) -> str:
-    """Return the command of the training that the host was checked for."""
-    words = ["--records", request.records, "--val-records", request.records.with_name("val"),
-             "--run", request.run]
-    if request.ranks == 1:
-        return module_command("train", *words, "--preset", "adsl-1p")
-    return module_command("inceptionv4.launch", "--ranks", request.ranks, "--log-dir",
-                          f"{request.run}-log", "train", *words, "--preset", "adsl-8p")
+def _device(request: DoctorRequest, found: Sequence[Check]) -> str:
+    """Return the device that the checks ran on; the one that was asked for where none ran."""
+    names = [each.finding.split(":")[0] for each in found if each.name == DEVICES]
+    return names[0] if names and names[0] in NAMES else f"{request.device}, as asked for"
 
 
 def row(found: Check) -> str:

@@ -13,7 +13,8 @@ from mindspore import nn, ops
 
 from benchmarks.doctor.checks import FAIL, Check, Verdict, add_result, check, fail, ok
 from benchmarks.doctor.step_checks import CLASSES, training_steps
-from common.cli import CheckFailed, counted, run_command
+from common.cli import CheckFailed, run_command
+from common.text import counted
 from inceptionv4 import FEATURES, PARAMETERS_WITHOUT_CLASSIFIER
 from inceptionv4.device import Device, barrier, setup_device
 

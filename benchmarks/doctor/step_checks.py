@@ -8,7 +8,7 @@ from typing import Any
 import mindspore as ms
 import numpy as np
 
-from common.cli import counted
+from common.text import counted
 from benchmarks.doctor.checks import Verdict, check, fail, ok, warn
 from benchmarks.doctor.data_checks import CARD_IMAGES_PER_SECOND
 from inceptionv4.device import Device

@@ -11,7 +11,7 @@ from typing import Iterable, Iterator, Optional
 
 from packaging.requirements import Requirement
 
-from common.cli import counted
+from common.text import counted
 from benchmarks.doctor.checks import Check, Verdict, check, fail, ok, warn
 
 PROJECT = "imagenet-mindrecord"

@@ -17,10 +17,11 @@ from benchmarks.feed.storage import OPEN_MS, READ_MS, SLOW, WARM, Storage, fill_
 from benchmarks.synthetic import make_folders_and_records
 from benchmarks.table import describe_machine
 from benchmarks.timing import not_installed, time_rows
-from common.cli import RequestError, counted
+from common.cli import RequestError
 from common.forms import SpeedRow, SpeedTable
 from common.host import available_cores
 from common.options import CheckedOptions, option
+from common.text import counted
 from convert.records.reader import RecordSet
 from inceptionv4 import IMAGE_SIZE, SMALLEST_IMAGE
 from train.recipe import Recipe

@@ -10,10 +10,11 @@ from benchmarks.scale.resources import run_measured
 from benchmarks.scale.stages import PRESET, STAGES, ScaleJob, report_of, stage_command
 from benchmarks.scale.tiny_imagenet import TRAIN_IMAGES
 from benchmarks.table import describe_machine
-from common.cli import CheckFailed, RequestError, counted, typed_command
+from common.cli import CheckFailed, RequestError, typed_command
 from common.files import write_json, write_text
 from common.host_forms import SCALE_NAME, MeasuredStage, ScaleTable
 from common.options import CheckedOptions, option
+from common.text import counted
 from evaluate.report.host import stages_table
 from evaluate.report.speed import describe_pairs
 from evaluate.report.translations import translator

@@ -3,7 +3,8 @@
 import numpy as np
 
 from benchmarks.feed.measure import Mix, mix_of
-from common.cli import CheckFailed, counted
+from common.cli import CheckFailed
+from common.text import counted
 from convert.records.reader import RecordSet
 from train.recipe import Recipe
 

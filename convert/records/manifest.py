@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterable, Optional
 
-from common.cli import RequestError, counted
+from common.cli import RequestError
 from common.files import PathLike, read_json, sha256_of_file, sha256_of_lines, write_json
+from common.text import counted
 from convert.sources.ilsvrc import IlsvrcCheck, IlsvrcNumbers
 from convert.sources.layouts import SPLITS
 from convert.sources.names import in_label_order
@@ -101,7 +102,9 @@ class Manifest:
     rejected: list[FileNote]
     ignored: list[str]  # files of the source that are not images by name or place
     mindspore_version: str
-    ilsvrc_numbers: Optional[IlsvrcNumbers] = None  # older files have none
+    ilsvrc_numbers: Optional[IlsvrcNumbers] = None  # older files have none, nor what follows
+    source_files: str = ""  # a source of archives in gzip: see ``state_of_files``
+    argv: list[str] = dataclasses.field(default_factory=list)  # the command, as it was typed
 
     @property
     def has_ilsvrc_names(self) -> bool:
@@ -112,6 +115,9 @@ class Manifest:
     def write(self, folder: Path) -> None:
         fields = {"picture_bytes" if name == "image_bytes" else name: value
                   for name, value in dataclasses.asdict(self).items()}
+        for name in ("source_files", "argv"):
+            if not fields[name]:
+                del fields[name]
         for item in fields["classes"]:
             if not item["words"]:  # a set without any can be read by older versions, too
                 del item["words"]

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
-from common.cli import RequestError, counted, one_line
+from common.cli import RequestError
 from common.files import PathLike, naming_file, sha256_of_lines
 from common.host import open_file_limit, open_files
+from common.text import counted, one_line
 from convert.records.manifest import Manifest, read_manifest
 
 READERS = 8  # at most: they only fetch encoded images

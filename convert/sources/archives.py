@@ -12,11 +12,12 @@ import tarfile
 from pathlib import Path, PurePosixPath
 from typing import IO, Iterator, Optional, Sequence
 
-from common.cli import RequestError, counted
+from common.cli import RequestError
 from common.files import naming_file
 from common.progress import progress_bar
+from common.text import counted
 from convert.sources.listing import Scan, SourceFile, validation_scan
-from convert.sources.names import check_utf8, is_companion
+from convert.sources.names import check_utf8, is_hidden
 from convert.sources.packed import OpenArchive, open_archive, unpack
 
 # A tar ends with two blocks of zeros and is filled up to a whole record, 10 KB by default. GNU tar
@@ -41,7 +42,7 @@ def scan_train_archive(archive: Path, extensions: Sequence[str], keep: Optional[
     with open_archive(archive, keep) as opened, \
             progress_bar(archive.stat().st_size >> 20, f"list {archive.name}", "MB") as bar:
         for member, begin, end in members(opened.file, archive, 0, opened.end):
-            if is_companion(member):
+            if is_hidden(member):
                 scan.ignored.append(member)
                 continue
             class_name = PurePosixPath(member).stem
@@ -88,7 +89,7 @@ def tar_members(archives: Sequence[Path], keep: Optional[Path] = None
 
 def file_name(member: str) -> str:
     """Return the name without folders, by which each layout names an image."""
-    return member if is_companion(member) else PurePosixPath(member).name
+    return member if is_hidden(member) else PurePosixPath(member).name
 
 
 def members(file: IO[bytes], archive: Path, begin: int, end: int, within: str = ""

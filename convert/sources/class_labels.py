@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Sequence
 
 from common.cli import RequestError
+from common.text import counted
 from convert.sources.listing import SourceFile
 
 
@@ -29,8 +30,8 @@ class ClassLabels:
             if label != position:
                 raise RequestError(f"{self._origins[class_name]}: class {class_name} has label "
                                    f"{label}, but is number {position} of the "
-                                   f"{len(self._labels)} sorted classes in {root}; give all files "
-                                   "of the set")
+                                   f"{counted(len(self._labels), 'sorted class')} in {root}; give "
+                                   "all files of the set")
 
 
 def refuse_twice(images: Sequence[SourceFile], root: Path) -> None:

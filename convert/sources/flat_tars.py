@@ -10,9 +10,9 @@ from typing import Optional
 from common.cli import RequestError
 from convert.sources.archives import file_name, tar_members
 from convert.sources.class_labels import refuse_twice
-from convert.sources.folders import file_size, visible
+from convert.sources.folders import flat_files
 from convert.sources.listing import Scan, SourceFile
-from convert.sources.names import IMAGE_EXTENSIONS, imagenet_name, is_companion
+from convert.sources.names import IMAGE_EXTENSIONS, imagenet_name, is_hidden
 from convert.sources.packed import stored_archive
 
 FILES = {"train": [f"train_images_{part}.tar" for part in range(5)], "val": ["val_images.tar"]}
@@ -50,17 +50,14 @@ def scan_flat_tars(source: Path, split: str, keep: Optional[Path] = None) -> Sca
 def scan_names_with_wnids(folder: Path) -> Scan:
     """List a flat folder of training images whose names end in the class, as these tars unpack."""
     scan = Scan([], [])
-    for item in visible(folder, scan.ignored):
-        if item.is_dir():
-            raise RequestError(f"{item.path} is not a file; a flat folder may contain images only: "
-                               "move it")
-        _add(scan, SourceFile(item.name, item.name, 0, file_size(item)), folder)
+    for file in flat_files(folder, scan.ignored, other_split="val"):
+        _add(scan, file, folder)
     return scan
 
 
 def _add(scan: Scan, file: SourceFile, place: Path) -> None:
     name = imagenet_name(file.name)
-    if is_companion(file.name):
+    if is_hidden(file.name):
         scan.ignored.append(file.name)
     elif name is not None:
         scan.images.append(file._replace(name=name))

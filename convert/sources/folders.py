@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Iterator, Sequence
 
 from common.cli import RequestError
+from common.text import counted
 from convert.sources.listing import Scan, SourceFile, validation_scan
-from convert.sources.names import MACOS_FOLDER, check_utf8, is_companion
+from convert.sources.names import (IMAGE_EXTENSIONS, check_utf8, in_label_order, is_hidden,
+                                   shown_name)
 
 
 def scan_class_folders(root: Path, extensions: Sequence[str]) -> Scan:
@@ -18,17 +20,23 @@ def scan_class_folders(root: Path, extensions: Sequence[str]) -> Scan:
         RequestError: a class without images, a folder inside a class folder, a bad name, or
             something that is neither a file nor a folder.
     """
-    scan, class_names = Scan([], []), []
+    scan = Scan([], [])
     for item in visible(root, scan.ignored):
-        if item.is_dir():
-            class_names.append(item.name)
-        else:
+        if not item.is_dir():
             file_size(item)
             scan.ignored.append(item.name)
-    for name in sorted(class_names):
+    for name in class_folders(root):
         files = _class_files(root, name, scan.ignored)
         scan.add_class(files, extensions, f"class folder {root / name}", "fill it or remove it")
     return scan
+
+
+def class_folders(root: Path) -> list[str]:
+    """Return the names of the folders in ``root`` that are classes, in label order: those that are
+    not hidden, whose list would shift every label."""
+    with os.scandir(root) as items:
+        return in_label_order(item.name for item in items
+                              if not is_hidden(item.name) and item.is_dir())
 
 
 def _class_files(root: Path, class_name: str, ignored: list[str]) -> Iterator[SourceFile]:
@@ -42,13 +50,38 @@ def _class_files(root: Path, class_name: str, ignored: list[str]) -> Iterator[So
 
 
 def scan_flat_folder(root: Path) -> Scan:
-    """List a flat folder of ``ILSVRC2012_val_NNNNNNNN.JPEG``."""
-    companions: list[str] = []
-    scan = validation_scan(
-        SourceFile(item.name, item.name, 0, 0 if item.is_dir() else file_size(item))
-        for item in visible(root, companions))
-    scan.ignored.extend(companions)
+    """List a flat folder of ``ILSVRC2012_val_NNNNNNNN.JPEG``.
+
+    Raises:
+        RequestError: see ``flat_files`` and ``validation_scan``.
+    """
+    passed_over: list[str] = []
+    scan = validation_scan(flat_files(root, passed_over, other_split="train"))
+    scan.ignored.extend(passed_over)
     return scan
+
+
+def flat_files(root: Path, ignored: list[str], other_split: str) -> Iterator[SourceFile]:
+    """Yield the files of a flat folder of images. The files of a folder in it, such as a devkit,
+    are added to ``ignored``, unless it is the other split's: images may lie in the source itself.
+
+    Raises:
+        RequestError: a folder in it has images, which would be lost.
+    """
+    for item in visible(root, ignored):
+        if not item.is_dir():
+            yield SourceFile(item.name, item.name, 0, file_size(item))
+        elif item.name != other_split:
+            files = sorted(files_below(root, item.name))
+            images = [name for name in files
+                      if name.lower().endswith(IMAGE_EXTENSIONS) and not is_hidden(name)]
+            if images:
+                raise RequestError(
+                    f"{item.path} is a folder with {counted(len(images), 'image')} "
+                    f"('{shown_name(images[0])}') next to the images of {root}, which is read as a "
+                    "flat folder: move them next to the others, or, if the images are being sorted "
+                    "into class folders, all others into theirs; or move the folder away")
+            ignored += map(shown_name, files)
 
 
 def file_size(item: os.DirEntry) -> int:
@@ -65,15 +98,20 @@ def file_size(item: os.DirEntry) -> int:
 
 
 def visible(folder: Path, ignored: list[str], prefix: str = "") -> Iterator[os.DirEntry]:
-    """Yield what is not hidden; hidden files (.DS_Store, .nfs…) belong to the system. What macOS
-    left next to the images is added to ``ignored``, named after ``prefix``."""
+    """Yield what is not hidden. Hidden files, and all files of hidden folders, are added to
+    ``ignored``, named after ``prefix``; none is opened."""
     with os.scandir(folder) as items:
         for item in items:
-            if item.name == MACOS_FOLDER and item.is_dir():
-                ignored += [prefix + path.relative_to(folder).as_posix()
-                            for path in Path(item.path).rglob("*") if not path.is_dir()]
-            elif is_companion(item.name):
-                ignored.append(prefix + item.name)
-            elif not item.name.startswith("."):
+            if not is_hidden(item.name):
                 check_utf8(item.name, folder)
                 yield item
+            elif item.is_dir(follow_symlinks=False):
+                ignored += [prefix + shown_name(name) for name in files_below(folder, item.name)]
+            else:
+                ignored.append(prefix + shown_name(item.name))
+
+
+def files_below(folder: Path, name: str) -> list[str]:
+    """Return the paths, from the folder on, of all files in its subfolder of that name."""
+    return [path.relative_to(folder).as_posix() for path in (folder / name).rglob("*")
+            if not path.is_dir()]

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Optional, Sequence
 
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES, Blacklist
-from common.cli import RequestError, counted, first_of
+from common.cli import RequestError
 from common.files import sha256_of_lines
+from common.text import counted, first_of
 from convert.sources.listing import Listing
+from convert.sources.names import validation_id
 
 # sha256 of "%d\n" per label in image-id order, and of "%s\n" per sorted wnid, of the ILSVRC2012
 # classification validation set (ground truth and class map of the devkit).
@@ -114,6 +116,20 @@ def count_like_ilsvrc(listing: Listing) -> Optional[IlsvrcNumbers]:
 def may_be_wnids(class_names: Sequence[str]) -> bool:
     """Return whether all names may be WordNet's; its ids of nouns end near n15300000."""
     return all(_WNID.fullmatch(name) for name in class_names)
+
+
+def unused_numbers(listing: Listing) -> Optional[str]:
+    """Return a warning where some validation images have ILSVRC's numbers, but ids are positions,
+    or None."""
+    if listing.split != "val" or not listing.ids_are_positions:
+        return None
+    names = [entry.file_name.rsplit("/")[-1] for entry in listing.entries]
+    numbered = [name for name in names if validation_id(name) is not None]
+    if not numbered:
+        return None
+    return (f"{len(numbered):,} of the {counted(len(names), 'validation image')} in {listing.root} "
+            f"have ILSVRC's numbers in their names (such as {numbered[0]}), the others are named "
+            "like training images: image ids are positions in the sorted names, not these numbers")
 
 
 def devkit_numbers(listing: Listing) -> Optional[str]:

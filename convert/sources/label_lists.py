@@ -13,6 +13,7 @@ from typing import NamedTuple, Optional, Sequence
 from blacklist.ids import ILSVRC_VALIDATION_IMAGES
 from common.cli import RequestError
 from common.files import read_lines
+from common.text import counted
 from convert.sources.listing import GroundTruth
 from convert.sources.names import WNID, in_label_order, validation_id, wnid_in_name
 
@@ -85,8 +86,9 @@ def read_label_list(path: Path, lines: Sequence[str], class_names: Optional[Sequ
         name = _class_of(path, row, class_names, numbers)
         if name not in position:
             raise RequestError(f"{path}, line {row.number}: '{row.label[:40]}' is not one of the "
-                               f"{len(position)} class names ({in_order[0]} to {in_order[-1]}); "
-                               "correct it, or give others with --class-names FILE")
+                               f"{counted(len(position), 'class name')} ({in_order[0]} to "
+                               f"{in_order[-1]}); correct it, or give others with --class-names "
+                               "FILE")
         labels[row.image_id] = position[name]
     return GroundTruth(path, in_order, labels, {row.image_id: row.number for row in rows})
 
@@ -140,8 +142,9 @@ def _class_of(path: Path, row: Row, class_names: Sequence[str], numbers: bool) -
             one = (": does the list count from 1? Labels count from 0"
                    if label == len(class_names) else "")
             raise RequestError(f"{path}, line {row.number}: label {row.label[:40]} is outside 0 "
-                               f"to {len(class_names) - 1}, the labels of {len(class_names)} "
-                               f"classes{one}; give the list of these classes")
+                               f"to {len(class_names) - 1}, the labels of "
+                               f"{counted(len(class_names), 'class')}{one}; give the list of "
+                               "these classes")
         name = class_names[label]
     wnid = wnid_in_name(row.image)
     if wnid and wnid != name and wnid in class_names:
@@ -161,17 +164,18 @@ def _refuse_devkit_order(path: Path, rows: Sequence[Row]) -> None:
                            "devkit's ground truth with its class map")
 
 
-def read_class_names(path: Path) -> list[str]:
+def read_class_names(path: Path, with_spaces: bool = False) -> list[str]:
     """Return the class names of a file, one per line, in label order.
 
     Raises:
-        RequestError: the file is missing, empty or not text, a name appears twice or has spaces.
+        RequestError: the file is missing, empty or not text, a name appears twice or, unless
+            allowed, has spaces.
     """
     lines: dict[str, int] = {}
     for number, name in enumerate(read_lines(path, "class name"), start=1):
         if not name:
             continue
-        if len(name.split()) != 1 or name in lines:
+        if name in lines or (len(name.split()) != 1 and not with_spaces):
             what = (f"is already on line {lines[name]}; remove one of them" if name in lines else
                     "is not one class name; put one on each line, without a description")
             raise RequestError(f"{path}, line {number}: '{name[:60]}' {what}")

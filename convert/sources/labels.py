@@ -19,12 +19,12 @@ from common.files import read_bytes, read_lines
 from convert.sources.archives import members
 from convert.sources.label_lists import is_label_list, read_label_list
 from convert.sources.listing import GroundTruth
-from convert.sources.names import is_companion
+from convert.sources.names import is_hidden
+from convert.sources.packed import GZIP_MAGIC
 
 _TRUTH_ENDING = "validation_ground_truth.txt"
 MAP_NAME = "map_clsloc.txt"
 META_NAME = "meta.mat"
-_GZIP_MAGIC = b"\x1f\x8b"
 _LEAF_IDS = 1000  # meta.mat numbers the inner nodes of the WordNet tree from 1001 on
 _MAX_DIGITS = 9
 _READ_META = """
@@ -48,7 +48,7 @@ def find_blacklists(source: Path, ground_truth: Optional[Path] = None) -> list[P
     places = [[ground_truth.parent]] if ground_truth else [devkit_folders(source),
                                                            devkit_folders(source.parent)]
     found = ([path for folder in folders for path in sorted(folder.glob("*blacklist*.txt"))
-              if not is_companion(path.name)] for folders in places)
+              if not is_hidden(path.name)] for folders in places)
     return next(filter(None, found), [])
 
 
@@ -59,7 +59,7 @@ def find_ground_truth(source: Path) -> Optional[Path]:
         RequestError: several were found.
     """
     found = [path for folder in devkit_folders(source)
-             for path in sorted(folder.glob(f"*{_TRUTH_ENDING}")) if not is_companion(path.name)]
+             for path in sorted(folder.glob(f"*{_TRUTH_ENDING}")) if not is_hidden(path.name)]
     if len(found) > 1:
         raise RequestError("several ground truths: " + ", ".join(map(str, found)) +
                            "; choose with --ground-truth FILE")
@@ -106,8 +106,8 @@ def devkit_files(archive: Path) -> dict[str, bytes]:
     files = {}
     for member, begin, end in members(io.BytesIO(data), archive, 0, len(data)):
         name = member.rsplit("/", 1)[-1]
-        if not is_companion(member) and (name in (MAP_NAME, META_NAME) or
-                                         name.endswith(_TRUTH_ENDING)):
+        if not is_hidden(member) and (name in (MAP_NAME, META_NAME)
+                                      or name.endswith(_TRUTH_ENDING)):
             files[name] = data[begin:end]
     return files
 
@@ -115,7 +115,7 @@ def devkit_files(archive: Path) -> dict[str, bytes]:
 def _unpacked(archive: Path) -> bytes:
     """Return the bytes of the tar in a gzip file, or of one that a browser has unpacked."""
     data = read_bytes(archive)
-    if data[:2] != _GZIP_MAGIC:
+    if data[:len(GZIP_MAGIC)] != GZIP_MAGIC:
         return data
     try:
         return gzip.decompress(data)  # it checks the length and the checksum at the end, too
@@ -154,19 +154,27 @@ def _parse_class_map(where: str, data: bytes) -> dict[int, str]:
         if len(fields) < 2 or not _is_number(fields[1]):
             raise RequestError(f"{where}, line {number}: expected 'wnid id name', got "
                                f"'{line[:40]}'; give the devkit's file")
-        if int(fields[1]) in wnids or fields[0] in wnids.values():
-            raise RequestError(f"{where}, line {number}: '{fields[0]} {fields[1]}' appears twice; "
-                               "give the devkit's file")
-        wnids[int(fields[1])] = fields[0]
+        _add_class(wnids, int(fields[1]), fields[0], f"{where}, line {number}")
     return wnids
+
+
+def _add_class(wnids: dict[int, str], devkit_id: int, wnid: str, where: str) -> None:
+    """Raise RequestError if the id or the wnid is there already: labels would shift."""
+    if devkit_id in wnids or wnid in wnids.values():
+        raise RequestError(f"{where}: '{wnid} {devkit_id}' appears twice; give the devkit's file")
+    wnids[devkit_id] = wnid
 
 
 def _parse_meta(where: str, data: bytes) -> dict[int, str]:
     try:
-        wnids = {devkit_id: wnid for devkit_id, wnid, _ in read_class_table(data)}
+        table = read_class_table(data)
     except ValueError as error:
         raise RequestError(f"{where} is {error}; give the devkit's file") from None
-    return {devkit_id: wnid for devkit_id, wnid in wnids.items() if devkit_id <= _LEAF_IDS}
+    wnids: dict[int, str] = {}
+    for devkit_id, wnid, _ in table:
+        if devkit_id <= _LEAF_IDS:
+            _add_class(wnids, devkit_id, wnid, where)
+    return wnids
 
 
 def read_class_table(data: bytes) -> list[tuple[int, str, str]]:

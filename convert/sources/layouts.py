@@ -12,7 +12,7 @@ from common.cli import RequestError
 from convert.sources.archives import scan_train_archive, scan_val_archive
 from convert.sources.flat_tars import (fits_flat_tars, refuse_packed, scan_flat_tars,
                                        scan_names_with_wnids)
-from convert.sources.folders import scan_class_folders, scan_flat_folder
+from convert.sources.folders import class_folders, scan_class_folders, scan_flat_folder
 from convert.sources.label_lists import read_class_names, read_kaggle
 from convert.sources.labels import find_ground_truth, read_devkit_archive, read_ground_truth
 from convert.sources.listing import (Entry, GroundTruth, Listing, Scan, ScanOptions,
@@ -20,12 +20,13 @@ from convert.sources.listing import (Entry, GroundTruth, Listing, Scan, ScanOpti
                                      read_entry)
 from convert.sources.misplaced import (OTHER_SPLIT, check_place, check_several_classes,
                                        check_two_splits)
-from convert.sources.names import (IMAGE_EXTENSIONS, MACOS_FOLDER, imagenet_name, in_label_order,
+from convert.sources.names import (IMAGE_EXTENSIONS, imagenet_name, in_label_order,
                                    validation_id)
 from convert.sources.packed import stored_archive
 from convert.sources.parquet import parquet_files, read_parquet, scan_parquet
 from convert.sources.val_labels import found_truth, given_truth
-from convert.sources.webdataset import name_classes, scan_webdataset, webdataset_tars
+from convert.sources.webdataset import (has_labels, info_class_names, name_classes,
+                                        scan_webdataset, webdataset_tars)
 
 SPLITS = ("train", "val")
 
@@ -44,6 +45,9 @@ class SourceLayout:
         scan: root, split, options -> the images of the split.
         labels: source -> the labels of validation images that are not in class folders; None if
             the source does not contain them.
+        self_evident: whether it fits where its files are, and nowhere else.
+        in_folders: whether its images lie in folders, which both splits may have in common.
+        unnamed: the splits that nothing tells where their images lie in the source itself.
         classes_may_be_labels: whether the names of classes may come from ``--class-names``.
         read: root, an image -> its bytes.
     """
@@ -55,6 +59,9 @@ class SourceLayout:
     scan: Callable[[Path, str, ScanOptions], Scan]
     labels: Callable[[Path], Optional[GroundTruth]]
     overrides: tuple[str, ...] = ()
+    self_evident: bool = True
+    in_folders: bool = False
+    unnamed: tuple[str, ...] = ()
     classes_may_be_labels: bool = False
     read: Callable[[Path, Entry], bytes] = read_entry
 
@@ -82,14 +89,14 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     if both_splits:
         _check_other_split(source, split, layout, chosen)
     scan = chosen.scan(root, split, ScanOptions(extensions, keep, workers))
-    if root == source and (chosen.name, split) in (("folders", "train"), ("folders", "val"),
-                                                   ("flat", "train")):
+    if root == source and split in chosen.unnamed:
         check_place(source, split, scan)
     if not scan.images:
         raise _fits_nothing(source, split)
-    names = read_class_names(class_names) if class_names else None
-    if chosen.classes_may_be_labels:
-        scan = name_classes(scan, names, root)
+    labels = chosen.classes_may_be_labels and has_labels(scan)
+    named_by, names = _class_names(class_names, root if labels else None)
+    if labels:
+        scan = name_classes(scan, names, named_by, root)
     truth = given_truth(root, split, ground_truth, names)
     # Images in class folders, or class tars, are named <class>/<file>.
     if any("/" in image.name for image in scan.images):
@@ -97,7 +104,7 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     else:
         truth = truth or found_truth(chosen.labels(source), source, root, scan, names)
         classes, entries = truth.class_names, entries_by_truth(scan.images, truth)
-    _check_names(class_names, names, classes, truth.origin if truth else root)
+    _check_names(named_by, names, classes, truth.origin if truth else root)
     return Listing(split, chosen.name, root, classes, entries, sorted(scan.ignored))
 
 
@@ -114,10 +121,19 @@ def _entries_in_folders(scan: Scan, root: Path, split: str, truth: Optional[Grou
     return folders, entries
 
 
-def _check_names(path: Optional[Path], names: Optional[Sequence[str]], classes: Sequence[str],
+def _class_names(given: Optional[Path], with_info: Optional[Path]
+                 ) -> tuple[str, Optional[list[str]]]:
+    """Return what names the classes, and the names: a file that was given, else the info in the
+    folder ``with_info``."""
+    if given is None and with_info is not None and (info := info_class_names(with_info)):
+        return f"{info[0]}", info[1]
+    return f"--class-names {given}", read_class_names(given) if given else None
+
+
+def _check_names(named_by: str, names: Optional[Sequence[str]], classes: Sequence[str],
                  origin: object) -> None:
     if names and in_label_order(names) != list(classes):
-        raise RequestError(f"--class-names {path} names other classes ({len(names)}) than {origin} "
+        raise RequestError(f"{named_by} names other classes ({len(names)}) than {origin} "
                            f"has ({len(classes)}); leave it out or give the right names")
 
 
@@ -129,7 +145,7 @@ def _check_other_split(source: Path, split: str, layout: Optional[str], chosen: 
         other = _choose_layout(source, other_split, layout)
     except RequestError:  # it is for the conversion of the other split to say why
         return
-    if other == chosen and chosen.name in IN_FOLDERS:
+    if other == chosen and chosen.in_folders:
         check_two_splits(source, split, chosen.root(source, split),
                          chosen.root(source, other_split))
 
@@ -140,7 +156,7 @@ def _choose_layout(source: Path, split: str, name: Optional[str]) -> SourceLayou
                            "the folder of the images")
     if name is not None:
         chosen = _layout(name)
-        if name in SELF_EVIDENT and not chosen.fits(source, chosen.root(source, split), split):
+        if chosen.self_evident and not chosen.fits(source, chosen.root(source, split), split):
             raise RequestError(f"--layout {name}: the {split} set is not in {source} as this "
                                f"layout has it: {chosen.files}; correct --source or leave --layout "
                                "out")
@@ -165,6 +181,12 @@ def _layout(name: str) -> SourceLayout:
 def reader_of(layout: str) -> Callable[[Path, Entry], bytes]:
     """Return what reads an image under the root; a worker knows the layout by its name."""
     return _layout(layout).read
+
+
+def has_layout(source: Path, split: str, name: str) -> bool:
+    """Return whether the split of the source looks like the layout of that name."""
+    known = _layout(name)
+    return known.fits(source, known.root(source, split), split)
 
 
 def _fits_nothing(source: Path, split: str) -> RequestError:
@@ -192,8 +214,7 @@ def _archive(source: Path, split: str) -> Path:
 
 def _fits_folders(source: Path, root: Path, split: str) -> bool:
     """Return whether there are folders that can be classes."""
-    folders = {item.name for item in root.iterdir()
-               if item.is_dir() and item.name[0] != "." and item.name != MACOS_FOLDER}
+    folders = set(class_folders(root))
     if root != source:
         return bool(folders)
     # The folder of a split, of the devkit or of another layout's images: SOURCE/SPLIT is missing.
@@ -225,6 +246,7 @@ LAYOUTS = (
     SourceLayout(
         "folders", "SOURCE/SPLIT/CLASS/IMAGE or SOURCE/CLASS/IMAGE",
         root=_split_folder, fits=_fits_folders, labels=_devkit_labels,
+        self_evident=False, in_folders=True, unnamed=SPLITS,
         scan=lambda root, split, options: scan_class_folders(root, options.extensions)),
     SourceLayout(
         "flat", "(val) SOURCE/val/ILSVRC2012_val_NNNNNNNN.JPEG with the devkit's "
@@ -232,6 +254,7 @@ LAYOUTS = (
         "val.txt or val_list.txt in SOURCE or SOURCE/meta; names that end in the class, as Hugging "
         "Face's, also for train",
         root=_split_folder, labels=_devkit_labels, overrides=("folders",),
+        self_evident=False, in_folders=True, unnamed=("train",),
         fits=lambda source, root, split: (_fits_flat(source, root, split) if split == "val" else
                                           _has_names_with_wnids(root)),
         scan=lambda root, split, options: (
@@ -251,7 +274,8 @@ LAYOUTS = (
         scan=lambda root, split, options: (
             scan_flat_folder(root) if _fits_flat(root, root, split) else
             scan_class_folders(root, options.extensions)),
-        fits=lambda source, root, split: root.is_dir(), overrides=("folders", "flat")),
+        fits=lambda source, root, split: root.is_dir(), overrides=("folders", "flat"),
+        in_folders=True),
     SourceLayout(
         "parquet", "SOURCE/data/train-NNNNN-of-NNNNN.parquet, for val validation-…, as in "
         "Hugging Face's ILSVRC/imagenet-1k",
@@ -272,7 +296,4 @@ LAYOUTS = (
         fits=lambda source, root, split: bool(webdataset_tars(source, split)),
         classes_may_be_labels=True),
 )
-# They fit where their files are, and nowhere else.
-IN_FOLDERS = ("folders", "flat", "kaggle")
-SELF_EVIDENT = ("archives", "kaggle", "parquet", "flat-tars", "webdataset")
 LAYOUT_NAMES = tuple(layout.name for layout in LAYOUTS)

@@ -2,17 +2,16 @@
 
 import hashlib
 import os
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Iterable, Mapping, NamedTuple, Optional, Sequence
 
-from common.cli import RequestError, first_of
+from common.cli import RequestError
 from common.files import naming_file
-from convert.sources.names import (IMAGE_EXTENSIONS, check_wnid_in_name, is_companion, own_name,
-                                   validation_id, wnid_in_name)
+from common.text import counted, first_of
+from convert.sources.names import (IMAGE_EXTENSIONS, check_wnid_in_name, is_hidden,
+                                   is_training_image, own_name, validation_id, wnid_in_name)
 
-_TRAIN_NAME = re.compile(r"(n[0-9]{8})/\1_[0-9]+\.JPEG")
 _NAMES_SHOWN = 3
 _TAR_BLOCK, _TAR_MAGIC_AT = 512, 257  # bytes of a block, and where a header has "ustar"
 
@@ -37,7 +36,7 @@ class Scan(NamedTuple):
         """Sort the files of a class into images and others; raise RequestError without images."""
         before = len(self.images)
         for file in files:
-            if file.name.lower().endswith(tuple(extensions)) and not is_companion(file.name):
+            if file.name.lower().endswith(tuple(extensions)) and not is_hidden(file.name):
                 self.images.append(file)
             else:
                 self.ignored.append(file.name)
@@ -115,8 +114,7 @@ def validation_scan(files: Iterable[SourceFile]) -> Scan:
     for file in files:
         if validation_id(file.name) is not None:
             scan.images.append(file)
-        elif file.name.lower().endswith(IMAGE_EXTENSIONS) and not (
-                file.name.startswith(".") or is_companion(file.name)):
+        elif file.name.lower().endswith(IMAGE_EXTENSIONS) and not is_hidden(file.name):
             others.append(file.name)
         else:
             scan.ignored.append(file.name)
@@ -127,9 +125,9 @@ def validation_scan(files: Iterable[SourceFile]) -> Scan:
 
 def _mixed_names(numbered: int, others: Sequence[str]) -> RequestError:
     shown = first_of([f"'{name}'" for name in sorted(others)], _NAMES_SHOWN)
-    return RequestError(f"the names of {numbered} validation images have ILSVRC's numbers, those "
-                        f"of {len(others)} have not ({shown}); image ids are these numbers: rename "
-                        "or remove the others")
+    return RequestError(f"the validation set has {counted(numbered, 'image')} with ILSVRC's "
+                        f"numbers in the names and {counted(len(others), 'image')} without "
+                        f"({shown}); image ids are these numbers: rename or remove the others")
 
 
 def entries_by_class(files: Sequence[SourceFile], class_names: Sequence[str], split: str
@@ -141,8 +139,9 @@ def entries_by_class(files: Sequence[SourceFile], class_names: Sequence[str], sp
     layout gives the same records.
 
     Raises:
-        RequestError: some have ILSVRC's names and some not, a name has another class than the
-            folder, or two images have one id or one name.
+        RequestError: some have ILSVRC's names and some not (unless most have the names of training
+            images), a name has another class than the folder, or two images have one id or one
+            name.
     """
     label_of = {name: label for label, name in enumerate(class_names)}
     ordered = sorted(file._replace(name=_own_path(file.name, split)) for file in files)
@@ -163,8 +162,8 @@ def entries_by_class(files: Sequence[SourceFile], class_names: Sequence[str], sp
         else:
             numbered.append(entry._replace(file_name=name, image_id=image_id))
     if numbered and others:
-        # imagenette and imagewoof were split anew: their val/ has training images, too.
-        if all(_TRAIN_NAME.fullmatch(name) for name in others):
+        # imagenette and imagewoof were split anew: most images of their val/ are training images.
+        if len(others) > len(numbered) and all(map(is_training_image, others)):
             return entries
         raise _mixed_names(len(numbered), others)
     return _in_id_order(numbered) if numbered else entries
@@ -214,7 +213,8 @@ def entries_by_truth(files: Sequence[SourceFile], truth: GroundTruth) -> list[En
         image_id = validation_id(file.name)
         if image_id not in truth.labels:
             raise RequestError(f"{file.name} has no label: {truth.origin} has "
-                               f"{len(truth.labels)} labels; give the ground truth of this set")
+                               f"{counted(len(truth.labels), 'label')}; give the ground truth of "
+                               "this set")
         label = truth.labels[image_id]
         check_wnid_in_name(file.name, truth.class_names[label], str(truth.origin))
         entries.append(Entry(own_name(file.name), label, image_id, *file[1:]))
@@ -222,10 +222,10 @@ def entries_by_truth(files: Sequence[SourceFile], truth: GroundTruth) -> list[En
     if len(entries) != len(truth.labels):
         missing = min(truth.labels.keys() - {entry.image_id for entry in entries})
         line = f", line {truth.lines[missing]}," if missing in truth.lines else ""
-        raise RequestError(f"{truth.origin} has {len(truth.labels)} labels but there are "
-                           f"{len(entries)} validation images (ILSVRC2012_val_{missing:08d}.JPEG"
-                           f"{line} is missing); complete them or give the ground truth of this "
-                           "set")
+        raise RequestError(f"{truth.origin} has {counted(len(truth.labels), 'label')} for "
+                           f"{counted(len(entries), 'validation image')} "
+                           f"(ILSVRC2012_val_{missing:08d}.JPEG{line} is missing); complete them "
+                           "or give the ground truth of this set")
     return entries
 
 
@@ -273,5 +273,5 @@ def _holds_tar_header(data: bytes) -> bool:
 
 def changed(root: Path, entry: Entry) -> RequestError:
     return RequestError(f"{root / entry.container} changed while it was converted (it had "
-                        f"{entry.size} bytes when '{entry.file_name}' was listed); convert again "
-                        "when nothing writes to the source")
+                        f"{counted(entry.size, 'byte')} when '{entry.file_name}' was listed); "
+                        "convert again when nothing writes to the source")

@@ -1,15 +1,13 @@
 """Sources that are one folder too deep or too high, where images would get a class or a split that
 is not theirs."""
 
-import re
 from pathlib import Path
 from typing import Sequence
 
-from common.cli import RequestError, counted
+from common.cli import RequestError
+from common.text import counted
 from convert.sources.listing import Scan
-from convert.sources.names import validation_id
-
-_TRAINING_NAME = re.compile(r"(n[0-9]{8})/\1_[0-9]+\.[A-Za-z]+")
+from convert.sources.names import is_training_image, validation_id
 
 OTHER_SPLIT = {"train": "val", "val": "train"}
 _WORDS = {"train": "training", "val": "validation"}
@@ -68,7 +66,7 @@ def _above(place: Path) -> Path:
 
 def _named_like(split: str, name: str) -> bool:
     if split == "train":
-        return _TRAINING_NAME.fullmatch(name) is not None
+        return is_training_image(name)
     return validation_id(name.rsplit("/", 1)[-1]) is not None
 
 

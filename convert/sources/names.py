@@ -15,6 +15,7 @@ MACOS_FOLDER = "__MACOSX"  # in what was packed on macOS
 _VALIDATION_NAME = re.compile(
     r"ILSVRC2012_val_((?!0{8})[0-9]{8})(?:_(n[0-9]{8}))?\.(?:JPEG|JPG|PNG)", re.IGNORECASE)
 WNID = re.compile("n[0-9]{8}")
+_TRAINING_NAME = re.compile(r"(n[0-9]{8})_[0-9]+\.[A-Za-z]+")
 _NAME_WITH_WNID = re.compile(
     r"((?:(n[0-9]{8})_[0-9]+|ILSVRC2012_val_[0-9]{8}))_(n[0-9]{8})(\.(?i:JPEG|JPG|PNG))")
 
@@ -24,6 +25,19 @@ def validation_id(file_name: str) -> Optional[int]:
     class before it (``_n01440764.JPEG``), too; None for any other name."""
     match = _VALIDATION_NAME.fullmatch(file_name)
     return int(match.group(1)) if match else None
+
+
+def training_wnid(file_name: str) -> Optional[str]:
+    """Return the class in ``n01440764_10026.JPEG``, also with another ending; None for any other
+    name."""
+    match = _TRAINING_NAME.fullmatch(file_name)
+    return match[1] if match else None
+
+
+def is_training_image(name: str) -> bool:
+    """Return whether ``<class>/<file>`` is named like ILSVRC's training images."""
+    class_name, _, file_name = name.partition("/")
+    return training_wnid(file_name) == class_name
 
 
 def wnid_in_name(file_name: str) -> Optional[str]:
@@ -54,10 +68,11 @@ def check_wnid_in_name(file_name: str, class_name: str, origin: str) -> None:
                            f"{origin}; correct the one that is wrong")
 
 
-def is_companion(path: str) -> bool:
-    """Return whether macOS wrote that file next to another one, whose attributes it holds."""
-    *folders, name = path.split("/")
-    return name.startswith("._") or MACOS_FOLDER in folders
+def is_hidden(path: str) -> bool:
+    """Return whether a file or folder is passed over: a part of its path begins with a dot, as what
+    the system keeps (.DS_Store, .nfs…, macOS's ._ companions), or is macOS's ``__MACOSX``."""
+    return any(part == MACOS_FOLDER or (part.startswith(".") and part not in (".", ".."))
+               for part in path.split("/"))
 
 
 def check_utf8(name: str, place: Path) -> None:
@@ -65,8 +80,13 @@ def check_utf8(name: str, place: Path) -> None:
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
-        shown = os.fsencode(name).decode("utf-8", "backslashreplace")
-        raise RequestError(f"'{shown}' in {place} is not a UTF-8 name; rename it") from None
+        raise RequestError(f"'{shown_name(name)}' in {place} is not a UTF-8 name; rename it"
+                           ) from None
+
+
+def shown_name(name: str) -> str:
+    """Return the name with escapes for what is not UTF-8 in it."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def in_label_order(class_names: Iterable[str]) -> list[str]:

@@ -18,6 +18,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from common.cli import RequestError
 from common.files import naming_file, open_regular, read_json, write_json
 from common.progress import progress_bar
+from common.text import counted
 from convert.sources.class_labels import ClassLabels, refuse_twice
 from convert.sources.listing import Entry, Scan, ScanOptions, SourceFile, changed
 from convert.sources.names import check_utf8, imagenet_name
@@ -110,8 +111,8 @@ def _check_complete(folder: Path, files: Sequence[Path]) -> None:
     if names != expected:
         missing = sorted(set(expected) - set(names))
         wrong = f"{missing[0]} is missing" if missing else f"{names[-1]} is one too many"
-        raise RequestError(f"{folder} has {len(files)} files of {stem}*.parquet, which count to "
-                           f"{count}: {wrong}; complete the download")
+        raise RequestError(f"{folder} has {counted(len(files), 'file')} of {stem}*.parquet, whose "
+                           f"names count to {count}: {wrong}; complete the download")
 
 
 def _listed(path: Path, keep: Optional[Path], compare: bool) -> Rows:

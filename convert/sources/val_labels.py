@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Optional
 
 from common.cli import RequestError
+from convert.sources.folders import class_folders
 from convert.sources.label_lists import KAGGLE_SOLUTION, find_label_list
 from convert.sources.labels import read_ground_truth
 from convert.sources.listing import GroundTruth, Scan, truth_in_names
-from convert.sources.names import in_label_order
 
 
 def given_truth(root: Path, split: str, ground_truth: Optional[Path],
@@ -46,7 +46,5 @@ def _train_classes(root: Path) -> Optional[list[str]]:
     """Return the classes that the folders of train/ next to validation images name."""
     for train in (root.with_name("train"), root / "train"):
         if train.is_dir():
-            folders = [item.name for item in train.iterdir()
-                       if item.is_dir() and not item.name.startswith(".")]
-            return in_label_order(folders) or None
+            return class_folders(train) or None
     return None

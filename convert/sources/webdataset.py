@@ -10,19 +10,20 @@ from typing import Iterator, NamedTuple, Optional, Sequence
 
 from common.cli import RequestError
 from common.files import read_json
+from common.text import counted
 from convert.sources.archives import tar_members
 from convert.sources.class_labels import ClassLabels, refuse_twice
 from convert.sources.listing import Scan, SourceFile
-from convert.sources.names import IMAGE_EXTENSIONS, imagenet_name
+from convert.sources.names import (IMAGE_EXTENSIONS, imagenet_name, is_hidden, training_wnid,
+                                   validation_id)
 from convert.sources.packed import OpenArchive, stored_archive
 
 SPLIT_WORDS = {"train": ("train",), "val": ("validation", "val")}
 INFO_NAMES = ("_info.json", "info.json")
+INFO_REMEDY = "give the file of this set or remove it"
 MAX_LABEL_BYTES = 20
 
 _TAR = re.compile(r"(?P<stem>.+-(?P<split>train|validation|val)-)(?P<number>[0-9]+)\.tar(?:\.gz)?")
-_TRAIN_KEY = re.compile(r"(n[0-9]{8})_[0-9]+")
-_VAL_KEY = re.compile(r"ILSVRC2012_val_[0-9]{8}")
 
 
 class _Member(NamedTuple):
@@ -44,6 +45,7 @@ def webdataset_tars(source: Path, split: str) -> list[Path]:
     """Return the tars of the split, in order; empty if there are none."""
     found = [(match["stem"], int(match["number"]), path) for path in source.iterdir()
              if (match := _TAR.fullmatch(path.name)) and match["split"] in SPLIT_WORDS[split]
+             and not is_hidden(path.name)
              and stored_archive(path.with_name(path.name.removesuffix(".gz"))) == path]
     return [path for _, _, path in sorted(found)]
 
@@ -69,15 +71,57 @@ def scan_webdataset(source: Path, split: str, keep: Optional[Path] = None) -> Sc
             labels.add(wnid, sample.label, where)
         scan.images.append(SourceFile(f"{wnid or sample.label}/{name}", image.container,
                                       image.begin, image.end - image.begin))
-    if all(not image.name.split("/")[0].isdecimal() for image in scan.images):
+    if not has_labels(scan):
         labels.check(source)
     _check_count(source, split, len(scan.images))
     refuse_twice(scan.images, source)
     return scan
 
 
-def name_classes(scan: Scan, class_names: Optional[Sequence[str]], root: Path) -> Scan:
+def has_labels(scan: Scan) -> bool:
+    """Return whether classes are labels, as numbers, whose names must be known."""
+    return any(image.name.split("/")[0].isdecimal() for image in scan.images)
+
+
+def info_class_names(source: Path) -> Optional[tuple[Path, list[str]]]:
+    """Return the set's info file and the class names that it has, in label order; None without.
+
+    They are a list ``class_names`` or ``classes``, or that of Hugging Face's features, or positions
+    by name in ``class_to_idx``.
+
+    Raises:
+        RequestError: the file is damaged, or its names are not one word each, all different.
+    """
+    path = next((source / name for name in INFO_NAMES if (source / name).exists()), None)
+    if path is None:
+        return None
+    info = read_json(path, INFO_REMEDY)
+    features = info.get("features")
+    lists = [info, *(features.values() if isinstance(features, dict) else ())]
+    names = next((item[key] for item in lists if isinstance(item, dict)
+                  for key in ("class_names", "classes", "names") if isinstance(item.get(key), list)
+                  ), None)
+    positions = info.get("class_to_idx")
+    if names is None and isinstance(positions, dict):
+        names = sorted(positions, key=lambda name: str(positions[name]).zfill(MAX_LABEL_BYTES))
+        if [positions[name] for name in names] != list(range(len(names))):
+            raise RequestError(f"{path}: class_to_idx does not count from 0; {INFO_REMEDY}")
+    if names is None:
+        return None
+    seen: set[str] = set()
+    for name in names:  # labels are positions among sorted names: descriptions sort otherwise
+        if not isinstance(name, str) or len(name.split()) != 1 or "/" in name or name in seen:
+            raise RequestError(f"{path}: '{str(name)[:60]}' among its class names is not one word "
+                               "that appears once; give --class-names FILE with such names")
+        seen.add(name)
+    return path, names
+
+
+def name_classes(scan: Scan, class_names: Optional[Sequence[str]], origin: str, root: Path) -> Scan:
     """Replace labels in ``<label>/<file>`` by the names at these positions.
+
+    Args:
+        origin: what names the classes.
 
     Raises:
         RequestError: there are no names or no such position.
@@ -91,9 +135,9 @@ def name_classes(scan: Scan, class_names: Optional[Sequence[str]], root: Path) -
                                    "they are; give --class-names FILE with one class name per "
                                    "line in label order")
             if int(class_name) >= len(class_names):
-                raise RequestError(f"{root / image.container}: label {class_name}, but "
-                                   f"--class-names names {len(class_names)} classes; give the "
-                                   "names of this set")
+                raise RequestError(f"{root / image.container}: label {class_name}, but {origin} "
+                                   f"names {counted(len(class_names), 'class')}; give the names "
+                                   "of this set")
             image = image._replace(name=f"{class_names[int(class_name)]}/{file_name}")
         images.append(image)
     return Scan(images, scan.ignored)
@@ -119,14 +163,13 @@ def _check_count(source: Path, split: str, images: int) -> None:
     """Compare with timm's info file, where there is one."""
     for path in (source / name for name in INFO_NAMES):
         if path.exists():
-            info = read_json(path, "give the file of this set or remove it")
-            splits = info.get("splits") if isinstance(info, dict) else None
+            splits = read_json(path, INFO_REMEDY).get("splits")
             for word in SPLIT_WORDS[split]:
                 note = splits.get(word) if isinstance(splits, dict) else None
                 expected = note.get("num_samples") if isinstance(note, dict) else None
                 if expected not in (None, images):
-                    raise RequestError(f"{path} says {expected} {split} images, but the tars have "
-                                       f"{images}; complete the download")
+                    raise RequestError(f"{path} says {expected} for the {split} set, but the tars "
+                                       f"have {counted(images, 'image')}; complete the download")
             return
 
 
@@ -135,6 +178,9 @@ def _samples(tars: Sequence[Path], keep: Optional[Path], ignored: list[str]
     """Yield the samples, in order."""
     sample: list[_Member] = []
     for archive, opened, name, begin, end in tar_members(tars, keep):
+        if is_hidden(name):
+            ignored.append(f"{archive.name}/{name}")
+            continue
         folder, slash, base = name.rpartition("/")
         key, dot, ending = base.partition(".")
         text = _label_text(opened, begin, end) if ending.lower() == "cls" else b""
@@ -161,8 +207,9 @@ def _sample(parts: Sequence[_Member]) -> _Sample:
     images = [part for part in parts if part.ending in IMAGE_EXTENSIONS]
     labels = [part for part in parts if part.ending == ".cls"]
     if len(images) != 1 or len(labels) != 1:
-        raise RequestError(f"{where}: a sample has {len(images)} images and {len(labels)} labels "
-                           "(.cls), expected one of each; fetch the file again")
+        raise RequestError(f"{where}: a sample has {counted(len(images), 'image')} and "
+                           f"{counted(len(labels), 'label')} (.cls), expected one of each; fetch "
+                           "the file again")
     text = labels[0].text
     if not text.isdigit():
         raise RequestError(f"{where}: label {text!r} is not a number from 0; fetch the file again")
@@ -177,8 +224,8 @@ def _name(image: _Member) -> tuple[Optional[str], str]:
     if official is not None:
         wnid, _, name = official.partition("/")
         return wnid, name
-    train = _TRAIN_KEY.fullmatch(key)
-    if train or _VAL_KEY.fullmatch(key):
-        return train[1] if train else None, f"{key}.JPEG"
+    of_train = training_wnid(f"{key}.JPEG")
+    if of_train or validation_id(f"{key}.JPEG"):
+        return of_train, f"{key}.JPEG"
     tar = image.archive.name.removesuffix(".gz").removesuffix(".tar")
     return None, f"{tar}-{image.key.replace('/', '-')}{image.ending}"

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any, Mapping, Optional
 
 from convert.sources.ilsvrc import CLASS_NAMES_SHA256
+from convert.sources.layouts import SPLITS
 from evaluate.report.blocks import Fact, Facts
 from evaluate.report.inputs import Inputs
 from evaluate.report.translations import Translate
 
 ILSVRC = "ImageNet (ILSVRC2012)"
-SPLITS = ("train", "val")  # folders of a record set's splits
 
 
 def page_title(inputs: Inputs, t: Translate) -> str:

@@ -16,15 +16,16 @@ EVALUATED = {"checkpoint_sha256": "checkpoint sha256", "records_sha256": "record
 
 def reproduction_section(inputs: Inputs, t: Translate) -> list[Block]:
     blocks: list[Block] = []
-    if inputs.record_sets:
+    unknown = [each for each in inputs.record_sets.values() if not _is_whole(each.manifest.argv)]
+    if unknown:
         blocks += [
             t("Commands of record sets are put together from their manifests: the options that "
               "decide the bytes. SOURCE stands for the images, whose digests are in the data "
               "sheet. A manifest does not hold --extensions and --ground-truth: repeat them where "
               "they were given."),
             *([t("BLACKLIST stands for the blacklist, whose digest is there, too.")]
-              if any(each.manifest.blacklist for each in inputs.record_sets.values()) else []),
-            Commands("\n\n".join(map(_convert, inputs.record_sets.values())))]
+              if any(each.manifest.blacklist for each in unknown) else []),
+            Commands("\n\n".join(map(_convert, unknown)))]
     blocks += _typed(inputs, t)
     if inputs.evaluations:
         blocks.append(_evaluated(inputs.evaluations, t))
@@ -33,8 +34,11 @@ def reproduction_section(inputs: Inputs, t: Translate) -> list[Block]:
 
 
 def _typed(inputs: Inputs, t: Translate) -> list[Block]:
-    """Return the commands of the run and the evaluations exactly as they were typed."""
-    argv: list[tuple[str, Optional[Sequence[str]]]] = []
+    """Return the commands of the record sets, the run and the evaluations exactly as they were
+    typed."""
+    argv: list[tuple[str, Optional[Sequence[str]]]] = [
+        (f"{records.folder}", records.manifest.argv) for records in inputs.record_sets.values()
+        if records.manifest.argv]
     if inputs.run and inputs.run.config:
         argv.append((f"{inputs.run.folder}", inputs.run.config.get("argv")))
     for item in inputs.evaluations:
@@ -51,6 +55,12 @@ def _typed(inputs: Inputs, t: Translate) -> list[Block]:
         blocks.append(t("The command was not kept (files of an older version): {names}.",
                         names=", ".join(unknown)))
     return blocks
+
+
+def _is_whole(argv: Sequence[str]) -> bool:
+    """Return whether the command makes the record set alone: ``finish`` puts together what others
+    built."""
+    return bool(argv) and ("convert", "finish") not in zip(argv, argv[1:])
 
 
 def _convert(records: RecordSet) -> str:

@@ -7,8 +7,8 @@ English sentence; one without translation fails the tests.
 from pathlib import Path
 from typing import Any, Callable
 
-from common.cli import plural
 from common.files import read_json
+from common.text import plural
 
 Translate = Callable[..., str]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from common.cli import (TYPED_COMMAND, UNDER_MAKE, ArgumentParser, CheckFailed, RequestError,
-                        counted, module_command, print_next, run_command, shown_command,
-                        typed_command, version, without_flags)
+                        module_command, print_next, run_command, shown_command, typed_command,
+                        version, without_flags)
 from common.host import available_cores
 
 ROOT = Path(__file__).parents[2]
@@ -135,12 +135,6 @@ def test_the_next_commands_are_printed_unless_make_does(monkeypatch, capsys):
     ("x --b 2 --dry-run=8", "x --b 2"), ("--dry-runs 8", "--dry-runs 8")])
 def test_flags_are_left_out_with_their_values(words, left):
     assert without_flags(words.split(), ["--dry-run"]) == left.split()
-
-
-def test_a_number_has_its_noun_in_the_singular_or_the_plural():
-    assert [counted(number, noun) for number, noun in (
-        (0, "image"), (1, "image"), (2, "class"), (1200, "box"))] == [
-        "0 images", "1 image", "2 classes", "1,200 boxes"]
 
 
 @pytest.mark.parametrize("words", [

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from common import progress
-from common.progress import describe_bytes, describe_seconds, progress_bar
+from common.progress import progress_bar
 
 
 @pytest.fixture
@@ -71,17 +71,3 @@ def test_a_terminal_has_a_bar(capsys, monkeypatch):
         bar.update(1)
     text = capsys.readouterr().err
     assert "\r" in text and "work: 100%" in text and "loss 2.5" in text
-
-
-@pytest.mark.parametrize("seconds, text", [
-    (0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.4, "59 s"), (59.6, "1 min"),
-    (3570, "1 h 0 min"), (12_000, "3 h 20 min"), (172_800, "2.0 days")])
-def test_a_time_is_said_as_a_person_says_it(seconds, text):
-    assert describe_seconds(seconds) == text
-
-
-@pytest.mark.parametrize("size, text", [
-    (812, "812 bytes"), (34_954, "35 kB"), (8_092_742, "8.09 MB"), (999_700_000, "1 GB"),
-    (147_897_000_000, "148 GB"), (1_234_567_000_000, "1,235 GB")])
-def test_a_size_is_said_as_a_person_says_it(size, text):
-    assert describe_bytes(size) == text

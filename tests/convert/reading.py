@@ -4,10 +4,13 @@
 import builtins
 import hashlib
 import io
+import json
 import os
 import sys
 
 from mindspore.mindrecord import FileReader
+
+from convert.records.manifest import MANIFEST_NAME
 
 
 def read_rows(folder, files="*.mindrecord"):
@@ -21,9 +24,17 @@ def read_rows(folder, files="*.mindrecord"):
 
 
 def digests(folder):
-    """sha256 of every file in it, by path."""
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+    """sha256 of every file in it, by path; of a manifest, without the command that made it."""
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(_content(path)).hexdigest()
             for path in folder.rglob("*") if path.is_file()}
+
+
+def _content(path):
+    if path.name != MANIFEST_NAME:
+        return path.read_bytes()
+    fields = json.loads(path.read_text())
+    fields.pop("argv", None)
+    return json.dumps(fields).encode()
 
 
 def blacklist_of(source):

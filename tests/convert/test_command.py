@@ -34,6 +34,19 @@ def test_a_sample_is_drawn_with_the_numbers_and_the_seed_that_are_given(tmp_path
     assert digests(tmp_path / "a") == digests(tmp_path / "expected")
 
 
+def test_the_manifest_keeps_the_command_as_it_was_typed(sample, val, tmp_path, say, monkeypatch):
+    """Another command for the same set finds it finished; in Python, there is none."""
+    out = tmp_path / "val"
+    given = ("run", "--source", sample, "--split", "val", "--out", out, "--shards", 3,
+             "--blacklist", blacklist_of(sample))
+    for words in (["run", "my records"], ["run", "--workers", "1"]):
+        monkeypatch.setattr("sys.orig_argv", ["/bin/python3", "-m", "convert", *words])
+        errors = say(*given).err
+        assert read_manifest(out).argv == ["python", "-m", "convert", "run", "my records"]
+    assert "is finished already" in errors
+    assert digests(out) == digests(val) and '"argv"' not in (val / "manifest.json").read_text()
+
+
 def test_extensions_decide_what_is_listed(tmp_path, say):
     for name in ("cat/a.webp", "cat/b.jpg", "dog/c.webp"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -112,6 +125,28 @@ def test_both_sets_in_a_folder_are_verified_and_one_that_is_damaged_fails(
     assert f"both/train: built again: {damaged.name}" in repaired
     assert "both/val: no shard is damaged" in repaired
     assert "give one of them" in fail(2, "show", tmp_path / "both", "--out", tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("damaged", ["train", "val"])
+@pytest.mark.parametrize("spoil, code, words", [
+    (lambda path: path.write_text("{"), 2, "error: {path} is damaged"),
+    (lambda path: (path.unlink(), path.mkdir()), 2, "error: "),
+    (lambda path: path.with_name(f"{path.parent.name}-9.mindrecord").touch(), 1, "failed: ")])
+def test_the_other_set_is_verified_in_whichever_way_one_fails(val, train, tmp_path, fail,
+                                                              damaged, spoil, code, words):
+    for name, records in (("val", val), ("train", train)):
+        shutil.copytree(records, tmp_path / "both" / name)
+    manifest = tmp_path / "both" / damaged / "manifest.json"
+    other = next(path for path in (tmp_path / "both").iterdir() if path.name != damaged)
+    spoil(manifest)
+    errors = fail(code, "verify", tmp_path / "both")
+    assert f"verifying {12 if damaged == 'train' else 20} images of {other}" in errors
+    assert errors.splitlines()[-1].startswith(words.format(path=manifest))
+    assert "next: " not in errors
+    flagged = next(other.glob("*.mindrecord"))
+    flagged.write_bytes(b"")
+    last = fail(code, "verify", tmp_path / "both").splitlines()[-1]
+    assert f"{manifest.parent}" in last and flagged.name in last
 
 
 def test_the_last_lines_name_ignored_files(source, tmp_path, say):

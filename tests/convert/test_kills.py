@@ -110,7 +110,7 @@ def test_ctrl_c_while_workers_start_ends_them_and_the_same_command_resumes(sampl
     words = ["-m", "convert", "run", "--source", sample, "--split", "train", "--out",
              tmp_path / "b", "--shards", SHARDS, "--workers", 2]
     ended = interrupted(words, "convert train:", CTRL_C, tmp_path, seconds)
-    assert ended.code == 130 and ended.seconds < 5
+    assert ended.code == 130 and not (tmp_path / "b" / MANIFEST_NAME).exists()
     assert [line for line in ended.lines if "images/s" not in line and line != "^C"] == [
         f"interrupted: finished shards are kept in {tmp_path / 'b'}; the same command resumes: "
         f"{sys.executable} {' '.join(map(str, words))}"]

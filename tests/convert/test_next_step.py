@@ -3,8 +3,11 @@
 import shlex
 
 import pytest
+from reading import blacklist_of
 
 from common.cli import UNDER_MAKE
+from convert.next_step import training_command
+from convert.sample.arrange import arrange_sample
 
 
 @pytest.fixture(autouse=True)
@@ -22,27 +25,48 @@ def test_each_split_names_the_other_then_the_training(sample, tmp_path, say):
     """Typed one after the other, what is shown leads to the training."""
     val, train = (str(tmp_path / "my records" / split) for split in ("val", "train"))
     source = ["--source", str(sample)]
-    two = ["--shards", "2"]
-    first = say("run", *source, "--split", "val", "--out", val, *two)
+    two = ["--shards", "2", "--on-bad", "skip"]
+    of_val = ["--blacklist", str(blacklist_of(sample)), "--layout=flat"]
+    first = say("run", *source, *of_val, "--split", "val", "--out", val, *two)
     line, = [line for line in first.err.splitlines() if line.startswith("converting 12 images (")]
     assert f" kB) of 4 classes from {sample} (layout flat) into 2 shards in {val}, with " in line
     check, other = next_words(first.err)
     assert check == ["convert", "verify", val]
-    assert other == ["convert", "run", *source, "--split", "train", "--out", train]
+    assert other == ["convert", "run", *source, *two, "--split", "train", "--out", train]
     assert next_words(say(*check[1:]).err) == []  # the other one is still missing
     training = ["train", "--records", train, "--val-records", val, "--run", "runs/smoke",
                 "--preset", "smoke"]
     assert next_words(say(*other[1:]).err) == [["convert", "verify", train], training]
     assert next_words(say("verify", train).err) == [training]
-    assert f"{val} is finished already" in say("run", *source, "--split", "val", "--out", val,
-                                               *two).err
+    assert f"{val} is finished already" in say("run", *source, *of_val[:2], "--split", "val",
+                                               "--out", val, *two).err
 
 
-def test_what_follows_a_range_is_finish_with_the_same_words(sample, tmp_path, say, monkeypatch):
+@pytest.mark.parametrize("classes, ranks, preset", [
+    (1000, 1, "adsl-1p"), (1000, 8, "adsl-8p"), (999, 1, "smoke"), (10, 2, "smoke")])
+def test_the_preset_follows_from_classes_and_cards(classes, ranks, preset):
+    words = shlex.split(training_command("a b/train", "val", classes, ranks=ranks))[2:]
+    launched = ["inceptionv4.launch", "--ranks", str(ranks), "--log-dir", f"runs/{preset}-log"]
+    assert words == [*(launched if ranks > 1 else []), "train", "--records", "a b/train",
+                     "--val-records", "val", "--run", f"runs/{preset}", "--preset", preset]
+
+
+def test_the_next_conversion_keeps_what_is_of_both_splits(source, tmp_path, say):
+    """Also a layout that both have, and, with --both-splits, what is not used for train."""
+    arrange_sample(source, "archives")
+    given = ["--source", str(source), "--layout", "archives", "--short-side", "60"]
+    of_val = ["--both-splits", "--blacklist", str(blacklist_of(source))]
+    split, out = (["--split", "train", "--out", str(tmp_path / "train")],
+                  ["--split", "val", "--out", str(tmp_path / "val")])
+    train = say("run", *split, *given, *of_val)
+    assert next_words(train.err)[1] == ["convert", "run", *given, *of_val, *out]
+    assert next_words(say("run", *out, *given, *of_val).err)[1][0] == "train"
+
+
+def test_what_follows_a_range_is_finish_with_the_same_words(sample, tmp_path, say):
     given = ["--source", str(sample), "--split", "val", "--out", str(tmp_path / "a b"),
              "--shards", "2"]
     words = ["run", *given[:4], "--workers", "1", "--shard-range", "0-1", *given[4:]]
-    monkeypatch.setattr("sys.orig_argv", ["python", "-m", "convert", *words])
     printed = say(*words)
     assert "into 2 shards in" in printed.err
     assert next_words(printed.err) == [["convert", "finish", *given]]

@@ -25,6 +25,9 @@ def request_of(sample, tmp_path):
 
 def test_ranges_and_finish_give_the_same_bytes(request_of, train):
     request = request_of()
+    for first, last in (0, 3), (2, 1):
+        with pytest.raises(RequestError, match=f"-range {first}-{last}: the shards are 0 to 2"):
+            convert_range(request, first, last)
     assert len(convert_range(request, 1, 2)) == 2
     assert os.listdir(request.out) == [BUILDING]
     with pytest.raises(RequestError, match="1 of 3 shards not finished \\(0\\)"):
@@ -32,11 +35,8 @@ def test_ranges_and_finish_give_the_same_bytes(request_of, train):
     convert_range(request, 0, 0)
     finish(request)
     assert digests(request.out) == digests(train)
-    for first, last, words in ((0, 0, "holds a finished record set already"),
-                               (0, 3, "--shard-range 0-3: the shards are 0 to 2"),
-                               (2, 1, "--shard-range 2-1: the shards are 0 to 2")):
-        with pytest.raises(RequestError, match=words):
-            convert_range(request, first, last)
+    with pytest.raises(RequestError, match="holds a finished record set already"):
+        convert_range(request, 0, 0)
 
 
 def test_two_ranges_at_the_same_time(request_of, sample, train):

@@ -1,5 +1,5 @@
-"""The README and docs/: their commands are ones that the programs understand, their links lead
-somewhere, and figures that stand in two places are the same."""
+"""The README and docs/: their commands are ones that the programs understand, and their links lead
+somewhere."""
 
 import importlib
 import json

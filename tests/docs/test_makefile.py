@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from common.files import write_json
+from convert.records.manifest import MANIFEST_NAME
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -104,7 +107,7 @@ def test_a_target_ends_with_the_one_that_follows_and_the_variables_that_were_typ
             (["convert", "IMAGENET=/data"], "make verify"),
             (["verify", f"RECORDS=a{ODD}"], f"make doctor RECORDS={shlex.quote(f'a{ODD}')}"),
             (["doctor", "CARDS=1"], "make train-1p CARDS='1'"),
-            (["train-1p", "RUN=a b"], "make eval-1 CKPT='a b'/last.ckpt"),
+            (["train-1p", "RUN=a b"], "make eval-1 CKPT='a b'/last.ckpt RUN='a b'"),
             (["train-8p"], "make eval-1 CKPT='runs/adsl'/last.ckpt"),
             (["eval-1", "CKPT=x", "RUN=y"], "make report RUN='y'")):
         assert make(*words)[0] == 0
@@ -112,3 +115,34 @@ def test_a_target_ends_with_the_one_that_follows_and_the_variables_that_were_typ
         assert shlex.split(last) == shlex.split(f"next: {command}"), last
     assert make("train-8p", "ARGS=--dry-run")[0] == 0
     assert "next" not in capfd.readouterr().err
+
+
+def classes_in(records, number):
+    """Write the part of a manifest that says how many classes the set has."""
+    (records / "train").mkdir(parents=True, exist_ok=True)
+    write_json(records / "train" / MANIFEST_NAME, {
+        "classes": [{"name": f"n{label}", "images": 1} for label in range(number)],
+        "repaired": [{"file_name": "a", "reason": "CMYK stored as RGB JPEG"}]})
+
+
+def test_a_set_of_images_of_ones_own_leads_to_a_small_training(make, tmp_path, capfd):
+    records = tmp_path / "my records"
+    own = "make train-1p PRESET=smoke RUN=runs/smoke"
+    for words, classes, command in (
+            (["verify"], 3, own), (["verify"], 1000, "make doctor"),
+            (["verify", "RUN=mine"], 2, "make train-1p PRESET=smoke RUN=mine"),
+            (["doctor", "CARDS=1"], 3, own), (["doctor", "CARDS=1"], 1000, "make train-1p"),
+            (["doctor", "CARDS=2"], 999, "make train-8p PRESET=smoke RUN=runs/smoke")):
+        classes_in(records, classes)
+        assert make(*words, f"RECORDS={records}")[0] == 0
+        given = {*words[1:], f"RECORDS={records}"}
+        *_, last = capfd.readouterr().err.splitlines()
+        assert set(shlex.split(last)) == {*shlex.split(f"next: {command}"), *given}, last
+
+
+def test_the_demo_ends_with_what_comes_next():
+    """Its commands are only shown: it would replace the demo of whoever runs the tests."""
+    shown = subprocess.run(["make", "-C", ROOT, "--dry-run", "--no-print-directory",
+                            "DONE=/dev/null", "--assume-old=/dev/null", "demo"], text=True,
+                           check=True, capture_output=True).stdout
+    assert shlex.split(shown.splitlines()[-1])[1].startswith("next: open demo/report.html; ")

@@ -51,6 +51,14 @@ def test_classes_that_do_not_fit_are_refused(tmp_path, names, of_records, said):
         classes_of(tmp_path, names, of_records)
 
 
+def test_a_name_that_appears_twice_is_refused_and_names_may_have_spaces(tmp_path):
+    """Of a checkpoint whose own names are unknown, nothing else tells that labels would shift."""
+    with pytest.raises(RequestError, match="names.txt, line 3: 'ant' is already on line 1"):
+        classes_of(tmp_path, ["ant", "bee", "ant", "dog"], ["bee"], known=False)
+    spaced = ["ant", "big cat", "dog", "eel"]
+    assert classes_of(tmp_path, spaced, ["big cat"], known=False).labels.tolist() == [1]
+
+
 def test_folders_named_by_numbers_become_records_with_these_labels(tmp_path):
     for label in range(11):
         folder = tmp_path / "v2" / str(label)

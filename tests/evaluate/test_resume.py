@@ -75,14 +75,14 @@ def test_two_ranks_resume_from_a_killed_ranks_parts_and_end_with_the_same_bits(
 
 def test_an_interrupted_evaluation_keeps_what_was_finished(call, words, interrupted, tmp_path):
     part, = interrupted.glob("rows-*")
-    with np.load(part) as arrays:  # as if these two images had taken 1,000 s, half without data
-        np.savez(part, **{**arrays, "times": np.array([1000.0, 500.0])})
+    with np.load(part) as arrays:  # as if these two images had taken days, half without data
+        np.savez(part, **{**arrays, "times": np.array([1e6, 5e5])})
     code, printed, _ = call(*words("out"))
     assert code == 0 and "2 of 7 images are in" in printed
     assert not interrupted.exists()
     speed = result_of(tmp_path / "out")["speed"]
-    assert speed["seconds_of_all_ranks"] == pytest.approx(1000, abs=20)
-    assert speed["images_per_second_per_rank"] == pytest.approx(0.007, rel=0.02)
+    assert speed["seconds_of_all_ranks"] == pytest.approx(1e6, rel=0.02)
+    assert speed["images_per_second_per_rank"] == pytest.approx(7e-6, rel=0.02)
     assert speed["waiting_for_data"] == pytest.approx(0.5, rel=0.02)
     assert call(*words("whole"))[0] == 0
     assert scores_and_arrays(tmp_path / "whole") == scores_and_arrays(tmp_path / "out")

@@ -5,6 +5,7 @@ import sys
 
 import mindspore as ms
 import numpy as np
+import pytest
 
 from common.cli import run_command
 from common.files import sha256_of_file, sha256_of_lines
@@ -41,6 +42,15 @@ def test_show_and_a_missing_checkpoint(tmp_path, monkeypatch, capsys):
     assert run_command(__main__.main) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"error: checkpoint '{path}' does not exist") and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["--checkpoint", "a.ckpt"], ["--checkpoint=a.ckpt"]])
+def test_the_checkpoint_of_show_was_a_flag_once(monkeypatch, capsys, words):
+    monkeypatch.setattr(sys, "argv", ["inceptionv4", "show", *words])
+    assert run_command(__main__.main) == 2
+    assert capsys.readouterr().err == (
+        "error: --checkpoint is no flag here: give its value without it "
+        "(see: python -m inceptionv4 show --help)\n")
 
 
 def test_help_does_not_wait_for_mindspore():

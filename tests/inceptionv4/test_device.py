@@ -12,8 +12,8 @@ from mindspore import nn
 
 from common.cli import DUMP_FOLDER, RequestError
 from inceptionv4 import device as device_module
-from inceptionv4.device import (Device, _card_from_platform, _started_by_launcher, exact_rmsprop,
-                                setup_device)
+from inceptionv4.device import (Device, _card_from_platform, exact_rmsprop, setup_device,
+                                started_by_launcher)
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,7 +64,7 @@ def test_description_says_where_sink_mode_is_missing():
 def test_ranks_are_joined_and_cards_given_by_the_launcher(environment, variables, launched, card):
     for name, value in variables.items():
         environment.setenv(name, value)
-    assert (_started_by_launcher(), _card_from_platform()) == (launched, card)
+    assert (started_by_launcher(), _card_from_platform()) == (launched, card)
 
 
 def test_the_platforms_card_is_the_one_that_is_computed_on(environment):

@@ -118,6 +118,15 @@ def change_a_weight(checkpoint: Path) -> None:
     save_checkpoint(checkpoint, {**state, "conv.weight": weight}, meta)
 
 
+def refusal_of(*words: str) -> str:
+    """Train; return why that is refused, nothing where it is not."""
+    try:
+        command.train(*parse(list(words)))
+    except RequestError as error:
+        return str(error)
+    return ""
+
+
 def main() -> None:
     """Train; resume the run as if killed in its second epoch; be refused, since rank 1 sees another
     checkpoint of the same step, as on hosts that do not share one, then since it would validate
@@ -140,15 +149,9 @@ def main() -> None:
         change_a_weight(checkpoints(root / "apart1")[0])
     barrier(device)
     command.train(*parse([*words, "--run", str(root / "resumed"), "--resume"]))
-    try:
-        command.train(*parse([*words, "--run", str(root / f"apart{device.rank}"), "--resume"]))
-    except RequestError as error:
-        refusals = [str(error)]
-    try:
-        command.train(*parse([*words, "--run", str(root / "other"),
-                              "--validate-every", str(1 + device.rank)]))
-    except RequestError as error:
-        refusals.append(str(error))
+    refusals = [
+        refusal_of(*words, "--run", str(root / f"apart{device.rank}"), "--resume"),
+        refusal_of(*words, "--run", str(root / "other"), "--validate-every", str(1 + device.rank))]
     losses = train_on_fixed_batches(device.rank, device.ranks)
     averages = networks[0].bn.moving_mean.asnumpy().tolist()
     (root / f"{device.rank}.json").write_text(json.dumps(

@@ -184,7 +184,9 @@ def test_ranks_are_the_launchers_and_share_the_cores(records, tmp_path, monkeypa
     monkeypatch.setattr(command, "setup_device", lambda *_: Device("CPU", False, 0, 3, 2))
     monkeypatch.setattr(command, "ranks_agree", lambda *_: True)
     monkeypatch.setattr("common.host.available_cores", lambda: 5)
-    trainer, saved = Mock(), []
+    saved = []
+    trainer = Mock(side_effect=lambda request, recipe, plan, *_: Mock(
+        folder=request.run, recipe=recipe, plan=plan))
     monkeypatch.setattr(command, "Trainer", trainer)
     monkeypatch.setattr(command, "_describe", lambda *_: "")
     request, recipe = parse(["--records", str(records["train"].folder), "--run", str(tmp_path),

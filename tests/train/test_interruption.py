@@ -22,7 +22,7 @@ def test_while_the_real_step_is_compiled(records, tmp_path):
     """MindSpore loses the signal, or makes an error of the compiler of it, with a dump."""
     ended = interrupted(["-m", "train", *words_of(records, tmp_path / "run")],
                         "compiling the training step", CTRL_C, tmp_path, delay=1.5)
-    assert (ended.code, ended.seconds < 15) == (130, True)
+    assert ended.code == 130
     assert ended.lines[-1].startswith(f"interrupted: no epoch is saved in {tmp_path / 'run'}; "
                                       f"resume with: {sys.executable} -m train --records ")
     assert [line for line in ended.lines[:-1] if line.strip("^C ")] == [
@@ -32,9 +32,9 @@ def test_while_the_real_step_is_compiled(records, tmp_path):
 
 def test_within_a_step_and_resumed_by_the_command_that_is_shown(records, tmp_path):
     program = ROOT / "tests" / "train" / "tiny.py"
-    ended = interrupted([program, "slow:0.05", *words_of(records, tmp_path / "run")],
+    ended = interrupted([program, "slow:0.1", *words_of(records, tmp_path / "run")],
                         "epoch 1/2: loss", signal.SIGTERM, tmp_path, delay=0.2)
-    assert ended.code == 143 and ended.seconds < 15
+    assert ended.code == 143
     said, command = ended.lines[-1].split("; resume with: ")
     assert said == f"interrupted: epoch 1 is the last one saved in {tmp_path / 'run'}"
     assert command.endswith(" --resume")

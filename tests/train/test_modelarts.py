@@ -176,7 +176,7 @@ def test_a_run_is_on_obs_before_its_first_epoch_ends(monkeypatch, tiny_network, 
     def run(trainer, first_epoch):
         raise CheckFailed("the first epoch was not finished")
     monkeypatch.setattr("train.command.Trainer.run", run)
-    assert job("--workers=1") == 1
+    assert job("--workers=1", "--batch_size=4") == 1
     assert {path.name for path in (obs.bucket / "run").iterdir()} == {"config.json", "plan.json"}
 
 

@@ -53,7 +53,7 @@ def test_no_rate_is_named_that_the_run_does_not_reach(phases, epochs, line):
 
 
 def test_the_bytes_are_those_of_the_conversion(records):
-    plan = make_plan(PRESETS["smoke"], records["train"], 1)
+    plan = make_plan(replace(PRESETS["smoke"], batch_size=4), records["train"], 1)
     assert plan.data_bytes == records["train"].manifest.image_bytes < records["train"].bytes
     images = open_class_folders(records["train"].folder.parent / "images")
     assert images.image_bytes == sum(path.stat().st_size for path in images.folder.rglob("*.JPEG"))

@@ -1,4 +1,4 @@
-"""The step against NumPy; dropout's keys, training mode, precision."""
+"""The step against NumPy; training mode, precision."""
 
 from dataclasses import replace
 
@@ -6,28 +6,15 @@ import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import nn
-from tiny import CHANNELS, TinyNetwork
+from small_step import RATES, RECIPE, LinearNetwork, batch, numpy_loss
+from tiny import TinyNetwork
 
 from inceptionv4.checkpoint import network_parameters
 from inceptionv4.dropout import KeyedDropout
 from train.recipe import PRESETS
-from train.step import (RowKeys, SmoothedCrossEntropy, TrainStep, build_network,
-                        training_state)
+from train.step import SmoothedCrossEntropy, TrainStep, build_network, training_state
 
-RECIPE = replace(PRESETS["smoke"], batch_size=4, dropout_keep=0.5)
 SEED_RECIPE = replace(PRESETS["adsl-8p"], ranks=1, batch_size=4, image_size=75)
-RATES = np.full(3, 1e-3, np.float32)
-
-
-def numpy_loss(logits: np.ndarray, labels: np.ndarray, smoothing: float
-               ) -> tuple[float, np.ndarray]:
-    """The loss and its gradient by the logits."""
-    logits = logits.astype(np.float64)
-    images, classes = logits.shape
-    log_softmax = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    targets = np.full(logits.shape, smoothing / (classes - 1))
-    targets[np.arange(images), labels] = 1 - smoothing
-    return -(targets * log_softmax).sum() / images, (np.exp(log_softmax) - targets) / images
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
@@ -42,17 +29,6 @@ def test_the_loss_and_its_gradient_are_the_formulas(classes, smoothing):
     assert loss.shape == ()
     np.testing.assert_allclose(loss.asnumpy(), expected[0], rtol=2e-6)
     np.testing.assert_allclose(gradient.asnumpy(), expected[1], atol=1e-6)
-
-
-class LinearNetwork(nn.Cell):
-    """The mean colour to logits, by a matrix: simple enough to be trained in NumPy."""
-
-    def __init__(self, num_classes: int):
-        super().__init__()
-        self.classifier = nn.Dense(3, num_classes, has_bias=False)
-
-    def construct(self, x: ms.Tensor, keys: ms.Tensor) -> ms.Tensor:
-        return self.classifier(x.mean((2, 3)))
 
 
 def adam(recipe, rates):
@@ -201,66 +177,6 @@ def test_biases_gamma_and_beta_do_not_decay():
         ends[decay] = {name: value.asnumpy() for name, value in network_parameters(network).items()}
     decayed = {name for name in ends[0.0] if not np.array_equal(ends[0.0][name], ends[0.1][name])}
     assert decayed == {"conv.weight", "classifier.weight"}
-
-
-def mixed(x):
-    """lowbias32 of C. Wellons on uint32."""
-    x = np.asarray(x).astype(np.uint32)
-    x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
-    x = (x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B)
-    return x ^ (x >> np.uint32(16))
-
-
-def batch(seed=0, size=4):
-    rng = np.random.default_rng(seed)
-    shift = rng.integers(0, 200, (size, 1, 1, 3))  # else all images have the same mean
-    return (ms.Tensor((shift + rng.integers(0, 56, (size, 75, 75, 3))).astype(np.uint8)),
-            ms.Tensor(rng.integers(0, 3, size).astype(np.int32)))
-
-
-def keys_of(rank, ranks, step, size=4, seed=9):
-    return RowKeys(seed, size, rank, ranks)(ms.Tensor([step], ms.int32)).asnumpy()
-
-
-def test_keys_follow_from_seed_step_and_place_in_the_global_batch():
-    expected = mixed(mixed(mixed([9]) + np.uint32(5)) + np.arange(4).astype(np.uint32))
-    np.testing.assert_array_equal(keys_of(0, 1, 5).view(np.uint32), expected)
-    shares = [keys_of(rank, 2, 5, size=2) for rank in (0, 1)]
-    np.testing.assert_array_equal(np.stack(shares, axis=1).ravel(), keys_of(0, 1, 5))
-
-
-class RecordsKeys(LinearNetwork):
-    """Its loss shows the keys it got: the sum of their lowest bits is added to one logit."""
-
-    def construct(self, x: ms.Tensor, keys: ms.Tensor) -> ms.Tensor:
-        logits = 0 * self.classifier(x.mean((2, 3)))
-        return logits + (keys % 1000).astype(ms.float32)[:, None] / 1000 * ms.Tensor([1.0, 0, 0])
-
-
-@pytest.mark.parametrize("rank", [0, 1])
-def test_the_network_gets_the_keys_of_its_step_and_rank(rank):
-    """Two ranks' keys in one process: the step is built as of one rank, its keys as of ``rank``."""
-    step = TrainStep(replace(RECIPE, seed=9), RecordsKeys(3), RATES, rank)
-    for number in (0, 1):
-        images, labels = batch(number)
-        keys = RowKeys(9, 4, rank, 1)(ms.Tensor([number], ms.int32)).asnumpy()
-        logits = np.zeros((4, 3))
-        logits[:, 0] = keys % 1000 / 1000
-        expected = numpy_loss(logits, labels.asnumpy(), 0.0)[0]
-        np.testing.assert_allclose(float(step(images, labels)[0]), expected, rtol=1e-5)
-
-
-def test_masks_drop_the_share_that_is_asked_for_and_differ():
-    network = TinyNetwork(3, dropout_keep=0.5)
-    network.dropout.set_train()
-    rows = ms.Tensor(np.ones((5000, CHANNELS), np.float32))
-    masks = [network.dropout(rows, ms.Tensor(keys_of(0, 1, step, 5000))).asnumpy()
-             for step in (1, 2)]
-    for mask in masks:
-        assert set(np.unique(mask)) == {0.0, 2.0}
-        assert abs((mask > 0).mean() - 0.5) < 0.01
-        assert np.abs((mask > 0).mean(axis=0) - 0.5).max() < 0.04  # every feature alike
-    assert abs((masks[0] == masks[1]).mean() - 0.5) < 0.01
 
 
 def test_one_seed_draws_the_same_first_weights_of_the_network_of_the_recipe():

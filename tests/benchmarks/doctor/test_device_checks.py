@@ -24,12 +24,14 @@ def test_this_cpu_computes_what_numpy_computes(monkeypatch):
 
 def test_devices(monkeypatch):
     assert checks.devices("auto", "float32", 1).state == "warn"
+    assert checks.devices("CPU", "float32", 1).finding.startswith("CPU: as asked for")
     found, = checks.device_checks("Ascend", "float32", 1)
     assert found.state == "fail" and "cannot be used here" in found.finding
     monkeypatch.setattr(checks, "setup_device", lambda *_, **__: Device("Ascend", True, 0, 1))
     monkeypatch.setattr(ms.device_context.ascend, "device_count", lambda: 4)
-    assert checks.devices("auto", "float32", 4).state == "ok"
-    assert checks.devices("auto", "float32", 8).state == "fail"
+    for ranks, state in ((4, "ok"), (8, "fail")):
+        found = checks.devices("auto", "float32", ranks)
+        assert found.state == state and found.finding.startswith("Ascend: MindSpore sees 4 cards")
 
 
 def test_another_hash_is_found():

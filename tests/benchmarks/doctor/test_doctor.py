@@ -11,7 +11,7 @@ from benchmarks import __main__ as command
 from benchmarks.doctor import doctor
 from benchmarks.doctor.checks import Check, checks_of_process
 from benchmarks.doctor.doctor import DoctorRequest, row
-from common.cli import run_command
+from common.cli import UNDER_MAKE, run_command
 from common.host_forms import DoctorReport
 
 NAMES = ["Python and packages", "driver and CANN", "cards of the driver", "cores", "memory",
@@ -32,6 +32,7 @@ def test_every_check_is_a_row_on_one_rank(small_records, monkeypatch, tmp_path, 
             else (word,))]
         return checks_of_process(name, words, *rest)
     monkeypatch.setattr(doctor, "checks_of_process", quickly)
+    monkeypatch.delenv(UNDER_MAKE, raising=False)
     code = run(monkeypatch, "--records", small_records.folder, "--run", tmp_path / "run",
                "--device", "CPU")
     printed, said = capfd.readouterr()
@@ -39,6 +40,10 @@ def test_every_check_is_a_row_on_one_rank(small_records, monkeypatch, tmp_path, 
     assert [each["name"] for each in found["checks"]] == NAMES, (printed, said)
     assert all(each["state"] != "fail" for each in found["checks"]) and code == 0, printed
     assert found["argv"] and found["machine"]["mindspore"]
+    assert found["machine"]["device"] == "CPU"
+    assert said.splitlines()[-1].endswith(
+        f" -m train --records {small_records.folder} --val-records "
+        f"{small_records.folder.with_name('val')} --run {tmp_path / 'run'} --preset smoke")
     assert [name for name in NAMES if f"  {name}  " not in printed] == []
     assert sorted(os.listdir(tmp_path)) == ["run-doctor"]
     assert sorted(os.listdir(tmp_path / "run-doctor")) == [
@@ -58,6 +63,17 @@ def test_a_fail_is_exit_code_1_and_named(monkeypatch, tmp_path, capsys):
     assert found["checks"][-1] == {"name": "ranks", "state": "fail", "finding": "hang",
                                    "advice": ""}
     assert DoctorReport.from_json(found).checks[-1] == Check("ranks", "fail", "hang")
+
+
+@pytest.mark.parametrize("finding, device", [
+    ("CPU: MindSpore finds no Ascend card", "CPU"), ("Ascend: MindSpore sees 1 card", "Ascend"),
+    ("RuntimeError: no device", "auto, as asked for"), (None, "auto, as asked for")])
+def test_the_report_names_the_device_that_the_checks_found(monkeypatch, tmp_path, finding, device):
+    found = [Check("devices", "warn", finding)] if finding else []
+    monkeypatch.setattr(doctor, "all_checks",
+                        lambda _: [*found, Check("hash", "fail", "differs", "report it")])
+    assert run(monkeypatch, "--records", "r", "--run", "run", "--out", tmp_path) == 1
+    assert json.loads((tmp_path / "doctor.json").read_text())["machine"]["device"] == device
 
 
 def test_a_row_fits_on_a_terminal():

@@ -14,6 +14,7 @@ from convert.sample.arrange import arrange_sample
 from convert.sample.downloads import add_member
 from convert.sources import parquet as parquet_source
 from convert.sources import snappy
+from convert.sources.ilsvrc import unused_numbers
 from convert.sources.layouts import SPLITS, list_source, reader_of
 
 WNIDS = ("n90000001", "n90000002")
@@ -154,11 +155,12 @@ def test_snappy_copies_may_overlap_what_they_write_but_not_begin_before_it():
     ("webdataset", lambda source: (source / "imagenet1k-train-01.tar").unlink(),
      "imagenet1k-train-01.tar is missing"),
     ("webdataset", lambda source: add(source / "imagenet1k-train-01.tar", "b.jpg"),
-     "'b' in .*: a sample has 1 images and 0 labels"),
+     "'b' in .*: a sample has 1 image and 0 labels"),
     ("webdataset", lambda source: add(source / "imagenet1k-train-01.tar", "b.jpg", "b.cls"),
      "label b'' is not a number"),
     ("webdataset", lambda source: (source / "_info.json").write_text(
-        '{"splits": {"train": {"num_samples": 99}}}'), "says 99 train images"),
+        '{"splits": {"train": {"num_samples": 99}}}'),
+     "says 99 for the train set, but the tars have 20 images"),
 ])
 def test_incomplete_tars_are_refused(sample, tmp_path, layout, spoil, words):
     source = shutil.copytree(sample, tmp_path / "source")
@@ -172,20 +174,6 @@ def add(archive, *names):
     with tarfile.open(archive, "a") as tar:
         for name in names:
             add_member(tar, name, b"")
-
-
-def test_webdataset_labels_without_wnids_need_class_names(tmp_path):
-    for number in range(2):
-        with tarfile.open(tmp_path / f"imagenet-train-{number:06d}.tar", "w") as tar:
-            add_member(tar, "00000.jpg", b"x")
-            add_member(tar, "00000.cls", b"%d" % number)
-    with pytest.raises(RequestError, match="give --class-names FILE"):
-        list_source(tmp_path, "train")
-    names = tmp_path / "names.txt"
-    names.write_text("zebra\nant\n")
-    listing = list_source(tmp_path, "train", class_names=names)
-    assert [(entry.file_name, entry.label) for entry in listing.entries] == [
-        ("ant/imagenet-train-000001-00000.jpg", 0), ("zebra/imagenet-train-000000-00000.jpg", 1)]
 
 
 @pytest.mark.parametrize("files, words", [
@@ -279,14 +267,27 @@ def test_what_macos_wrote_into_a_flat_tar_is_listed(sample, tmp_path):
 
 def test_imagenette_has_training_images_in_val(tmp_path):
     for name in ("n90000001/ILSVRC2012_val_00000009.JPEG", "n90000001/n90000001_7.JPEG",
-                 "n90000002/ILSVRC2012_val_00000003.JPEG"):
+                 "n90000002/n90000002_3.JPEG"):
         (tmp_path / "val" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "val" / name).touch()
     listing = list_source(tmp_path, "val")
     assert [(entry.file_name, entry.label, entry.image_id) for entry in listing.entries] == [
         ("n90000001/ILSVRC2012_val_00000009.JPEG", 0, 1), ("n90000001/n90000001_7.JPEG", 0, 2),
-        ("n90000002/ILSVRC2012_val_00000003.JPEG", 1, 3)]
+        ("n90000002/n90000002_3.JPEG", 1, 3)]
     assert listing.ids_are_positions
+    assert unused_numbers(listing).startswith(
+        f"1 of the 3 validation images in {tmp_path / 'val'} have ILSVRC's numbers in their names "
+        "(such as ILSVRC2012_val_00000009.JPEG), the others are named like training images: ")
     (tmp_path / "val" / "n90000002" / "other.JPEG").touch()
-    with pytest.raises(RequestError, match="have ILSVRC's numbers"):
+    with pytest.raises(RequestError, match="1 image with ILSVRC's numbers in the names and 3 im"):
         list_source(tmp_path, "val")
+
+
+def test_training_images_among_numbered_ones_do_not_take_their_numbers_away(source):
+    """Positions of all would make a blacklist mark other images."""
+    arrange_sample(source, "folders")
+    image = min((source / "train").glob("*/*"))
+    shutil.copy(image, source / "val" / image.parent.name)
+    with pytest.raises(RequestError, match="12 images with ILSVRC's numbers in the names and 1 "
+                                           f"image without .'{image.parent.name}/"):
+        list_source(source, "val")

@@ -92,6 +92,13 @@ def test_labels_of_packed_images_count_the_classes_of_train_in_the_source(known,
     assert list_source(unlabelled, "val").sha256() == known.sha256()
 
 
+@pytest.mark.parametrize("stray", ["__MACOSX", ".thumbnails"])
+def test_folders_that_are_no_classes_shift_no_label(known, unlabelled, stray):
+    (unlabelled / "val.txt").write_text("\n".join(lines_of(known, "{name} {label}")))
+    (unlabelled / "train" / stray).mkdir()
+    assert list_source(unlabelled, "val").sha256() == known.sha256()
+
+
 def test_several_lists_are_refused(unlabelled):
     (unlabelled / "val.txt").touch()
     (unlabelled / "val_list.txt").touch()

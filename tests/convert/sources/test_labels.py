@@ -96,6 +96,16 @@ def test_the_class_map_counts_before_meta_mat_and_inner_nodes_of_meta_mat_do_not
     assert (truth.class_names, truth.labels) == (["n5", "n9"], {1: 1, 2: 0})
 
 
+@pytest.mark.parametrize("second", [(1, "n5"), (2, "n9")])
+def test_a_class_table_with_an_id_or_a_wnid_twice_is_refused(tmp_path, second):
+    path = devkit(tmp_path, "1\n", None)
+    synsets = np.zeros(3, dtype=[("ILSVRC2012_ID", "O"), ("WNID", "O")])
+    synsets[:] = [(1, "n9"), second, (1001, "n9")]  # of the inner nodes, none counts
+    savemat(path.with_name("meta.mat"), {"synsets": synsets})
+    with pytest.raises(RequestError, match=f"meta.mat of .*: '{second[1]} {second[0]}' appears tw"):
+        read_ground_truth(path)
+
+
 def test_a_class_table_that_kills_scipys_process_is_refused(tmp_path, monkeypatch):
     path = devkit(tmp_path, "1\n", MAP)
     path.with_name("map_clsloc.txt").rename(path.with_name("meta.mat"))

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from common.cli import RequestError
-from convert.conversion import convert
+from convert.conversion import convert, convert_range, finish
 from convert.records.reader import open_records
 from convert.request import Request
 from convert.sample.arrange import arrange_sample
@@ -157,6 +157,55 @@ def test_records_of_archives_in_gzip_can_be_repaired(packed_sample, tmp_path):
     assert repair(replace(request, shards=None)) == [shard.name]
     verify(tmp_path / "out", True, 1)
     assert not (tmp_path / "out" / BUILDING).exists()
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_finished_conversion_is_known_without_reading_its_archives(packed_sample, tmp_path,
+                                                                     monkeypatch, capsys, split):
+    source = packed_sample("flat-tars")
+    request = Request(source, split, tmp_path / "out")
+    manifest, read, real = convert(request), [], packed._blocks
+    monkeypatch.setattr(packed, "_blocks", lambda archive: (read.append(archive), real(archive))[1])
+    capsys.readouterr()
+    assert convert(request) == finish(request) == manifest
+    assert capsys.readouterr().err == 2 * f"{request.out} is finished already\n"
+    for change in {"seed": 7}, {"shards": 2}, {"short_side": 9}:
+        with pytest.raises(RequestError, match=f"another record set .*{[*change][0]}: was "):
+            convert(replace(request, **change))
+    with pytest.raises(RequestError, match="holds a finished record set already"):
+        convert_range(replace(request, shards=1), 0, 0)
+    assert not read
+    archive = min(source.glob(f"{split}_*"))
+    os.utime(archive, (1, 1))  # another one: it has to be read
+    assert convert(request) == manifest and archive in read
+
+
+def test_labels_that_are_not_in_the_archives_are_read_again(packed_sample, tmp_path):
+    source = packed_sample("archives")
+    request = Request(source, "val", tmp_path / "out")
+    convert(request)
+    with tarfile.open(source / "ILSVRC2012_img_val.tar.gz") as tar:
+        names = sorted(tar.getnames())
+    (source / "list.txt").write_text("".join(f"{name} {k % 4}\n" for k, name in enumerate(names)))
+    (source / "names.txt").write_text("\n".join(f"n9{k:07d}" for k in range(4)))
+    with pytest.raises(RequestError, match="holds another record set .source_sha256: was"):
+        convert(replace(request, ground_truth=source / "list.txt",
+                        class_names=source / "names.txt"))
+
+
+def test_a_header_longer_than_what_is_kept_of_an_archive_is_refused(packed_sample, monkeypatch):
+    source = packed_sample("flat-tars")
+    archive = source / "train_images_3.tar"
+    with tarfile.open(archive, "w") as tar:
+        member = tarfile.TarInfo("n90000001_1_n90000001.JPEG")
+        member.pax_headers = {"comment": 30_000 * "x"}
+        tar.addfile(member)
+    pack(archive)
+    monkeypatch.setattr(packed, "BLOCK_BYTES", 700)
+    monkeypatch.setattr(packed, "WINDOW_BYTES", 20_000)
+    monkeypatch.setattr("convert.sources.archives.MAX_PADDING_BYTES", 10_000)
+    with pytest.raises(RequestError, match="3.tar.gz is not a whole tar archive .a header is long"):
+        list_source(source, "train")
 
 
 def test_another_folder_is_refused_before_anything_is_unpacked(packed_sample, tmp_path):

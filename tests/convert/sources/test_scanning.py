@@ -8,7 +8,7 @@ import pytest
 
 from common.cli import RequestError
 from convert.sample.arrange import arrange_sample
-from convert.sources.layouts import list_source
+from convert.sources.layouts import SPLITS, list_source
 from convert.sources.listing import read_entry
 
 
@@ -21,17 +21,58 @@ def test_training_labels_and_ids_follow_the_sorted_names(sample):
     assert all(listing.class_names[e.label] == e.file_name.split("/")[0] for e in listing.entries)
 
 
-def test_files_that_are_not_images_are_ignored_and_hidden_ones_are_the_system_s(source):
-    clean = list_source(source, "train")
-    wnid = clean.class_names[0]
-    for folder in (source / "train" / wnid, source / "val", source / "train" / ".thumbnails"):
-        folder.mkdir(exist_ok=True)
-        for name in ("notes.txt", "b.txt", ".DS_Store", ".hidden.JPEG"):
+@pytest.mark.parametrize("layout", ["flat", "archives"])
+def test_what_is_not_an_image_or_hidden_is_passed_over_and_listed_in_every_layout(source, layout):
+    clean = {split: list_source(source, split).sha256() for split in SPLITS}
+    wnid = min(os.listdir(source / "train"))
+    names = [".DS_Store", ".hidden.JPEG", "notes.txt"]
+    for folder in (source / "train" / wnid, source / "val"):
+        for name in names:
             (folder / name).write_text("x")
+    arrange_sample(source, layout)
+    for split, ignored in ("val", names), ("train", [f"{wnid}/{name}" for name in names]):
+        listing = list_source(source, split)
+        assert (listing.sha256(), listing.ignored) == (clean[split], ignored)
+
+
+def test_hidden_class_folders_are_listed_file_by_file_and_never_opened(source):
+    clean, hidden = list_source(source, "train"), source / "train" / ".n01440764"
+    (hidden / "deep").mkdir(parents=True)
+    os.mkfifo(hidden / "deep" / "a.JPEG")
+    (source / "train" / clean.class_names[0] / ".trash").mkdir()
+    (source / "train" / clean.class_names[0] / ".trash" / "b.JPEG").touch()
+    (source / "train" / ".link").symlink_to(".link")
+    (source / "train" / os.fsdecode(b".caf\xe9")).touch()
     listing = list_source(source, "train")
-    assert listing.ignored == [f"{wnid}/b.txt", f"{wnid}/notes.txt"]
+    assert listing.ignored == [r".caf\xe9", ".link", ".n01440764/deep/a.JPEG",
+                               f"{clean.class_names[0]}/.trash/b.JPEG"]
     assert listing.sha256() == clean.sha256()
-    assert list_source(source, "val").ignored == ["b.txt", "notes.txt"]
+
+
+def test_a_folder_of_images_in_a_flat_folder_is_refused_and_its_other_files_are_listed(source):
+    clean, inner = list_source(source, "val"), source / "val" / "more"
+    (inner / "deep").mkdir(parents=True)
+    for name in ("a.txt", "deep/b.txt", ".c.JPEG"):
+        (inner / name).touch()
+    listing = list_source(source, "val")
+    assert listing.ignored == ["more/.c.JPEG", "more/a.txt", "more/deep/b.txt"]
+    assert listing.sha256() == clean.sha256()
+    image = min((source / "val").glob("*.JPEG"))
+    image.rename(inner / image.name)
+    with pytest.raises(RequestError, match=f"{inner} is a folder with 1 image .'more/{image.name}'."
+                                           " next to .*: move them next to the others"):
+        list_source(source, "val")
+
+
+def test_images_in_the_source_itself_may_have_the_other_split_and_a_devkit_next_to_them(source):
+    clean = list_source(source, "val")
+    for image in list((source / "val").iterdir()):
+        image.rename(source / image.name)
+    (source / "val").rmdir()
+    listing = list_source(source, "val")
+    assert listing.sha256() == clean.sha256()
+    assert listing.ignored == sorted(f"devkit/data/{path.name}"
+                                     for path in (source / "devkit" / "data").iterdir())
 
 
 def test_extensions_decide_what_an_image_is_in_any_case_of_letters(tmp_path):
@@ -164,7 +205,7 @@ def test_a_validation_image_without_label_or_file_is_refused(source):
     (source / "val" / "ILSVRC2012_val_00000013.JPEG").unlink()
     last.unlink()
     (source / "val" / "ILSVRC2012_val_00000007.JPEG").unlink()
-    with pytest.raises(RequestError, match="12 labels but there are 10 .*00000007.JPEG is missing"):
+    with pytest.raises(RequestError, match="12 labels for 10 .*07.JPEG is missing"):
         list_source(source, "val")
 
 
@@ -188,7 +229,7 @@ def test_numbered_and_other_names_do_not_mix(source, layout):
         copy.rename(min((source / "val").glob("n*")) / copy.name)
     elif layout == "archives":
         arrange_sample(source, "archives")
-    with pytest.raises(RequestError, match=r"names of 12 .*, those of 1 have not \('.*\(1\).JPEG'"):
+    with pytest.raises(RequestError, match=r"12 images with .* 1 image without \('.*\(1\).JPEG'"):
         list_source(source, "val")
 
 

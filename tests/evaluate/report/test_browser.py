@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from evaluate.report.translations import LANGUAGES
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
                 None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
@@ -28,7 +30,7 @@ def browse(folder, width):
     return int(re.search("<title>too wide by ([0-9]+)", done.stdout)[1]), printed
 
 
-@pytest.mark.parametrize("lang", ["en", "zh"])
+@pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("width", [400, 1200])
 def test_no_console_line_and_no_overflow(trial, write, lang, width):
     write(trial, lang=lang)

@@ -14,13 +14,14 @@ from common.cli import RequestError
 from evaluate.command import write_results
 from evaluate.report.blocks import LONG, Table
 from evaluate.report.page import write_report
+from evaluate.report.translations import LANGUAGES, translator
 from evaluate.request import ReportRequest, RescoreRequest
 from evaluate.rescore import rescore_result
 from evaluate.results import Result
 
 
 def test_figures_of_all_files_stand_in_both(pages):
-    page, markdown_copy, table = pages[0]
+    page, markdown_copy, table = pages["en"]
     assert "<td>42.86</td>" in page and "<td>1.077</td>" in page
     assert page.count("<svg ") == 5 + 2 + 1 + 1 and page.count("data:image/jpeg;base64,") == 3
     for text in ("| results/deep/a-12 |", " 42.86 |", "1.077", "not installed", "c" * 64,
@@ -31,7 +32,7 @@ def test_figures_of_all_files_stand_in_both(pages):
 
 
 def test_the_page_is_well_formed_and_needs_no_other_file(pages):
-    page = pages[0][0]
+    page = pages["en"][0]
     elements = list(ElementTree.fromstring(page).iter())
     ids = [element.get("id") for element in elements if element.get("id")]
     assert len(ids) == len(set(ids)) > 9
@@ -45,12 +46,14 @@ def test_the_page_is_well_formed_and_needs_no_other_file(pages):
 
 
 def test_a_page_is_in_one_language_and_has_the_same_bytes_every_time(pages):
-    english, chinese, again = pages
-    assert english == again
-    for text, translated in zip(english[:2], chinese[:2]):
-        assert "Confident mistakes" in text and "高置信度错误" not in text
-        assert "高置信度错误" in translated and "Confident mistakes" not in translated
-    assert '<html lang="en">' in english[0] and '<html lang="zh-CN">' in chinese[0]
+    assert pages["en"] == pages["again"]
+    headings = {language: translator(language)("Confident mistakes") for language in LANGUAGES}
+    assert headings["zh"] == "高置信度错误"
+    for language, code in LANGUAGES.items():
+        for text in pages[language][:2]:
+            assert [heading in text for heading in headings.values()] == [
+                heading == headings[language] for heading in headings.values()]
+        assert f'<html lang="{code}">' in pages[language][0]
 
 
 def test_what_is_missing_is_left_out_and_reported(trial, write):

@@ -60,6 +60,23 @@ def test_a_record_sets_command_has_what_its_manifest_says(inputs, records):
         assert command_of(ilsvrc=IlsvrcCheck(labels, class_names, None)) == always
 
 
+def test_a_record_sets_command_is_printed_as_it_was_typed(inputs, records):
+    typed = ["python", "-m", "convert", "run", "--source", "/my images", "--ground-truth", "a.txt"]
+
+    def commands_with(argv):
+        sets = {records.sha256: RecordSet(Path("set"), replace(records.manifest, argv=argv))}
+        section = reproduction_section(replace(inputs, record_sets=sets), T)
+        assert any("put together" in block for block in section if isinstance(block, str)) == (
+            argv != typed)
+        return commands_of(section)
+    known = commands_with(typed)
+    assert known[0] == "python -m convert run --source '/my images' --ground-truth a.txt"
+    assert len(known) == 4
+    finish = commands_with([*typed[:3], "finish", *typed[4:]])  # which makes no shard
+    assert finish[0].startswith("python -m convert run --source SOURCE --split val --out set ")
+    assert finish[1].startswith("python -m convert finish --source") and len(finish) == 5
+
+
 def test_a_command_that_was_not_kept_is_not_made_up(inputs):
     inputs.run.config.pop("argv")
     old = [replace(item, result=replace(item.result, argv=None)) for item in inputs.evaluations]

@@ -1,0 +1,52 @@
+"""Numbers, sizes, times, names and messages as people read them."""
+
+from typing import Sequence
+
+
+def one_line(error: object, most: int) -> str:
+    """Return the first ``most`` characters of a message of several lines as one, without the rules
+    of dashes that MindSpore draws."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return " ".join(line for line in lines if line.strip("- "))[:most]
+
+
+def plural(number: float, noun: str) -> str:
+    """Return ``image`` for 1, else ``images``; a noun that ends in s or x gets es."""
+    return noun if number == 1 else noun + ("es" if noun.endswith(("s", "x")) else "s")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 image`` or ``1,200 images``."""
+    return f"{number:,} {plural(number, noun)}"
+
+
+def class_label(name: str, words: str) -> str:
+    """Return what people call a class, with its name; ``words`` is empty where it has no other."""
+    return f"{words} ({name})" if words else name
+
+
+def first_of(names: Sequence[object], most: int) -> str:
+    """Return the first ``most`` names, separated by commas, and whether there are more."""
+    return ", ".join(map(str, names[:most])) + (", …" if len(names) > most else "")
+
+
+def describe_bytes(size: float) -> str:
+    """Return a size as a person says it: ``812 bytes``, ``35 kB``, ``8.1 MB``, ``147 GB``."""
+    for unit in ("bytes", "kB", "MB"):
+        if size < 999.5:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:,.3g} GB" if size < 999.5 else f"{size:,.0f} GB"
+
+
+def describe_seconds(seconds: float) -> str:
+    """Return a time as a person says it: ``0.4 s``, ``45 s``, ``12 min``, ``3 h 20 min``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    hours, rest = divmod(minutes, 60)
+    if hours < 1:
+        return f"{minutes} min"
+    return f"{hours} h {rest} min" if hours < 48 else f"{hours / 24:.1f} days"
