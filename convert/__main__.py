@@ -37,6 +37,7 @@ def main() -> None:
     def add(name: str, action: Callable, about: str, description: str = "") -> ArgumentParser:
         command = commands.add_parser(name, help=about, description=description or about)
         command.set_defaults(action=action)
+        add_version(command)
         return command
 
     add_options(add("sample", _sample, "draw a small ImageNet-like set of images, to try the rest "

@@ -1,14 +1,20 @@
 """Worker processes, through joblib, that end with this process and leave no traceback."""
 
 import contextlib
+import os
 import signal
+import threading
+import time
 import warnings
+from functools import lru_cache
 from multiprocessing import resource_tracker
-from typing import Any, Generator, Iterator
+from typing import Any, Callable, Generator, Iterator
 
 from joblib import Parallel
 
 from common.signals import holding_signals_back
+
+POLL_SECONDS = 1
 
 
 def results_of_workers(tasks: list, **options: Any) -> Generator[Any, None, None]:
@@ -22,9 +28,30 @@ def results_of_workers(tasks: list, **options: Any) -> Generator[Any, None, None
     """
     with contextlib.ExitStack() as stack:
         with holding_signals_back(), _starting_workers():
-            results = Parallel(return_as="generator", **options)(tasks)
+            results = Parallel(return_as="generator", **options)(
+                [(_run_while_parent_lives, (os.getpid(), function, *args), keywords)
+                 for function, args, keywords in tasks])
             stack.callback(_end_workers, results)
         yield from results
+
+
+def _run_while_parent_lives(starter: int, function: Callable, *args: Any, **keywords: Any) -> Any:
+    if os.getpid() != starter:  # with one worker, joblib starts no process
+        _end_with_parent()
+    return function(*args, **keywords)
+
+
+@lru_cache(maxsize=None)  # once in each worker
+def _end_with_parent() -> None:
+    """End this process when its parent is gone, killed without a chance to end its workers: they
+    would build their shards to the end, and hold the pipe that the command's output goes to."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(POLL_SECONDS)
+        os._exit(1)
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _end_workers(results: Generator[Any, None, None]) -> None:

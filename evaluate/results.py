@@ -206,7 +206,7 @@ def claim_result_folder(folder: Path, planned: Result) -> None:
     difference = describe_difference(read_result(path).identity, planned.identity)
     if difference:
         raise RequestError(f"{path} is the result of another evaluation ({difference}); choose "
-                           "another --out or remove that folder")
+                           "another --out (make: ARGS=\"--out DIR\") or remove that folder")
 
 
 def finished_result(folder: Path, again: bool, curve: bool, probabilities: bool

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence
@@ -179,8 +180,11 @@ def parse(words: Optional[Sequence[str]] = None) -> tuple[TrainRequest, Recipe]:
     Raises:
         RequestError: an unknown flag, or a value outside its range.
     """
+    words = sys.argv[1:] if words is None else words
     parser = train_parser()
     add_version(parser)
+    if words and not words[0].startswith("-"):
+        parser.error(f"'{words[0]}' is no flag, and there are no sub-commands; begin with --preset")
     return requested(parser.parse_args(words))
 
 

@@ -18,6 +18,7 @@ from train.source import Source
 # Weights, and two more values per weight for Adam (one and a momentum for RMSProp), in float32.
 CHECKPOINT_COPIES = 3  # one more with averaged weights
 FLOAT32_BYTES = 4
+FEWEST_STEPS = 50  # the smoke preset takes 75 on the demo, which is a small and easy set
 
 
 @dataclass(frozen=True)
@@ -121,11 +122,19 @@ def describe_plan(plan: Plan, recipe: Recipe) -> str:
         f"epochs: {plan.epochs} of {counted(plan.steps_per_epoch, 'step')}, "
         f"{counted(plan.steps, 'step')} in all; "
         f"{counted(plan.images_left_out_per_epoch, 'image')} left out of each epoch",
+        *_too_few_steps(plan, recipe),
         *_describe_phases(plan, recipe),
         *_describe_sources(recipe),
         "checkpoints: after each epoch; the last ones and the best stay, at most "
         f"{plan.checkpoint_bytes / 1e9:.1f} GB of disk",
     ])
+
+
+def _too_few_steps(plan: Plan, recipe: Recipe) -> list[str]:
+    if plan.steps >= FEWEST_STEPS or recipe.steps_per_epoch:
+        return []
+    return [f"warning: {counted(plan.steps, 'step')} in all teach a network little; a smaller "
+            "--batch-size or more epochs (--phases) give more"]
 
 
 def _describe_batch(recipe: Recipe) -> str:

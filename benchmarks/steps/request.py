@@ -80,7 +80,7 @@ class StepsRequest(CheckedOptions):
     step_ms: Optional[tuple[float, ...]] = option(
         None, "simulated card: milliseconds that a step takes, sections of the table for each "
         f"({'; '.join(f'{ms:g}: {source}' for ms, source in STEP_SOURCES.items())}; both are for "
-        f"{STEP_BATCH} images)", low=1, metavar="MS")
+        f"{STEP_BATCH} images)", low=1, high=60_000, metavar="MS")
 
 
 class Target(NamedTuple):

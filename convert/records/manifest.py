@@ -7,6 +7,7 @@ from typing import Any, Iterable, Optional
 
 from common.cli import RequestError
 from common.files import PathLike, read_json, sha256_of_file, sha256_of_lines, write_json
+from common.forms import check_kinds
 from common.text import counted
 from convert.sources.ilsvrc import IlsvrcCheck, IlsvrcNumbers
 from convert.sources.layouts import SPLITS
@@ -128,9 +129,11 @@ def record_sets_in(folder: PathLike) -> list[Path]:
     """Return the folders of the record sets that ``folder`` means: its own, else those in train/
     and val/ in it; ``folder`` where there is none, as an error should name it."""
     folder = Path(folder)
-    inner = [] if (folder / MANIFEST_NAME).exists() else [
-        folder / split for split in SPLITS if (folder / split / MANIFEST_NAME).exists()]
-    return inner or [folder]
+    splits = [folder / split for split in SPLITS if (folder / split).is_dir()]
+    if (folder / MANIFEST_NAME).exists() or not any((split / MANIFEST_NAME).exists()
+                                                    for split in splits):
+        return [folder]
+    return splits  # one without a manifest is a conversion that was not finished: an error
 
 
 def read_manifest(folder: PathLike) -> Manifest:
@@ -156,7 +159,8 @@ def read_manifest(folder: PathLike) -> Manifest:
                            f"{FORMAT_VERSION}; {remedy}")
     try:
         manifest = _from_fields(fields)
-    except (TypeError, KeyError) as error:
+        check_kinds(manifest)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise RequestError(f"{path} is damaged ({error}); {remedy}") from None
     _check_consistent(manifest, path, remedy)
     return manifest

@@ -10,6 +10,7 @@ from common.cli import RequestError
 IMAGE_EXTENSIONS = (".jpeg", ".jpg", ".png")
 
 MACOS_FOLDER = "__MACOSX"  # in what was packed on macOS
+LONGEST_NUMBER = 18  # digits of a class name that is sorted as a number
 
 # Copies differ in the ending, and Hugging Face's have the class at the end of the name.
 _VALIDATION_NAME = re.compile(
@@ -93,4 +94,5 @@ def in_label_order(class_names: Iterable[str]) -> list[str]:
     """Return the names sorted: by number where all are numbers (ImageNet-V2's 0 to 999), else as
     text."""
     names = sorted(class_names)
-    return sorted(names, key=int) if all(name.isdecimal() for name in names) else names
+    numbers = all(name.isdecimal() and len(name) <= LONGEST_NUMBER for name in names)
+    return sorted(names, key=int) if numbers else names

@@ -75,9 +75,8 @@ def read_inputs(run: Optional[Path], results: Path, records: Sequence[Path], t: 
         RequestError: there is no such run, there is nothing to report, a file is damaged, or one
             of ``records`` is no record set.
     """
+    _check_folders(run, results)
     evaluations, tables, notes = _read_results(results, t)
-    if run is not None and not run.is_dir():
-        raise RequestError(f"--run {run} is not a folder: give the run's, or leave --run out")
     found = _read_run(run) if run is not None else None
     doctors, rehearsals = (_read_of_host(name, form, run, results, notes, t)
                            for name, form in ((DOCTOR_NAME, DoctorReport),
@@ -90,6 +89,16 @@ def read_inputs(run: Optional[Path], results: Path, records: Sequence[Path], t: 
     record_sets = {records.sha256: records for records in map(open_records, folders)}
     notes += _open_named(evaluations, found, record_sets, t)
     return Inputs(results, evaluations, tables, found, record_sets, notes, doctors, rehearsals)
+
+
+def _check_folders(run: Optional[Path], results: Path) -> None:
+    if results.exists() and not results.is_dir():
+        raise RequestError(f"--results {results} is not a folder; give the folder of results")
+    if run is not None and not run.is_dir():
+        raise RequestError(f"--run {run} is not a folder: give the run's, or leave --run out")
+    if run is not None and not any((run / name).exists() for name in (CONFIG, HISTORY)):
+        raise RequestError(f"--run {run} is no run folder: it has neither {CONFIG} nor {HISTORY}; "
+                           "give a run's, or leave --run out")
 
 
 def _read_results(results: Path, t: Translate

@@ -96,3 +96,13 @@ def test_other_classes_in_the_validation_set_are_refused(records, other_records)
     swapped = SimpleNamespace(class_names=records["val"].class_names[::-1], folder="swapped")
     with pytest.raises(RequestError, match="3 classes, swapped 3; convert both"):
         check_same_classes(records["train"], swapped)
+
+
+@pytest.mark.parametrize("batch, warned", [(10, True), (2, False)])
+def test_a_run_of_few_steps_says_so(records, batch, warned):
+    """Five epochs of 21 images."""
+    recipe = replace(PRESETS["smoke"], batch_size=batch)
+    text = describe_plan(make_plan(recipe, records["train"], 1), recipe)
+    assert ("\nwarning: 10 steps in all teach a network little" in text) == warned
+    asked = replace(recipe, steps_per_epoch=1)
+    assert "warning" not in describe_plan(make_plan(asked, records["train"], 1), asked)

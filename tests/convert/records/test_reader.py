@@ -11,7 +11,7 @@ import pytest
 
 from common.cli import RequestError
 from common.host import open_file_limit, open_files
-from convert.records.manifest import MANIFEST_NAME, read_manifest
+from convert.records.manifest import MANIFEST_NAME, read_manifest, record_sets_in
 from convert.records.reader import open_records
 
 
@@ -103,3 +103,28 @@ def test_a_manifest_that_contradicts_itself_is_not_believed(records, change, wor
     with pytest.raises(RequestError, match=f"contradicts itself .{re.escape(words)}.*remove .*"
                                            "convert again"):
         read_manifest(records)
+
+
+@pytest.mark.parametrize("place", [("seed",), ("images",), ("classes", 0, "name"),
+                                   ("shards", 0, "bytes"), ("repaired",), ("options",), ("split",)])
+@pytest.mark.parametrize("value", [None, "x", [], {"a": 1}])
+def test_a_manifest_with_a_value_of_another_kind_is_one_error(val, tmp_path, place, value):
+    fields = json.loads((val / MANIFEST_NAME).read_text())
+    inner = fields
+    for step in place[:-1]:
+        inner = inner[step]
+    if type(inner[place[-1]]) is type(value):
+        pytest.skip("this is its kind")
+    inner[place[-1]] = value
+    (tmp_path / MANIFEST_NAME).write_text(json.dumps(fields))
+    with pytest.raises(RequestError, match=f"{tmp_path / MANIFEST_NAME} is damaged|contradicts"):
+        read_manifest(tmp_path)
+
+
+def test_a_parent_with_an_unfinished_set_names_it(val, tmp_path):
+    shutil.copytree(val, tmp_path / "val")
+    assert record_sets_in(tmp_path) == [tmp_path / "val"]
+    (tmp_path / "train" / ".building").mkdir(parents=True)
+    assert record_sets_in(tmp_path) == [tmp_path / "train", tmp_path / "val"]
+    with pytest.raises(RequestError, match=f"{tmp_path / 'train'} is not a record set"):
+        open_records(record_sets_in(tmp_path)[0])
