@@ -9,6 +9,7 @@ from benchmarks.crops import (BARE, DECODING, NAIVE, OURS, WHOLE, CropsRequest, 
                               conclusions, naive_views, project)
 from benchmarks.synthetic import make_class_folders
 from common.forms import SpeedRow
+from evaluate.evaluator import Classifier
 from evaluate.protocols import protocol_of
 from evaluate.views import cut_views, decode_rgb
 
@@ -40,6 +41,18 @@ def test_all_rows_are_timed_and_the_work_is_removed(tmp_path, monkeypatch):
         (NAIVE, 1, 2), (OURS, 1, 2), (DECODING, 1, 2), (BARE, 2, 2), (WHOLE, 2, 2)]
     assert min(min(row.seconds) for row in table.rows) > 0 and table.machine["device"] == "CPU"
     assert len(table.closing) == 3 and os.listdir(tmp_path) == []
+
+
+def test_each_section_counts_its_own_images(tmp_path, monkeypatch):
+    """Three are cut. Two are evaluated, each in two passes of 72 crops, plain and mirrored: once to
+    compile, then by the bare network and by the whole run."""
+    passes, classify = [], Classifier.__call__
+    monkeypatch.setattr("inceptionv4.network.InceptionV4", SmallNetwork)
+    monkeypatch.setattr(Classifier, "__call__", lambda network, views, columns: (
+        passes.append(len(views)) or classify(network, views, columns)))
+    table = benchmark_crops(CropsRequest(tmp_path, images=3, run_images=2, repeats=1, device="CPU"))
+    assert passes == [72] * (3 * 2 * 2)
+    assert table.closing == conclusions(table.rows, 3)
 
 
 def test_the_table_says_by_how_much_the_run_exceeds_its_network_and_projects_it():

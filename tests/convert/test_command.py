@@ -10,6 +10,7 @@ from reading import blacklist_of, digests
 from common.files import sha256_of_lines
 from convert.records.manifest import read_manifest
 from convert.records.reader import open_records
+from convert.sample.arrange import make_sample
 from convert.sources import ilsvrc
 
 
@@ -30,6 +31,15 @@ def test_a_wrong_blacklist_is_refused_where_a_source_is_listed(sample, tmp_path,
         assert f"{tmp_path / name}" in fail(
             2, "run", "--source", sample, "--split", "val", "--out", tmp_path / "val", "--list",
             "--blacklist", tmp_path / name)
+
+
+def test_a_sample_is_drawn_with_the_numbers_and_the_seed_that_are_given(tmp_path, say):
+    make_sample(tmp_path / "expected", classes=3, train=2, val=1, seed=7)
+    printed = say("sample", "--out", tmp_path / "a", "--classes", 3, "--train", 2, "--val", 1,
+                  "--seed", 7).out
+    assert printed == (f"{tmp_path / 'a'}: 3 classes, each of 2 training images and 1 validation "
+                       "image\n")
+    assert digests(tmp_path / "a") == digests(tmp_path / "expected")
 
 
 def test_the_manifest_keeps_the_command_as_it_was_typed(sample, val, tmp_path, say, monkeypatch):
@@ -199,6 +209,8 @@ def test_one_folder_of_classes_becomes_one_split_whichever_comes_first(tmp_path,
         assert f"has, as its {second} set, the images that are in {records / 'a'} as a" in errors
         assert "--both-splits" not in errors and not (records / "b").exists()
         say(*given, first, "--out", records / "again")
+        errors = fail(2, *given, first, "--out", records / "c", "--both-splits")
+        assert "pets contains neither " in errors and not (records / "c").exists()
 
 
 def test_options_for_validation_images_may_be_given_for_both_splits(sample, tmp_path, say, fail):

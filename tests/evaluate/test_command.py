@@ -164,6 +164,16 @@ def test_help_lists_the_other_commands_and_does_not_wait_for_mindspore():
         assert f"python -m evaluate {name} --help" in done.stdout
 
 
+def test_the_device_computes_as_the_precision_says_or_refuses(run, tmp_path):
+    for precision, arithmetic in (
+            ("float32", "float32 throughout"),
+            ("float16", "convolutions and classifier in float16, all else in float32")):
+        assert run(precision, precision=precision)[0] == 0
+        result = json.loads((tmp_path / precision / "result.json").read_text())
+        assert (result["precision"], result["arithmetic"]) == (precision, arithmetic)
+    assert_refused(run(precision="hf32"), "--precision hf32: CPU has no convolution in it")
+
+
 def test_a_finished_result_is_shown_and_computed_anew_when_asked(run, monkeypatch, tmp_path):
     assert run()[0] == 0
     path, runs = tmp_path / "out" / "result.json", []

@@ -124,6 +124,18 @@ def test_parts_without_what_is_asked_for_now_are_refused_and_kept(call, words, i
         assert saved_rows(interrupted) == [range(0, 2)]
 
 
+def test_parts_of_another_version_are_refused_and_kept(call, words, interrupted, monkeypatch):
+    """Pillow's decide the pixels, MindSpore's and NumPy's the probabilities."""
+    version = evaluate.command.importlib.metadata.version
+    for library in ("pillow", "numpy", "mindspore"):
+        with monkeypatch.context() as patched:
+            patched.setattr(evaluate.command.importlib.metadata, "version",
+                            lambda name: "0.1" if name == library else version(name))
+            code, _, errors = call(*words("out"))
+        assert code == 2 and f"({library}: was {version(library)}, now 0.1)" in errors[0]
+        assert saved_rows(interrupted) == [range(0, 2)]
+
+
 def test_parts_stay_until_the_result_is_written(call, words, monkeypatch, tmp_path):
     def full_disk(*_):
         raise OSError(28, "No space left on device")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
+import mindspore as ms
 import pytest
 from PIL import Image
 
@@ -93,6 +94,16 @@ def test_a_dry_run_writes_the_plan_alone_and_the_run_may_follow(records, call, t
         assert f"= {read(tmp_path / 'plan.json')['global_batch']} images" in shown
     assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
     check_unused(tmp_path)
+
+
+@pytest.mark.parametrize("flags, expected", [((), []), (("--deterministic",), [True])])
+def test_the_device_is_told_to_end_equal_runs_alike(records, call, tmp_path, monkeypatch, flags,
+                                                    expected):
+    told: list[bool] = []
+    monkeypatch.setattr(ms, "set_deterministic", told.append)
+    assert call("--records", records["train"].folder, "--run", tmp_path, *FLAGS, "--dry-run",
+                *flags) == 0
+    assert told == expected
 
 
 def test_validate_every_without_validation_records_is_noted(records, call, tmp_path, capfd):

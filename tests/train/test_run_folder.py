@@ -2,6 +2,7 @@
 and which one a run resumes from."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import mindspore as ms
@@ -156,7 +157,7 @@ def test_what_a_kill_left_is_removed(records, tmp_path):
     (files / ".inceptionv4-3_27.x1").mkdir()
     for left in (".inceptionv4-3_27.meta.7.tmp", "inceptionv4-3_27.meta", "../.config.json.7.tmp"):
         (files / left).write_text("")
-    start_run(tmp_path, {}, make_plan(PRESETS["smoke"], records["train"], 1))
+    start_run(tmp_path, {}, make_plan(replace(PRESETS["smoke"], batch_size=3), records["train"], 1))
     assert sorted(path.name for path in files.iterdir()) == ["inceptionv4-2_18.ckpt",
                                                              "inceptionv4-2_18.meta"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [

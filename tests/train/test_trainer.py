@@ -185,6 +185,18 @@ def test_weights_that_are_no_numbers_are_not_saved(records, tmp_path):
     assert [line.epoch for line in read_history(tmp_path / "run")] == [1]
 
 
+def test_a_step_in_parts_waits_for_each_of_its_batches(records, tmp_path, monkeypatch):
+    """A second passes between two readings of the clock, one before and one after each batch."""
+    now = iter(range(1_000))
+    monkeypatch.setattr(trainer_module.TrainStep, "compile", lambda *_: None)
+    monkeypatch.setattr(trainer_module.TrainStep, "__call__",
+                        lambda *_: (ms.Tensor(np.float32(1)), ms.Tensor(False)))
+    monkeypatch.setattr(trainer_module.time, "perf_counter", lambda: next(now))
+    recipe = replace(RECIPE, batch_size=1, accumulate=3)
+    for line in train_in(tmp_path / "run", records, recipe=recipe):
+        assert line.waiting_for_data == 3 * STEPS / (2 * 3 * STEPS + 2)
+
+
 def test_a_line_of_history_has_the_epochs_own_figures(records, tmp_path, monkeypatch, capsys):
     """A second passes between two readings of the clock, 100 when an epoch's files are saved."""
     now = iter(range(1_000))

@@ -20,6 +20,9 @@ def test_cores_for_the_ranks(monkeypatch):
     assert cores(5).state == "warn"
     monkeypatch.setattr(host_checks.os, "getloadavg", lambda: (4.6, 0, 0))
     assert cores(4).state == "warn" and "minute 4.6: other jobs" in cores(4).finding
+    monkeypatch.setattr(host_checks.os, "cpu_count", lambda: 64)  # of which a container has four
+    assert cores(4).state == "ok"
+    assert cores(5).state == "warn" and "give the container" in cores(5).advice
 
 
 def test_memory_is_that_of_the_container(monkeypatch, tmp_path):

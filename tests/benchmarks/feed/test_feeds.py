@@ -4,6 +4,7 @@ crop lies in its image."""
 import json
 import random
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -32,6 +33,20 @@ def test_a_peer_gives_the_batches_that_are_timed(row, data):
         pytest.skip(reason)
     job = replace(JOB, row=row, data=str(data), batch_size=4, image_size=32, images=12)
     assert run_row(job) > 0  # checks the shape of each batch
+
+
+def test_our_rows_read_in_the_order_that_they_are_named_after(monkeypatch):
+    asked, rows = [], SimpleNamespace(create_tuple_iterator=lambda **_: iter([]))
+
+    def feed(source, recipe, steps):
+        asked.append((source, recipe.shuffle, recipe.ranks, recipe.batch_size, recipe.image_size,
+                      recipe.workers, steps))
+        return SimpleNamespace(epoch=lambda number: rows)
+    monkeypatch.setattr("train.feed.TrainingFeed", feed)
+    monkeypatch.setattr(FeedJob, "records", lambda job: "records")
+    for row in (OURS, OURS_BY_SHARD):
+        assert list(FEEDS[row].batches(JOB)) == []
+    assert asked == [("records", order, 1, 2, 75, 1, 5) for order in ("global", "shard")]
 
 
 def test_crops_lie_in_the_image_and_vary():

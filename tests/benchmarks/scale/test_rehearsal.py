@@ -139,6 +139,14 @@ def test_other_images_after_a_resume_are_noticed(job, monkeypatch, tmp_path):
         STAGES["resume in epoch 2"](job)
 
 
+def test_a_validation_set_that_a_run_could_not_use_is_noticed_by_the_plan(job, monkeypatch):
+    """Here, the training set in its place."""
+    records = ScaleJob.records
+    monkeypatch.setattr(ScaleJob, "records", lambda self, split: records(self, "train"))
+    with pytest.raises(RequestError, match="--val-records .*/train holds the train set"):
+        STAGES["plan"](job)
+
+
 @pytest.mark.parametrize("ids, message", [
     ([0, 1, 2, 3], "image ids 0 to 3"), ([2, 3, 4, 8], "image ids 2 to 8"),
     ([1, 2, 5, 2], "image id 2 of R was read 2 times"),

@@ -86,6 +86,12 @@ def test_class_names_say_what_labels_mean_in_the_order_of_the_file(known, unlabe
     assert list_source(unlabelled, "val", truth, class_names=classes).sha256() == known.sha256()
 
 
+def test_labels_of_packed_images_count_the_classes_of_train_in_the_source(known, unlabelled):
+    arrange_to_archive(unlabelled)
+    (unlabelled / "val.txt").write_text("\n".join(lines_of(known, "{name} {label}")))
+    assert list_source(unlabelled, "val").sha256() == known.sha256()
+
+
 @pytest.mark.parametrize("stray", ["__MACOSX", ".thumbnails"])
 def test_folders_that_are_no_classes_shift_no_label(known, unlabelled, stray):
     (unlabelled / "val.txt").write_text("\n".join(lines_of(known, "{name} {label}")))

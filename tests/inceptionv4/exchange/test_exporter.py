@@ -5,6 +5,7 @@ import sys
 import mindspore as ms
 import numpy as np
 import pytest
+from mindspore.train.mind_ir_pb2 import ModelProto
 
 from common.cli import CheckFailed, RequestError, run_command
 from inceptionv4 import __main__
@@ -77,6 +78,8 @@ def test_the_command_exports_the_weights_and_the_batch_that_are_asked_for(tmp_pa
             "inceptionv4", "export", "--checkpoint", str(tmp_path / "averaged.ckpt"),
             "--format", "mindir", "--out", out, "--batch-size", "2", "--device", "CPU", *flags])
         assert run_command(__main__.main) == 0
+        model = ModelProto.FromString((tmp_path / f"{name}.mindir").read_bytes())
+        assert list(model.graph.input[0].tensor[0].dims) == [2, 75, 75, 3]
         logits = ms.nn.GraphCell(ms.load(out))(images).asnumpy()
         assert logits.shape == (2, 5) and logits.any() == (name == "raw")
 

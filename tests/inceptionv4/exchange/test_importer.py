@@ -117,7 +117,8 @@ def test_weights_and_statistics_of_each_library(tmp_path, few, origin, counters,
     ({"last_linear.bias": np.ones(4, np.float32)}, r"shape \(3, 1536\) instead of \(4, 1536\)"),
     ({"last_linear.bias": np.ones(0, np.float32)}, r"shape \(3, 1536\) instead of \(1, 1536\)"),
     ({GAMMA: np.ones(4)}, f"'{GAMMA}' is float64, and only float32 and float16 can be read"),
-    ({GAMMA: np.array([1, 2, np.nan, 4], np.float32)}, f"'{GAMMA}' has values that are not")])
+    ({GAMMA: np.array([1, 2, np.nan, 4], np.float32)}, f"'{GAMMA}' has values that are not"),
+    ({GAMMA: np.array([1, 2, -np.inf, 4], np.float32)}, f"'{GAMMA}' has values that are not")])
 def test_other_parameters_are_named(tmp_path, few, changes, message):
     save_timm(tmp_path / "t.safetensors", few, changes)
     assert_refused(tmp_path, "t.safetensors", "timm", message)
