@@ -27,8 +27,10 @@ from convert.sources.packed import state_of_files
 
 SHARD_BYTES = 1 << 30
 SHARD_COUNT_STEP = 8  # so that 1, 2, 4 and 8 ranks read equally many files
-# Below this, one file with small pages: eight would be mostly header and half-filled pages.
+# Below this, four files with small pages, enough for a few ranks and a shuffle of shards; eight with
+# large ones would be mostly header and half-filled pages.
 SMALL_SET_BYTES = 64 << 20
+SMALL_SET_SHARDS = 4
 SMALL_SET_PAGE_STEP_BYTES = 1 << 20
 
 # With pages of 16 MB and 32 MB, MindSpore's defaults, a 1 GB shard is 5.3 % larger than its images.
@@ -191,10 +193,10 @@ def _is_small(listing: Listing) -> bool:
 
 
 def _default_shard_count(listing: Listing) -> int:
-    """Return 1 for a small set, else a multiple of 8 that makes shards of about 1 GB, but at most
+    """Return 4 for a small set, else a multiple of 8 that makes shards of about 1 GB, but at most
     one per image."""
     if _is_small(listing):
-        return 1
+        return min(SMALL_SET_SHARDS, len(listing.entries))
     total = sum(entry.size for entry in listing.entries)
     steps = max(1, round(total / SHARD_BYTES / SHARD_COUNT_STEP))
     return min(steps * SHARD_COUNT_STEP, len(listing.entries))

@@ -51,7 +51,7 @@ class Request(CheckedOptions):
     extensions: tuple[str, ...] = option(
         IMAGE_EXTENSIONS, "endings of image files in class folders, in lower case")
     shards: Optional[int] = option(
-        None, "number of record files (default: files of about 1 GB, a multiple of 8; 1 "
+        None, "number of record files (default: files of about 1 GB, a multiple of 8; 4 "
               "below 64 MB)", low=1,
         high=99_999)
     seed: int = option(0, "seed of the order in which training images are written; the same seed "

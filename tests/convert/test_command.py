@@ -112,7 +112,7 @@ def test_nothing_is_said_of_ilsvrc_or_a_blacklist_where_images_are_others(sample
         path.parent.mkdir(parents=True)
         Image.new("RGB", (8, 8)).save(path)
     printed = say("run", "--source", tmp_path / "my", "--split", "val", "--out", tmp_path / "out")
-    assert "3 images of 3 classes in 1 shard" in printed.out
+    assert "3 images of 3 classes in 3 shards" in printed.out
     assert "labels: 0 is class Wild boar, 野猪, 2 is class été" in printed.out
     for word in ("ILSVRC", "blacklist", "full set"):
         assert word not in printed.out + printed.err

@@ -1,4 +1,4 @@
-"""Sets below 64 MB: one file with small pages, where nothing else was asked for."""
+"""Sets below 64 MB: four files with small pages, where nothing else was asked for."""
 
 import pytest
 
@@ -12,16 +12,17 @@ from convert.request import Request
 from convert.verify import repair, verify
 
 
-def test_a_small_set_is_one_small_file(sample, tmp_path):
+def test_a_small_set_is_few_small_files(sample, tmp_path):
     manifest = convert(Request(sample, "train", tmp_path / "out"))
-    assert len(manifest.shards) == 1
-    assert manifest.shards[0].bytes < manifest.image_bytes + (3 << 20)  # header and two pages
+    assert len(manifest.shards) == 4
+    for shard in manifest.shards:
+        assert shard.bytes < manifest.image_bytes + (3 << 20)  # header and two pages
     assert manifest.options["page_bytes"] == SMALL_SET_PAGE_STEP_BYTES
     assert [int(row["image_id"]) for row in open_records(tmp_path / "out").rows(["image_id"])]
 
 
 @pytest.mark.parametrize("shards, small, expected", [
-    (None, True, (1, SMALL_SET_PAGE_STEP_BYTES)), (1, True, (1, PAGE_STEP_BYTES)),
+    (None, True, (4, SMALL_SET_PAGE_STEP_BYTES)), (1, True, (1, PAGE_STEP_BYTES)),
     (3, True, (3, PAGE_STEP_BYTES)), (None, False, (8, PAGE_STEP_BYTES))])
 def test_size_and_request_decide_on_files_and_pages(sample, tmp_path, monkeypatch, shards, small,
                                                     expected):
@@ -33,7 +34,7 @@ def test_size_and_request_decide_on_files_and_pages(sample, tmp_path, monkeypatc
     assert ("page_bytes" in plan.options) == (expected[1] == SMALL_SET_PAGE_STEP_BYTES)
 
 
-@pytest.mark.parametrize("first, second", [(None, 1), (1, None)])
+@pytest.mark.parametrize("first, second", [(None, 4), (4, None)])
 def test_the_size_of_pages_makes_no_other_set(sample, tmp_path, first, second):
     """Nobody asks for it: it is never what differs between two requests."""
     out = tmp_path / "out"
@@ -41,7 +42,7 @@ def test_the_size_of_pages_makes_no_other_set(sample, tmp_path, first, second):
     assert plans[0].workspace_request() == plans[1].workspace_request()
     manifest = convert(plans[0].request)
     assert convert(plans[1].request) == manifest
-    with pytest.raises(RequestError, match=r"another record set \(shards: was 1, now 2\)"):
+    with pytest.raises(RequestError, match=r"another record set \(shards: was 4, now 2\)"):
         convert(Request(sample, "train", out, shards=2))
 
 
