@@ -27,8 +27,8 @@ from convert.sources.packed import state_of_files
 
 SHARD_BYTES = 1 << 30
 SHARD_COUNT_STEP = 8  # so that 1, 2, 4 and 8 ranks read equally many files
-# Below this, four files with small pages, enough for a few ranks and a shuffle of shards; eight with
-# large ones would be mostly header and half-filled pages.
+# Below this, four files with small pages, enough for a few ranks and a shuffle of shards: eight
+# with large ones would be mostly header and half-filled pages.
 SMALL_SET_BYTES = 64 << 20
 SMALL_SET_SHARDS = 4
 SMALL_SET_PAGE_STEP_BYTES = 1 << 20
