@@ -99,5 +99,10 @@ def test_nothing_to_report_is_refused(tmp_path):
     with pytest.raises(RequestError, match="--run .*run is not a folder"):
         read_inputs(tmp_path / "run", tmp_path / "results", [], translator("en"))
     (tmp_path / "run").mkdir()
-    with pytest.raises(RequestError, match="train or evaluate first"):
+    with pytest.raises(RequestError, match="--run .*run is no run folder"):
         read_inputs(tmp_path / "run", tmp_path / "results", [], translator("en"))
+    with pytest.raises(RequestError, match="train or evaluate first"):
+        read_inputs(None, tmp_path / "results", [], translator("en"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RequestError, match="--results .*file is not a folder"):
+        read_inputs(None, tmp_path / "file", [], translator("en"))
