@@ -136,13 +136,13 @@ doctor: $(DONE) ## check this host before training on CARDS cards: versions, spe
 
 TRAIN = --records $(call sh,RECORDS)/train --val-records $(call sh,RECORDS)/val \
 	--run $(call sh,RUN) --device $(call sh,DEVICE)
-NEXT_OF_TRAIN = $(call next,eval-1 CKPT=$(call sh,RUN)/last.ckpt,RECORDS RUN DEVICE)
+NEXT_OF_TRAIN = $(if $(is_dry),,$(call next,eval-1 CKPT=$(call sh,RUN)/last.ckpt,RECORDS RUN DEVICE))
 
 preset = $(if $(value PRESET),$(call sh,PRESET),$(1))
 
 train-1p: $(DONE) ## train on one card into RUN
 	$(PY) -m train $(TRAIN) --preset $(call preset,adsl-1p) $(ARGS)
-	$(if $(is_dry),,$(NEXT_OF_TRAIN))
+	$(NEXT_OF_TRAIN)
 
 LAUNCH = $(PY) -m inceptionv4.launch --ranks $(call sh,CARDS) --hosts $(call sh,NODES) \
 	--master $(call sh,MASTER) --host-rank $(call sh,NODE_RANK) --port $(call sh,PORT)
@@ -150,7 +150,7 @@ LAUNCH = $(PY) -m inceptionv4.launch --ranks $(call sh,CARDS) --hosts $(call sh,
 # A wrong request is reported here, once, before CARDS processes start that would each report it.
 train-8p: $(DONE) ## train on CARDS cards of each of NODES hosts (msrun) into RUN
 	$(PY) -m train $(TRAIN) --preset $(call preset,adsl-8p) $(ARGS) --dry-run $$(( $(CARDS) * $(NODES) ))
-ifeq ($(findstring --dry-run,$(ARGS)),)
+ifeq ($(is_dry),)
 	$(LAUNCH) --log-dir $(call sh,RUN)-log train $(TRAIN) --preset $(call preset,adsl-8p) $(ARGS)
 	$(NEXT_OF_TRAIN)
 endif

@@ -8,10 +8,10 @@ from common.signals import end_on_signals, note_kept_work, take_signals_from_min
 if __name__ == "__main__":  # crops alone runs graphs in this process
     (take_signals_from_mindspore if sys.argv[1:2] == ["crops"] else end_on_signals)()
 
-from benchmarks.conversion.measure import ConversionRequest, benchmark_conversion
+from benchmarks.conversion.conversion_table import ConversionRequest, benchmark_conversion
 from benchmarks.crops import CropsRequest, benchmark_crops
 from benchmarks.doctor.doctor import DoctorRequest, examine
-from benchmarks.feed.measure import FeedRequest, benchmark_feeds
+from benchmarks.feed.feed_table import FeedRequest, benchmark_feeds
 from benchmarks.scale.rehearsal import ScaleRequest, rehearse, render_scale
 from benchmarks.steps.request import StepsRequest
 from benchmarks.steps.step_table import benchmark_steps

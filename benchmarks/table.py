@@ -14,10 +14,9 @@ import psutil
 from common.files import write_json, write_text
 from common.forms import SpeedTable
 from common.host import available_cores
+from common.text import GIB
 from evaluate.report.speed import describe_pairs, rows_table
 from evaluate.report.translations import translator
-
-GIB = 1 << 30
 
 
 def write_table(table: SpeedTable, out: Path) -> str:

@@ -174,8 +174,11 @@ class SpeedTable:
         if not row.seconds:
             return row
         items = self.items if row.items is None else row.items
-        assert items is not None, f"neither the table nor the row {row.name} says how much was done"
+        if items is None:
+            raise ValueError(f"neither the table nor the row {row.name} says how much was done")
         average = (statistics.median if self.average == "median" else statistics.mean)(row.seconds)
+        if not average > 0:
+            raise ValueError(f"the row {row.name} took no time")
         return replace(row, average_seconds=average, items_per_second=items / average)
 
     def _compared(self, row: SpeedRow, first: SpeedRow) -> SpeedRow:
@@ -196,7 +199,13 @@ class SpeedTable:
 
 
 def known_fields(form: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of the form's fields: keys of other versions are passed over."""
+    """Return the values of the form's fields: keys of other versions are passed over.
+
+    Raises:
+        TypeError: ``values``, which come from a file, are no object.
+    """
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{values!r:.80} is no object")
     names = {item.name for item in fields(form)}
     return {name: value for name, value in values.items() if name in names}
 

@@ -66,11 +66,16 @@ def weights_option() -> Any:
                   "(default: ema where there are any)", choices=("ema", "raw"))
 
 
+def flag_named(name: str) -> str:
+    """Return the flag of a field of that name."""
+    return "--" + name.replace("_", "-")
+
+
 def flag_of(item: Field) -> str:
     """Return how the field is spelled on the command line, as errors name it."""
     if item.metadata.get("positional"):
         return item.name
-    return item.metadata.get("flag") or "--" + item.name.replace("_", "-")
+    return item.metadata.get("flag") or flag_named(item.name)
 
 
 def add_options(parser: Any, cls: type, *, only: Optional[Container[str]] = None,

@@ -73,7 +73,8 @@ def progress_bar(total: int, description: str, unit: str, initial: int = 0, keep
     Args:
         unit: a plural that ends in s, or one without plural: MB.
         initial: how many are done already, by an earlier process.
-        keep: whether the end of it stays to be read: how much was done, and how long it took.
+        keep: whether the end of it stays to be read: how much is done, the part of earlier
+            processes included, and how long this one took.
         shown: whether it is shown at all.
     """
     if not sys.stderr.isatty():

@@ -2,6 +2,8 @@
 
 from typing import Sequence
 
+GIB = 1 << 30
+
 
 def one_line(error: object, most: int) -> str:
     """Return the first ``most`` characters of a message of several lines as one, without the rules

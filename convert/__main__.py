@@ -15,7 +15,7 @@ if __name__ == "__main__":  # show alone has MindSpore's datasets and nothing to
 
 from common.cli import (ArgumentParser, CheckFailed, RequestError, add_version, describe_os_error,
                         module_command, print_next, run_command, shown_command, typed_command)
-from common.options import add_options, from_arguments
+from common.options import add_options, flag_named, from_arguments
 from common.text import class_label, counted, first_of
 from convert.next_step import commands_after, finish_command
 from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest, record_sets_in
@@ -97,12 +97,11 @@ def _request(arguments: Namespace) -> Request:
     training set's where they are for validation images."""
     if not (arguments.both_splits and arguments.split == "train"):
         return from_arguments(Request, arguments)
-    given = [f"--{name.replace('_', '-')}" for name in VAL_OPTIONS if getattr(arguments, name)]
+    given = [flag_named(name) for name in VAL_OPTIONS if getattr(arguments, name)]
     if given:
         print(f"not used for the training set, since for validation images: {', '.join(given)}",
               file=sys.stderr)
-    return from_arguments(Request, arguments, blacklist=None, ids_are_positions=False,
-                          ground_truth=None)
+    return from_arguments(Request, arguments, **dict.fromkeys(VAL_OPTIONS))
 
 
 def _finish(arguments: Namespace) -> None:
@@ -117,7 +116,7 @@ def _verify(arguments: Namespace) -> None:
     failures: list[Exception] = []
     for records in record_sets_in(request.records):  # all of them, also where one is damaged
         try:
-            _verify_one(replace(request, records=records), arguments)
+            manifest = _verify_one(replace(request, records=records), arguments)
         except BrokenPipeError:
             raise
         except (CheckFailed, RequestError) as failure:
@@ -127,10 +126,10 @@ def _verify(arguments: Namespace) -> None:
     if failures:
         checked = all(isinstance(failure, CheckFailed) for failure in failures)
         raise (CheckFailed if checked else RequestError)("; ".join(map(str, failures)))
-    print_next(*commands_after(records, read_manifest(records)))
+    print_next(*commands_after(records, manifest))
 
 
-def _verify_one(request: VerifyRequest, arguments: Namespace) -> None:
+def _verify_one(request: VerifyRequest, arguments: Namespace) -> Manifest:
     from convert.verify import repair, verify
     split = read_manifest(request.records).split
     both = request.records != arguments.records
@@ -148,6 +147,7 @@ def _verify_one(request: VerifyRequest, arguments: Namespace) -> None:
     print(f"{request.records}: {counted(manifest.images, 'image')} in "
           f"{counted(len(manifest.shards), 'shard')} {'is' if manifest.images == 1 else 'are'} "
           f"as the manifest says{' and can all be decoded' if request.deep else ''}", flush=True)
+    return manifest
 
 
 def _show(arguments: Namespace) -> None:

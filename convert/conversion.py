@@ -49,7 +49,7 @@ def convert(request: Request, argv: Sequence[str] = ()) -> Manifest:
         return known
     plan = _plan(request)
     if (request.out / MANIFEST_NAME).exists():
-        return _existing(request, plan.options)
+        return _existing(request, read_manifest(request.out), plan.options)
     _offer_blacklist(plan)
     with locked_workspace(request.out, plan.workspace_request(), no_lock=request.no_lock
                           ) as workspace:
@@ -104,7 +104,7 @@ def finish(request: Request, argv: Sequence[str] = ()) -> Manifest:
         return known
     plan = _plan(request)
     if (request.out / MANIFEST_NAME).exists():
-        return _existing(request, plan.options)
+        return _existing(request, read_manifest(request.out), plan.options)
     with locked_workspace(request.out, plan.workspace_request(), no_lock=request.no_lock
                           ) as workspace:
         reports = [workspace.finished_report(shard.index, shard.entries_sha256())
@@ -150,13 +150,12 @@ def _known_as_finished(request: Request) -> Optional[Manifest]:
     options = {**manifest.options, **options_without_source(request, blacklist)}
     if request.shards is not None:
         options["shards"] = request.shards
-    return _existing(request, options)
+    return _existing(request, manifest, options)
 
 
-def _existing(request: Request, options: dict[str, Any]) -> Manifest:
+def _existing(request: Request, manifest: Manifest, options: dict[str, Any]) -> Manifest:
     """Return the manifest of the finished record set; raise RequestError if it is another one."""
     out = request.out
-    manifest = read_manifest(out)
     # A number of shards that was not asked for is that of the version that made the set. The size
     # of pages cannot be asked for.
     any_will_do = ("page_bytes", *(["shards"] if request.shards is None else []))

@@ -46,7 +46,7 @@ def read_header(data: bytes) -> Optional[JpegHeader]:
         if marker == END_OF_IMAGE[1] or end > len(data):
             return None
         if marker == _START_OF_SCAN:
-            several = frame not in _ONE_SCAN or data[at + 4] != components
+            several = frame not in _ONE_SCAN or data[at + 4:at + 5] != bytes([components])
             return JpegHeader(end, frame, several)
         if 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES:
             frame, components = marker, data[min(at + 9, end - 1)]

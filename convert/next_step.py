@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Optional, Sequence
 
 from common.cli import module_command, without_flags
+from common.options import flag_named
 from convert.records.manifest import MANIFEST_NAME, Manifest
 from convert.request import ENGINE_OPTIONS, VAL_OPTIONS, Request
+from convert.sources.ilsvrc import CLASSES
 from convert.sources.layouts import has_layout
 from convert.sources.misplaced import OTHER_SPLIT
-
-ILSVRC_CLASSES = 1000
 
 
 def commands_after(folder: Path, manifest: Manifest, request: Optional[Request] = None
@@ -48,7 +48,7 @@ def _conversion(request: Request, split: str, out: Path) -> str:
 
 def _typed_without(options: Sequence[str]) -> list[str]:
     """Return the words that were typed after the sub-command, without these options."""
-    return without_flags(sys.argv[2:], [f"--{name.replace('_', '-')}" for name in options])
+    return without_flags(sys.argv[2:], list(map(flag_named, options)))
 
 
 def training_command(train: Path, val: Path, classes: int, run: Optional[Path] = None,
@@ -59,9 +59,15 @@ def training_command(train: Path, val: Path, classes: int, run: Optional[Path] =
     Args:
         run: None: a folder named after the preset.
     """
-    preset = "smoke" if classes != ILSVRC_CLASSES else "adsl-1p" if ranks == 1 else "adsl-8p"
+    preset = "smoke" if classes != CLASSES else "adsl-1p" if ranks == 1 else "adsl-8p"
     run = run or Path("runs", preset)
     words = ["--records", train, "--val-records", val, "--run", run, "--preset", preset]
+    return launched_training(ranks, run, *words)
+
+
+def launched_training(ranks: int, run: Path, *words: object) -> str:
+    """Return the command that trains into ``run`` with these flags, by the launcher if there is
+    more than one rank."""
     if ranks == 1:
         return module_command("train", *words)
     return module_command("inceptionv4.launch", "--ranks", ranks, "--log-dir", f"{run}-log",

@@ -17,8 +17,7 @@ BACKENDS = ("loky", "dask", "ray")
 LOCK_OPTIONS = ("no_lock",)
 ENGINE_OPTIONS = ("workers", "backend", "scheduler")
 VAL_OPTIONS = ("blacklist", "ids_are_positions", "ground_truth")
-SOURCE_OPTIONS = ("blacklist", "ids_are_positions", "ground_truth", "class_names", "layout",
-                  "extensions")
+SOURCE_OPTIONS = (*VAL_OPTIONS, "class_names", "layout", "extensions")
 
 
 @dataclass(frozen=True)

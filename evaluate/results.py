@@ -1,7 +1,7 @@
 """Accuracy from predictions alone, and ``result.json``: what an evaluation was of and what came
 out, as the commands and the report use it."""
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from common.cli import RequestError
 from common.files import PathLike, describe_difference, make_folder, read_json
-from common.forms import check_kinds
+from common.forms import check_kinds, known_fields
 from evaluate.predictions import PARTS, TOP, Predictions, load_predictions
 from evaluate.protocols import KEEP
 
@@ -79,8 +79,7 @@ class Result:
         class_names: of the network, in label order; their digest where --class-names gave them.
         class_words: what people call them, in label order, "" where the name says it; None where
             that is so for all.
-        has_ilsvrc_names: whether the images have the names of ILSVRC's validation images, whose
-            numbers a blacklist lists.
+        has_ilsvrc_names: see ``Manifest.has_ilsvrc_names``.
         param_count: trainable parameters of the network.
         interpolation, single_crop: see ``Protocol``.
         weights: of the checkpoint: "ema", averaged, or "raw".
@@ -152,7 +151,7 @@ class Result:
         Raises:
             TypeError, KeyError: the values are not those of a result.
         """
-        known = {item.name: values[item.name] for item in fields(Result) if item.name in values}
+        known = known_fields(Result, values)
         known["sets"] = {name: Score(**score) for name, score in values["sets"].items()}
         if known.get("speed"):
             known["speed"] = EvaluationSpeed(**known["speed"])

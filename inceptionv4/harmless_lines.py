@@ -33,5 +33,5 @@ _HARMLESS = re.compile(r"\[(?:INFO|WARNING)\] \w+\([^)]*\):\S+ \[mindspore/(?:cc
 
 
 def without_harmless(text: str) -> str:
-    """Return the text without those of its lines."""
+    """Return the text without its lines that are known to be harmless."""
     return "\n".join(line for line in text.split("\n") if not _HARMLESS.match(line))

@@ -3,8 +3,8 @@
 Starts ``python -m MODULE`` once per rank through MindSpore's own launcher, msrun, and monitors it,
 which msrun does poorly: when a rank dies, its scheduler keeps the others waiting for a minute, and
 the log that has the cause is one of many. Here a dead rank ends the job at once, with the last
-lines of that rank's log and its exit code; rank 0's log is printed as it grows, without what
-MindSpore logs of a good start and end.
+lines of that rank's log and its exit code; the log of this host's first rank is printed as it
+grows, without what MindSpore logs of a good start and end.
 """
 
 import contextlib
@@ -91,7 +91,7 @@ def launch(request: LaunchRequest) -> int:
         if log.exists():  # or the log of an earlier run would be printed
             log.replace(log.with_suffix(".earlier.log"))
     print(f"starting {counted(request.ranks, 'rank')} of {request.module}, which takes half a "
-          "minute or more; what rank 0 prints follows, the logs of all are "
+          f"minute or more; what rank {request.own_ranks[0]} prints follows, their logs are "
           f"{request.log_dir}/worker_<rank>.log", file=sys.stderr, flush=True)
     with tempfile.NamedTemporaryFile() as messages:
         msrun = psutil.Popen(_msrun_command(request), stdout=subprocess.DEVNULL, stderr=messages,

@@ -8,8 +8,8 @@ from common.signals import note_kept_work, take_signals_from_mindspore
 if __name__ == "__main__":
     take_signals_from_mindspore()
 
-from common.cli import (module_command, print_next, run_command, typed_words,
-                        without_flags)
+from common.cli import module_command, print_next, run_command, typed_words, without_flags
+from convert.next_step import launched_training
 from train.options import TrainRequest, parse
 
 
@@ -33,11 +33,7 @@ def main() -> None:
 
 def _command_of_run(ranks: int, run: Path) -> str:
     """Return the command of the run that was checked: as typed, without ``--dry-run [RANKS]``."""
-    words = without_flags(typed_words()[3:], ["--dry-run"])
-    if ranks == 1:
-        return module_command("train", *words)
-    return module_command("inceptionv4.launch", "--ranks", ranks, "--log-dir", f"{run}-log",
-                          "train", *words)
+    return launched_training(ranks, run, *without_flags(typed_words()[3:], ["--dry-run"]))
 
 
 def _validation_of(request: TrainRequest) -> Path:

@@ -14,7 +14,7 @@ from typing import Iterator, NamedTuple
 import numpy as np
 
 from benchmarks.doctor.checks import Check, Verdict, add_result, check, ok, warn
-from benchmarks.feed.measure import ASCEND_CARDS, ASCEND_IMAGES_PER_SECOND
+from benchmarks.feed.feed_table import ASCEND_CARDS, ASCEND_IMAGES_PER_SECOND
 from common import jpeg
 from common.cli import run_command
 from common.host import available_cores

@@ -9,10 +9,9 @@ from typing import Iterator, Optional
 import psutil
 
 from benchmarks.doctor.checks import Check, Verdict, check, fail, ok, warn
-from benchmarks.table import GIB
 from common.files import existing_folder
 from common.host import available_cores, cores_per_rank, open_file_limit
-from common.text import counted
+from common.text import GIB, counted
 from convert.records.reader import READERS, RecordSet
 from train.options import TrainRequest
 from train.plan import check_disk, make_plan

@@ -22,6 +22,10 @@ class Storage(NamedTuple):
     unavailable_reason: str = ""  # why no run can read there; empty if it can
 
 
+def describe_mount(open_ms: float = OPEN_MS, read_ms: float = READ_MS) -> str:
+    return f"{open_ms:g} ms per open, {read_ms:g} ms per 128 KB"
+
+
 def storages(data: Path, open_ms: float = OPEN_MS, read_ms: float = READ_MS) -> list[Storage]:
     """Return the places from which the files of ``data`` are read; next to it, the slow mount
     ``slow`` comes and goes.

@@ -15,7 +15,7 @@ from common.files import write_json, write_text
 from common.host_forms import SCALE_NAME, MeasuredStage, ScaleTable
 from common.options import CheckedOptions, option
 from common.text import counted
-from evaluate.report.host import stages_table
+from evaluate.report.host_sections import stages_table
 from evaluate.report.speed import describe_pairs
 from evaluate.report.translations import translator
 from train.recipe import PRESETS

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.feed.measure import Mix, mix_of
+from benchmarks.feed.feed_table import Mix, mix_of
 from common.cli import CheckFailed
 from common.text import counted
 from convert.records.reader import RecordSet

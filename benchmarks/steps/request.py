@@ -26,7 +26,7 @@ STEP_BATCH = 32
 
 # On Ascend the ADSL report's: cards and batches of its note 1, repeats and epochs of its note 2.
 # On CPU what two cores do in ten minutes, with the smallest images that the network takes; on the
-# simulated card what they do in ten minutes at its step times, in all of its sections together.
+# simulated card what they do in six minutes at its step times, in all of its sections together.
 DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
     (TABLE, "Ascend"): dict(cards=(1, 8), batch_size=(32, 128), image_size=IMAGE_SIZE,
                             steps_per_epoch=100, warmup_epochs=3, epochs=10, repeats=3),
@@ -60,7 +60,7 @@ class StepsRequest(CheckedOptions):
     rows: str = option(TABLE, "the ADSL report's speed table, or the trainer against a bare "
                        "loop over its step", choices=(TABLE, TRAINER))
     device: str = option("auto", "what to train on; simulated: a card that waits as long as its "
-                         "step would take, behind real feeds; auto: Ascend where it can be used, "
+                         "step would take, fed by real feeds; auto: Ascend where it can be used, "
                          f"else simulated (with --rows {TRAINER}: CPU)",
                          choices=("auto", "CPU", "Ascend", SIMULATED))
     images: Optional[Path] = option(None, "class folders to train on; without --records too, "

@@ -12,15 +12,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Mapping, NamedTuple
 
-from benchmarks.feed.storage import OPEN_MS, READ_MS, WARM, Storage, fill_cache, storages
-from benchmarks.steps.plan import VARIANTS, StepsPlan, Variant
+from benchmarks.feed.feed_table import ASCEND_CARDS
+from benchmarks.feed.storage import WARM, Storage, describe_mount, fill_cache, storages
 from benchmarks.steps.request import STEP_BATCH, STEP_SOURCES
 from benchmarks.steps.simulated_card import SimulatedRun, run_simulated
+from benchmarks.steps.steps_plan import VARIANTS, StepsPlan, Variant
 from benchmarks.table import describe_machine
 from benchmarks.timing import in_turns
 from common.forms import SpeedRow, SpeedTable
-
-CARDS = 8  # of a host with Ascend 910, as in the ADSL report
 
 
 class Cell(NamedTuple):
@@ -47,7 +46,7 @@ def simulated_table(plan: StepsPlan) -> SpeedTable:
         "steps left out before them": run.steps_per_epoch * run.warmup_epochs,
         "batch": run.batch_size, "crop": f"{run.image_size} px",
         "data": f"{plan.images_to_make:,} images made, JPEGs of 115 KB",
-        "slow mount": f"{OPEN_MS:g} ms per open, {READ_MS:g} ms per 128 KB"}
+        "slow mount": describe_mount()}
     steps = " and ".join(f"{step_ms:g}" for step_ms in plan.steps_ms)
     return SpeedTable(f"Training in the ADSL report's rows, on a simulated card of {steps} ms per "
                       "step", None, "images", rows, describe_machine(plan.work, "simulated card"),
@@ -91,9 +90,9 @@ def cores_of_a_host(rows: list[SpeedRow]) -> list[str]:
     names = VARIANTS[0].name, VARIANTS[-1].name
     lines = []
     for card, group in itertools.groupby(rows, key=lambda row: row.simulated):
-        cores = {row.name: math.ceil(CARDS * row.cores_needed) for row in group
+        cores = {row.name: math.ceil(ASCEND_CARDS * row.cores_needed) for row in group
                  if row.section.endswith(WARM.lower()) and row.cores_needed is not None}
         needed = ", ".join(f'{cores[name]}{such} with "{name}"'
                            for name, such in zip(names, (" such cores", "")))
-        lines.append(f"{card}: {CARDS} of them need {needed} ({CARDS} times one's)")
+        lines.append(f"{card}: {ASCEND_CARDS} of them need {needed} ({ASCEND_CARDS} times one's)")
     return lines

@@ -5,7 +5,7 @@ import statistics
 from functools import partial
 from typing import Any, Callable, Mapping
 
-from benchmarks.steps.plan import VARIANTS, StepsPlan, plan_steps
+from benchmarks.steps.steps_plan import VARIANTS, StepsPlan, plan_steps
 from benchmarks.steps.request import SIMULATED, TABLE, StepsRequest, find_device
 from benchmarks.steps.simulated_table import simulated_table
 from benchmarks.steps.training_runs import Epoch, Workload, run_bare_loop, run_training

@@ -29,7 +29,8 @@ class Workload:
     """What a run computes.
 
     Attributes:
-        device: "CPU" or "Ascend"; precision: as ``common.options.precision_option``.
+        device: "CPU", "Ascend" or "simulated" (see ``simulated_card``).
+        precision: as ``common.options.precision_option``.
         cards: ranks; more than one start through ``inceptionv4.launch``.
         batch_size: images per step on each of them.
         image_size: side in pixels of the network's input.

@@ -109,8 +109,8 @@ class Manifest:
 
     @property
     def has_ilsvrc_names(self) -> bool:
-        """Return whether the images have the names of ILSVRC's validation images, whose numbers a
-        blacklist lists."""
+        """Return whether the images are named, or are as many and of as many classes, as ILSVRC's
+        validation images, whose numbers a blacklist lists."""
         return self.split == "val" and bool(self.ilsvrc or self.ilsvrc_numbers)
 
     def write(self, folder: Path) -> None:

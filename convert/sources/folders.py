@@ -20,12 +20,14 @@ def scan_class_folders(root: Path, extensions: Sequence[str]) -> Scan:
         RequestError: a class without images, a folder inside a class folder, a bad name, or
             something that is neither a file nor a folder.
     """
-    scan = Scan([], [])
+    scan, names = Scan([], []), []
     for item in visible(root, scan.ignored):
-        if not item.is_dir():
+        if item.is_dir():
+            names.append(item.name)
+        else:
             file_size(item)
             scan.ignored.append(item.name)
-    for name in class_folders(root):
+    for name in in_label_order(names):
         files = _class_files(root, name, scan.ignored)
         scan.add_class(files, extensions, f"class folder {root / name}", "fill it or remove it")
     return scan

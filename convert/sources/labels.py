@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import zlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Mapping, Optional, Sequence
 
@@ -185,7 +186,8 @@ def _parse_meta(where: str, data: bytes) -> dict[int, str]:
     return wnids
 
 
-def read_class_table(data: bytes) -> list[tuple[int, str, str]]:
+@lru_cache(maxsize=1)  # labels and words of the classes are read one after the other
+def read_class_table(data: bytes) -> tuple[tuple[int, str, str], ...]:
     """Return devkit id, wnid and words of each class in the content of a ``meta.mat``: `synsets`,
     structs with ILSVRC2012_ID, WNID and words (devkit readme, section 3).
 
@@ -197,7 +199,8 @@ def read_class_table(data: bytes) -> list[tuple[int, str, str]]:
     if done.returncode:
         reason = (done.stderr.decode(errors="replace").strip().splitlines() or ["killed"])[-1]
         raise ValueError(f"not the devkit's class table ({reason[:120]})")
-    return [(int(devkit_id), wnid, words) for devkit_id, wnid, words in json.loads(done.stdout)]
+    return tuple((int(devkit_id), wnid, words)
+                 for devkit_id, wnid, words in json.loads(done.stdout))
 
 
 def _is_number(text: str) -> bool:

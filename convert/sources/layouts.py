@@ -64,6 +64,10 @@ class SourceLayout:
     classes_may_be_labels: bool = False
     read: Callable[[Path, Entry], bytes] = read_entry
 
+    def is_in(self, source: Path, split: str) -> bool:
+        """Return whether the split of the source looks like this layout."""
+        return self.fits(source, self.root(source, split), split)
+
 
 def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
                 extensions: tuple[str, ...] = IMAGE_EXTENSIONS, layout: Optional[str] = None,
@@ -155,12 +159,12 @@ def _choose_layout(source: Path, split: str, name: Optional[str]) -> SourceLayou
                            "the folder of the images")
     if name is not None:
         chosen = _layout(name)
-        if chosen.self_evident and not chosen.fits(source, chosen.root(source, split), split):
+        if chosen.self_evident and not chosen.is_in(source, split):
             raise RequestError(f"--layout {name}: the {split} set is not in {source} as this "
                                f"layout has it: {chosen.files}; correct --source or leave --layout "
                                "out")
         return chosen
-    fitting = [known for known in LAYOUTS if known.fits(source, known.root(source, split), split)]
+    fitting = [known for known in LAYOUTS if known.is_in(source, split)]
     overridden = {other for known in fitting for other in known.overrides}
     fitting = [known for known in fitting if known.name not in overridden]
     if not fitting:
@@ -184,8 +188,7 @@ def reader_of(layout: str) -> Callable[[Path, Entry], bytes]:
 
 def has_layout(source: Path, split: str, name: str) -> bool:
     """Return whether the split of the source looks like the layout of that name."""
-    known = _layout(name)
-    return known.fits(source, known.root(source, split), split)
+    return _layout(name).is_in(source, split)
 
 
 def _fits_nothing(source: Path, split: str) -> RequestError:
@@ -216,8 +219,8 @@ def _fits_folders(source: Path, root: Path, split: str) -> bool:
     return bool(folders) and not folders & not_classes
 
 
-def _fits_flat(source: Path, root: Path, split: str) -> bool:
-    return split == "val" and any(validation_id(item.name) is not None for item in root.iterdir())
+def _has_validation_names(root: Path) -> bool:
+    return any(validation_id(item.name) is not None for item in root.iterdir())
 
 
 def _has_names_with_wnids(root: Path) -> bool:
@@ -248,8 +251,8 @@ LAYOUTS = (
         "Face's, also for train",
         root=_split_folder, labels=_devkit_labels, overrides=("folders",),
         self_evident=False, in_folders=True, unnamed=("train",),
-        fits=lambda source, root, split: (_fits_flat(source, root, split) if split == "val" else
-                                          _has_names_with_wnids(root)),
+        fits=lambda source, root, split: (
+            _has_validation_names if split == "val" else _has_names_with_wnids)(root),
         scan=lambda root, split, options: (
             scan_flat_folder(root) if split == "val" else scan_names_with_wnids(root))),
     SourceLayout(
@@ -265,7 +268,7 @@ LAYOUTS = (
         "LOC_synset_mapping.txt",
         root=lambda source, split: source / KAGGLE_IMAGES / split, labels=read_kaggle,
         scan=lambda root, split, options: (
-            scan_flat_folder(root) if _fits_flat(root, root, split) else
+            scan_flat_folder(root) if split == "val" and _has_validation_names(root) else
             scan_class_folders(root, options.extensions)),
         fits=lambda source, root, split: root.is_dir(), overrides=("folders", "flat"),
         in_folders=True),

@@ -145,7 +145,7 @@ def entries_by_class(files: Sequence[SourceFile], class_names: Sequence[str], sp
             name.
     """
     label_of = {name: label for label, name in enumerate(class_names)}
-    ordered = sorted(file._replace(name=_own_path(file.name, split)) for file in files)
+    ordered = sorted(file._replace(name=_own_path(file.name)) for file in files)
     entries = [Entry(file.name, label_of[file.name.split("/")[0]], position, *file[1:])
                for position, file in enumerate(ordered, start=1)]
     for entry, following in zip(entries, entries[1:]):
@@ -170,7 +170,7 @@ def entries_by_class(files: Sequence[SourceFile], class_names: Sequence[str], sp
     return _in_id_order(numbered) if numbered else entries
 
 
-def _own_path(path: str, split: str) -> str:
+def _own_path(path: str) -> str:
     """Return ``<class>/<file>`` with ImageNet's own file name."""
     class_name, _, name = path.partition("/")
     check_wnid_in_name(name, class_name, f"the folder {class_name}")

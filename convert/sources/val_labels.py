@@ -31,11 +31,12 @@ def found_truth(of_layout: Optional[GroundTruth], source: Path, root: Path, scan
         RequestError: there are none, or they are of other classes than ``class_names`` or the
             folders of train/ next to them.
     """
-    found = None if of_layout else find_label_list(source)
-    classes = None if of_layout else class_names or _train_classes(root)
-    if found:
-        of_layout = read_ground_truth(found, classes)
-    truth = of_layout or truth_in_names(scan.images, root, classes)
+    if of_layout is not None:
+        return of_layout
+    found = find_label_list(source)
+    classes = class_names or _train_classes(root)
+    truth = read_ground_truth(found, classes) if found else truth_in_names(scan.images, root,
+                                                                           classes)
     if truth is None:
         raise RequestError(f"{source} contains validation images without labels: neither the "
                            f"devkit's *_validation_ground_truth.txt in {source}/*/data nor "

@@ -6,7 +6,7 @@ A sample is the members with one key: ``KEY.jpg``, ``KEY.cls`` (the label) and, 
 
 import re
 from pathlib import Path
-from typing import Iterator, NamedTuple, Optional, Sequence
+from typing import Any, Iterator, NamedTuple, Optional, Sequence
 
 from common.cli import RequestError
 from common.files import read_json
@@ -92,10 +92,10 @@ def info_class_names(source: Path) -> Optional[tuple[Path, list[str]]]:
     Raises:
         RequestError: the file is damaged, or its names are not one word each, all different.
     """
-    path = next((source / name for name in INFO_NAMES if (source / name).exists()), None)
-    if path is None:
+    found = _info(source)
+    if found is None:
         return None
-    info = read_json(path, INFO_REMEDY)
+    path, info = found
     features = info.get("features")
     lists = [info, *(features.values() if isinstance(features, dict) else ())]
     names = next((item[key] for item in lists if isinstance(item, dict)
@@ -159,18 +159,22 @@ def _check_complete(source: Path, tars: Sequence[Path]) -> None:
                                "is missing; complete the download")
 
 
+def _info(source: Path) -> Optional[tuple[Path, dict[str, Any]]]:
+    """Return the set's info file and its content; None without one."""
+    path = next((source / name for name in INFO_NAMES if (source / name).exists()), None)
+    return None if path is None else (path, read_json(path, INFO_REMEDY))
+
+
 def _check_count(source: Path, split: str, images: int) -> None:
     """Compare with timm's info file, where there is one."""
-    for path in (source / name for name in INFO_NAMES):
-        if path.exists():
-            splits = read_json(path, INFO_REMEDY).get("splits")
-            for word in SPLIT_WORDS[split]:
-                note = splits.get(word) if isinstance(splits, dict) else None
-                expected = note.get("num_samples") if isinstance(note, dict) else None
-                if expected not in (None, images):
-                    raise RequestError(f"{path} says {expected} for the {split} set, but the tars "
-                                       f"have {counted(images, 'image')}; complete the download")
-            return
+    path, info = _info(source) or (None, {})
+    splits = info.get("splits")
+    for word in SPLIT_WORDS[split]:
+        note = splits.get(word) if isinstance(splits, dict) else None
+        expected = note.get("num_samples") if isinstance(note, dict) else None
+        if expected not in (None, images):
+            raise RequestError(f"{path} says {expected} for the {split} set, but the tars have "
+                               f"{counted(images, 'image')}; complete the download")
 
 
 def _samples(tars: Sequence[Path], keep: Optional[Path], ignored: list[str]

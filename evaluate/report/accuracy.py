@@ -44,9 +44,9 @@ def _interval_of(scored: Score, top: str) -> str:
 
 def glance_section(inputs: Inputs, t: Translate) -> list[Block]:
     """Show the errors of the result with the most crops."""
-    if not inputs.evaluations:
+    best = inputs.best
+    if best is None:
         raise LeftOut(t("there is no evaluation result."))
-    best = inputs.main or inputs.evaluations[-1]
     facts = [Fact(t("{top}, {set} set", top=t(ERRORS[top]), set=t(SETS[name])),
                   f"{_error_of(scored, top):.2f} %",
                   t("95 %: {interval}; {images}, {crops}",

@@ -14,7 +14,7 @@ ILSVRC = "ImageNet (ILSVRC2012)"
 
 def page_title(inputs: Inputs, t: Translate) -> str:
     """Return a title that names the images of the result with the most crops or else of the run."""
-    best = inputs.main or (inputs.evaluations[-1] if inputs.evaluations else None)
+    best = inputs.best
     if best is not None and best.result.is_ilsvrc:
         return t("Inception-v4 on {data}", data=ILSVRC)
     if best is not None:

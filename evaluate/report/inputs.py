@@ -57,6 +57,12 @@ class Inputs:
         scored = [item for item in self.evaluations if item.predictions is not None]
         return max(scored, key=lambda item: item.result.crops, default=None)
 
+    @property
+    def best(self) -> Optional[Evaluation]:
+        """Return the evaluation whose figures come first: ``main``, else the one with the most
+        crops."""
+        return self.main or (self.evaluations[-1] if self.evaluations else None)
+
     def records_of(self, evaluation: Evaluation) -> Optional[RecordSet]:
         return self.record_sets.get(evaluation.result.records_sha256)
 
@@ -155,7 +161,7 @@ def _read_of_host(name: str, form: Any, run: Optional[Path], results: Path, note
     for path, folder in found.items():
         try:
             read.append((folder.as_posix(), form.from_json(read_json(path, "remove it"))))
-        except (TypeError, KeyError, AttributeError):
+        except (TypeError, KeyError):
             notes.append(t("{path} is no {name} of this program and was not used.", path=path,
                            name=name))
     return read

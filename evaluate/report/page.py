@@ -14,7 +14,7 @@ from evaluate.report.classes import classes_section
 from evaluate.report.data_sheet import data_section
 from evaluate.report.gallery import gallery_section
 from evaluate.report.heading import origin_facts, page_title
-from evaluate.report.host import doctor_section, scale_section
+from evaluate.report.host_sections import doctor_section, scale_section
 from evaluate.report.inputs import Inputs, read_inputs
 from evaluate.report.reproduction import reproduction_section
 from evaluate.report.speed import speed_section

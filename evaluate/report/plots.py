@@ -98,11 +98,10 @@ def share_chart(name: str, shares: Mapping[str, tuple[str, Sequence[float]]],
     """
     def draw(axes: Any) -> None:
         edges = [edge for x in xs for edge in (x - 0.5, x + 0.5)]
-        below = [0.0] * len(edges)
-        for key, (label, values) in shares.items():
-            above = [low + value for low, value in zip(below, (v for v in values for _ in "ab"))]
-            axes.fill_between(edges, below, above, color=SHARES[key], label=label, linewidth=0)
-            below = above
+        at_both_edges = ([value for value in values for _ in range(2)]
+                         for _, values in shares.values())
+        axes.stackplot(edges, *at_both_edges, labels=[label for label, _ in shares.values()],
+                       colors=[SHARES[key] for key in shares], linewidth=0)
         axes.set_ylim(0, 100)
         axes.set_xlim(edges[0], edges[-1])
         axes.set_xlabel(x_label)

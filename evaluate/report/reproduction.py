@@ -4,6 +4,7 @@ import json
 import shlex
 from typing import Iterable, Optional, Sequence
 
+from common.options import flag_named
 from convert.records.reader import RecordSet
 from evaluate.report.blocks import Block, Commands, Table
 from evaluate.report.inputs import Evaluation, Inputs, RunFiles
@@ -76,7 +77,7 @@ def _convert(records: RecordSet) -> str:
             words.append("--ids-are-positions")
     for name in ("check", "short_side", "quality"):
         if options.get(name) is not None:
-            words += [f"--{name.replace('_', '-')}", options[name]]
+            words += [flag_named(name), options[name]]
     if manifest.rejected:
         words += ["--on-bad", "skip"]
     if manifest.ilsvrc and manifest.ilsvrc.class_names and not manifest.ilsvrc.labels:
@@ -91,7 +92,8 @@ def _command(words: Iterable[object]) -> str:
 
 
 def _evaluated(evaluations: Sequence[Evaluation], t: Translate) -> Table:
-    """Return each digest and way to cut crops once, with the results that it belongs to."""
+    """Return each digest and way to cut crops once, with the results that it belongs to; then each
+    file that images were scored by again."""
     names: dict[tuple[str, str], list[str]] = {}
     for kind in EVALUATED:
         for item in evaluations:

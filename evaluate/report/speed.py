@@ -51,7 +51,7 @@ def _benchmark(name: str, table: SpeedTable, t: Translate) -> list[Block]:
                 bar_chart(f"{name} {table.title} {place}", bars, number),
                 t("{title}: {unit} per second", title=title, unit=table.unit)))
     if table.simulated:
-        tables.append(t("The card of these rows was simulated: a wait as long as its step, behind "
+        tables.append(t("The card of these rows was simulated: a wait as long as its step, fed by "
                         "feeds that are real. They are no comparison with rows of a device."))
     about = t("Machine: {machine}. Settings: {settings}. From {name}.",
               machine=describe_pairs(table.machine), settings=describe_pairs(table.settings),

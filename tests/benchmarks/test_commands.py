@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks.conversion.measure import ConversionRequest
+from benchmarks.conversion.conversion_table import ConversionRequest
 from benchmarks.crops import CropsRequest
-from benchmarks.feed.measure import FeedRequest
+from benchmarks.feed.feed_table import FeedRequest
 from benchmarks.steps.request import StepsRequest
 from common.cli import RequestError
 from common.forms import SpeedRow, SpeedTable

@@ -49,6 +49,7 @@ DAMAGED = {
     "no frame": without(SOF),
     "two frames": WHOLE[:SCAN] + WHOLE[FRAME:],
     "no scan": without(SOS),
+    "an end after the length of the scan's header": WHOLE[:SCAN + 2] + b"\0\2",
     "components that the frame does not have": changed(SCAN + 5, 9),
     "12 bits": changed(FRAME + 4, 12),
     "an unknown way of coding": changed(FRAME + 1, 0xC5),

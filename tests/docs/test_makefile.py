@@ -1,6 +1,5 @@
 """Make passes on what it is given, and leaves alone what it did not make."""
 
-import json
 import os
 import shlex
 import subprocess
@@ -13,33 +12,6 @@ from common.files import write_json
 from convert.records.manifest import MANIFEST_NAME
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def make(tmp_path):
-    """Run make with a stand-in of its Python that writes its words, one list per command, to
-    ``calls``, and ends with the numbers in ``codes``, one after the other."""
-    (tmp_path / "stamp").touch()
-    python = tmp_path / "python"
-    python.write_text(f"#!{sys.executable}\nimport json, pathlib, sys\n"
-                      f"calls, codes = (pathlib.Path({str(tmp_path)!r}) / name for name in "
-                      "('calls', 'codes'))\n"
-                      "with calls.open('a') as file: print(json.dumps(sys.argv[1:]), file=file)\n"
-                      "done = len(calls.read_text().splitlines())\n"
-                      "sys.exit(int(codes.read_text().split()[done - 1]) if codes.exists() else 0)"
-                      "\n")
-    python.chmod(0o755)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-
-    def run(*words: str) -> tuple[int, list[list[str]]]:
-        done = subprocess.run(["make", "-C", ROOT, "--no-print-directory", f"PY={python}",
-                               f"DONE={tmp_path}/stamp", *words], env=clean, check=False,
-                              stdout=subprocess.DEVNULL)
-        return done.returncode, [json.loads(line) for line in
-                                 (tmp_path / "calls").read_text().splitlines()]
-    return run
-
-
 ODD = "/My Drive/it's $HOME $(x \"q\" #1"
 
 

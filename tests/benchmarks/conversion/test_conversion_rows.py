@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.conversion import measure
-from benchmarks.conversion.measure import (DECODE, HEADER, PAGE_CACHE, SOURCES, ConversionRequest,
-                                           benchmark_conversion)
+from benchmarks.conversion import conversion_table
+from benchmarks.conversion.conversion_table import (DECODE, HEADER, PAGE_CACHE, SOURCES,
+                                                    ConversionRequest, benchmark_conversion)
 from benchmarks.conversion.packers import DECODERS, OURS, PEERS
 from benchmarks.conversion.source_layouts import FOLDERS, LAYOUTS, arrange_layouts
 from benchmarks.synthetic import make_class_folders
@@ -38,9 +38,9 @@ def test_direct_writing_is_timed_next_to_writing_through_the_page_cache(tmp_path
                          if "--check" in command else None, environment))
         Path(tmp_path / "work" / "out").mkdir(exist_ok=True)
         return ""
-    monkeypatch.setattr(measure, "run_process", record)
-    monkeypatch.setattr(measure, "PEERS", {"other": ("no_such_package", None)})
-    monkeypatch.setattr(measure, "timed", lambda action: (action(), next(seconds))[1])
+    monkeypatch.setattr(conversion_table, "run_process", record)
+    monkeypatch.setattr(conversion_table, "PEERS", {"other": ("no_such_package", None)})
+    monkeypatch.setattr(conversion_table, "timed", lambda action: (action(), next(seconds))[1])
     request = ConversionRequest(tmp_path, images=3, repeats=2, workers=1)
     rows = {row.name: row for row in benchmark_conversion(request).rows}
     convert = [found for found in commands if found[0] == ["convert", "run"]]
@@ -55,7 +55,7 @@ def test_direct_writing_is_timed_next_to_writing_through_the_page_cache(tmp_path
 
 
 def test_every_layout_is_timed_and_nothing_is_left(tmp_path, monkeypatch):
-    monkeypatch.setattr(measure, "timed", lambda action: action() and 0 or 2.0)
+    monkeypatch.setattr(conversion_table, "timed", lambda action: action() and 0 or 2.0)
     table = benchmark_conversion(ConversionRequest(tmp_path, SOURCES, images=12, repeats=1,
                                                    workers=1))
     assert [row.name for row in table.rows] == [FOLDERS, *(layout.name for layout in LAYOUTS)]

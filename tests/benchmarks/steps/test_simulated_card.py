@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.steps import simulated_card
-from benchmarks.steps.plan import VARIANTS
+from benchmarks.steps.steps_plan import VARIANTS
 from benchmarks.steps.simulated_card import (QUEUE_BATCHES, fed_by_a_queue, fed_by_the_host,
                                              figures_of, run_simulated)
 from benchmarks.steps.training_runs import Workload

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.feed.storage import COLD, SLOW, WARM, Storage
 from benchmarks.steps import simulated_table as module
 from benchmarks.steps import step_table as steps
-from benchmarks.steps.plan import VARIANTS, plan_steps
+from benchmarks.steps.steps_plan import VARIANTS, plan_steps
 from benchmarks.steps.request import SIMULATED_CARD, StepsRequest
 from benchmarks.steps.simulated_card import SimulatedRun
 from benchmarks.steps.simulated_table import describe_card

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks import synthetic
-from benchmarks.steps import plan as plans
+from benchmarks.steps import steps_plan as plans
 from benchmarks.steps import step_table as steps
 from benchmarks.steps import training_runs
-from benchmarks.steps.plan import VARIANTS, StepsPlan, plan_steps
+from benchmarks.steps.steps_plan import VARIANTS, StepsPlan, plan_steps
 from benchmarks.steps.request import (SIMULATED_CARD, TRAINER, StepsRequest, Target, _target,
                                       find_device)
 from benchmarks.steps.step_table import benchmark_steps

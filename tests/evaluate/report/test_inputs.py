@@ -30,6 +30,16 @@ def test_results_and_tables_at_any_depth_are_named_by_their_folders(trial, recor
     assert inputs.records_of(inputs.main).folder == records.folder
 
 
+@pytest.mark.parametrize("change", [
+    {"rows": [1]}, {"rows": 1}, {"rows": [{"name": "a", "seconds": [1.0]}], "items": None},
+    {"rows": [{"name": "a", "seconds": [0.0]}]}])
+def test_a_table_of_other_values_is_named_and_not_used(trial, change):
+    path = trial / "results" / "bench" / "speed.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    inputs = read(trial)
+    assert not inputs.speed_tables and str(path) in inputs.notes[0]
+
+
 def test_a_table_that_mixes_simulated_and_measured_rows_is_not_used(trial):
     path = trial / "results" / "bench" / "speed.json"
     about = json.loads(path.read_text())

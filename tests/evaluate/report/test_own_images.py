@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 from small import predictions_of
 
 from convert.records.reader import RecordSet
@@ -13,16 +12,11 @@ from evaluate.report.blocks import Commands, Table
 from evaluate.report.classes import class_names, classes_section
 from evaluate.report.data_sheet import data_section
 from evaluate.report.gallery import gallery_section
-from evaluate.report.inputs import Evaluation, Inputs, read_inputs
+from evaluate.report.inputs import Evaluation, Inputs
 from evaluate.report.reproduction import reproduction_section
 from evaluate.report.translations import translator
 
 T = translator("en")
-
-
-@pytest.fixture
-def inputs(trial):
-    return read_inputs(trial / "run", trial / "results", [], T)
 
 
 def tables(section):

@@ -13,7 +13,8 @@ import numpy as np
 
 from benchmarks.feed.feeds import (ADSL_FEED, FEEDS, MINDSPORE_ROWS, OURS, OURS_BY_SHARD, FeedJob,
                                    run_row)
-from benchmarks.feed.storage import OPEN_MS, READ_MS, SLOW, WARM, Storage, fill_cache, storages
+from benchmarks.feed.storage import (OPEN_MS, READ_MS, SLOW, WARM, Storage, describe_mount,
+                                     fill_cache, storages)
 from benchmarks.synthetic import make_folders_and_records
 from benchmarks.table import describe_machine
 from benchmarks.timing import not_installed, time_rows
@@ -75,7 +76,7 @@ def benchmark_feeds(request: FeedRequest) -> SpeedTable:
         {"repeats": request.repeats, "workers": workers, "images": request.images,
          "batch": request.batch_size, "crop": f"{request.image_size} px",
          "not timed": f"first and last {request.skip} batches",
-         "slow mount": f"{request.open_ms:g} ms per open, {request.read_ms:g} ms per 128 KB"},
+         "slow mount": describe_mount(request.open_ms, request.read_ms)},
         "rate", closing)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from evaluate.report.blocks import Facts, Figures, LeftOut, Table
-from evaluate.report.host import doctor_section, scale_section
+from evaluate.report.host_sections import doctor_section, scale_section
 from evaluate.report.inputs import read_inputs
 from evaluate.report.translations import translator
 

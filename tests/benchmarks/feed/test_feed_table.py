@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.feed import measure as feeds
+from benchmarks.feed import feed_table as feeds
 from benchmarks.feed import storage
 from benchmarks.feed.feeds import (ADSL_FEED, FEEDS, MINDSPORE_ROWS, OURS, Feed, FeedJob,
                                    steady_seconds)
-from benchmarks.feed.measure import (FeedRequest, benchmark_feeds, cores_needed, mix_of,
-                                     time_section)
+from benchmarks.feed.feed_table import (FeedRequest, benchmark_feeds, cores_needed, mix_of,
+                                        time_section)
 from benchmarks.feed.storage import COLD, SLOW, WARM, Storage
 from common.forms import SpeedRow
 

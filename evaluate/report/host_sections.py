@@ -4,13 +4,13 @@ from collections import Counter
 from typing import Sequence
 
 from common.host_forms import DOCTOR_NAME, SCALE_NAME, Check, MeasuredStage, ScaleTable
+from common.text import GIB
 from evaluate.report.blocks import Block, Fact, Facts, Figure, Figures, LeftOut, Table, number
 from evaluate.report.inputs import Inputs
 from evaluate.report.plots import Bar, bar_chart
 from evaluate.report.speed import describe_pairs
 from evaluate.report.translations import Translate
 
-GIB = 1 << 30
 STATES = {"fail": "failed", "warn": "warning", "ok": "ok"}  # worst first
 
 
