@@ -11,6 +11,7 @@ from multiprocessing import resource_tracker
 from typing import Any, Callable, Generator, Iterator
 
 from joblib import Parallel
+from joblib.parallel import LokyBackend, get_active_backend
 
 from common.signals import holding_signals_back
 
@@ -28,25 +29,25 @@ def results_of_workers(tasks: list, **options: Any) -> Generator[Any, None, None
     """
     with contextlib.ExitStack() as stack:
         with holding_signals_back(), _starting_workers():
-            results = Parallel(return_as="generator", **options)(
-                [(_run_while_parent_lives, (os.getpid(), function, *args), keywords)
-                 for function, args, keywords in tasks])
+            if isinstance(get_active_backend()[0], LokyBackend):  # not those of a cluster
+                tasks = [(_run_while_parent_lives, (os.getpid(), function, *args), keywords)
+                         for function, args, keywords in tasks]
+            results = Parallel(return_as="generator", **options)(tasks)
             stack.callback(_end_workers, results)
         yield from results
 
 
-def _run_while_parent_lives(starter: int, function: Callable, *args: Any, **keywords: Any) -> Any:
-    if os.getpid() != starter:  # with one worker, joblib starts no process
-        _end_with_parent()
+def _run_while_parent_lives(parent: int, function: Callable, *args: Any, **keywords: Any) -> Any:
+    if os.getpid() != parent:  # with one worker, joblib starts no process
+        _end_with(parent)
     return function(*args, **keywords)
 
 
 @lru_cache(maxsize=None)  # once in each worker
-def _end_with_parent() -> None:
+def _end_with(parent: int) -> None:
     """End this process when its parent is gone, killed without a chance to end its workers: they
-    would build their shards to the end, and hold the pipe that the command's output goes to."""
-    parent = os.getppid()
-
+    would build their shards to the end, and hold the pipe that the command's output goes to. The
+    parent may be gone before the first task of a worker that was just starting."""
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(POLL_SECONDS)

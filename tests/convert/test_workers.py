@@ -31,6 +31,12 @@ def test_workers_of_a_killed_process_end_in_the_middle_of_a_task(tmp_path):
         assert running.stdout.read() == ""  # ends: no process holds the pipe
 
 
+def test_a_worker_whose_parent_is_gone_before_its_first_task_ends():
+    """Its parent is another process then."""
+    code = "import os, time; from convert.workers import _end_with; _end_with(os.getpid())"
+    assert subprocess.run([sys.executable, "-c", f"{code}; time.sleep(10_000)"]).returncode == 1
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_order(workers):
     from joblib import delayed
