@@ -15,6 +15,8 @@ from convert.sources.parquet import require_pyarrow
 Labelled = tuple[Path, int]  # an image and its label
 
 GROUP_ROWS = 5  # few, so that a small sample has several groups
+# Seconds: a fraction of one, as the webdataset package's, takes an extended header per member.
+PACKED_AT = 1650000000.5
 
 
 def into_parquet(sample: Path, truth: GroundTruth) -> None:
@@ -84,9 +86,9 @@ def write_webdataset(file: Path, images: Sequence[Labelled], truth: GroundTruth)
     with tarfile.open(file, "w") as tar:
         for path, label in images:
             key = Path(_with_wnid(path, truth, label)).stem
-            add_member(tar, f"{key}.cls", str(label).encode())
-            add_member(tar, f"{key}.jpg", path.read_bytes())
-            add_member(tar, f"{key}.json", b"{}")
+            for ending, data in (("cls", str(label).encode()), ("jpg", path.read_bytes()),
+                                 ("json", b"{}")):
+                add_member(tar, f"{key}.{ending}", data, PACKED_AT)
 
 
 def _with_wnid(path: Path, truth: GroundTruth, label: int) -> str:
@@ -98,7 +100,7 @@ def _remove_folders(sample: Path) -> None:
         shutil.rmtree(sample / split)
 
 
-def add_member(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+def add_member(tar: tarfile.TarFile, name: str, data: bytes, packed_at: float = 0) -> None:
     member = tarfile.TarInfo(name)
-    member.size = len(data)
+    member.size, member.mtime = len(data), packed_at
     tar.addfile(member, io.BytesIO(data))

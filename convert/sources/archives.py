@@ -10,7 +10,7 @@ at zeros, which a download that was interrupted may leave; all that follows woul
 
 import tarfile
 from pathlib import Path, PurePosixPath
-from typing import IO, Iterator, Optional, Sequence
+from typing import IO, Iterator, NamedTuple, Optional, Sequence
 
 from common.cli import RequestError
 from common.files import naming_file
@@ -20,11 +20,20 @@ from convert.sources.listing import Scan, SourceFile, validation_scan
 from convert.sources.names import check_utf8, is_hidden
 from convert.sources.packed import (OpenArchive, open_archive, stored_archive, unpack,
                                     unused_copies)
+from convert.sources.tar_headers import HEADER_BYTES, plain_member
 
 # A tar ends with two blocks of zeros and is filled up to a whole record, 10 KB by default. GNU tar
 # writes records of up to 1 MB without a complaint; more zeros than that were never downloaded.
 END_BYTES = 2 * tarfile.BLOCKSIZE
 MAX_PADDING_BYTES = 1 << 20
+
+
+class _Member(NamedTuple):
+    name: str
+    begin: int  # of its data, in bytes of the file
+    end: int
+    following: int  # where the next header is
+    is_folder: bool
 
 
 def find_archive(source: Path, split: str) -> Path:
@@ -106,7 +115,7 @@ def tar_members(archives: Sequence[Path], keep: Optional[Path] = None
 
 def file_name(member: str) -> str:
     """Return the name without folders, by which each layout names an image."""
-    return member if is_hidden(member) else PurePosixPath(member).name
+    return member if is_hidden(member) else member.rstrip("/").rpartition("/")[2]
 
 
 def members(file: IO[bytes], archive: Path, begin: int, end: int, within: str = ""
@@ -123,18 +132,16 @@ def members(file: IO[bytes], archive: Path, begin: int, end: int, within: str = 
     file.seek(begin)  # where tarfile starts; its offsets are those of the whole file
     try:
         with naming_file(archive), tarfile.open(fileobj=file, mode="r:") as tar:
-            for member in tar:
-                # tarfile would keep all members, 1.3 million; its type hints hide the list.
-                tar.members = []  # type: ignore[attr-defined]
-                if member.offset >= end:  # a class tar without end marker: the next one's header
+            # A class tar without end marker ends where the next one's header begins.
+            while position < end:
+                member = _next_member(tar, file, position, begin, archive)
+                if member is None:
                     break
-                _check_extended_header(file, member)
-                if not member.isdir():
-                    _check_member(member, archive)
-                    if member.size < 0 or member.offset_data + member.size > end:
+                if not member.is_folder:
+                    if not member.begin <= member.end <= end:
                         raise tarfile.ReadError(f"'{member.name}' continues past the end")
-                    yield member.name, member.offset_data, member.offset_data + member.size
-                last, position = member.name, min(tar.offset, end)
+                    yield member.name, member.begin, member.end
+                last, position = member.name, min(member.following, end)
         _check_end(file, position, end)
     # A damaged extended header makes tarfile raise whatever the first wrong number leads to.
     except (tarfile.TarError, ValueError, OverflowError, MemoryError, RecursionError) as error:
@@ -142,6 +149,30 @@ def members(file: IO[bytes], archive: Path, begin: int, end: int, within: str = 
         after = f"after '{last}'" if last else "at its start"
         raise RequestError(f"{tar_name} is not a whole tar archive ({error}, {after}, at byte "
                            f"{position}); fetch it again") from None
+
+
+def _next_member(tar: tarfile.TarFile, file: IO[bytes], position: int, begin: int, archive: Path
+                 ) -> Optional[_Member]:
+    """Return the member of the tar whose header is at that position; None if there is none."""
+    if position > begin:  # tarfile has read the first member
+        file.seek(position)
+        plain = None if tar.pax_headers else plain_member(file.read(HEADER_BYTES))  # no defaults
+        if plain:
+            name, headers, size = plain
+            data = position + headers
+            return _Member(name, data, data + size,
+                           data + -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE, False)
+        tar.offset = position
+    member = tar.next()
+    # It would keep all members; its type hints hide the list.
+    tar.members = []  # type: ignore[attr-defined]
+    if member is None:
+        return None
+    _check_extended_header(file, member)
+    if not member.isdir():
+        _check_member(member, archive)
+    return _Member(member.name, member.offset_data, member.offset_data + member.size, tar.offset,
+                   member.isdir())
 
 
 def _check_end(file: IO[bytes], position: int, end: int) -> None:
@@ -184,8 +215,7 @@ def _check_extended_header(file: IO[bytes], member: tarfile.TarInfo) -> None:
 
 def _check_member(member: tarfile.TarInfo, archive: Path) -> None:
     check_utf8(member.name, archive)
-    path = PurePosixPath(member.name)
-    if path.is_absolute() or ".." in path.parts:
+    if member.name.startswith("/") or ".." in member.name.split("/"):
         raise RequestError(f"'{member.name}' in {archive} points outside of the archive; give "
                            "ImageNet's own archive")
     if not member.isreg() or member.issparse():

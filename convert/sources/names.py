@@ -19,6 +19,8 @@ WNID = re.compile("n[0-9]{8}")
 _TRAINING_NAME = re.compile(r"(n[0-9]{8})_[0-9]+\.[A-Za-z]+")
 _NAME_WITH_WNID = re.compile(
     r"((?:(n[0-9]{8})_[0-9]+|ILSVRC2012_val_[0-9]{8}))_(n[0-9]{8})(\.(?i:JPEG|JPG|PNG))")
+# A part of a path that is MACOS_FOLDER, or begins with a dot and is not "." or "..".
+_HIDDEN = re.compile(rf"(?:\A|/)(?:{MACOS_FOLDER}(?:/|\Z)|\.(?!\.?(?:/|\Z)))")
 
 
 def validation_id(file_name: str) -> Optional[int]:
@@ -76,8 +78,7 @@ def check_wnid_in_name(file_name: str, class_name: str, origin: str) -> None:
 def is_hidden(path: str) -> bool:
     """Return whether a file or folder is passed over: a part of its path begins with a dot, as what
     the system keeps (.DS_Store, .nfs…, macOS's ._ companions), or is macOS's ``__MACOSX``."""
-    return any(part == MACOS_FOLDER or (part.startswith(".") and part not in (".", ".."))
-               for part in path.split("/"))
+    return _HIDDEN.search(path) is not None
 
 
 def check_utf8(name: str, place: Path) -> None:
