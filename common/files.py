@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, Any, Iterable, Iterator, Mapping, Union
+from typing import IO, Any, Iterable, Iterator, Mapping, Sequence, Union
 
 from common.cli import RequestError
 from common.json_text import parse_json
@@ -184,8 +184,12 @@ def describe_difference(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> s
                      if earlier.get(key) != now.get(key))
 
 
-def claim_folder(path: PathLike, request: Mapping[str, Any], whose: str, remedy: str) -> None:
+def claim_folder(path: PathLike, request: Mapping[str, Any], whose: str, remedy: str,
+                 obsolete: Sequence[str] = ()) -> None:
     """Write ``request`` to ``path``; a request written there before has to be the same.
+
+    Args:
+        obsolete: keys that earlier versions wrote, which are not compared.
 
     Raises:
         RequestError: it is another; the message has ``whose``, what differs and ``remedy``.
@@ -197,7 +201,9 @@ def claim_folder(path: PathLike, request: Mapping[str, Any], whose: str, remedy:
         _move_if_first(own, path)
         own.unlink(missing_ok=True)
         fsync_folder(path.parent)
-    difference = describe_difference(read_json(path, f"remove {path}"), request)
+    earlier = read_json(path, f"remove {path}")
+    difference = describe_difference({key: value for key, value in earlier.items()
+                                      if key not in obsolete}, request)
     if difference:
         raise RequestError(f"{whose} ({difference}); {remedy}")
 

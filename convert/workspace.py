@@ -29,6 +29,7 @@ REPORT_NAME = "report.json"
 _REQUEST = "request.json"
 _LOCK = "lock"
 OF_SOURCE = "source"
+_OBSOLETE = ("page_bytes",)  # of a request: compared shard by shard now
 WITHOUT_LOCKS = ("mount it with them (Lustre: -o flock), give another --out, or do without with "
                  "--no-lock while nothing else writes there")
 
@@ -180,7 +181,8 @@ def locked_workspace(out: Path, request: dict[str, Any], shared: bool = False,
             building / _LOCK, refusal, shared, without_locks=WITHOUT_LOCKS):
         claim_folder(building / _REQUEST, request,
                      f"{out} holds a half-done conversion of another request",
-                     f"ask for the same, give another --out, or remove {out} to start over")
+                     f"ask for the same, give another --out, or remove {out} to start over",
+                     obsolete=_OBSOLETE)
         if not shared:
             for path in building.glob("*.tmp"):  # left half-built by killed conversions
                 if path.is_dir():

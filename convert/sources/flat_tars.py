@@ -3,6 +3,7 @@
 are read in place, the others as `packed` says.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Optional
@@ -12,7 +13,7 @@ from convert.sources.archives import file_name, tar_members
 from convert.sources.class_labels import refuse_twice
 from convert.sources.folders import flat_files
 from convert.sources.listing import Scan, SourceFile
-from convert.sources.names import IMAGE_EXTENSIONS, imagenet_name, is_hidden
+from convert.sources.names import IMAGE_EXTENSIONS, imagenet_name, is_hidden, is_training_image
 from convert.sources.packed import stored_archive, unused_copies
 
 FILES = {"train": [f"train_images_{part}.tar" for part in range(5)], "val": ["val_images.tar"]}
@@ -53,6 +54,12 @@ def scan_names_with_wnids(folder: Path) -> Scan:
     for file in flat_files(folder, scan.ignored, other_split="val"):
         _add(scan, file, folder)
     return scan
+
+
+def classes_in_names(folder: Path) -> list[str]:
+    """Return the sorted classes at the end of the names of a flat folder of training images."""
+    return sorted({name.partition("/")[0] for name in map(imagenet_name, os.listdir(folder))
+                   if name is not None and is_training_image(name)})
 
 
 def _add(scan: Scan, file: SourceFile, place: Path) -> None:

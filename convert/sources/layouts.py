@@ -18,8 +18,8 @@ from convert.sources.labels import find_ground_truth, read_devkit_archive, read_
 from convert.sources.listing import (Entry, GroundTruth, Listing, Scan, ScanOptions,
                                      check_by_truth, entries_by_class, entries_by_truth,
                                      read_entry)
-from convert.sources.misplaced import (OTHER_SPLIT, check_place, check_several_classes,
-                                       check_two_splits)
+from convert.sources.misplaced import (OTHER_SPLIT, check_no_image_twice, check_place,
+                                       check_several_classes, check_two_splits)
 from convert.sources.names import (IMAGE_EXTENSIONS, imagenet_name, in_label_order,
                                    validation_id)
 from convert.sources.parquet import parquet_files, read_parquet, scan_parquet
@@ -89,11 +89,12 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     """
     chosen = _choose_layout(source, split, layout)
     root = chosen.root(source, split)
-    if both_splits:
-        _check_other_split(source, split, layout, chosen)
+    other_root = _other_root(source, split, layout, chosen) if both_splits else None
     scan = chosen.scan(root, split, ScanOptions(extensions, keep, workers))
     if root == source and split in chosen.unnamed:
         check_place(source, split, scan)
+    if other_root and split == "val":
+        check_no_image_twice(scan, root, other_root)
     if not scan.images:
         raise _fits_nothing(source, split)
     labels = chosen.classes_may_be_labels and has_labels(scan)
@@ -140,17 +141,19 @@ def _check_names(named_by: str, names: Optional[Sequence[str]], classes: Sequenc
                            f"has ({len(classes)}); leave it out or give the right names")
 
 
-def _check_other_split(source: Path, split: str, layout: Optional[str], chosen: SourceLayout
-                       ) -> None:
-    """Raise RequestError where the other split would be taken from the same folder."""
+def _other_root(source: Path, split: str, layout: Optional[str], chosen: SourceLayout
+                ) -> Optional[Path]:
+    """Return the folder of the other split's images, None unless both lie in folders; raise
+    RequestError where it is the same."""
     other_split = OTHER_SPLIT[split]
     try:
         other = _choose_layout(source, other_split, layout)
     except RequestError:  # it is for the conversion of the other split to say why
-        return
+        return None
+    root, other_root = chosen.root(source, split), other.root(source, other_split)
     if other == chosen and chosen.in_folders:
-        check_two_splits(source, split, chosen.root(source, split),
-                         chosen.root(source, other_split))
+        check_two_splits(source, split, root, other_root)
+    return other_root if chosen.in_folders and other.in_folders and other_root != root else None
 
 
 def _choose_layout(source: Path, split: str, name: Optional[str]) -> SourceLayout:

@@ -1,17 +1,19 @@
 """Sources that are one folder too deep or too high, where images would get a class or a split that
 is not theirs."""
 
+import os
 from pathlib import Path
-from typing import Sequence
+from typing import Iterator, Sequence
 
 from common.cli import RequestError
-from common.text import counted
+from common.text import counted, first_of
 from convert.sources.listing import Scan
-from convert.sources.names import is_training_image, validation_id
+from convert.sources.names import is_hidden, is_training_image, official_stem, validation_id
 
 OTHER_SPLIT = {"train": "val", "val": "train"}
 _WORDS = {"train": "training", "val": "validation"}
 _KAGGLE_DEPTH = ("ILSVRC", "Data", "CLS-LOC")
+_NAMES_SHOWN = 3
 
 
 def check_place(source: Path, split: str, scan: Scan) -> None:
@@ -54,6 +56,40 @@ def check_two_splits(source: Path, split: str, root: Path, other_root: Path) -> 
                   f"{source} --split train (or val) --out FOLDER")
     raise RequestError(f"{reason}: the validation set would be made of the training images; "
                        f"{remedy}")
+
+
+def check_no_image_twice(scan: Scan, root: Path, other_root: Path) -> None:
+    """Check that no validation image is a training image by ImageNet's own names; names such as
+    ``1.jpg`` may recur.
+
+    Args:
+        root, other_root: folders of the validation and of the training images, each in class
+            folders or flat.
+
+    Raises:
+        RequestError: some are.
+    """
+    own = {stem: image.name for image in scan.images
+           if (stem := official_stem(image.name.rsplit("/", 1)[-1]))}
+    twice = sorted({own[stem] for name in _names_below(other_root, root) if own
+                    if (stem := official_stem(name)) in own})
+    if twice:
+        raise RequestError(f"{root} and {other_root} have {counted(len(twice), 'image')} in common "
+                           f"by ImageNet's own names ({first_of(twice, _NAMES_SHOWN)}): the "
+                           "validation set would have training images; remove them from one of "
+                           "the two folders")
+
+
+def _names_below(folder: Path, other: Path) -> Iterator[str]:
+    """Yield the names of the files in the folder and in its class folders, without ``other``."""
+    with os.scandir(folder) as items:
+        for item in items:
+            if is_hidden(item.name):
+                continue
+            if not item.is_dir():
+                yield item.name
+            elif not other.samefile(item.path):
+                yield from os.listdir(item.path)
 
 
 def _above(place: Path) -> Path:

@@ -66,6 +66,14 @@ def own_name(file_name: str) -> str:
     return file_name if name is None else name.partition("/")[2]
 
 
+def official_stem(file_name: str) -> Optional[str]:
+    """Return ImageNet's own file name without ending, which no other image has; None for any other
+    name."""
+    name = own_name(file_name)
+    official = training_wnid(name) or validation_id(name)
+    return name.rpartition(".")[0] if official else None
+
+
 def check_wnid_in_name(file_name: str, class_name: str, origin: str) -> None:
     """Raise RequestError where the name has another class than ``origin``; one that does not
     name classes by their wnids is not comparable."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Optional
 
 from common.cli import RequestError
+from convert.sources.flat_tars import classes_in_names
 from convert.sources.folders import class_folders
 from convert.sources.label_lists import KAGGLE_SOLUTION, find_label_list
 from convert.sources.labels import read_ground_truth
@@ -28,8 +29,8 @@ def found_truth(of_layout: Optional[GroundTruth], source: Path, root: Path, scan
     list, else those in the images' names.
 
     Raises:
-        RequestError: there are none, or they are of other classes than ``class_names`` or the
-            folders of train/ next to them.
+        RequestError: there are none, or they are of other classes than ``class_names`` or train/
+            next to them.
     """
     if of_layout is not None:
         return of_layout
@@ -46,8 +47,9 @@ def found_truth(of_layout: Optional[GroundTruth], source: Path, root: Path, scan
 
 
 def _train_classes(root: Path) -> Optional[list[str]]:
-    """Return the classes that the folders of train/ next to validation images name."""
+    """Return the classes of train/ next to validation images, which its folders name, or the names
+    of its images where it has none."""
     for train in (root.with_name("train"), root / "train"):
         if train.is_dir():
-            return class_folders(train) or None
+            return class_folders(train) or classes_in_names(train) or None
     return None

@@ -1,15 +1,21 @@
 """Sets below 64 MB: four files with small pages, where nothing else was asked for."""
 
+import os
+from dataclasses import replace
+
 import pytest
 
 from common.cli import RequestError
+from common.files import write_json
 from convert import conversion_plan
 from convert.conversion import convert
 from convert.conversion_plan import PAGE_STEP_BYTES, SMALL_SET_PAGE_STEP_BYTES, plan_conversion
 from convert.records.manifest import MANIFEST_NAME, read_manifest
 from convert.records.reader import open_records
 from convert.request import Request
+from convert.shards import build_shards
 from convert.verify import repair, verify
+from convert.workspace import locked_workspace
 
 
 def test_a_small_set_is_few_small_files(sample, tmp_path):
@@ -44,6 +50,23 @@ def test_the_size_of_pages_makes_no_other_set(sample, tmp_path, first, second):
     assert convert(plans[1].request) == manifest
     with pytest.raises(RequestError, match=r"another record set \(shards: was 4, now 2\)"):
         convert(Request(sample, "train", out, shards=2))
+
+
+def test_a_half_done_conversion_of_an_older_version_is_resumed(sample, tmp_path):
+    """It wrote the size of pages into its request; a shard with pages of another size is built
+    again."""
+    request = Request(sample, "train", tmp_path / "out")
+    plan = plan_conversion(request)
+    page_bytes = 2 * SMALL_SET_PAGE_STEP_BYTES
+    with locked_workspace(request.out, plan.workspace_request()) as workspace:
+        first, second = plan.shards[:2]
+        build_shards(request, [first, replace(second, page_bytes=page_bytes)], workspace)
+        write_json(workspace.building / "request.json",
+                   {**plan.workspace_request(), "page_bytes": page_bytes})
+        built = os.stat(workspace.building / "00000" / first.file).st_ino
+    manifest = convert(request)
+    assert os.stat(request.out / first.file).st_ino == built
+    assert manifest == convert(replace(request, out=tmp_path / "anew"))
 
 
 def test_a_set_without_images_is_refused(tmp_path):

@@ -101,3 +101,69 @@ def test_class_folders_alone_can_be_a_validation_set(tmp_path, place):
     name = "art_0.jpg" if place == "imagenet-a" else "{class_name}_1.JPEG"
     images_in(tmp_path / place, "n01440764", "n01443537", name=name)
     assert len(list_source(tmp_path / place, "val").entries) == 2
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder whose own parent, where a devkit is searched for, is the test's alone."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    return folder
+
+
+A, B = "n01440764", "n01443537"
+KAGGLE = "ILSVRC/Data/CLS-LOC"
+
+
+@pytest.mark.parametrize("train, val, twice", [
+    ([f"train/{A}/{A}_7.JPEG", f"train/{B}/{B}_7.JPEG"],
+     [f"val/{A}/{A}_7.jpg", f"val/{B}/{B}_8.JPEG"], f"{A}/{A}_7.jpg"),
+    ([f"train/{A}_7_{A}.JPEG", f"train/{B}_7_{B}.JPEG"],
+     [f"val/{A}/{A}_7.JPEG", f"val/{B}/{B}_8.JPEG"], f"{A}/{A}_7.JPEG"),
+    ([f"train/{A}/{VAL_NAME}", f"train/{B}/{B}_7.JPEG"],
+     [f"val/{VAL_NAME[:-5]}_{A}.JPEG", f"val/ILSVRC2012_val_00000002_{B}.JPEG"],
+     f"{VAL_NAME[:-5]}_{A}.JPEG"),
+    ([f"{KAGGLE}/train/{A}/{A}_7.JPEG", f"{KAGGLE}/train/{B}/{B}_7.JPEG"],
+     [f"{KAGGLE}/val/{A}/{A}_8.JPEG", f"{KAGGLE}/val/{B}/{B}_7.JPEG"], f"{B}/{B}_7.JPEG"),
+    ([f"{A}_7_{A}.JPEG", f"{B}_7_{B}.JPEG"],  # training images next to val/
+     [f"val/{A}/{A}_8.JPEG", f"val/{B}/{B}_7.JPEG"], f"{B}/{B}_7.JPEG"),
+    ([f"train/{A}/7.JPEG", f"train/{B}/7.JPEG"],  # names that any image may have
+     [f"val/{A}/7.JPEG", f"val/{B}/7.JPEG"], None),
+    ([f"train/{A}/{A}_7.JPEG", f"train/{B}/{B}_7.JPEG", f"train/.trash/{A}_8.JPEG"],
+     [f"val/{A}/{A}_8.JPEG", f"val/{B}/{B}_8.JPEG"], None),  # as imagenette's
+])
+def test_an_image_of_both_splits_is_refused_by_its_official_name(place, train, val, twice):
+    for name in (*train, *val):
+        path = place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert len(list_source(place, "val").entries) == 2
+    if twice is None:
+        assert len(list_source(place, "val", both_splits=True).entries) == 2
+        return
+    with pytest.raises(RequestError, match=rf"val and .* have 1 image in common by ImageNet's own "
+                                           rf"names .{twice}.: .*; remove them from one of"):
+        list_source(place, "val", both_splits=True)
+
+
+def test_a_flat_training_set_names_the_classes_of_the_validation_set(place):
+    (place / "val").mkdir()
+    (place / "train").mkdir()
+    for name in (f"train/{A}_1_{A}.JPEG", f"train/{B}_1_{B}.JPEG",
+                 f"val/ILSVRC2012_val_00000001_{B}.JPEG"):
+        (place / name).touch()
+    listing = list_source(place, "val")  # alone, it would have one class, of label 0
+    assert (listing.class_names, [entry.label for entry in listing.entries]) == ([A, B], [1])
+    (place / "val" / "ILSVRC2012_val_00000002_n01530575.JPEG").touch()
+    with pytest.raises(RequestError, match="also of 1 class by their names .n01530575. which the "
+                                           "training set, .* does not have .2 classes"):
+        list_source(place, "val")
+
+
+def test_labels_in_a_list_are_of_the_classes_of_a_flat_training_set(place):
+    for name in (f"train/{A}_1_{A}.JPEG", f"train/{B}_1_{B}.JPEG", f"val/{VAL_NAME}"):
+        (place / name).parent.mkdir(exist_ok=True)
+        (place / name).touch()
+    (place / "val.txt").write_text(f"{VAL_NAME} 1\n")
+    listing = list_source(place, "val")
+    assert (listing.class_names, listing.entries[0].label) == ([A, B], 1)
