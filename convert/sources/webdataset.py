@@ -86,8 +86,10 @@ def has_labels(scan: Scan) -> bool:
 def info_class_names(source: Path) -> Optional[tuple[Path, list[str]]]:
     """Return the set's info file and the class names that it has, in label order; None without.
 
-    They are a list ``class_names`` or ``classes``, or that of Hugging Face's features, or positions
-    by name in ``class_to_idx``.
+    timm's own file has none, only ``splits`` (of each the name, ``num_samples``, ``filenames``,
+    ``shard_lengths``, perhaps ``alt_label``: timm/data/readers/reader_wds.py reads no more). Names
+    are read in the one published form, in which Hugging Face's datasets library describes a set in
+    JSON: ``features.<column>.names`` of its ``ClassLabel``.
 
     Raises:
         RequestError: the file is damaged, or its names are not one word each, all different.
@@ -97,15 +99,9 @@ def info_class_names(source: Path) -> Optional[tuple[Path, list[str]]]:
         return None
     path, info = found
     features = info.get("features")
-    lists = [info, *(features.values() if isinstance(features, dict) else ())]
-    names = next((item[key] for item in lists if isinstance(item, dict)
-                  for key in ("class_names", "classes", "names") if isinstance(item.get(key), list)
-                  ), None)
-    positions = info.get("class_to_idx")
-    if names is None and isinstance(positions, dict):
-        names = sorted(positions, key=lambda name: str(positions[name]).zfill(MAX_LABEL_BYTES))
-        if [positions[name] for name in names] != list(range(len(names))):
-            raise RequestError(f"{path}: class_to_idx does not count from 0; {INFO_REMEDY}")
+    columns = features.values() if isinstance(features, dict) else ()
+    names = next((column["names"] for column in columns if isinstance(column, dict)
+                  and isinstance(column.get("names"), list)), None)
     if names is None:
         return None
     seen: set[str] = set()
