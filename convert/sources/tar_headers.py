@@ -10,6 +10,7 @@ import re
 import struct
 import tarfile
 import zlib
+from functools import lru_cache
 from typing import Optional
 
 # What is read of a member: an extended header, what it says, and the member's own header.
@@ -43,13 +44,19 @@ def plain_member(blocks: bytes) -> Optional[tuple[str, int, int]]:
 
 
 def _says_only_times(blocks: bytes) -> bool:
-    header = blocks[:tarfile.BLOCKSIZE]
-    size = _OCTAL.fullmatch(header[124:136])
-    if not size or int(size[1], 8) > tarfile.BLOCKSIZE or not _is_whole(header):
-        return False
-    said = blocks[tarfile.BLOCKSIZE:tarfile.BLOCKSIZE + int(size[1], 8)]
-    return _TIMES.fullmatch(said) is not None and all(
-        int(line[:2]) == len(line) for line in said.splitlines(keepends=True))
+    size = _size_of_extended(blocks[:tarfile.BLOCKSIZE])
+    said = blocks[tarfile.BLOCKSIZE:tarfile.BLOCKSIZE + size]
+    return _TIMES.fullmatch(said) is not None and (int(said[:2]) == len(said) or all(
+        int(line[:2]) == len(line) for line in said.splitlines(keepends=True)))
+
+
+@lru_cache(maxsize=16)  # that of one member is mostly that of the next, byte for byte
+def _size_of_extended(header: bytes) -> int:
+    """Return the bytes that the extended header has; 0 if it is damaged or has more than a block.
+    """
+    octal = _OCTAL.fullmatch(header[124:136])
+    size = int(octal[1], 8) if octal and _is_whole(header) else 0
+    return size if size <= tarfile.BLOCKSIZE else 0
 
 
 def _is_whole(header: bytes) -> bool:
