@@ -76,8 +76,7 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     """List the images of ``split`` in ``source``.
 
     Args:
-        ground_truth: the devkit's labels or a label list, where they are not found next to the
-            images, or to compare class folders with.
+        ground_truth: the devkit's labels or a label list; class folders are compared with it.
         layout: a name in ``LAYOUT_NAMES``; by default recognised from the files.
         class_names: a file with the class names that the labels of a list mean, in their order;
             the classes of folders are compared with it.
