@@ -25,7 +25,7 @@ from convert.sources.names import (IMAGE_EXTENSIONS, imagenet_name, in_label_ord
 from convert.sources.parquet import parquet_files, read_parquet, scan_parquet
 from convert.sources.val_labels import found_truth, given_truth
 from convert.sources.webdataset import (has_labels, info_class_names, name_classes,
-                                        scan_webdataset, webdataset_tars)
+                                        scan_webdataset, training_class_names, webdataset_tars)
 
 SPLITS = ("train", "val")
 
@@ -97,7 +97,7 @@ def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
     if not scan.images:
         raise _fits_nothing(source, split)
     labels = chosen.classes_may_be_labels and has_labels(scan)
-    named_by, names = _class_names(class_names, root if labels else None)
+    named_by, names = _class_names(class_names, root if labels else None, split)
     if labels:
         scan = name_classes(scan, names, named_by, root)
     truth = given_truth(root, split, ground_truth, names)
@@ -124,12 +124,15 @@ def _entries_in_folders(scan: Scan, root: Path, split: str, truth: Optional[Grou
     return folders, entries
 
 
-def _class_names(given: Optional[Path], with_info: Optional[Path]
+def _class_names(given: Optional[Path], labelled: Optional[Path], split: str
                  ) -> tuple[str, Optional[list[str]]]:
-    """Return what names the classes, and the names: a file that was given, else the info in the
-    folder ``with_info``."""
-    if given is None and with_info is not None and (info := info_class_names(with_info)):
-        return f"{info[0]}", info[1]
+    """Return what names the classes, and the names: a file that was given, else what is in the
+    folder ``labelled``, whose images have labels: its info, or the training tars for validation."""
+    if given is None and labelled is not None:
+        if info := info_class_names(labelled):
+            return f"{info[0]}", info[1]
+        if split == "val" and (names := training_class_names(labelled)):
+            return f"the set of training tars in {labelled}", names
     return f"--class-names {given}", read_class_names(given) if given else None
 
 

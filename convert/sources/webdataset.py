@@ -86,10 +86,9 @@ def has_labels(scan: Scan) -> bool:
 def info_class_names(source: Path) -> Optional[tuple[Path, list[str]]]:
     """Return the set's info file and the class names that it has, in label order; None without.
 
-    timm's own file has none, only ``splits`` (of each the name, ``num_samples``, ``filenames``,
-    ``shard_lengths``, perhaps ``alt_label``: timm/data/readers/reader_wds.py reads no more). Names
-    are read in the one published form, in which Hugging Face's datasets library describes a set in
-    JSON: ``features.<column>.names`` of its ``ClassLabel``.
+    They are a list ``class_names`` or ``classes``, or that of Hugging Face's features
+    (``features.<column>.names`` of its ``ClassLabel``), or positions by name in ``class_to_idx``.
+    timm's own file has none: timm/data/readers/reader_wds.py reads ``splits`` alone.
 
     Raises:
         RequestError: the file is damaged, or its names are not one word each, all different.
@@ -99,9 +98,15 @@ def info_class_names(source: Path) -> Optional[tuple[Path, list[str]]]:
         return None
     path, info = found
     features = info.get("features")
-    columns = features.values() if isinstance(features, dict) else ()
-    names = next((column["names"] for column in columns if isinstance(column, dict)
-                  and isinstance(column.get("names"), list)), None)
+    lists = [info, *(features.values() if isinstance(features, dict) else ())]
+    names = next((item[key] for item in lists if isinstance(item, dict)
+                  for key in ("class_names", "classes", "names") if isinstance(item.get(key), list)
+                  ), None)
+    positions = info.get("class_to_idx")
+    if names is None and isinstance(positions, dict):
+        names = sorted(positions, key=lambda name: str(positions[name]).zfill(MAX_LABEL_BYTES))
+        if [positions[name] for name in names] != list(range(len(names))):
+            raise RequestError(f"{path}: class_to_idx does not count from 0; {INFO_REMEDY}")
     if names is None:
         return None
     seen: set[str] = set()
@@ -111,6 +116,21 @@ def info_class_names(source: Path) -> Optional[tuple[Path, list[str]]]:
                                "that appears once; give --class-names FILE with such names")
         seen.add(name)
     return path, names
+
+
+def training_class_names(source: Path) -> Optional[list[str]]:
+    """Return the wnids in the keys of the training tars next to validation tars, in order; None
+    where there are no such tars or their keys have no wnids, either. All of their headers are read.
+
+    Raises:
+        RequestError: see `scan_webdataset`.
+    """
+    if not webdataset_tars(source, "train"):
+        return None
+    scan = scan_webdataset(source, "train")
+    if has_labels(scan):
+        return None
+    return sorted({image.name.partition("/")[0] for image in scan.images})
 
 
 def name_classes(scan: Scan, class_names: Optional[Sequence[str]], origin: str, root: Path) -> Scan:

@@ -34,15 +34,12 @@ def test_webdataset_labels_without_wnids_need_class_names(tmp_path):
         ("ant/imagenet-train-000001-00000.jpg", 0), ("zebra/imagenet-train-000000-00000.jpg", 1)]
 
 
-def named(*names):
-    """What Hugging Face's datasets library writes of a set with these class names."""
-    return {"features": {"image": {"_type": "Image"},
-                         "label": {"names": list(names), "_type": "ClassLabel"}}}
-
-
-@pytest.mark.parametrize("name", ["_info.json", "info.json"])
-def test_a_webdatasets_info_names_its_classes_unless_a_file_of_names_does(labelled, name):
-    (labelled / name).write_text(json.dumps(named("zebra", "ant")))
+@pytest.mark.parametrize("name, info", [
+    ("_info.json", {"class_names": ["zebra", "ant"]}), ("info.json", {"classes": ["zebra", "ant"]}),
+    ("info.json", {"features": {"image": 1, "label": {"names": ["zebra", "ant"]}}}),
+    ("_info.json", {"class_to_idx": {"ant": 1, "zebra": 0}, "splits": {}})])
+def test_a_webdatasets_info_names_its_classes_unless_a_file_of_names_does(labelled, name, info):
+    (labelled / name).write_text(json.dumps(info))
     assert [entry.file_name.split("/")[0] for entry in list_source(labelled, "train").entries] == [
         "ant", "zebra"]
     (labelled / "names.txt").write_text("bee\ncat\n")
@@ -51,18 +48,40 @@ def test_a_webdatasets_info_names_its_classes_unless_a_file_of_names_does(labell
 
 
 @pytest.mark.parametrize("info, words", [
-    (named("ant"), "label 1, but .*_info.json names 1 class; give the names"),
-    (named("ant", "bee", "cat"), "_info.json names other classes .3. than .* has .2."),
-    (named("ant", "ant"), "'ant' among its class names is not one word that appears"),
-    (named("tench, Tinca", "b"), "'tench, Tinca' among .* give --class-names FILE"),
-    (named("ant", 1), "'1' among its class names"),
-    ({"splits": {"train": {"name": "train", "num_samples": 2, "shard_lengths": [2],
-                           "filenames": ["imagenet-train-000000.tar"]}}},  # timm's
-     "says labels but not which classes they are; give --class-names FILE")])
+    ({"class_names": ["ant"]}, "label 1, but .*_info.json names 1 class; give the names"),
+    ({"class_names": ["ant", "bee", "cat"]}, "_info.json names other classes .3. than .* has .2."),
+    ({"class_names": ["ant", "ant"]}, "'ant' among its class names is not one word that appears"),
+    ({"class_names": ["tench, Tinca", "b"]}, "'tench, Tinca' among .* give --class-names FILE"),
+    ({"class_names": ["ant", 1]}, "'1' among its class names"),
+    ({"class_to_idx": {"ant": 1, "bee": 2}}, "class_to_idx does not count from 0; give the file"),
+    ({"splits": {}}, "says labels but not which classes they are; give --class-names FILE")])
 def test_class_names_of_an_info_that_cannot_be_right_are_refused(labelled, info, words):
     (labelled / "_info.json").write_text(json.dumps(info))
     with pytest.raises(RequestError, match=words):
         list_source(labelled, "train")
+
+
+def test_the_training_tars_name_the_classes_of_validation_images_without_wnids(tmp_path):
+    def pack(tar_name, *members):
+        with tarfile.open(tmp_path / tar_name, "w") as tar:
+            for key, label in members:
+                add_member(tar, f"{key}.jpg", b"x")
+                add_member(tar, f"{key}.cls", b"%d" % label)
+
+    pack("imagenet1k-validation-00.tar", ("ILSVRC2012_val_00000001", 1),
+         ("ILSVRC2012_val_00000002", 0))
+    with pytest.raises(RequestError, match="give --class-names FILE"):
+        list_source(tmp_path, "val")
+    pack("imagenet1k-train-0000.tar", ("n01443537_5", 1), ("n01440764_7", 0))
+    assert [(entry.file_name, entry.label) for entry in list_source(tmp_path, "val").entries] == [
+        ("ILSVRC2012_val_00000001.JPEG", 1), ("ILSVRC2012_val_00000002.JPEG", 0)]
+    assert list_source(tmp_path, "val").class_names == ["n01440764", "n01443537"]
+    pack("imagenet1k-validation-00.tar", ("ILSVRC2012_val_00000001", 2))
+    with pytest.raises(RequestError, match="label 2, but the set of training .* names 2 classes"):
+        list_source(tmp_path, "val")
+    pack("imagenet1k-train-0000.tar", ("1", 1), ("0", 0))
+    with pytest.raises(RequestError, match="give --class-names FILE"):
+        list_source(tmp_path, "val")
 
 
 def test_what_is_hidden_in_a_webdataset_is_listed_and_divides_no_sample(labelled):
