@@ -25,10 +25,10 @@ from evaluate.predictions import (Predictions, missing_rows, opened_parts, read_
                                   rows_of_rank, save_predictions, saved_rows, write_parts)
 from evaluate.protocols import Protocol, protocol_of
 from evaluate.request import Request
+from evaluate.result_folder import claim_result_folder, finished_result
 from evaluate.result_page import result_page
 from evaluate.results import (CLASSES_NAME, JSON_NAME, PAGE_NAME, PREDICTIONS_NAME, ROWS_NAME,
-                              EvaluationSpeed, Result, claim_result_folder, finished_result, score,
-                              score_curve)
+                              EvaluationSpeed, Result, score, score_curve)
 from evaluate.tables import (append_result, check_results_file, write_classes,
                              write_result_rows)
 from inceptionv4.checkpoint import load_checkpoint, weights_of
