@@ -192,6 +192,12 @@ def load_result(folder: PathLike) -> tuple[Result, Predictions]:
     return read_result(folder / JSON_NAME), load_predictions(folder / PREDICTIONS_NAME)
 
 
+def tops_of(classes: int) -> tuple[str, ...]:
+    """Return which errors say something of so many classes: "top1" and, unless the five best are
+    all classes, "top5"."""
+    return ("top1", "top5") if classes > TOP else ("top1",)
+
+
 def sets_of(predictions: Predictions) -> dict[str, np.ndarray]:
     """Return which rows, bool (N,), are in each set.
 
