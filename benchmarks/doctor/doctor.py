@@ -24,7 +24,7 @@ from common.options import CheckedOptions, device_option, option, precision_opti
 from common.signals import note_kept_work
 from common.text import counted
 from convert.next_step import training_command
-from convert.records.manifest import read_manifest
+from convert.records.manifest import MANIFEST_NAME, read_manifest
 from convert.records.reader import RecordSet, open_records
 
 # Longest a part may take; on Ascend compiling takes up to five minutes, and joining a while.
@@ -76,8 +76,9 @@ def examine(request: DoctorRequest) -> None:
     if failed:
         raise CheckFailed(f"{len(failed)} of {counted(len(found), 'check')}: {', '.join(failed)}")
     classes = len(read_manifest(request.records).classes)
-    print_next(training_command(request.records, request.records.with_name("val"), classes,
-                                request.run, request.ranks))
+    val = request.records.with_name("val")
+    print_next(training_command(request.records, val if (val / MANIFEST_NAME).exists() else None,
+                                classes, request.run, request.ranks))
 
 
 def _device(request: DoctorRequest, found: Sequence[Check]) -> str:
