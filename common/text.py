@@ -1,8 +1,10 @@
 """Numbers, sizes, times, names and messages as people read them."""
 
+import textwrap
 from typing import Sequence
 
 GIB = 1 << 30
+LINE_WIDTH = 120  # columns that a line of a plan or of an epoch takes at most
 
 
 def one_line(error: object, most: int) -> str:
@@ -30,6 +32,13 @@ def class_label(name: str, words: str) -> str:
 def first_of(names: Sequence[object], most: int) -> str:
     """Return the first ``most`` names, separated by commas, and whether there are more."""
     return ", ".join(map(str, names[:most])) + (", …" if len(names) > most else "")
+
+
+def folded(line: str) -> str:
+    """Return a long line as several, indented from the second on; words, such as paths, stay
+    whole."""
+    return textwrap.fill(line, LINE_WIDTH, subsequent_indent="    ", break_long_words=False,
+                         break_on_hyphens=False)
 
 
 def describe_bytes(size: float) -> str:
