@@ -242,9 +242,9 @@ def summary(evaluations: Sequence[Evaluation], t: Translate) -> str:
         return ""
     tops = _tops_of_any(evaluations)
     heads = [t(head) for head in ("folder", "crops", "set", "images")]
-    heads += [f"{t(PERCENT[top])} ({t('95 % interval')})" for top in tops]
+    heads += [t("{top}, % (95 % interval)", top=t(ERRORS[top])) for top in tops]
     return markdown_table([heads] + [
-        [item.name, f"{item.result.crops} × {item.result.image_size} px", t(SETS[name]),
+        [item.name, f"{item.result.crops} × {item.result.image_size} {t('px')}", t(SETS[name]),
          f"{scored.images:,}",
          *(f"{_error_of(scored, top):.2f} ({_interval_of(scored, top)})"
            if top in tops_of(item.result.classes) else "–" for top in tops)]

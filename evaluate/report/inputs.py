@@ -63,6 +63,15 @@ class Inputs:
         crops."""
         return self.main or (self.evaluations[-1] if self.evaluations else None)
 
+    @property
+    def are_own_images(self) -> bool:
+        """Return whether the results, or else the validation sets, are all of other images than
+        ILSVRC's; False where there are none of either."""
+        of_ilsvrc = [item.result.may_be_filtered for item in self.evaluations] or [
+            records.manifest.has_ilsvrc_names for records in self.record_sets.values()
+            if records.split == "val"]
+        return bool(of_ilsvrc) and not any(of_ilsvrc)
+
     def records_of(self, evaluation: Evaluation) -> Optional[RecordSet]:
         return self.record_sets.get(evaluation.result.records_sha256)
 
