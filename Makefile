@@ -178,10 +178,10 @@ bench: $(DONE) ## the ADSL report's speed table, on a simulated card where there
 
 # Whoever only evaluates has no run: RUN's default is left out where there is none. Results and run
 # name their record sets: RECORDS is passed on only where it is given.
+has_run = $(if $(filter file,$(origin RUN)),$(wildcard $(RUN)),given)
 report: $(DONE) ## one HTML page, report.html, from RUN and results/ (ARGS='--lang zh': Chinese)
-	$(PY) -m evaluate report \
-		$(if $(filter file,$(origin RUN)),$(addprefix --run ,$(wildcard $(RUN))),--run $(call sh,RUN)) \
-		$(if $(filter file,$(origin RECORDS)),,--records $(call sh,RECORDS)) \
+	$(PY) -m evaluate report$(if $(has_run), --run $(call sh,RUN))$(if \
+		$(filter file,$(origin RECORDS)),, --records $(call sh,RECORDS)) \
 		--results results --out report.html $(ARGS)
 
 clean: ## remove what make built here: .venv and the demo

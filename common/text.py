@@ -1,9 +1,11 @@
 """Numbers, sizes, times, names and messages as people read them."""
 
+import re
 import textwrap
 from typing import Sequence
 
 GIB = 1 << 30
+NO_BREAK_SPACE = "\u00a0"
 LINE_WIDTH = 120  # columns that a line of a plan or of an epoch takes at most
 
 
@@ -35,10 +37,11 @@ def first_of(names: Sequence[object], most: int) -> str:
 
 
 def folded(line: str) -> str:
-    """Return a long line as several, indented from the second on; words, such as paths, stay
-    whole."""
-    return textwrap.fill(line, LINE_WIDTH, subsequent_indent="    ", break_long_words=False,
-                         break_on_hyphens=False)
+    """Return a long line as several, indented from the second on. Words, such as paths, stay whole,
+    and numbers with what they count."""
+    joined = re.sub(r"(?<=\d) (?=\S)", NO_BREAK_SPACE, line)
+    return textwrap.fill(joined, LINE_WIDTH, subsequent_indent="    ", break_long_words=False,
+                         break_on_hyphens=False).replace(NO_BREAK_SPACE, " ")
 
 
 def describe_bytes(size: float) -> str:

@@ -139,11 +139,21 @@ def check_same_run(folder: Path, config: Mapping[str, Any]) -> None:
         may_differ.add("warmup_start")  # of no effect
     if _is_prolonged(earlier.get("phases"), config["phases"]):
         may_differ.add("phases")
-    difference = describe_difference(*({key: value for key, value in values.items()
-                                        if key not in may_differ} for values in (earlier, config)))
+    difference = describe_difference(*({key: _as_typed(value) if key == "phases" else value
+                                        for key, value in values.items() if key not in may_differ}
+                                       for values in (earlier, config)))
     if difference:
         raise RequestError(f"--resume: {folder} holds a run of another recipe or other data "
                            f"({difference}); give the same flags, or another --run")
+
+
+def _as_typed(phases: Any) -> Any:
+    """Return the phases of a config as --phases takes them; as they are where another version, or a
+    person, wrote them."""
+    try:
+        return " ".join(str(Phase(**phase)) for phase in phases)
+    except (TypeError, ValueError):
+        return phases
 
 
 def _is_prolonged(earlier: Any, now: list[dict[str, Any]]) -> bool:

@@ -53,9 +53,11 @@ class Inputs:
 
     @property
     def main(self) -> Optional[Evaluation]:
-        """Return the evaluation whose mistakes are shown: the first one with the most crops."""
+        """Return the evaluation whose mistakes are shown: of those with the most crops the newest,
+        which is that of a resumed run."""
         scored = [item for item in self.evaluations if item.predictions is not None]
-        return max(scored, key=lambda item: item.result.crops, default=None)
+        return max(scored, default=None,
+                   key=lambda item: (item.result.crops, item.result.made.get("date", "")))
 
     @property
     def best(self) -> Optional[Evaluation]:

@@ -175,8 +175,9 @@ def _table(history: Sequence[HistoryLine], tops: Sequence[str], t: Translate) ->
                                   "waiting for data, %")]
     scaled = any(line.loss_scale is not None for line in history)
     heads += [t("loss scale"), t("skipped steps")] if scaled else []
-    averaged = any(name.startswith(EMA) for name in _scored(history))
-    columns = list(itertools.product(SCORED if averaged else SETS, tops))
+    scored = _scored(history)
+    averaged = any(name.startswith(EMA) for name in scored)
+    columns = list(itertools.product(scored, tops))
     heads += [t("{set}, {top}", set=_set_label(name, t) if averaged else t(SETS[name]),
                 top=t(PERCENT[top])) for name, top in columns]
     rows = []

@@ -41,6 +41,14 @@ def test_a_config_that_cannot_be_read_is_refused(tmp_path, config, text, words):
         check_same_run(tmp_path, config)
 
 
+def test_other_phases_are_named_as_they_are_typed(tmp_path, config):
+    earlier = {**config, "phases": [{**config["phases"][0], "peak": 0.5}]}
+    (tmp_path / CONFIG).write_text(json.dumps(earlier))
+    with pytest.raises(RequestError) as error:
+        check_same_run(tmp_path, config)
+    assert "(phases: was 3:0:0.5:1:1, now 3:0:0.001:1:1 2:0:0.0002:0.4:1)" in str(error.value)
+
+
 def test_place_device_workers_and_command_may_differ(tmp_path, config):
     earlier = {**config, "data": "elsewhere", "val_records": "v", "device": "Ascend", "workers": 9,
                "argv": ["train"]}
