@@ -28,18 +28,27 @@ escaped = $(subst ','\'',$(value $(1)))
 sh = $(if $(filter ~/%,$(firstword $(value $(1)))),$(subst <~/,~/',<$(escaped)),'$(escaped))'
 unexport IMAGENET RECORDS RUN CKPT BLACKLIST PRESET MASTER DEVICE PYTHON
 
-# What to type next, with the variables, of those in the second argument, that were typed before.
-typed = $(foreach v,$(2),$(if $(filter command environment,$(firstword $(origin $(v)))),$(v)=$(call sh,$(v))))
-next = @printf '%s\n' 'next: make $(subst ','\'',$(1) $(typed))' >&2
-is_dry = $(findstring --dry-run,$(value ARGS))
+# The variables, of those named, that were typed, and the same with their values.
+given = $(strip $(foreach v,$(1),$(if $(filter command environment,$(firstword $(origin $(v)))),$(v))))
+typed = $(foreach v,$(call given,$(1)),$(v)=$(call sh,$(v)))
+
+# What to type next, with those of the variables in the second argument that were typed before;
+# quotes stay where a shell needs them.
+unquoted = s|'\([A-Za-z0-9_./:=@%+,-][A-Za-z0-9_./:=@%+,-]*\)'|\1|g
+next = @printf '%s\n' 'next: make $(subst ','\'',$(1)$(if $(call given,$(2)), $(call typed,$(2))))' | \
+	sed "$(unquoted)" >&2
 
 # A set that has not ImageNet's 1,000 classes gets a small training in a run folder of its own.
 # is_own_set is empty where there is no set yet, too.
 is_own_set = $(filter-out 0 1000,$(shell grep -cs '"name": ' $(call sh,RECORDS)/train/manifest.json))
-own_training = PRESET=smoke $(if $(call typed,,RUN),,RUN=runs/smoke)
+own_training = PRESET=smoke$(if $(call given,RUN),, RUN=runs/smoke)
 
-# The commands themselves then say nothing of what comes next.
-demo convert verify doctor train-1p train-8p eval-1 eval-144 bench: export UNDER_MAKE := 1
+# With it, the commands leave what comes next to make, and what repeats or resumes them is a command
+# of make, the one typed. The demo starts anew when it is repeated: its commands name themselves.
+VARIABLES := IMAGENET RECORDS RUN CKPT BLACKLIST PRESET CARDS NODES MASTER NODE_RANK PORT DEVICE ARGS
+convert verify doctor train-1p train-8p eval-1 eval-144 bench report: \
+	export UNDER_MAKE = make $@ $(call typed,$(VARIABLES))
+demo: export UNDER_MAKE :=
 
 VENV := .venv
 PY   := $(VENV)/bin/python
@@ -120,7 +129,7 @@ test: lint ## flake8, mypy and the tests; fails below 90 % of lines run
 # The small split first: a wrong label or blacklist file is reported within minutes.
 convert: need-IMAGENET $(DONE) ## JPEGs of IMAGENET into RECORDS/train and RECORDS/val
 	$(PY) -m convert run --both-splits --source $(call sh,IMAGENET) --split val \
-		--out $(call sh,RECORDS)/val $(if $(value BLACKLIST),--blacklist $(call sh,BLACKLIST)) $(ARGS)
+		--out $(call sh,RECORDS)/val$(if $(value BLACKLIST), --blacklist $(call sh,BLACKLIST)) $(ARGS)
 	$(PY) -m convert run --both-splits --source $(call sh,IMAGENET) --split train \
 		--out $(call sh,RECORDS)/train $(ARGS)
 	$(call next,verify,RECORDS)
@@ -132,17 +141,15 @@ verify: $(DONE) ## compare RECORDS with their manifests
 doctor: $(DONE) ## check this host before training on CARDS cards: versions, speed, numbers, ranks
 	$(PY) -m benchmarks doctor --records $(call sh,RECORDS)/train --run $(call sh,RUN) \
 		--ranks $(call sh,CARDS) --device $(call sh,DEVICE) $(ARGS)
-	$(call next,$(if $(filter 1,$(CARDS)),train-1p,train-8p) $(if $(is_own_set),$(own_training)),RECORDS RUN CARDS DEVICE)
+	$(call next,$(if $(filter 1,$(CARDS)),train-1p,train-8p)$(if $(is_own_set), $(own_training)),RECORDS RUN CARDS DEVICE)
 
 TRAIN = --records $(call sh,RECORDS)/train --val-records $(call sh,RECORDS)/val \
 	--run $(call sh,RUN) --device $(call sh,DEVICE)
-NEXT_OF_TRAIN = $(if $(is_dry),,$(call next,eval-1 CKPT=$(call sh,RUN)/last.ckpt,RECORDS RUN DEVICE))
 
 preset = $(if $(value PRESET),$(call sh,PRESET),$(1))
 
 train-1p: $(DONE) ## train on one card into RUN
 	$(PY) -m train $(TRAIN) --preset $(call preset,adsl-1p) $(ARGS)
-	$(NEXT_OF_TRAIN)
 
 LAUNCH = $(PY) -m inceptionv4.launch --ranks $(call sh,CARDS) --hosts $(call sh,NODES) \
 	--master $(call sh,MASTER) --host-rank $(call sh,NODE_RANK) --port $(call sh,PORT)
@@ -150,9 +157,8 @@ LAUNCH = $(PY) -m inceptionv4.launch --ranks $(call sh,CARDS) --hosts $(call sh,
 # A wrong request is reported here, once, before CARDS processes start that would each report it.
 train-8p: $(DONE) ## train on CARDS cards of each of NODES hosts (msrun) into RUN
 	$(PY) -m train $(TRAIN) --preset $(call preset,adsl-8p) $(ARGS) --dry-run $$(( $(CARDS) * $(NODES) ))
-ifeq ($(is_dry),)
+ifeq ($(findstring --dry-run,$(value ARGS)),)
 	$(LAUNCH) --log-dir $(call sh,RUN)-log train $(TRAIN) --preset $(call preset,adsl-8p) $(ARGS)
-	$(NEXT_OF_TRAIN)
 endif
 
 # An evaluation takes one card, or as many as CARDS says on the command line.
@@ -162,11 +168,9 @@ EVALUATE = $(if $(filter command,$(firstword $(origin CARDS))),$(LAUNCH) --log-d
 
 eval-1: need-CKPT $(DONE) ## single-crop accuracy of CKPT on both validation sets
 	$(EVALUATE) --crops 1 --out results/crops-1 $(ARGS)
-	$(call next,report,RUN)
 
 eval-144: need-CKPT $(DONE) ## 144-crop accuracy of CKPT on both validation sets
 	$(EVALUATE) --crops 144 --out results/crops-144 $(ARGS)
-	$(call next,report,RUN)
 
 bench: $(DONE) ## the ADSL report's speed table, on a simulated card where there is none, into results/bench
 	$(PY) -m benchmarks steps --rows table --device $(call sh,DEVICE) --out results/bench $(ARGS)
@@ -174,10 +178,10 @@ bench: $(DONE) ## the ADSL report's speed table, on a simulated card where there
 
 # Whoever only evaluates has no run: RUN's default is left out where there is none. Results and run
 # name their record sets: RECORDS is passed on only where it is given.
+has_run = $(if $(filter file,$(origin RUN)),$(wildcard $(RUN)),given)
 report: $(DONE) ## one HTML page, report.html, from RUN and results/ (ARGS='--lang zh': Chinese)
-	$(PY) -m evaluate report \
-		$(if $(filter file,$(origin RUN)),$(addprefix --run ,$(wildcard $(RUN))),--run $(call sh,RUN)) \
-		$(if $(filter file,$(origin RECORDS)),,--records $(call sh,RECORDS)) \
+	$(PY) -m evaluate report$(if $(has_run), --run $(call sh,RUN))$(if \
+		$(filter file,$(origin RECORDS)),, --records $(call sh,RECORDS)) \
 		--results results --out report.html $(ARGS)
 
 clean: ## remove what make built here: .venv and the demo

@@ -29,7 +29,7 @@ from common.signals import (Interrupted, interruption_line, note_kept_work,
 EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_REQUEST = 0, 1, 2
 EXIT_NO_READER = 128 + signal.SIGPIPE  # as other programs end
 TYPED_COMMAND = "TYPED_COMMAND"  # environment: what a launcher passes on to its ranks, as JSON
-UNDER_MAKE = "UNDER_MAKE"  # environment: the Makefile says what to type next, in its own words
+UNDER_MAKE = "UNDER_MAKE"  # environment: make's own command as it was typed; it says what is next
 # Environment: where MindSpore puts rank_<r>/om/analyze_fail.ir, its dump of a graph that did not
 # compile, whose place its error names; unless it is set, into the working folder.
 DUMP_FOLDER = "MS_OM_PATH"
@@ -223,9 +223,33 @@ def _interpreter() -> str:
 
 
 def shown_command(*flags: str) -> str:
-    """Return the command as it was typed, with the flags that it lacks, for a shell."""
+    """Return the command as it was typed, with the flags that it lacks, for a shell; under make,
+    that of make, with the flags in ARGS."""
+    if os.environ.get(UNDER_MAKE):
+        target, variables = _make_words()
+        given = variables.get("ARGS", "")
+        lacking = [flag for flag in flags if flag not in shlex.split(given)]
+        if lacking:
+            variables["ARGS"] = " ".join([*([given] if given else []), *lacking])
+        return make_command(target, **variables)
     words = typed_words()
     return shlex.join([*words, *(flag for flag in flags if flag not in words)])
+
+
+def make_command(target: str, *kept: str, **variables: object) -> str:
+    """Return ``make target`` with these variables, and those of ``kept`` that were typed before,
+    for a shell; an empty value leaves its variable out."""
+    typed = {name: value for name, value in _make_words()[1].items() if name in kept}
+    values = {**variables, **typed}
+    return " ".join(["make", target, *(f"{name}={shlex.quote(str(value))}"
+                                       for name, value in values.items() if str(value))])
+
+
+def _make_words() -> tuple[str, dict[str, str]]:
+    """Return the target that make runs and the variables that were typed for it; both empty where
+    make did not start this process."""
+    target, *words = shlex.split(os.environ.get(UNDER_MAKE, ""))[1:] or [""]
+    return target, dict(word.split("=", 1) for word in words)
 
 
 def module_command(module: str, *words: object) -> str:
@@ -244,12 +268,14 @@ def without_flags(words: Sequence[str], flags: Sequence[str]) -> list[str]:
     return kept
 
 
-def print_next(*commands: str) -> None:
-    """Print to stderr what to type next; under make, make does."""
-    if UNDER_MAKE not in os.environ:
-        sys.stdout.flush()  # these are the last lines, also where both go to one file
-        for place, command in enumerate(commands):
-            print(f"{'then' if place else 'next'}: {command}", file=sys.stderr, flush=True)
+def print_next(*commands: str, under_make: str = "") -> None:
+    """Print to stderr what to type next; where make started this process, its Makefile does, unless
+    there is a command ``under_make``."""
+    if UNDER_MAKE in os.environ:
+        commands = (under_make,) if under_make and os.environ[UNDER_MAKE] else ()
+    sys.stdout.flush()  # these are the last lines, also where both go to one file
+    for place, command in enumerate(commands):
+        print(f"{'then' if place else 'next'}: {command}", file=sys.stderr, flush=True)
 
 
 def _end(kind: str, message: object, exit_code: int) -> int:

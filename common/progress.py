@@ -26,7 +26,7 @@ class LogLines:
                  shown: bool):
         self.total, self.description, self.unit = total, description, unit
         self.keep, self.shown = keep, shown
-        self.n = self.last_n = initial
+        self.n = self.last_n = self.initial = initial
         self.note = ""
         self.started = self.last_time = time.monotonic()
 
@@ -37,8 +37,10 @@ class LogLines:
                  trace: Optional[TracebackType]) -> None:
         seconds = time.monotonic() - self.started
         if self.keep and kind is None and seconds >= SECONDS_WORTH_A_LINE:
-            unit = self.unit.removesuffix("s") if self.n == 1 else self.unit
-            self._print(f"{self.n:,} {unit} in {describe_seconds(seconds)}")
+            number = self.n - self.initial
+            unit = self.unit.removesuffix("s") if number == 1 else self.unit
+            earlier = f", {self.initial:,} were done before" if self.initial else ""
+            self._print(f"{number:,} {unit} in {describe_seconds(seconds)}{earlier}")
 
     def update(self, number: int = 1) -> None:
         """Note that so many more units are done."""
@@ -66,6 +68,12 @@ class LogLines:
 Progress = Union[tqdm, LogLines]
 
 
+def print_above_bar(line: str) -> None:
+    """Print a line to stdout while a bar is shown, which stays below it."""
+    with tqdm.external_write_mode():
+        print(line, flush=True)
+
+
 def progress_bar(total: int, description: str, unit: str, initial: int = 0, keep: bool = True,
                  shown: bool = True) -> Progress:
     """Return the progress of ``total`` units on stderr, to be used as a context manager.
@@ -73,8 +81,8 @@ def progress_bar(total: int, description: str, unit: str, initial: int = 0, keep
     Args:
         unit: a plural that ends in s, or one without plural: MB.
         initial: how many are done already, by an earlier process.
-        keep: whether the end of it stays to be read: how much is done, the part of earlier
-            processes included, and how long this one took.
+        keep: whether the end of it stays to be read: how much this process did, and how long it
+            took.
         shown: whether it is shown at all.
     """
     if not sys.stderr.isatty():

@@ -1,8 +1,12 @@
 """Numbers, sizes, times, names and messages as people read them."""
 
+import re
+import textwrap
 from typing import Sequence
 
 GIB = 1 << 30
+NO_BREAK_SPACE = "\u00a0"
+LINE_WIDTH = 120  # columns that a line of a plan or of an epoch takes at most
 
 
 def one_line(error: object, most: int) -> str:
@@ -30,6 +34,14 @@ def class_label(name: str, words: str) -> str:
 def first_of(names: Sequence[object], most: int) -> str:
     """Return the first ``most`` names, separated by commas, and whether there are more."""
     return ", ".join(map(str, names[:most])) + (", …" if len(names) > most else "")
+
+
+def folded(line: str) -> str:
+    """Return a long line as several, indented from the second on. Words, such as paths, stay whole,
+    and numbers with what they count."""
+    joined = re.sub(r"(?<=\d) (?=\S)", NO_BREAK_SPACE, line)
+    return textwrap.fill(joined, LINE_WIDTH, subsequent_indent="    ", break_long_words=False,
+                         break_on_hyphens=False).replace(NO_BREAK_SPACE, " ")
 
 
 def describe_bytes(size: float) -> str:

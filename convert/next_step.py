@@ -51,17 +51,19 @@ def _typed_without(options: Sequence[str]) -> list[str]:
     return without_flags(sys.argv[2:], list(map(flag_named, options)))
 
 
-def training_command(train: Path, val: Path, classes: int, run: Optional[Path] = None,
+def training_command(train: Path, val: Optional[Path], classes: int, run: Optional[Path] = None,
                      ranks: int = 1) -> str:
     """Return the command of a training on the two record sets: ADSL's recipe for the number of
     classes of ImageNet, the small one for any other.
 
     Args:
+        val: None: there is none.
         run: None: a folder named after the preset.
     """
     preset = "smoke" if classes != CLASSES else "adsl-1p" if ranks == 1 else "adsl-8p"
     run = run or Path("runs", preset)
-    words = ["--records", train, "--val-records", val, "--run", run, "--preset", preset]
+    validation = [] if val is None else ["--val-records", val]
+    words = ["--records", train, *validation, "--run", run, "--preset", preset]
     return launched_training(ranks, run, *words)
 
 

@@ -12,8 +12,8 @@ from common.signals import take_signals_from_mindspore
 if __name__ == "__main__":
     take_signals_from_mindspore()
 
-from common.cli import (ArgumentParser, HelpFormatter, add_version, module_command, print_next,
-                        run_command)
+from common.cli import (ArgumentParser, HelpFormatter, add_version, make_command, module_command,
+                        print_next, run_command)
 from common.options import add_options, from_arguments
 from evaluate.request import (CompareRequest, PredictRequest, ReportRequest, Request,
                               RescoreRequest)
@@ -61,7 +61,8 @@ def _evaluate(request: Request) -> None:
 
 def _print_report_command(result: Path, run: Optional[Path]) -> None:
     print_next(module_command("evaluate", "report", *(["--run", run] if run else []),
-                              "--results", result.parent, "--out", "report.html"))
+                              "--results", result.parent, "--out", "report.html"),
+               under_make=make_command("report", "RUN", RUN=run or ""))
 
 
 def _report(request: ReportRequest) -> None:

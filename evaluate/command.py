@@ -25,14 +25,15 @@ from evaluate.predictions import (Predictions, missing_rows, opened_parts, read_
                                   rows_of_rank, save_predictions, saved_rows, write_parts)
 from evaluate.protocols import Protocol, protocol_of
 from evaluate.request import Request
+from evaluate.result_folder import claim_result_folder, finished_result
 from evaluate.result_page import result_page
 from evaluate.results import (CLASSES_NAME, JSON_NAME, PAGE_NAME, PREDICTIONS_NAME, ROWS_NAME,
-                              EvaluationSpeed, Result, claim_result_folder, finished_result, score,
-                              score_curve)
+                              EvaluationSpeed, Result, score, score_curve)
 from evaluate.tables import (append_result, check_results_file, write_classes,
                              write_result_rows)
 from inceptionv4.checkpoint import load_checkpoint, weights_of
-from inceptionv4.device import Device, barrier, setup_device, started_by_launcher
+from inceptionv4.device import (COMPILING_TAKES, Device, barrier, setup_device,
+                                started_by_launcher)
 from inceptionv4.meta import CheckpointMeta, read_meta
 from inceptionv4.network import InceptionV4
 from inceptionv4.precision import cast_cells
@@ -216,6 +217,8 @@ def _classify_share(evaluator: Evaluator, records: RecordSet, folder: Path,
         print(f"{len(rows) - images:,} of {len(rows):,} images are in {folder}: resuming from "
               "there", flush=True)
     if missing:
+        if device.rank == 0:
+            print(f"compiling the network ({COMPILING_TAKES})", flush=True)
         groups = evaluator.classify(records, missing)
         first = next(groups)  # compiles meanwhile: a signal need not wait for that
         with saving_work():

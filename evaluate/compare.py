@@ -7,8 +7,10 @@ from common.cli import RequestError
 from common.text import counted
 from evaluate.predictions import TOP, Predictions
 from evaluate.request import CompareRequest
-from evaluate.result_page import markdown_table
-from evaluate.results import Result, load_result, sets_of
+from evaluate.result_page import TOP_NAMES, markdown_table
+from evaluate.results import Result, load_result, sets_of, tops_of
+
+BEST = {"top1": 1, "top5": TOP}
 
 
 def compare_results(request: CompareRequest) -> str:
@@ -22,9 +24,9 @@ def compare_results(request: CompareRequest) -> str:
     rows: list[tuple[str, ...]] = [
         ("set", "images", "error", "A", "B", "B - A", "only A right", "only B right", "p")]
     for name, chosen in sets_of(a).items():
-        for figure, best in (("top-1", 1), ("top-5", TOP)):
-            right_a, right_b = (_right(each, best)[chosen] for each in (a, b))
-            rows.append((name, f"{chosen.sum():,}", figure, *_figures(right_a, right_b)))
+        for top in tops_of(min(result_a.classes, result_b.classes)):
+            right_a, right_b = (_right(each, BEST[top])[chosen] for each in (a, b))
+            rows.append((name, f"{chosen.sum():,}", TOP_NAMES[top], *_figures(right_a, right_b)))
     return "\n".join([
         f"A: {request.a}, {_describe(result_a)}", f"B: {request.b}, {_describe(result_b)}", "",
         markdown_table(rows), "", "Errors in percent; B - A in points; p: exact two-sided McNemar "

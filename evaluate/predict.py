@@ -1,5 +1,6 @@
 """What ``python -m evaluate predict`` does: the best classes of single images."""
 
+import sys
 from pathlib import Path
 
 from PIL import Image
@@ -8,7 +9,7 @@ from common.cli import RequestError
 from common.files import read_bytes, read_lines
 from common.jpeg import UNDECODABLE
 from common.signals import note_kept_work
-from common.text import class_label
+from common.text import class_label, counted
 from convert.records.reader import open_records
 from evaluate.class_names import check_class_names
 from evaluate.evaluator import Evaluator, mean_of_views
@@ -17,7 +18,7 @@ from evaluate.protocols import protocol_of
 from evaluate.request import PredictRequest
 from evaluate.views import cut_views, decode_rgb
 from inceptionv4.checkpoint import load_checkpoint, weights_of
-from inceptionv4.device import setup_device
+from inceptionv4.device import COMPILING_TAKES, setup_device
 from inceptionv4.meta import CheckpointMeta, read_meta
 from inceptionv4.network import InceptionV4
 from inceptionv4.precision import cast_cells
@@ -40,7 +41,9 @@ def predict_images(request: PredictRequest) -> str:
                            request.interpolation or meta.interpolation, request.single_crop)
     for path in request.images:
         _decode(path)  # an image that cannot be read is reported before the network runs
-    setup_device(request.device, precision=request.precision)
+    device = setup_device(request.device, precision=request.precision)
+    print(f"loading {request.checkpoint} ({counted(meta.num_classes, 'class')}) and compiling its "
+          f"network for {device.name}: {COMPILING_TAKES}", file=sys.stderr, flush=True)
     network = cast_cells(InceptionV4(meta.num_classes, meta.batch_norm_decay), request.precision)
     load_checkpoint(request.checkpoint, network, request.weights)
     evaluator = Evaluator(network, protocol, meta.mean, meta.std,

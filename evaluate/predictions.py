@@ -46,6 +46,7 @@ DTYPES = {"image_id": np.int32, "label": np.int32, "blacklisted": np.bool_,
 UNREADABLE = (ValueError, TypeError, KeyError, EOFError, AttributeError, zipfile.BadZipFile)
 
 PARTS = "parts"  # in the result folder, until the evaluation is finished
+REQUEST = "request.json"  # in it: what decides their bits
 SECONDS_PER_PART = 60  # a killed run loses no more than this
 POLL_SECONDS = 1  # between checks of what other ranks have finished
 _PART_NAME = re.compile(r"rows-(\d{8})-(\d{8})\.npz")
@@ -188,7 +189,7 @@ def opened_parts(out: Path, request: dict[str, Any], alone: bool) -> Iterator[Pa
     folder.mkdir(parents=True, exist_ok=True)
     refusal = f"{out}: another evaluation is writing there; wait for it or give another --out"
     with locked_file(folder / "lock", refusal) if alone else contextlib.nullcontext():
-        claim_folder(folder / "request.json", request,
+        claim_folder(folder / REQUEST, request,
                      f"{folder} holds parts of another evaluation",
                      f"ask for the same, give another --out, or remove {folder} to start over")
         yield folder

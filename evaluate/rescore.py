@@ -60,6 +60,7 @@ def rescore_result(request: RescoreRequest) -> str:
         RequestError: a file is damaged or does not fit the predictions, or no image is left.
     """
     result, predictions = load_result(request.result)
+    classes = result.classes
     chosen = np.ones(predictions.images, bool)
     if request.ids:
         chosen = _rows_of_ids(request.ids, predictions) != request.without
@@ -67,8 +68,10 @@ def rescore_result(request: RescoreRequest) -> str:
         hits, judged = _hits_of_real(request.real, predictions, result.classes)
         chosen &= judged
     elif request.classes:
-        hits, judged = _hits_among_classes(request.classes, predictions, result, request.result)
+        labels = _labels_to_choose_from(request.classes, predictions, result, request.result)
+        hits, judged = _hits_among_classes(labels, predictions)
         chosen &= judged
+        classes = len(labels)
     else:
         hits = predictions.top5 == predictions.label[:, None]
     if not chosen.any():
@@ -80,7 +83,7 @@ def rescore_result(request: RescoreRequest) -> str:
         sha256_of_file(request.result / PREDICTIONS_NAME),
         {name: score_hits(hits[of_set]) for name, of_set in _distinct(rows).items()},
         typed_command())
-    return f"{_write(request.result, rescored)}\n\n{_describe(rescored)}"
+    return f"{_write(request.result, rescored)}\n\n{_describe(rescored, classes)}"
 
 
 def _distinct(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -132,10 +135,10 @@ def _read_real(path: Path, classes: int) -> list[list[int]]:
     return labels
 
 
-def _hits_among_classes(path: Path, predictions: Predictions, result: Result, folder: Path
-                        ) -> tuple[np.ndarray, np.ndarray]:
-    """Return which of the five best of the listed classes are right, bool (N, <= 5), and which
-    images are of these classes, bool (N,)."""
+def _labels_to_choose_from(path: Path, predictions: Predictions, result: Result, folder: Path
+                           ) -> np.ndarray:
+    """Return the labels of the classes that the file lists, ascending; RequestError where the
+    folder has no probabilities of all classes."""
     if predictions.probabilities is None or result.class_names is None:
         raise RequestError(f"{folder} does not hold what --classes needs, the probabilities of all "
                            "classes and their names: evaluate again with --keep-probabilities")
@@ -143,7 +146,14 @@ def _hits_among_classes(path: Path, predictions: Predictions, result: Result, fo
     if columns != (len(result.class_names),) or predictions.top5.max() >= columns[0]:
         raise RequestError(f"{folder}: its predictions are not of the {len(result.class_names):,} "
                            "classes that its result names; evaluate again")
-    labels = _labels_of_names(path, result.class_names)
+    return _labels_of_names(path, result.class_names)
+
+
+def _hits_among_classes(labels: np.ndarray, predictions: Predictions
+                        ) -> tuple[np.ndarray, np.ndarray]:
+    """Return which of the five best of the classes ``labels`` are right, bool (N, <= 5), and which
+    images are of these classes, bool (N,)."""
+    assert predictions.probabilities is not None, "checked with the labels"
     scores = predictions.probabilities.astype(np.float32)
     # The stored ones are rounded. The order of the five best is known from before: numbers above
     # every probability keep it.
@@ -202,7 +212,7 @@ def read_rescored(path: Path) -> RescoredResult:
         raise RequestError(f"{path} was not written by rescore ({error}); remove it") from None
 
 
-def _describe(rescored: RescoredResult) -> str:
-    return "\n".join([accuracy_table(rescored.sets), "",
+def _describe(rescored: RescoredResult, classes: int) -> str:
+    return "\n".join([accuracy_table(rescored.sets, classes), "",
                       f"Left out: {counted(rescored.left_out, 'image')}. Errors in percent with "
                       "their 95 % confidence intervals (Wilson)."])

@@ -5,13 +5,13 @@ from typing import Container, Mapping, NamedTuple, Sequence
 
 from blacklist.ids import ILSVRC_COUNT, ILSVRC_VALIDATION_IMAGES
 from common.text import counted
-from evaluate.predictions import TOP
 from evaluate.protocols import CENTRE_FRACTION, KEEP, SQUASH
-from evaluate.results import Curve, Result, Score
+from evaluate.results import Curve, Result, Score, tops_of
 from inceptionv4 import IMAGE_SIZE
 
 FULL = ILSVRC_VALIDATION_IMAGES
 FILTERED = FULL - ILSVRC_COUNT
+TOP_NAMES = {"top1": "top-1", "top5": "top-5"}
 
 
 class Published(NamedTuple):
@@ -50,20 +50,28 @@ def result_page(result: Result) -> str:
     """Return the page: tables, notes on reading them, and what was evaluated."""
     crops = counted(result.crops, "crop")
     lines = [f"# Accuracy, {crops} of {result.image_size} pixels", "",
-             accuracy_table(result.sets), "", *(f"{note}\n" for note in notes(result))]
+             accuracy_table(result.sets, result.classes), "",
+             *(f"{note}\n" for note in notes(result))]
     lines += published_part(result)
     if result.curve is not None:
-        lines += _curve_part(result.curve, result.crops / len(result.scales))
+        lines += _curve_part(result.curve, result.crops / len(result.scales), result.classes)
     return "\n".join(lines + _facts(result)) + "\n"
 
 
-def accuracy_table(scores: Mapping[str, Score]) -> str:
-    rows = [("set", "images", "top-1 error", "top-5 error", "top-1 correct", "top-5 correct")]
+def accuracy_table(scores: Mapping[str, Score], classes: int) -> str:
+    """Return a row per set.
+
+    Args:
+        classes: among which the network chose.
+    """
+    tops = tops_of(classes)
+    rows = [["set", "images", *(f"{TOP_NAMES[top]} error" for top in tops),
+             *(f"{TOP_NAMES[top]} correct" for top in tops)]]
     for name, found in scores.items():
-        (low1, high1), (low5, high5) = found.top1_ci95, found.top5_ci95
-        rows.append((name, f"{found.images:,}", f"{found.top1_error:.2f} ({low1:.2f}-{high1:.2f})",
-                     f"{found.top5_error:.2f} ({low5:.2f}-{high5:.2f})",
-                     f"{found.top1_correct:,}", f"{found.top5_correct:,}"))
+        errors = (f"{getattr(found, f'{top}_error'):.2f} ({low:.2f}-{high:.2f})"
+                  for top in tops for low, high in [getattr(found, f"{top}_ci95")])
+        rows.append([name, f"{found.images:,}", *errors,
+                     *(f"{getattr(found, f'{top}_correct'):,}" for top in tops)])
     return markdown_table(rows)
 
 
@@ -75,9 +83,9 @@ def notes(result: Result) -> list[str]:
                          "(--blacklist): only the full set is scored.")
     elif result.has_blacklist and "filtered" not in result.sets:
         sentences.append("The blacklist marks none of these images: only the full set is scored.")
-    if result.classes <= TOP:
-        sentences.append(f"With {counted(result.classes, 'class')} the five best are all of them, "
-                         "so the top-5 error is 0.")
+    if "top5" not in tops_of(result.classes):
+        sentences.append(f"With {counted(result.classes, 'class')} the five best are all of them: "
+                         "there is no top-5 error.")
     return sentences
 
 
@@ -125,11 +133,11 @@ def published_part(result: Result) -> list[str]:
             "images of 1,000 classes.", ""]
 
 
-def _curve_part(curve: Curve, crops_per_scale: float) -> list[str]:
-    heads = ["crops", "scales",
-             *(f"{name} {top}" for name in curve.sets for top in ("top-1", "top-5"))]
-    columns = [errors for of_set in curve.sets.values()
-               for errors in (of_set.top1_error, of_set.top5_error)]
+def _curve_part(curve: Curve, crops_per_scale: float, classes: int) -> list[str]:
+    tops = tops_of(classes)
+    heads = ["crops", "scales", *(f"{name} {TOP_NAMES[top]}" for name in curve.sets
+                                  for top in tops)]
+    columns = [getattr(of_set, f"{top}_error") for of_set in curve.sets.values() for top in tops]
     rows = [[f"{crops}", f"{crops / crops_per_scale:.3g}", *(f"{error:.2f}" for error in errors)]
             for crops, *errors in zip(curve.crops, *columns)]
     return ["## Error as crops are added", "", markdown_table([heads, *rows]), ""]

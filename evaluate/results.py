@@ -8,9 +8,9 @@ from typing import Any, Mapping, Optional, Sequence
 import numpy as np
 
 from common.cli import RequestError
-from common.files import PathLike, describe_difference, make_folder, read_json
+from common.files import PathLike, read_json
 from common.forms import check_kinds, known_fields
-from evaluate.predictions import PARTS, TOP, Predictions, load_predictions
+from evaluate.predictions import TOP, Predictions, load_predictions
 from evaluate.protocols import KEEP
 
 PREDICTIONS_NAME, JSON_NAME, PAGE_NAME = "predictions.npz", "result.json", "result.md"
@@ -192,50 +192,10 @@ def load_result(folder: PathLike) -> tuple[Result, Predictions]:
     return read_result(folder / JSON_NAME), load_predictions(folder / PREDICTIONS_NAME)
 
 
-def claim_result_folder(folder: Path, planned: Result) -> None:
-    """Create ``folder``, unless it exists and may be written again for ``planned``.
-
-    Raises:
-        RequestError: the folder cannot be written or holds the result of another evaluation.
-    """
-    make_folder(folder, "--out")
-    path = folder / JSON_NAME
-    if not path.exists():
-        return
-    difference = describe_difference(read_result(path).identity, planned.identity)
-    if difference:
-        raise RequestError(f"{path} is the result of another evaluation ({difference}); choose "
-                           "another --out (make: ARGS=\"--out DIR\") or remove that folder")
-
-
-def finished_result(folder: Path, again: bool, curve: bool, probabilities: bool
-                    ) -> Optional[Result]:
-    """Return the result in ``folder`` if it is complete and holds all that is asked for, else
-    None: it is to be computed.
-
-    Args:
-        again: compute it in any case.
-        curve, probabilities: what is asked for.
-
-    Raises:
-        RequestError: it is to be computed, but would lose a curve or probabilities that it has.
-    """
-    if not (folder / JSON_NAME).exists():
-        return None
-    result, path = read_result(folder / JSON_NAME), folder / PREDICTIONS_NAME
-    predictions = load_predictions(path) if path.exists() else None
-    had = {"--curve": result.curve is not None,
-           "--keep-probabilities": bool(predictions and predictions.probabilities is not None)}
-    asked = {"--curve": curve, "--keep-probabilities": probabilities}
-    # Parts are left where it is being computed anew, or was not quite finished.
-    if predictions and not again and all(had[flag] or not asked[flag] for flag in asked) \
-            and not (folder / PARTS).exists():
-        return result
-    lost = " ".join(flag for flag in asked if had[flag] and not asked[flag])
-    if lost:
-        raise RequestError(f"{folder} has a result with {lost}, which would be lost: add {lost} or "
-                           "choose another --out")
-    return None
+def tops_of(classes: int) -> tuple[str, ...]:
+    """Return which errors say something of so many classes: "top1" and, unless the five best are
+    all classes, "top5"."""
+    return ("top1", "top5") if classes > TOP else ("top1",)
 
 
 def sets_of(predictions: Predictions) -> dict[str, np.ndarray]:

@@ -29,6 +29,8 @@ HCCL_TIMEOUTS = {"HCCL_CONNECT_TIMEOUT": "600", "HCCL_EXEC_TIMEOUT": "3600"}
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # the same in all containers of a host
 
+COMPILING_TAKES = "half a minute on CPU, minutes on Ascend"  # what a user reads before it
+
 TEXT_BYTES = 600  # of an error that a rank reports to the others
 
 

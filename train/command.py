@@ -11,7 +11,7 @@ from typing import Any, Callable, Optional
 from common.cli import DUMP_FOLDER, RequestError
 from common.files import make_folder, sha256_of_lines
 from common.forms import read_history
-from common.text import counted, describe_seconds
+from common.text import counted, describe_seconds, folded
 from inceptionv4.device import Device, ranks_agree, setup_device
 from inceptionv4.meta import CheckpointMeta, read_meta
 from train.checkpoints import best_checkpoint, checkpoints, newest_complete
@@ -217,8 +217,8 @@ def _describe_task(trainer: Trainer) -> str:
     work = f"{counted(plan.epochs, 'epoch')} of {counted(images, 'image')}"
     if trainer.request.dry_run is not None:
         return f"checking a run of {work}; nothing is trained"
-    return (f"training {work}; all goes into {trainer.folder}; the time that it takes is shown "
-            "when the first steps are done")
+    return folded(f"training {work}; all goes into {trainer.folder}; the time that it takes is "
+                  "shown when the first steps are done")
 
 
 def _restore(trainer: Trainer, config: dict[str, Any], resuming: bool, initial: InitialWeights

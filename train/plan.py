@@ -9,7 +9,7 @@ import numpy as np
 
 from common.cli import RequestError
 from common.files import existing_folder
-from common.text import counted
+from common.text import counted, folded
 from inceptionv4 import FEATURES, PARAMETERS_WITHOUT_CLASSIFIER
 from train.phases import Phase
 from train.recipe import SOURCES, Recipe, learning_rates
@@ -110,8 +110,8 @@ def plan_fields(plan: Plan) -> dict[str, Any]:
 
 
 def describe_plan(plan: Plan, recipe: Recipe) -> str:
-    """Return the plan for a person, one subject per line."""
-    return "\n".join([
+    """Return the plan for a person, one subject per line, long ones folded."""
+    return "\n".join(map(folded, [
         f"recipe: {recipe.preset}, {_describe_batch(recipe)} = "
         f"{counted(plan.global_batch, 'image')} per step, {recipe.image_size} px, "
         f"{recipe.precision} precision, loss scale {recipe.loss_scale}",
@@ -127,7 +127,7 @@ def describe_plan(plan: Plan, recipe: Recipe) -> str:
         *_describe_sources(recipe),
         "checkpoints: after each epoch; the last ones and the best stay, at most "
         f"{plan.checkpoint_bytes / 1e9:.1f} GB of disk",
-    ])
+    ]))
 
 
 def _too_few_steps(plan: Plan, recipe: Recipe) -> list[str]:

@@ -192,14 +192,15 @@ PRESETS = {
 }
 
 # Where the values of a preset come from, as the plan shows it.
+OURS = "that are ours, not published"
 _ADSL_SOURCES = {
     "from the ADSL report": "global batch, phases, label smoothing, RMSProp's decay and epsilon",
     "from the lab's script": "start of the warm-up, epochs at which the rate falls, RMSProp's "
                              "restarts, no momentum, weight decay or loss scale",
     "from the paper (arXiv 1602.07261)":
         "network, share that dropout keeps; from its authors' code, decay of batch norm's averages",
-    "of our own": "no auxiliary classifier, gamma trained, plain normal initialisation, range "
-                  "of the random crops (arXiv 1409.4842), not antialiased",
+    OURS: "no auxiliary classifier, gamma trained, plain normal initialisation, range of the "
+          "random crops (arXiv 1409.4842), not antialiased",
 }
 SOURCES: dict[str, dict[str, str]] = {
     "adsl-8p": _ADSL_SOURCES, "adsl-1p": _ADSL_SOURCES,
@@ -211,10 +212,14 @@ SOURCES: dict[str, dict[str, str]] = {
             "RMSProp's momentum, weight decay, range of the random crops, distortion of colours; "
             "from arXiv 1512.00567 label smoothing, here shared among the other classes; from "
             "their code of Inception-v3 (inception_train.py) the decay of the averaged weights",
-        "of our own": "8 x 32 images per step, 160 epochs, no auxiliary classifier, gamma trained, "
-                      "crops not antialiased, batch norm's moving averages not averaged again",
+        OURS: "8 x 32 images per step, 160 epochs, no auxiliary classifier, gamma trained, crops "
+              "not antialiased, batch norm's moving averages not averaged again",
     },
-    "smoke": {"of our own": "all values but the network's"},
+    "smoke": {
+        OURS: "all of the recipe: phases and their rates, images per step, Adam and its values, no "
+              "label smoothing, no dropout, decay of batch norm's averages, image size, range of "
+              "the random crops",
+        "from the paper (arXiv 1602.07261)": "network"},
 }
 
 

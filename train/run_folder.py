@@ -13,8 +13,9 @@ from common.files import (describe_difference, locked_file, read_json, read_json
                           write_text)
 from common.forms import CONFIG, HISTORY, PLAN, HistoryLine
 from common.origin import origin
-from common.text import counted
+from common.text import counted, folded
 from convert.records.reader import RecordSet
+from evaluate.results import tops_of
 from inceptionv4.device import Device
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
 from train.checkpoints import (CHECKPOINTS, checkpoints, epoch_of, link_checkpoints,
@@ -138,11 +139,21 @@ def check_same_run(folder: Path, config: Mapping[str, Any]) -> None:
         may_differ.add("warmup_start")  # of no effect
     if _is_prolonged(earlier.get("phases"), config["phases"]):
         may_differ.add("phases")
-    difference = describe_difference(*({key: value for key, value in values.items()
-                                        if key not in may_differ} for values in (earlier, config)))
+    difference = describe_difference(*({key: _as_typed(value) if key == "phases" else value
+                                        for key, value in values.items() if key not in may_differ}
+                                       for values in (earlier, config)))
     if difference:
         raise RequestError(f"--resume: {folder} holds a run of another recipe or other data "
                            f"({difference}); give the same flags, or another --run")
+
+
+def _as_typed(phases: Any) -> Any:
+    """Return the phases of a config as --phases takes them; as they are where another version, or a
+    person, wrote them."""
+    try:
+        return " ".join(str(Phase(**phase)) for phase in phases)
+    except (TypeError, ValueError):
+        return phases
 
 
 def _is_prolonged(earlier: Any, now: list[dict[str, Any]]) -> bool:
@@ -185,13 +196,15 @@ def add_history(folder: Path, line: HistoryLine) -> None:
     write_text(folder / HISTORY, _history_until(folder, line.epoch - 1) + added)
 
 
-def describe_epoch(line: HistoryLine, epochs: int, checkpoint: Optional[Path], left: str) -> str:
-    """Return a line of ``history.jsonl`` for a person.
+def describe_epoch(line: HistoryLine, epochs: int, checkpoint: Optional[Path], left: str,
+                   classes: int) -> str:
+    """Return a line of ``history.jsonl`` for a person, folded where it is long.
 
     Args:
         epochs: of the whole run.
         checkpoint: the epoch's; None where it could not be saved.
         left: the time until the end of the run.
+        classes: of the images.
     """
     text = (f"epoch {line.epoch}/{epochs}: loss {line.loss:.3f}, "
             f"learning rate {line.learning_rate:.3g}, "
@@ -208,9 +221,10 @@ def describe_epoch(line: HistoryLine, epochs: int, checkpoint: Optional[Path], l
             ("filtered set, averaged weights", line.ema_filtered_top1_error,
              line.ema_filtered_top5_error)):
         if top1 is not None:
-            text += f"; {name}: top-1 error {top1:.1f} %, top-5 {top5:.1f} %"
+            text += f"; {name}: top-1 error {top1:.1f} %"
+            text += f", top-5 {top5:.1f} %" if "top5" in tops_of(classes) else ""
     text += f"; saved {checkpoint.name}" if checkpoint else "; not saved"
-    return text + (f"; {left} left" if line.epoch < epochs else "")
+    return folded(text + (f"; {left} left" if line.epoch < epochs else ""))
 
 
 def add_to_tensorboard(folder: Path, line: HistoryLine) -> None:

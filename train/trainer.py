@@ -13,14 +13,13 @@ import numpy as np
 
 from common.cli import CheckFailed, RequestError
 from common.forms import HistoryLine
-from common.progress import Progress, progress_bar
-from common.text import describe_seconds
+from common.progress import Progress, print_above_bar, progress_bar
 from convert.records.reader import RecordSet
 from evaluate.evaluator import Evaluator
 from evaluate.protocols import protocol_of
 from evaluate.results import score
 from inceptionv4.checkpoint import describe_kinds
-from inceptionv4.device import Device, copy_from_rank_0
+from inceptionv4.device import COMPILING_TAKES, Device, copy_from_rank_0
 from inceptionv4.meta import CheckpointMeta
 from inceptionv4.precision import MOST_SKIPPED_IN_A_ROW
 from train.checkpoints import LoadedCheckpoint, add_checkpoint
@@ -31,6 +30,7 @@ from train.optimizer import restart_rmsprop
 from train.plan import Plan
 from train.profiling import UNPROFILED_STEPS, profiled
 from train.recipe import Recipe
+from train.run_clock import RunClock
 from train.run_folder import PROFILE, add_history, add_to_tensorboard, describe_epoch
 from train.step import (StepResult, TrainStep, build_network, host_steps, sink_steps,
                         training_state)
@@ -66,7 +66,7 @@ class Trainer:
         self.request = request
         sink = device.supports_sink if request.sink is None else request.sink
         self.sink_size = request.sink_size if sink else 0
-        self.started = (0.0, 1)  # when the steps did, by time.monotonic, and with which epoch
+        self.clock = RunClock(plan)
         self.skipped_in_a_row = 0
         self.steps_ended: Optional[float] = None  # when the last epoch's did, by perf_counter
         self.network = build_network(recipe, len(feed.source.class_names))
@@ -100,7 +100,7 @@ class Trainer:
         """
         compile_seconds: Optional[float] = self._compile()
         path = None
-        self.started = (time.monotonic(), first_epoch)
+        self.clock = RunClock(self.plan, first_epoch)
         for epoch in range(first_epoch, self.plan.epochs + 1):
             if self.recipe.restarts_optimizer_at(epoch):
                 restart_rmsprop(self.step.optimizer)
@@ -118,8 +118,7 @@ class Trainer:
     def _compile(self) -> float:
         """Compile the step, which would slow the first epoch down; return the seconds it took."""
         if self.device.rank == 0:
-            print("compiling the training step (half a minute on CPU, minutes on Ascend)",
-                  flush=True)
+            print(f"compiling the training step ({COMPILING_TAKES})", flush=True)
         start = time.perf_counter()
         folder = self.request.compile_cache and cache_folder(
             self.request.compile_cache, self.recipe, self.device, steps=self.plan.steps,
@@ -199,16 +198,12 @@ class Trainer:
         if losses:
             rate = self.plan.learning_rates[first + count - 1]
             bar.set_postfix_str(f"loss {losses[-1]:.3f}, rate {rate:.3g}, run ends in "
-                                f"{self._time_left(first + count)}", refresh=False)
+                                f"{self.clock.left(first + count)}", refresh=False)
             bar.update(self.plan.global_batch * count)
+            estimate = self.clock.first_estimate(first + count)
+            if estimate and self.device.rank == 0:
+                print_above_bar(estimate)
         return losses
-
-    def _time_left(self, steps: int) -> str:
-        """Return the time left to the end of the run, after so many of its steps, if the others
-        take as long as those of this process, with what lies between epochs."""
-        start, first_epoch = self.started
-        done = steps - (first_epoch - 1) * self.plan.steps_per_epoch
-        return describe_seconds((time.monotonic() - start) / done * (self.plan.steps - steps))
 
     def _count_skipped(self, step: int) -> None:
         self.skipped_steps += 1
@@ -233,7 +228,8 @@ class Trainer:
     def _close_epoch(self, line: HistoryLine) -> Optional[Path]:
         """Save and log; return the checkpoint, if it could be saved."""
         path = self._save(line)
-        print(describe_epoch(line, self.plan.epochs, path, self._time_left(line.step)), flush=True)
+        print(describe_epoch(line, self.plan.epochs, path, self.clock.left(line.step),
+                             len(self.feed.source.class_names)), flush=True)
         self.after_save()
         return path
 

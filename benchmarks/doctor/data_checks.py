@@ -165,7 +165,8 @@ def feed(rates: DataRates, ranks: int) -> Verdict:
     rate, needed = min(read, decoded), ranks * CARD_IMAGES_PER_SECOND
     found = (f"{rate:,.0f} images/s (reading {read:,.0f}, decoding on "
              f"{counted(available_cores(), 'core')} "
-             f"{decoded:,.0f}); {ranks} x Ascend 910 take {needed:,}")
+             f"{decoded:,.0f}); {ranks} x Ascend 910 "
+             f"{'takes' if ranks == 1 else 'take'} {needed:,}")
     if rate >= needed:
         return ok(found)
     return warn(f"{found}: enough for {rate / CARD_IMAGES_PER_SECOND:.1f}",

@@ -22,9 +22,9 @@ from common.files import make_folder, write_json
 from common.host_forms import DOCTOR_NAME, DoctorReport
 from common.options import CheckedOptions, device_option, option, precision_option
 from common.signals import note_kept_work
-from common.text import counted
+from common.text import counted, folded
 from convert.next_step import training_command
-from convert.records.manifest import read_manifest
+from convert.records.manifest import MANIFEST_NAME, read_manifest
 from convert.records.reader import RecordSet, open_records
 
 # Longest a part may take; on Ascend compiling takes up to five minutes, and joining a while.
@@ -60,8 +60,8 @@ def examine(request: DoctorRequest) -> None:
     note_kept_work("the rows above hold; doctor.json is not written")
     make_folder(request.folder, "--out" if request.out else "--run")
     report = request.folder / DOCTOR_NAME
-    print(f"checking this host, about two minutes (longer where compiling takes minutes); {report} "
-          "will hold the checks", flush=True)
+    print(folded("checking this host, about two minutes (longer where compiling takes minutes); "
+                 f"{report} will hold the checks"), flush=True)
     for each in all_checks(request):
         print(row(each), flush=True)
         found.append(each)
@@ -76,8 +76,9 @@ def examine(request: DoctorRequest) -> None:
     if failed:
         raise CheckFailed(f"{len(failed)} of {counted(len(found), 'check')}: {', '.join(failed)}")
     classes = len(read_manifest(request.records).classes)
-    print_next(training_command(request.records, request.records.with_name("val"), classes,
-                                request.run, request.ranks))
+    val = request.records.with_name("val")
+    print_next(training_command(request.records, val if (val / MANIFEST_NAME).exists() else None,
+                                classes, request.run, request.ranks))
 
 
 def _device(request: DoctorRequest, found: Sequence[Check]) -> str:

@@ -4,7 +4,6 @@ import itertools
 import os
 from typing import Any, Sequence, Union
 
-from evaluate.predictions import TOP
 from evaluate.report.blocks import Block, Fact, Facts, Figure, Figures, LeftOut, Links, Table
 from evaluate.report.inputs import Evaluation, Inputs
 from evaluate.report.plots import Line, line_chart
@@ -12,7 +11,7 @@ from evaluate.report.translations import Translate, counted_in
 from evaluate.rescore import RescoredResult
 from evaluate.result_page import (SINGLE_CROP_NOTE, Published, markdown_table,
                                   papers_single_crop_shown, published_next_to)
-from evaluate.results import CLASSES_NAME, ROWS_NAME, Curve, CurveErrors, Score
+from evaluate.results import CLASSES_NAME, ROWS_NAME, Curve, CurveErrors, Score, tops_of
 from inceptionv4 import IMAGE_SIZE
 
 # By their names in the files; the values are sentences, which are translated where they are shown.
@@ -53,7 +52,7 @@ def glance_section(inputs: Inputs, t: Translate) -> list[Block]:
                     interval=_interval_of(scored, top),
                     images=counted_in(t, scored.images, "image"),
                     crops=counted_in(t, best.result.crops, "crop")))
-             for name, scored in best.result.sets.items() for top in ERRORS]
+             for name, scored in best.result.sets.items() for top in tops_of(best.result.classes)]
     return [t("From {name}, the result with the most crops.", name=best.name), Facts(facts)]
 
 
@@ -95,31 +94,47 @@ def _set_table(name: str, evaluations: Sequence[Evaluation], t: Translate) -> Ta
     rows: list[list[str]] = []
     set_apart: set[int] = set()
     scored = [item for item in evaluations if name in item.result.sets]
+    tops = _tops_of_any(scored)
     for _, group in itertools.groupby(scored, key=lambda item: item.result.crops):
         same = list(group)
-        rows += [_row(item, item.result.sets[name]) for item in same]
+        rows += [_row(item, item.result.sets[name], tops) for item in same]
         ours = len(rows)
         rows += map(_published_row, dict.fromkeys(
             published for item in same for published in published_next_to(item.result, name)))
         set_apart.update(range(ours, len(rows)))
-    heads = [t(head) for head in (
-        "source", "crops", "px", "images", "top-1 error, %", "95 % interval", "top-5 error, %",
-        "95 % interval", "checkpoint sha256")]
+    heads = [t(head) for head in ("source", "crops", "px", *_figure_heads(tops),
+                                  "checkpoint sha256")]
     if len({row[-1] for place, row in enumerate(rows) if place not in set_apart}) == 1:
         heads, rows = heads[:-1], [row[:-1] for row in rows]  # the same everywhere
-    return Table(heads, rows, t("{set} set", set=t(SETS[name])), left=(0, 8), code=(8,),
+    last = 4 + 2 * len(tops)  # the checkpoint's column
+    return Table(heads, rows, t("{set} set", set=t(SETS[name])), left=(0, last), code=(last,),
                  set_apart=frozenset(set_apart))
 
 
-def _row(evaluation: Evaluation, scored: Score) -> list[str]:
+def _tops_of_any(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
+    """Return which errors say something of any of the results."""
+    return tops_of(max(item.result.classes for item in evaluations))
+
+
+def _row(evaluation: Evaluation, scored: Score, tops: Sequence[str]) -> list[str]:
     result = evaluation.result
-    return [evaluation.name, f"{result.crops}", f"{result.image_size}", *_figures(scored),
+    return [evaluation.name, f"{result.crops}", f"{result.image_size}",
+            *_figures(scored, tops, result.classes),
             result.checkpoint_sha256[:SHORT] + (" ema" if result.weights == "ema" else "")]
 
 
-def _figures(scored: Score) -> list[str]:
-    return [f"{scored.images:,}", f"{scored.top1_error:.2f}", _interval_of(scored, "top1"),
-            f"{scored.top5_error:.2f}", _interval_of(scored, "top5")]
+def _figure_heads(tops: Sequence[str]) -> list[str]:
+    return ["images", *(head for top in tops for head in (PERCENT[top], "95 % interval"))]
+
+
+def _figures(scored: Score, tops: Sequence[str], classes: int) -> list[str]:
+    """Return the cells under ``_figure_heads``, with dashes for what says nothing of so many
+    classes."""
+    cells = [f"{scored.images:,}"]
+    for top in tops:
+        cells += ([f"{_error_of(scored, top):.2f}", _interval_of(scored, top)]
+                  if top in tops_of(classes) else ["–", "–"])
+    return cells
 
 
 def _rescored_blocks(evaluations: Sequence[Evaluation], t: Translate) -> list[Block]:
@@ -127,12 +142,12 @@ def _rescored_blocks(evaluations: Sequence[Evaluation], t: Translate) -> list[Bl
     found = [(item, rescored) for item in evaluations for rescored in item.rescored]
     if not found:
         return []
-    rows = [[item.name, rescored.name, t(SETS[name]), f"{item.result.crops}", *_figures(scored),
-             f"{rescored.left_out:,}"]
+    tops = _tops_of_any([item for item, _ in found])
+    rows = [[item.name, rescored.name, t(SETS[name]), f"{item.result.crops}",
+             *_figures(scored, tops, item.result.classes), f"{rescored.left_out:,}"]
             for item, rescored in found for name, scored in rescored.sets.items()]
-    heads = [t(head) for head in (
-        "source", "scored by", "set", "crops", "images", "top-1 error, %", "95 % interval",
-        "top-5 error, %", "95 % interval", "images left out")]
+    heads = [t(head) for head in ("source", "scored by", "set", "crops", *_figure_heads(tops),
+                                  "images left out")]
     ways = dict.fromkeys((rescored.name, way) for _, rescored in found
                          for way in _ways_of(rescored))
     return [Table(heads, rows, t("Other labels and subsets"), left=(0, 1, 2)),
@@ -168,10 +183,10 @@ def _notes(evaluations: Sequence[Evaluation], t: Translate) -> list[str]:
     if unfiltered:
         notes.append(t("{names}: no image is on a blacklist, so only the full set is scored.",
                        names=", ".join(unfiltered)))
-    few = [item.name for item in evaluations if item.result.classes <= TOP]
+    few = [item.name for item in evaluations if "top5" not in tops_of(item.result.classes)]
     if few:
         notes.append(t("{names}: with five classes or fewer the top five include every class, so "
-                       "the top-5 error is 0.", names=", ".join(few)))
+                       "there is no top-5 error.", names=", ".join(few)))
     return notes
 
 
@@ -184,14 +199,15 @@ def curve_section(inputs: Inputs, t: Translate) -> list[Block]:
                       other.result.checkpoint_sha256 == item.result.checkpoint_sha256 and
                       other.result.weights == item.result.weights and
                       other.result.records_sha256 == item.result.records_sha256]
-            blocks += _curve_blocks(item.name, item.result.curve, others, t)
+            tops = tops_of(item.result.classes)
+            blocks += _curve_blocks(item.name, item.result.curve, others, tops, t)
     if not blocks:
         raise LeftOut(t("no result was made with --curve (python -m evaluate)."))
     return blocks
 
 
-def _curve_blocks(name: str, curve: Curve, others: Sequence[Evaluation], t: Translate
-                  ) -> list[Block]:
+def _curve_blocks(name: str, curve: Curve, others: Sequence[Evaluation], tops: Sequence[str],
+                  t: Translate) -> list[Block]:
     lead = t("{name}: the error when only the first crops are averaged, in the order scale, "
              "square, view.", name=name)
     if others:
@@ -199,8 +215,8 @@ def _curve_blocks(name: str, curve: Curve, others: Sequence[Evaluation], t: Tran
     figures = [Figure(line_chart(f"curve {name} {top}", _curve_lines(curve, others, top, t),
                                  t("crops")),
                       t("{top}, % ({name})", top=t(ERRORS[top]), name=name))
-               for top in ERRORS]
-    return [lead, Figures(figures), _curve_table(curve, t)]
+               for top in tops]
+    return [lead, Figures(figures), _curve_table(curve, tops, t)]
 
 
 def _curve_lines(curve: Curve, others: Sequence[Evaluation], top: str, t: Translate) -> list[Line]:
@@ -211,9 +227,8 @@ def _curve_lines(curve: Curve, others: Sequence[Evaluation], top: str, t: Transl
                     for item in others for name, scored in item.result.sets.items()]
 
 
-def _curve_table(curve: Curve, t: Translate) -> Table:
-    columns = [(name, errors, top) for name, errors in curve.sets.items()
-               for top in PERCENT]
+def _curve_table(curve: Curve, tops: Sequence[str], t: Translate) -> Table:
+    columns = [(name, errors, top) for name, errors in curve.sets.items() for top in tops]
     heads = [t("crops")] + [t("{set}, {top}", set=t(SETS[name]), top=t(PERCENT[top]))
                             for name, _, top in columns]
     rows = [[f"{crops}", *(f"{error:.2f}" for error in errors)] for crops, *errors in
@@ -225,10 +240,12 @@ def summary(evaluations: Sequence[Evaluation], t: Translate) -> str:
     """Return all results as one Markdown table for the terminal; empty if there is none."""
     if not evaluations:
         return ""
+    tops = _tops_of_any(evaluations)
     heads = [t(head) for head in ("folder", "crops", "set", "images")]
-    heads += [f"{t(PERCENT[top])} ({t('95 % interval')})" for top in PERCENT]
+    heads += [t("{top}, % (95 % interval)", top=t(ERRORS[top])) for top in tops]
     return markdown_table([heads] + [
-        [item.name, f"{item.result.crops} × {item.result.image_size} px", t(SETS[name]),
+        [item.name, f"{item.result.crops} × {item.result.image_size} {t('px')}", t(SETS[name]),
          f"{scored.images:,}",
-         *(f"{_error_of(scored, top):.2f} ({_interval_of(scored, top)})" for top in ERRORS)]
+         *(f"{_error_of(scored, top):.2f} ({_interval_of(scored, top)})"
+           if top in tops_of(item.result.classes) else "–" for top in tops)]
         for item in evaluations for name, scored in item.result.sets.items()], left=(0, 2))

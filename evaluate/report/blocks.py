@@ -148,7 +148,7 @@ class Facts:
         lines = []
         for fact in self.facts:
             label, value, detail = map(escape_markdown, fact)
-            lines.append(f"- {label}: **{value}**" + (f" ({detail})" if detail else ""))
+            lines.append(f"- {label}: **{value}**" + (f" – {detail}" if detail else ""))
         return "\n".join(lines)
 
 
@@ -210,7 +210,7 @@ class Section:
 
 
 class LeftOut(Exception):
-    """Why a section cannot be made."""
+    """Why a section cannot be made; without a message, nobody misses it."""
 
 
 def number(value: Optional[float], scale: float = 1) -> str:

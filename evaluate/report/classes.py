@@ -7,10 +7,12 @@ import numpy as np
 
 from common.text import class_label
 from evaluate.predictions import Predictions
+from evaluate.report.accuracy import PERCENT
 from evaluate.report.blocks import Block, Figure, Figures, LeftOut, Table, number
 from evaluate.report.inputs import Evaluation, Inputs
 from evaluate.report.plots import Bar, Line, bar_chart, line_chart
 from evaluate.report.translations import Translate, counted_in
+from evaluate.results import tops_of
 from evaluate.tables import ClassError, class_errors, confusions
 
 BARS = 30  # classes; more are one line
@@ -72,10 +74,10 @@ def _figure(errors: Sequence[ClassError], names: Names, t: Translate) -> Figure:
 
 
 def _tables(errors: Sequence[ClassError], names: Names, t: Translate) -> list[Table]:
-    heads = [t(head) for head in ("class", "images", "wrong", "top-1 error, %",
-                                  "top-5 error, %")]
+    tops = tops_of(len(names.short))
+    heads = [t(head) for head in ("class", "images", "wrong")] + [t(PERCENT[top]) for top in tops]
     rows = [[names.cells[error.label], f"{error.images:,}", f"{error.wrong:,}",
-             f"{error.top1_error:.2f}", f"{error.top5_error:.2f}"] for error in errors]
+             *(f"{getattr(error, f'{top}_error'):.2f}" for top in tops)] for error in errors]
     whole = Table(heads, rows, t("All {count} classes, worst first", count=f"{len(rows):,}"))
     if not whole.is_folded:
         return [whole]

@@ -14,8 +14,16 @@ from evaluate.report.translations import Translate
 STATES = {"fail": "failed", "warn": "warning", "ok": "ok"}  # worst first
 
 
+def _pass_over_for_own_images(inputs: Inputs) -> None:
+    """Leave a section out without a word where the images are not ILSVRC's: the doctor checks a
+    host, and the rehearsal a disk, for a run of ImageNet's size."""
+    if inputs.are_own_images:
+        raise LeftOut
+
+
 def doctor_section(inputs: Inputs, t: Translate) -> list[Block]:
     if not inputs.doctors:
+        _pass_over_for_own_images(inputs)
         raise LeftOut(t("no {file} was found; make doctor writes it.", file=DOCTOR_NAME))
     blocks: list[Block] = []
     for name, report in inputs.doctors:
@@ -43,6 +51,7 @@ def _checks_table(checks: Sequence[Check], caption: str, t: Translate, folded: b
 
 def scale_section(inputs: Inputs, t: Translate) -> list[Block]:
     if not inputs.rehearsals:
+        _pass_over_for_own_images(inputs)
         raise LeftOut(t("no {file} was found; python -m benchmarks scale writes it.",
                         file=SCALE_NAME))
     blocks: list[Block] = []

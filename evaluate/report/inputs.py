@@ -53,15 +53,26 @@ class Inputs:
 
     @property
     def main(self) -> Optional[Evaluation]:
-        """Return the evaluation whose mistakes are shown: the first one with the most crops."""
+        """Return the evaluation whose mistakes are shown: of those with the most crops the newest,
+        which is that of a resumed run."""
         scored = [item for item in self.evaluations if item.predictions is not None]
-        return max(scored, key=lambda item: item.result.crops, default=None)
+        return max(scored, default=None,
+                   key=lambda item: (item.result.crops, item.result.made.get("date", "")))
 
     @property
     def best(self) -> Optional[Evaluation]:
         """Return the evaluation whose figures come first: ``main``, else the one with the most
         crops."""
         return self.main or (self.evaluations[-1] if self.evaluations else None)
+
+    @property
+    def are_own_images(self) -> bool:
+        """Return whether the results, or else the validation sets, are all of other images than
+        ILSVRC's; False where there are none of either."""
+        of_ilsvrc = [item.result.may_be_filtered for item in self.evaluations] or [
+            records.manifest.has_ilsvrc_names for records in self.record_sets.values()
+            if records.split == "val"]
+        return bool(of_ilsvrc) and not any(of_ilsvrc)
 
     def records_of(self, evaluation: Evaluation) -> Optional[RecordSet]:
         return self.record_sets.get(evaluation.result.records_sha256)

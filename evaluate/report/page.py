@@ -67,14 +67,15 @@ def write_report(request: ReportRequest) -> str:
 
 
 def _sections(inputs: Inputs, t: Translate) -> list[Section]:
-    """Return the sections that can be made, and one that says why the others are missing."""
+    """Return the sections that can be made, and one that says why others are missing."""
     sections: list[Section] = []
     left_out: list[str] = []
     for name, (title, build) in SECTIONS.items():
         try:
             sections.append(Section(name, t(title), build(inputs, t)))
         except LeftOut as reason:
-            left_out.append(t("{title}: {reason}", title=t(title), reason=reason))
+            if reason.args:
+                left_out.append(t("{title}: {reason}", title=t(title), reason=reason))
     left_out += inputs.notes
     if left_out:
         sections.append(Section("left-out", t("Left out"), left_out))

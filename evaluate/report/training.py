@@ -12,6 +12,7 @@ from evaluate.report.inputs import Inputs, RunFiles
 from evaluate.report.plots import Line, line_chart
 from evaluate.report.times import epoch_times, times_figure, times_table
 from evaluate.report.translations import Translate
+from evaluate.results import tops_of
 
 EMA = "ema_"  # before a set's name in a line of history: scored with the averaged weights
 SCORED = (*SETS, *(EMA + name for name in SETS))
@@ -29,10 +30,19 @@ def training_section(inputs: Inputs, t: Translate) -> list[Block]:
     if not run.plan:
         notes.append(t("{file} is missing: the learning rate is that of the finished epochs.",
                        file=run.folder / PLAN))
-    times = epoch_times(run.history)
+    times, tops = epoch_times(run.history), _tops(inputs, run)
     return [Facts(_facts(run, t)),
-            Figures(_figures(run, t) + ([times_figure(times, t)] if times else [])), *notes,
-            _table(run.history, t), *([times_table(times, t)] if times else [])]
+            Figures(_figures(run, tops, t) + ([times_figure(times, t)] if times else [])), *notes,
+            _table(run.history, tops, t), *([times_table(times, t)] if times else [])]
+
+
+def _tops(inputs: Inputs, run: RunFiles) -> tuple[str, ...]:
+    """Return which errors say something of the run's classes, whose number its record set has, or
+    a result on the page."""
+    records, best = inputs.record_sets.get(run.config.get("data_sha256", "")), inputs.best
+    if records is not None:
+        return tops_of(len(records.class_names))
+    return tops_of(best.result.classes) if best is not None else tuple(ERRORS)
 
 
 def _error(line: HistoryLine, name: str, top: str) -> Optional[float]:
@@ -116,7 +126,7 @@ def _best_fact(run: RunFiles, t: Translate) -> list[Fact]:
     return []
 
 
-def _figures(run: RunFiles, t: Translate) -> list[Figure]:
+def _figures(run: RunFiles, tops: Sequence[str], t: Translate) -> list[Figure]:
     marks = phase_marks(run.config, t)
     epochs = [line.epoch for line in run.history]
     loss = Line("", epochs, [line.loss for line in run.history])
@@ -129,7 +139,7 @@ def _figures(run: RunFiles, t: Translate) -> list[Figure]:
         figures.append(Figure(
             line_chart("scale", [Line("", epochs, scales)], t("epoch"), marks, powers_of_2=True),
             t("loss scale at the end of each epoch")))
-    for top in ERRORS:
+    for top in tops:
         lines = [Line(_set_label(name, t), epochs,
                       [_error(line, name, top) for line in run.history], name)
                  for name in _scored(run.history)]
@@ -160,13 +170,14 @@ def rate_line(run: RunFiles) -> Line:
     return Line("", list(range(1, len(rates) + 1)), rates)
 
 
-def _table(history: Sequence[HistoryLine], t: Translate) -> Table:
+def _table(history: Sequence[HistoryLine], tops: Sequence[str], t: Translate) -> Table:
     heads = [t(head) for head in ("epoch", "step", "loss", "learning rate", "ms/step", "images/s",
                                   "waiting for data, %")]
     scaled = any(line.loss_scale is not None for line in history)
     heads += [t("loss scale"), t("skipped steps")] if scaled else []
-    averaged = any(name.startswith(EMA) for name in _scored(history))
-    columns = list(itertools.product(SCORED if averaged else SETS, ERRORS))
+    scored = _scored(history)
+    averaged = any(name.startswith(EMA) for name in scored)
+    columns = list(itertools.product(scored, tops))
     heads += [t("{set}, {top}", set=_set_label(name, t) if averaged else t(SETS[name]),
                 top=t(PERCENT[top])) for name, top in columns]
     rows = []

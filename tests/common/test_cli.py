@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from common.cli import (TYPED_COMMAND, UNDER_MAKE, ArgumentParser, CheckFailed, RequestError,
-                        module_command, print_next, run_command, shown_command, typed_command,
-                        version, without_flags)
+                        make_command, module_command, print_next, run_command, shown_command,
+                        typed_command, version, without_flags)
 from common.host import available_cores
 
 ROOT = Path(__file__).parents[2]
@@ -109,6 +109,7 @@ def test_the_command_is_known_as_it_was_typed(monkeypatch):
 def test_the_command_that_is_shown_finds_the_interpreter(monkeypatch, tmp_path):
     """Whoever used make alone has no ``python`` with MindSpore in the PATH."""
     monkeypatch.setattr(sys, "orig_argv", ["python3.11", "-m", "train"])
+    monkeypatch.setenv(UNDER_MAKE, "")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "executable", f"{tmp_path}/.venv/bin/python")
     for found, shown in ((sys.executable, "python"), ("/usr/bin/python", ".venv/bin/python"),
@@ -125,9 +126,24 @@ def test_the_next_commands_are_printed_unless_make_does(monkeypatch, capsys):
     monkeypatch.delenv(UNDER_MAKE, raising=False)
     print_next(module_command("convert", "verify", Path("my records")), "b")
     assert capsys.readouterr().err == "next: python -m convert verify 'my records'\nthen: b\n"
-    monkeypatch.setenv(UNDER_MAKE, "1")
+    monkeypatch.setenv(UNDER_MAKE, "make train-1p RUN='a b' PRESET=smoke")
     print_next("a")
     assert capsys.readouterr().err == ""
+    print_next("a", under_make=make_command("eval-1", "RUN", "DEVICE", CKPT="a b/x.ckpt", ARGS=""))
+    assert capsys.readouterr().err == "next: make eval-1 CKPT='a b/x.ckpt' RUN='a b'\n"
+    monkeypatch.setenv(UNDER_MAKE, "")  # a target that says itself what is next
+    print_next("a", under_make="b")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("typed, shown", [
+    ("make train-1p", "make train-1p ARGS=--resume"),
+    ("make train-8p RUN='it'\\''s' ARGS='--epochs 3'",
+     "make train-8p RUN='it'\"'\"'s' ARGS='--epochs 3 --resume'"),
+    ("make train-1p ARGS='--resume' RUN=a", "make train-1p ARGS=--resume RUN=a")])
+def test_what_resumes_a_command_of_make_is_one_of_make(monkeypatch, typed, shown):
+    monkeypatch.setenv(UNDER_MAKE, typed)
+    assert shown_command("--resume") == shown
 
 
 @pytest.mark.parametrize("words, left", [

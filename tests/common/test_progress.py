@@ -36,7 +36,8 @@ def test_what_was_done_before_does_not_count_as_speed(clock, capsys):
             bar.update(number)
     assert capsys.readouterr().err.splitlines() == [
         "work: 903 of 1,000 images (90 %), 0.1 images/s, 16 min left",
-        "work: 903 of 1,000 images (90 %), 0 images/s", "work: 1,000 images in 1 min"]
+        "work: 903 of 1,000 images (90 %), 0 images/s",
+        "work: 100 images in 1 min, 900 were done before"]
 
 
 @pytest.mark.parametrize("options, seconds, error, lines", [

@@ -2,13 +2,19 @@
 
 import pytest
 
-from common.text import counted, describe_bytes, describe_seconds, first_of, one_line
+from common.text import counted, describe_bytes, describe_seconds, first_of, folded, one_line
 
 
 def test_a_number_has_its_noun_in_the_singular_or_the_plural():
     assert [counted(number, noun) for number, noun in (
         (0, "image"), (1, "image"), (2, "class"), (1200, "box"))] == [
         "0 images", "1 image", "2 classes", "1,200 boxes"]
+
+
+def test_a_long_line_is_folded_between_words_but_not_after_a_number():
+    assert folded("a " * 59 + "12 %") == "a " * 58 + "a\n    12 %"
+    assert folded("a " * 50 + "b" * 130) == "a " * 49 + "a\n    " + "b" * 130
+    assert folded("12 images") == "12 images"
 
 
 @pytest.mark.parametrize("seconds, text", [

@@ -49,6 +49,8 @@ def test_the_preset_follows_from_classes_and_cards(classes, ranks, preset):
     launched = ["inceptionv4.launch", "--ranks", str(ranks), "--log-dir", f"runs/{preset}-log"]
     assert words == [*(launched if ranks > 1 else []), "train", "--records", "a b/train",
                      "--val-records", "val", "--run", f"runs/{preset}", "--preset", preset]
+    alone = shlex.split(training_command("a b/train", None, classes, ranks=ranks))[2:]
+    assert alone == [word for word in words if word not in ("--val-records", "val")]
 
 
 def test_the_next_conversion_keeps_what_is_of_both_splits(source, tmp_path, say):

@@ -14,12 +14,14 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def make(tmp_path):
     """Run make with a stand-in of its Python that writes its words, one list per command, to
-    ``calls``, and ends with the numbers in ``codes``, one after the other."""
+    ``calls``, and the command of make that it knows to ``typed``; it ends with the numbers in
+    ``codes``, one after the other."""
     (tmp_path / "stamp").touch()
     python = tmp_path / "python"
-    python.write_text(f"#!{sys.executable}\nimport json, pathlib, sys\n"
-                      f"calls, codes = (pathlib.Path({str(tmp_path)!r}) / name for name in "
-                      "('calls', 'codes'))\n"
+    python.write_text(f"#!{sys.executable}\nimport json, os, pathlib, sys\n"
+                      f"calls, codes, typed = (pathlib.Path({str(tmp_path)!r}) / name for name in "
+                      "('calls', 'codes', 'typed'))\n"
+                      "typed.write_text(os.environ.get('UNDER_MAKE', ''))\n"
                       "with calls.open('a') as file: print(json.dumps(sys.argv[1:]), file=file)\n"
                       "done = len(calls.read_text().splitlines())\n"
                       "sys.exit(int(codes.read_text().split()[done - 1]) if codes.exists() else 0)"

@@ -104,6 +104,15 @@ def test_links_lead_somewhere(document):
         assert not anchor or anchor in headings(file), target
 
 
+@pytest.mark.parametrize("document", [path for path in DOCUMENTS if ".zh-CN." in path.name],
+                         ids=lambda path: path.name)
+def test_chinese_has_full_width_brackets(document):
+    """Code, commands and the targets of links keep theirs."""
+    prose = "\n".join(line for line in document.read_text("utf-8").splitlines()
+                      if not line.startswith("    "))
+    assert re.findall(r".{,9}[()].{,9}", re.sub(r"`[^`]*`|\]\([^)]*\)", "]", prose)) == []
+
+
 def test_every_page_is_linked_from_the_readme():
     readme = (ROOT / "README.md").read_text("utf-8")
     for page in ROOT.glob("docs/*.md"):

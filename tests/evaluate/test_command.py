@@ -46,8 +46,12 @@ def test_a_result_folder_is_written_and_its_table_printed(run, records, network,
 
 
 def test_the_next_command_is_the_report_of_run_and_results(run, checkpoint, tmp_path, monkeypatch):
-    shown: list[str] = []
-    monkeypatch.setattr("evaluate.__main__.print_next", shown.append)
+    shown, of_make = [], []
+
+    def note(command, under_make):
+        shown.append(command)
+        of_make.append(under_make)
+    monkeypatch.setattr("evaluate.__main__.print_next", note)
     assert run()[0] == 0
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     (tmp_path / "run" / "config.json").touch()
@@ -58,6 +62,7 @@ def test_the_next_command_is_the_report_of_run_and_results(run, checkpoint, tmp_
     results = ["--results", str(tmp_path), "--out", "report.html"]
     assert without == ["evaluate", "report", *results]
     assert of_run == ["evaluate", "report", "--run", str(tmp_path / "run"), *results]
+    assert of_make == ["make report", f"make report RUN={tmp_path / 'run'}"]
 
 
 def test_a_python_user_may_give_strings(call, records, checkpoint, tmp_path):

@@ -52,6 +52,13 @@ def test_the_table_names_both_and_their_difference_on_both_sets(call, tmp_path):
     assert code == 2 and "none is not the result of an evaluation: it has no" in errors[0]
 
 
+def test_five_classes_or_fewer_are_compared_by_the_best_alone(call, tmp_path):
+    a, b = (write(tmp_path / name, answers(best), classes=classes)
+            for name, best, classes in (("a", A, 9), ("b", B, 5)))
+    _, text, _ = call("compare", a, b)
+    assert "top-1" in text and "top-5" not in text
+
+
 @pytest.mark.parametrize("other, said", [
     (answers(B[:7]), "of different images: 1 image ids.*.8."),
     (answers(B, ids=[1, 2, 3, 4, 5, 6, 7, 9]), "of different images: 2 image ids"),

@@ -63,10 +63,13 @@ def test_names_are_those_that_the_checkpoint_holds(call, save, image, tmp_path):
     assert code == 0 and shown == {"cats & dogs", "kit fox (n02)", "été"}
 
 
-def test_a_python_user_may_give_strings(call, checkpoint, image):
+def test_a_python_user_may_give_strings(call, checkpoint, image, capsys):
     request = PredictRequest(str(checkpoint), str(image), device="CPU")
     assert request.images == (image,) and request.checkpoint == checkpoint
     assert predict_images(request).splitlines()[0] == str(image)
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err.startswith(
+        f"loading {checkpoint} (3 classes) and compiling its network for CPU: ")
 
 
 def test_names_come_from_a_file_and_must_be_the_checkpoints(call, checkpoint, records, image,

@@ -6,7 +6,7 @@ import pytest
 from small import four_images
 
 from evaluate.result_page import FILTERED, FULL, notes, published_part, result_page
-from evaluate.results import Score, score
+from evaluate.results import Curve, CurveErrors, Score, score
 
 
 def test_the_page_shows_the_table_lined_up_the_digests_the_scales_and_the_speed(planned):
@@ -33,6 +33,15 @@ def test_what_a_reader_has_to_know_is_said(planned, change, marked, said):
     found = notes(replace(planned, sets=score(four_images(marked)), **change))
     assert len(found) == (2 if said else 1)
     assert said is None or said.split(" .*")[0] in found[1]
+
+
+@pytest.mark.parametrize("classes, shown", [(5, False), (6, True)])
+def test_five_classes_or_fewer_have_no_top_5_error(planned, classes, shown):
+    curve = Curve([1], {"full": CurveErrors([1.0], [0.0])})
+    page = result_page(replace(planned, classes=classes, curve=curve,
+                               sets=score(four_images(True))))
+    for column in ("| top-5 error |", "| top-5 correct |", "| full top-5 |"):
+        assert (column in " ".join(page.split())) == shown
 
 
 def ilsvrc_scores(full=FULL, filtered=FILTERED):

@@ -11,7 +11,8 @@ from small import four_images, predictions_of
 from common.cli import RequestError
 from evaluate.command import write_results
 from evaluate.predictions import load_predictions
-from evaluate.results import (Curve, CurveErrors, Result, claim_result_folder, read_result, score,
+from evaluate.result_folder import claim_result_folder
+from evaluate.results import (Curve, CurveErrors, Result, read_result, score,
                               wilson_interval)
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
@@ -11,6 +12,7 @@ import mindspore as ms
 import pytest
 from PIL import Image
 
+from common.cli import UNDER_MAKE
 from inceptionv4.device import Device
 from inceptionv4.meta import read_meta
 from train import command
@@ -31,7 +33,9 @@ def read(path: Path) -> dict:
     return json.loads(path.read_text())
 
 
-def test_a_run_has_plan_config_history_and_tensorboards_events(records, call, tmp_path, capfd):
+def test_a_run_has_plan_config_history_and_tensorboards_events(records, call, tmp_path, capfd,
+                                                               monkeypatch):
+    monkeypatch.chdir(tmp_path.parent)  # without results
     words = ("--records", records["train"].folder, "--val-records", records["val"].folder,
              "--run", tmp_path, "--keep", "1", *FLAGS)
     assert call(*words) == 0
@@ -71,6 +75,28 @@ def test_a_run_has_plan_config_history_and_tensorboards_events(records, call, tm
     events = sorted((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
     assert [event.name.split(".")[-1] for event in events] == ["epoch-1", "epoch-2"]
     assert all(event.read_bytes().count(b"full_top1_error") == 1 for event in events)
+
+
+def test_the_evaluation_that_is_next_has_a_folder_of_its_own(records, call, tmp_path, capfd,
+                                                             monkeypatch):
+    """Also where an earlier checkpoint of the run was evaluated, and under make."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results" / "crops-1").mkdir(parents=True)
+    (tmp_path / "results" / "crops-1" / "result.json").write_text('{"checkpoint_sha256": "a"}')
+    words = ["--records", records["train"].folder, "--run", "a b", *FLAGS, "--epochs", 1]
+    assert call(*words) == 0
+    evaluation = "--checkpoint 'a b/last.ckpt' --crops 1 --out results/crops-1-2"
+    shown = capfd.readouterr().err.splitlines()[-1]
+    assert shown.endswith(f" -m evaluate --records {records['val'].folder} {evaluation}")
+    monkeypatch.setenv(UNDER_MAKE, "make train-1p RECORDS=r PRESET=smoke 'RUN=a b'")
+    assert call(*words, "--resume") == 0
+    assert capfd.readouterr().err.splitlines()[-1] == (
+        "next: make eval-1 CKPT='a b/last.ckpt' ARGS='--out results/crops-1-2' RECORDS=r RUN='a b'")
+    monkeypatch.delenv(UNDER_MAKE)
+    shutil.copytree(records["train"].folder, tmp_path / "r" / "train")  # alone
+    assert call("--records", "r/train", "--resume", *words[2:]) == 0
+    assert capfd.readouterr().err.splitlines()[-1].endswith(
+        " -m evaluate report --run 'a b' --out report.html")
 
 
 def test_a_dry_run_writes_the_plan_alone_and_the_run_may_follow(records, call, tmp_path, capfd,

@@ -10,6 +10,7 @@ import pytest
 
 from common.cli import RequestError
 from common.forms import HistoryLine, read_history
+from common.text import LINE_WIDTH
 from inceptionv4.device import Device
 from inceptionv4.meta import CheckpointMeta, read_meta
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
@@ -38,6 +39,14 @@ def test_a_config_that_cannot_be_read_is_refused(tmp_path, config, text, words):
     (tmp_path / CONFIG).write_text(text)
     with pytest.raises(RequestError, match=words):
         check_same_run(tmp_path, config)
+
+
+def test_other_phases_are_named_as_they_are_typed(tmp_path, config):
+    earlier = {**config, "phases": [{**config["phases"][0], "peak": 0.5}]}
+    (tmp_path / CONFIG).write_text(json.dumps(earlier))
+    with pytest.raises(RequestError) as error:
+        check_same_run(tmp_path, config)
+    assert "(phases: was 3:0:0.5:1:1, now 3:0:0.001:1:1 2:0:0.0002:0.4:1)" in str(error.value)
 
 
 def test_place_device_workers_and_command_may_differ(tmp_path, config):
@@ -75,11 +84,19 @@ def test_lines_are_added_and_removed_after_the_resumed_epoch(tmp_path):
 
 def test_an_epoch_is_described_with_what_was_measured():
     said = "epoch 3/7: loss 2.345, learning rate 0.0123, 457 ms/step, 89.0 images/s; "
-    assert describe_epoch(LINE, 7, Path("a", "x.ckpt"), "2 min") == (
+    assert describe_epoch(LINE, 7, Path("a", "x.ckpt"), "2 min", 3) == (
         f"{said}saved x.ckpt; 2 min left")
-    assert describe_epoch(LINE, 7, None, "2 min") == f"{said}not saved; 2 min left"
-    last = describe_epoch(LINE, 3, Path("x.ckpt"), "0.0 s")
+    assert describe_epoch(LINE, 7, None, "2 min", 3) == f"{said}not saved; 2 min left"
+    last = describe_epoch(LINE, 3, Path("x.ckpt"), "0.0 s", 3)
     assert last == said.replace("/7", "/3") + "saved x.ckpt"
+
+
+@pytest.mark.parametrize("classes, top5", [(5, ""), (6, ", top-5 1.0 %")])
+def test_five_classes_have_no_top_5_error_and_a_long_line_is_folded(classes, top5):
+    line = replace(LINE, full_top1_error=9.0, full_top5_error=1.0)
+    lines = describe_epoch(line, 3, Path("inceptionv4-3_12.ckpt"), "", classes).splitlines()
+    assert max(map(len, lines)) <= LINE_WIDTH and len(lines) == 2 and lines[1].startswith("    ")
+    assert f"full set: top-1 error 9.0 %{top5}; saved " in " ".join(" ".join(lines).split())
 
 
 def test_tensorboards_failure_is_a_warning(tmp_path, capfd):

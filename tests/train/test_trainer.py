@@ -144,7 +144,8 @@ def test_skipped_steps_are_counted_and_may_have_any_loss(records, tmp_path, monk
     monkeypatch.setattr(trainer_module.TrainStep, "current_loss_scale", lambda _: 8192.0)
     line = train_in(tmp_path / "run", records)[0]
     assert (line.skipped_steps, line.loss_scale, line.loss) == (3, 8192.0, 21 / 5)
-    assert "waiting for data, loss scale 8192, 3 steps skipped;" in capsys.readouterr().out
+    assert "waiting for data, loss scale 8192, 3 steps skipped; " in (
+        " ".join(capsys.readouterr().out.split()))
 
 
 @pytest.mark.parametrize("skipped, message", [
@@ -224,7 +225,8 @@ def test_a_line_of_history_has_the_epochs_own_figures(records, tmp_path, monkeyp
         assert line.images_per_second == STEPS * 6 / seconds
         assert line.waiting_for_data == STEPS / seconds
         assert line.full_top1_error is None
-    shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    shown = re.findall("^epoch .*(?:\n    .*)*", capsys.readouterr().out, re.MULTILINE)
+    shown = [" ".join(text.split()) for text in shown]
     assert shown[1] == ("epoch 2/2: loss 8.000, learning rate 14, 2286 ms/step, 2.6 images/s, "
                         "44 % waiting for data; saved inceptionv4-2_14.ckpt")
     assert re.fullmatch(r"epoch 1/2: .*; saved inceptionv4-1_7.ckpt; \S+ s left", shown[0])
@@ -251,8 +253,8 @@ def test_scores_go_to_history_checkpoint_and_screen(records, tmp_path, monkeypat
     assert list(meta.class_names) == records["val"].class_names
     assert list(meta.class_words) == records["val"].class_words
     assert all(re.fullmatch("[a-z]+ [a-z]+ on [a-z]+", words) for words in meta.class_words)
-    assert ("full set: top-1 error 62.5 %, top-5 25.0 %; filtered set: top-1 error 50.0 %, "
-            "top-5 16.7 %") in capsys.readouterr().out
+    assert ("full set: top-1 error 62.5 %; filtered set: top-1 error 50.0 %; saved"
+            ) in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_checkpoint_holds_network_and_optimiser_of_this_version(records, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -42,12 +43,25 @@ def test_every_check_is_a_row_on_one_rank(small_records, monkeypatch, tmp_path, 
     assert found["argv"] and found["machine"]["mindspore"]
     assert found["machine"]["device"] == "CPU"
     assert said.splitlines()[-1].endswith(
-        f" -m train --records {small_records.folder} --val-records "
-        f"{small_records.folder.with_name('val')} --run {tmp_path / 'run'} --preset smoke")
+        f" -m train --records {small_records.folder} --run {tmp_path / 'run'} --preset smoke")
     assert [name for name in NAMES if f"  {name}  " not in printed] == []
     assert sorted(os.listdir(tmp_path)) == ["run-doctor"]
     assert sorted(os.listdir(tmp_path / "run-doctor")) == [
         "data.log", "device.log", "doctor.json", "ranks", "ranks.log"]
+
+
+def test_what_is_next_names_the_validation_set_that_lies_next_to_the_other(
+        small_records, monkeypatch, tmp_path, capsys):
+    monkeypatch.delenv(UNDER_MAKE, raising=False)
+    monkeypatch.setattr(doctor, "all_checks", lambda _: iter([]))
+    (tmp_path / "val").mkdir()
+    shutil.copytree(small_records.folder, tmp_path / "train")
+    for manifest, named in ((None, ""), ("manifest.json", f" --val-records {tmp_path}/val")):
+        if manifest:
+            (tmp_path / "val" / manifest).touch()
+        assert run(monkeypatch, "--records", tmp_path / "train", "--run", tmp_path / "a") == 0
+        assert capsys.readouterr().err.splitlines()[-1].endswith(
+            f" -m train --records {tmp_path}/train{named} --run {tmp_path}/a --preset smoke")
 
 
 def test_a_fail_is_exit_code_1_and_named(monkeypatch, tmp_path, capsys):

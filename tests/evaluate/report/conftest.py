@@ -2,6 +2,7 @@
 """
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -93,6 +94,13 @@ def trial(tmp_path, records):
 @pytest.fixture
 def inputs(trial):
     return read_inputs(trial / "run", trial / "results", [], translator("en"))
+
+
+@pytest.fixture
+def of_ten_classes(inputs):
+    """The same, as if the network knew more classes than the five best."""
+    return replace(inputs, record_sets={}, evaluations=[
+        replace(item, result=replace(item.result, classes=10)) for item in inputs.evaluations])
 
 
 @pytest.fixture

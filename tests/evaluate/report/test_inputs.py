@@ -71,6 +71,16 @@ def test_the_result_with_the_most_crops_that_has_predictions_is_the_main_one(tri
     assert read(trial).main.name == "results/a-1"
 
 
+@pytest.mark.parametrize("dates, main", [(("2026-01-02", "2026-01-01"), "a-1"),
+                                         (("2026-01-01", "2026-01-02"), "deep/a-12")])
+def test_of_results_with_as_many_crops_the_newest_is_the_main_one(trial, dates, main):
+    for name, date in zip(("a-1", "deep/a-12"), dates):
+        path = trial / "results" / name / "result.json"
+        values = {**json.loads(path.read_text()), "crops": 12, "made": {"date": date}}
+        path.write_text(json.dumps(values))
+    assert read(trial).main.name == f"results/{main}"
+
+
 @pytest.mark.parametrize("change", [{"records": "/nowhere"}, {"records_sha256": "0" * 64}])
 def test_records_that_moved_or_changed_are_not_used(trial, change, records):
     change_results(trial, **change)

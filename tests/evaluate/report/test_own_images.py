@@ -1,5 +1,6 @@
 """Classes with words of their own, and pages of images that are not ILSVRC's."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,6 +57,21 @@ def test_nothing_is_said_of_ilsvrc_or_blacklists_where_the_images_are_others(inp
                 "ILSVRC2012's", "filtered", "BLACKLIST", "blacklist")), said
     heads = tables(gallery_section(replace(of_own, record_sets={}), T))[0].heads
     assert "blacklisted" not in heads
+
+
+def test_what_is_for_imagenets_size_is_not_missed(inputs, trial, write):
+    page = write(trial)[0]
+    assert "make doctor writes it" in page and "benchmarks scale writes it" in page
+    for path in trial.rglob("result.json"):
+        values = json.loads(path.read_text())
+        path.write_text(json.dumps({**values, "has_blacklist": False}))
+    for text in write(trial)[:2]:
+        assert "doctor" not in text and "benchmarks scale" not in text
+    manifest = inputs.main and next(iter(inputs.record_sets.values())).manifest
+    for numbers, own in (("2012", False), (None, True)):
+        records = RecordSet(Path("val"), replace(manifest, ilsvrc=None, ilsvrc_numbers=numbers))
+        assert Inputs(None, [], [], None, {"": records}, []).are_own_images == own
+    assert not Inputs(None, [], [], None, {}, []).are_own_images
 
 
 def test_the_command_of_a_small_set_names_no_shards(inputs, records):

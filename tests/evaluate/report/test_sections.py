@@ -29,8 +29,8 @@ def tables(section):
     return [block for block in section if isinstance(block, Table)]
 
 
-def test_accuracy_stands_by_set_and_folder(inputs):
-    full, filtered = tables(accuracy_section(inputs, T))
+def test_accuracy_stands_by_set_and_folder(of_ten_classes):
+    full, filtered = tables(accuracy_section(of_ten_classes, T))
     assert [row[:5] for row in full.rows] == [
         ["results/a-1", "1", "75", "7", "42.86"], ["results/deep/a-12", "12", "75", "7", "42.86"]]
     assert [row[3:5] for row in filtered.rows] == [["5", "40.00"]] * 2
@@ -49,8 +49,22 @@ def test_notes_name_the_results_of_few_classes_and_those_without_a_blacklist(inp
     assert "with five classes or fewer" in notes[1]
 
 
-def test_the_errors_of_the_most_crops_are_seen_first(inputs):
-    lead, facts = glance_section(inputs, T)
+def test_five_classes_or_fewer_have_no_top_5_error(inputs):
+    """Nowhere, and a dash next to results of more classes."""
+    full, _ = tables(accuracy_section(inputs, T))
+    curve, = tables(curve_section(inputs, T))
+    heads = [*full.heads, *curve.heads, *(head for table in tables(classes_section(inputs, T))
+                                          for head in table.heads),
+             *(fact.label for fact in glance_section(inputs, T)[1].facts)]
+    assert not any("top-5" in head for head in heads) and "top-1 error, %" in heads
+    mixed, _ = tables(accuracy_section(
+        replace(inputs, evaluations=[inputs.evaluations[0], ilsvrc(1)]), T))
+    assert [row[4:8] for row in mixed.rows[:2]] == [["42.86", "15.82–74.95", "–", "–"],
+                                                    ["18.00", "17.00–19.00", "4.00", "3.00–5.00"]]
+
+
+def test_the_errors_of_the_most_crops_are_seen_first(of_ten_classes):
+    lead, facts = glance_section(of_ten_classes, T)
     assert lead == "From results/deep/a-12, the result with the most crops."
     assert [(fact.label, fact.value) for fact in facts.facts] == [
         ("top-1 error, full set", "42.86 %"), ("top-5 error, full set", "0.00 %"),
@@ -110,8 +124,8 @@ def test_no_published_figure_stands_next_to_other_images():
     assert any("No published figure" in block for block in section if type(block) is str)
 
 
-def test_the_curve_is_that_of_the_result(inputs):
-    table, = tables(curve_section(inputs, T))
+def test_the_curve_is_that_of_the_result(of_ten_classes):
+    table, = tables(curve_section(of_ten_classes, T))
     assert table.rows == [["6", "28.57", "14.29", "40.00", "20.00"],
                           ["12", "0.00", "0.00", "0.00", "0.00"]]
     with pytest.raises(LeftOut, match="no result was made with --curve"):
@@ -122,13 +136,13 @@ def test_the_curve_is_that_of_the_result(inputs):
     ({}, [([1], [300 / 7]), ([1], [40.0])]), ({"records_sha256": "0"}, []),
     ({"checkpoint_sha256": "0"}, []), ({"weights": "ema"}, [])])
 def test_dots_of_the_curve_are_results_of_the_same_checkpoint_and_records(
-        inputs, monkeypatch, change, dots):
+        of_ten_classes, monkeypatch, change, dots):
     charts = []
     monkeypatch.setattr("evaluate.report.accuracy.line_chart",
                         lambda name, lines, x_label: charts.append(lines) or "<svg>")
-    one, twelve = inputs.evaluations
+    one, twelve = of_ten_classes.evaluations
     changed = replace(one, result=replace(one.result, **change))
-    lead = curve_section(replace(inputs, evaluations=[changed, twelve]), T)[0]
+    lead = curve_section(replace(of_ten_classes, evaluations=[changed, twelve]), T)[0]
     assert ("Single dots" in lead) == bool(dots)
     top1, top5 = charts
     assert [(line.label, line.of_set, line.xs) for line in top1[:2]] == [

@@ -12,7 +12,8 @@ from evaluate.report.translations import translator
 T = translator("en")
 
 
-def test_training_shows_every_epoch_and_where_phases_begin(inputs, monkeypatch):
+def test_training_shows_every_epoch_and_where_phases_begin(of_ten_classes, monkeypatch):
+    inputs = of_ten_classes
     charts = {}
     monkeypatch.setattr("evaluate.report.training.line_chart",
                         lambda name, *drawn: charts.update({name: drawn}) or "<svg>")
@@ -33,7 +34,8 @@ def test_training_shows_every_epoch_and_where_phases_begin(inputs, monkeypatch):
         "training top5": [[0.0] * 3] * 2}
 
 
-def test_averaged_weights_have_lines_and_columns_of_their_own(inputs, monkeypatch):
+def test_averaged_weights_have_lines_and_columns_of_their_own(of_ten_classes, monkeypatch):
+    inputs = of_ten_classes
     charts = {}
     monkeypatch.setattr("evaluate.report.training.line_chart",
                         lambda name, lines, *_: charts.update({name: lines}) or "<svg>")
@@ -46,8 +48,15 @@ def test_averaged_weights_have_lines_and_columns_of_their_own(inputs, monkeypatc
         ("512", "8 × 16 × 4"), ("7.00 %", "full set, averaged weights, epoch 1")]
     assert [(line.label, line.ys[0]) for line in charts["training top1"]] == [
         ("full set", 40.0), ("full set, averaged weights", 7.0)]
-    assert table.heads[-4] == "full set, averaged weights, top-1 error, %"
-    assert table.rows[1][-8:] == ["20.00", "0.00", "–", "–", "14.00", "1.00", "–", "–"]
+    assert table.heads[-2] == "full set, averaged weights, top-1 error, %"
+    assert table.rows[1][-5:] == ["12.5", "20.00", "0.00", "14.00", "1.00"]  # not filtered
+
+
+def test_five_classes_or_fewer_have_no_top_5_error(inputs):
+    _, figures, table, _ = training_section(inputs, T)
+    assert not any("top-5" in text for text in [*table.heads,
+                                                *(figure.caption for figure in figures.figures)])
+    assert table.rows[1][-2:] == ["20.00", "19.25"]
 
 
 def test_the_time_between_epochs_is_shared_among_what_happens_there(inputs):

@@ -1,6 +1,7 @@
 """Every sentence of the report has a translation, and every translation belongs to a sentence."""
 
 import ast
+import re
 import string
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from evaluate.report.translations import (LANGUAGES, counted_in, read_translations,
                                           translator)
 
+# A half-width bracket next to Chinese letters or punctuation.
+HALF_WIDTH = "(?:[\u3000-\u9fff\uff00-\uffef] ?[()]|[()] ?[\u3000-\u9fff\uff00-\uffef])"
 REPORT = Path(__file__).parents[3] / "evaluate" / "report"
 
 
@@ -56,6 +59,15 @@ def test_every_sentence_has_a_translation_with_its_values_and_none_is_left_over(
     assert sorted(table.keys() - found) == []
     for english, translation in table.items():
         assert values(english) == values(translation), english
+
+
+def test_chinese_has_full_width_brackets(pages):
+    """Also where sentences are put together; figures with their intervals are no sentences."""
+    page, markdown_copy, table = pages["zh"]
+    texts = [*read_translations("zh").values(), re.sub("<style>.*?</style>", "", page, flags=re.S),
+             re.sub("`[^`]*`|\\]\\([^)]*\\)", "", markdown_copy), table]
+    for text in texts:
+        assert re.findall(rf"[^<>\n]*{HALF_WIDTH}[^<>\n]*", text) == []
 
 
 def values(text: str) -> set[str]:

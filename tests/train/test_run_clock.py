@@ -1,0 +1,58 @@
+"""How long a run takes, said after its first steps."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from train import run_clock
+from train.run_clock import RunClock
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Its first value is the time."""
+    now = [100.0]
+    monkeypatch.setattr(run_clock.time, "monotonic", lambda: now[0])
+    return now
+
+
+def plan(steps_per_epoch, epochs):
+    return SimpleNamespace(steps_per_epoch=steps_per_epoch, steps=steps_per_epoch * epochs)
+
+
+def said_at(run, clock, seconds, step=1):
+    """Return what is said after how many steps, if each takes so many seconds, the first ten."""
+    said = {}
+    for done in range(step, run.plan.steps_per_epoch + 1, step):
+        clock[0] = 110 + seconds * (done - 1)
+        text = run.first_estimate(run.done_before + done)
+        if text:
+            said[done] = text
+    return said
+
+
+def test_it_is_said_once_without_the_first_step(clock):
+    (done, text), = said_at(RunClock(plan(20, 3)), clock, 2).items()
+    assert done == 6
+    assert re.fullmatch(r"estimate from the first steps: 40 s per epoch, 2 min to the end \(about "
+                        r"(\d{4}-\d\d-\d\d )?\d\d:\d\d\), validating and saving not counted", text)
+
+
+@pytest.mark.parametrize("steps, step, done", [(3, 1, 2), (4, 1, 3), (2, 1, None), (1, 1, None),
+                                               (300, 100, 200), (200, 100, None)])
+def test_a_short_epoch_has_fewer_steps_and_its_own_line_comes_first(clock, steps, step, done):
+    assert list(said_at(RunClock(plan(steps, 2)), clock, 2, step)) == ([done] if done else [])
+
+
+def test_a_resumed_run_counts_its_own_steps(clock):
+    run = RunClock(plan(10, 3), first_epoch=3)
+    (done, text), = said_at(run, clock, 3).items()
+    assert done == 6 and "30 s per epoch, 12 s to the end" in text
+    clock[0] = 120
+    assert run.left(25) == "20 s"
+
+
+def test_another_day_is_named(clock):
+    (_, text), = said_at(RunClock(plan(100, 95)), clock, 3600).items()
+    assert re.search(r" 395\.\d days to the end \(about 20\d\d-\d\d-\d\d \d\d:\d\d\), ", text), text

@@ -1,0 +1,60 @@
+"""How long a run takes: an estimate as soon as there is one, and the time that is left."""
+
+import time
+from datetime import datetime, timedelta
+from typing import Optional
+
+from common.text import describe_seconds
+from train.plan import Plan
+
+ESTIMATE_STEPS = 5  # after the first one, which also makes what the others reuse
+
+
+class RunClock:
+    """The time of a run, from the moment that its first step starts in this process.
+
+    Args:
+        first_epoch: that this process trains, counted from 1.
+    """
+
+    def __init__(self, plan: Plan, first_epoch: int = 1):
+        self.plan = plan
+        self.done_before = (first_epoch - 1) * plan.steps_per_epoch
+        self.started = time.monotonic()
+        self._first: Optional[tuple[float, int]] = None  # when how many steps were done
+        self._is_estimated = False
+
+    def left(self, steps: int) -> str:
+        """Return the time to the end of the run, after so many of its steps, if the others take as
+        long as those of this process, with what lies between epochs."""
+        done = steps - self.done_before
+        seconds = (time.monotonic() - self.started) / done * (self.plan.steps - steps)
+        return describe_seconds(seconds)
+
+    def first_estimate(self, steps: int) -> str:
+        """Return, once in the first epoch of this process, how long an epoch and the run take at
+        the speed of the first steps; else an empty text. The end of an epoch says so itself.
+
+        Args:
+            steps: of the run that are done; to be called whenever some more are.
+        """
+        now, of_epoch, done = time.monotonic(), self.plan.steps_per_epoch, steps - self.done_before
+        if self._first is None:
+            self._first = now, done
+        since, first = self._first
+        enough = max(1, min(ESTIMATE_STEPS, of_epoch - 2))  # a short epoch gives fewer
+        if self._is_estimated or done - first < enough or done >= of_epoch:
+            return ""
+        self._is_estimated = True
+        step = (now - since) / (done - first)
+        rest = step * (self.plan.steps - steps)
+        return (f"estimate from the first steps: {describe_seconds(step * of_epoch)} per epoch, "
+                f"{describe_seconds(rest)} to the end ({_describe_end(rest)}), validating and "
+                "saving not counted")
+
+
+def _describe_end(seconds: float) -> str:
+    """Return when so many seconds will have passed, with the date where it is another day."""
+    now = datetime.now()
+    end = now + timedelta(seconds=seconds)
+    return f"about {end:%H:%M}" if end.date() == now.date() else f"about {end:%Y-%m-%d %H:%M}"
