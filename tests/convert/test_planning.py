@@ -45,6 +45,14 @@ def test_shards_and_pages_follow_from_the_sizes_of_images(monkeypatch, sizes, sh
     assert sum(lengths) == len(sizes) and max(lengths) - min(lengths) <= 1
 
 
+def test_pages_of_a_set_that_is_built_again_are_as_they_were(monkeypatch):
+    monkeypatch.setattr(conversion_plan, "list_request", lambda *_: listing([1] * 6))
+    for shards in (None, 3):
+        plan = plan_conversion(Request("in", "train", "out", shards=shards), page_bytes=3 * MIB)
+        assert {shard.page_bytes for shard in plan.shards} == {plan.options["page_bytes"]} == {
+            3 * MIB}
+
+
 def test_an_image_that_no_page_holds_is_named(monkeypatch):
     monkeypatch.setattr(conversion_plan, "list_request", lambda *_: listing([1, 128 * MIB + 1, 2]))
     with pytest.raises(RequestError, match=rf"in/a/1.jpg: image of {128 * MIB + 1} bytes is too"):

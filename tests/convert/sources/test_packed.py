@@ -197,6 +197,15 @@ def test_a_finished_conversion_is_known_without_reading_its_archives(packed_samp
     assert convert(request) == manifest and archive in read
 
 
+def test_a_file_in_gzip_next_to_class_folders_does_not_stand_for_the_images(source, tmp_path):
+    (source / "notes.gz").write_bytes(gzip.compress(b"no archive"))
+    request = Request(source, "train", tmp_path / "out")
+    assert convert(request).source_files == ""
+    min(source.glob("train/*/*")).unlink()
+    with pytest.raises(RequestError, match="another record set .images: was 20, now 19"):
+        convert(request)
+
+
 def test_labels_that_are_not_in_the_archives_are_read_again(packed_sample, tmp_path):
     source = packed_sample("archives")
     request = Request(source, "val", tmp_path / "out")
