@@ -67,14 +67,14 @@ def naming_file(path: PathLike) -> Iterator[None]:
                            "run the same command again") from error
 
 
-def open_regular(path: PathLike, buffering: int = -1) -> IO[bytes]:
+def open_regular(path: PathLike) -> IO[bytes]:
     """Open a file that a user named; RequestError for a FIFO or a device, which might never end."""
     place = Path(path)
     if place.is_dir():
         raise RequestError(f"{path} is a folder; give a file")
     if place.exists() and not place.is_file():
         raise RequestError(f"{path} is a FIFO, a socket or a device; give a regular file")
-    return open(path, "rb", buffering=buffering)
+    return open(path, "rb")
 
 
 def read_bytes(path: PathLike) -> bytes:

@@ -169,7 +169,7 @@ def _shrunk(image: Image.Image, data: bytes, checks: ImageChecks) -> bytes:
     assert checks.short_side is not None
     width, height = image.size
     factor = checks.short_side / min(width, height)
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    size = (round(width * factor), round(height * factor))
     plain = image if image.mode == "L" and not image.has_transparency_data else _as_rgb(image, data)
     return _as_jpeg(plain.resize(size, Image.Resampling.LANCZOS), checks.quality)
 

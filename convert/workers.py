@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 import warnings
-from functools import lru_cache
+from functools import cache
 from multiprocessing import resource_tracker
 from typing import Any, Callable, Generator, Iterator
 
@@ -43,7 +43,7 @@ def _run_while_parent_lives(parent: int, function: Callable, *args: Any, **keywo
     return function(*args, **keywords)
 
 
-@lru_cache(maxsize=None)  # once in each worker
+@cache  # once in each worker
 def _end_with(parent: int) -> None:
     """End this process when its parent is gone, killed without a chance to end its workers: they
     would build their shards to the end, and hold the pipe that the command's output goes to. The

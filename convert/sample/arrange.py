@@ -142,7 +142,7 @@ def _draw_file(path: Path, label: int, rng: np.random.Generator, kind: str) -> N
     if kind == "PNG":
         image.save(path, format="PNG")
     else:
-        image.convert(kind).save(path, format="JPEG", quality=quality)
+        image.convert(kind).save(path, quality=quality)
 
 
 def arrange_sample(sample: Path, layout: str) -> None:

@@ -135,7 +135,7 @@ def _listed(path: Path, keep: Optional[Path], compare: bool) -> Rows:
 def _rows(path: Path, compare: bool) -> Rows:
     """List the rows of a file; ``compare`` says to compare the first images with pyarrow's."""
     rows = Rows([], [], [], [])
-    with _opened(path) as file, open_regular(path, buffering=0) as raw:
+    with _opened(path) as file, open_regular(path) as raw:
         os.posix_fadvise(raw.fileno(), 0, 0, os.POSIX_FADV_RANDOM)  # skip what is not asked for
         column = file.schema.names.index("bytes")
         levels = file.schema.column(column).max_definition_level
@@ -212,8 +212,7 @@ def read_parquet(root: Path, entry: Entry) -> bytes:
         RequestError: the source changed since it was listed.
     """
     try:
-        with naming_file(root / entry.container), \
-                open_regular(root / entry.container, buffering=0) as file:
+        with naming_file(root / entry.container), open_regular(root / entry.container) as file:
             data = read_place(file, entry.offset, entry.size)
     except (ValueError, IndexError):  # what is there now is no Snappy stream
         data = b""

@@ -1,5 +1,6 @@
 """How commands parse, show progress and end."""
 
+import argparse
 import os
 import re
 import subprocess
@@ -11,7 +12,9 @@ import pytest
 from common.cli import (TYPED_COMMAND, UNDER_MAKE, ArgumentParser, CheckFailed, RequestError,
                         make_command, module_command, print_next, run_command, shown_command,
                         typed_command, version, without_flags)
+from common import cli
 from common.host import available_cores
+from common.signals import Interrupted
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +34,9 @@ def test_success_and_defects_pass_through():
 @pytest.mark.parametrize("error, code, line", [
     (RequestError("seed 'x'\nis no number"), 2, "error: seed 'x' is no number\n"),
     (CheckFailed("shard 3"), 1, "failed: shard 3\n"),
-    (KeyboardInterrupt(), 130, "interrupted: "),
+    (KeyboardInterrupt(), 130, "interrupted: nothing was kept; start it again: "),
+    (Interrupted(15), 143, "interrupted: nothing was kept; start it again: "),
+    (OSError("odd"), 2, "error: odd: (check"),
     (PermissionError(13, "Permission denied", "/root/x"), 2, "error: Permission denied: '/root/x'"),
     (OSError(28, "No space left on device"), 2, "error: No space left on device: (check"),
     (OSError(28, "No space", "o/.building/00003.host.12.tmp/x"), 2, "error: No space: 'o' (check"),
@@ -95,8 +100,66 @@ def test_a_wrong_argument_is_a_request_error_and_help_shows_the_defaults_that_sa
     parser.add_argument("--list", action="store_true", help="a switch")
     with pytest.raises(RequestError, match=r"--seed: invalid int value: 'x' .*convert --help"):
         parser.parse_args(["--seed", "x"])
+    parser.add_argument("--sizes", nargs="+", default=(2, 5), help="sizes")
+    parser.add_argument("--none", nargs="+", default=(), help="nothing")
     shown = parser.format_help()
-    assert "a number (default: 0)" in shown and shown.count("default") == 1
+    assert "a number (default: 0)" in shown and "sizes (default: 2 5)" in shown
+    assert shown.count("default") == 2
+    with pytest.raises(RequestError, match="unrecognized arguments: --see 3"):
+        parser.parse_args(["--out", "o", "--see", "3"])  # no abbreviations
+
+
+def test_a_position_that_is_given_as_a_flag_is_explained_where_no_such_flag_is():
+    parser = ArgumentParser(prog="test")
+    parser.add_argument("records")
+    for words in (["--records", "a"], ["--records=a"]):
+        with pytest.raises(RequestError, match="--records is no flag here: give its value without"):
+            parser.parse_args(words)
+    parser.add_argument("--records", dest="other")
+    assert vars(parser.parse_args(["--records", "a", "b"])) == {"records": "b", "other": "a"}
+    passing = ArgumentParser(prog="test")
+    passing.add_argument("words", nargs=argparse.REMAINDER)
+    assert passing.parse_args(["train", "--words", "1"]).words == ["train", "--words", "1"]
+
+
+BEFORE_MINDSPORE = """
+import ctypes, os, signal, sys, warnings
+from common.cli import run_command
+def main():
+    for module in ("joblib.parallel", "other"):
+        warnings.warn_explicit(f"of {module}", UserWarning, "file", 1, module=module)
+    print(os.environ["GLOG_v"], hasattr(ctypes.CDLL(None), "jpeg_CreateDecompress"), flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pause()
+sys.exit(run_command(main))
+"""
+
+
+@pytest.mark.parametrize("chosen, level", [({}, "3"), ({"GLOG_v": "1"}, "1")])
+def test_a_command_sets_what_must_be_set_before_mindspore_is_imported(chosen, level):
+    environment = {name: value for name, value in os.environ.items() if name != "GLOG_v"}
+    done = subprocess.run([sys.executable, "-c", BEFORE_MINDSPORE], cwd=ROOT, text=True,
+                          env={**environment, **chosen}, capture_output=True)
+    assert (done.returncode, done.stdout) == (143, f"{level} True\n")
+    assert "of other" in done.stderr and "of joblib" not in done.stderr
+    assert "\ninterrupted: nothing was kept; start it again: " in done.stderr
+
+
+def test_the_version_of_what_is_installed_counts_where_no_source_tree_is(monkeypatch, tmp_path):
+    monkeypatch.setattr(cli.importlib.metadata, "version", "that of {}".format)
+    here = version()
+    monkeypatch.setattr(cli, "__file__", str(tmp_path / "common" / "cli.py"))
+    assert version() == "that of imagenet-mindrecord" != here
+    (tmp_path / "setup.cfg").write_text("[metadata]\nname = other\nversion = 9")
+    assert version() == "that of imagenet-mindrecord"
+
+
+def test_the_next_command_follows_what_was_printed_before_it():
+    code = "from common.cli import print_next; print('result'); print_next('a')"
+    environment = {name: value for name, value in os.environ.items() if name != UNDER_MAKE}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, env=environment,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.stdout == "result\nnext: a\n"
 
 
 def test_the_command_is_known_as_it_was_typed(monkeypatch):
@@ -115,7 +178,7 @@ def test_the_command_that_is_shown_finds_the_interpreter(monkeypatch, tmp_path):
     for found, shown in ((sys.executable, "python"), ("/usr/bin/python", ".venv/bin/python"),
                          (None, ".venv/bin/python")):
         monkeypatch.setattr("shutil.which", lambda name, found=found: found)
-        assert shown_command("--resume") == f"{shown} -m train --resume"
+        assert shown_command("--resume", "-m") == f"{shown} -m train --resume"
     monkeypatch.setattr(sys, "executable", "/opt/python")
     assert shown_command() == "/opt/python -m train"
 

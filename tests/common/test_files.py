@@ -1,5 +1,6 @@
 """Files that matter are replaced whole or not at all."""
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -8,10 +9,11 @@ import os
 
 import pytest
 
+from common import files
 from common.cli import RequestError
-from common.files import (claim_folder, describe_difference, existing_folder, locked_file,
-                          make_folder, read_bytes, read_json, read_json_lines, read_lines,
-                          replaced_file, sha256_of_file, write_json)
+from common.files import (claim_folder, describe_difference, existing_folder, fsync_folder,
+                          locked_file, make_folder, read_bytes, read_json, read_json_lines,
+                          read_lines, replaced_file, sha256_of_file, write_json)
 
 
 def test_a_file_appears_only_when_complete_and_a_failed_write_keeps_the_old_one(tmp_path):
@@ -102,6 +104,7 @@ def test_a_folder_belongs_to_its_first_request(tmp_path, monkeypatch, links):
         claim_folder(tmp_path / "request.json", request, "whose", "remedy")
     with pytest.raises(RequestError, match=r"whose \(seed: was 0, now 7\); remedy"):
         claim_folder(tmp_path / "request.json", {"seed": 7}, "whose", "remedy")
+    assert {*os.listdir(tmp_path)} - {"request.json.claimed"} == {"request.json"}
     assert read_json(tmp_path / "request.json", "") == {"seed": 0}
 
 
@@ -122,6 +125,54 @@ def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch, capsys):
     with locked_file(tmp_path / "lock", "refusal"):
         pass
     assert "nothing stops another process" in capsys.readouterr().err
+
+
+def test_the_file_system_is_the_one_that_lies_deepest(tmp_path, monkeypatch):
+    mounts = "a / ext4 rw\nb /mnt nfs rw\nc /mnt/my\\040data lustre rw\nd /mnt/my exfat rw\n"
+    monkeypatch.setattr(files.Path, "read_text", lambda *_, **__: mounts)
+    for path, kind in (("/mnt/my data/x", "lustre at /mnt/my data"), ("/mnt/mine", "nfs at /mnt"),
+                       ("/mnt/my", "exfat at /mnt/my"), ("/other", "ext4 at /")):
+        assert files._file_system(path) == f"the file system {kind}"
+
+
+def test_a_lock_is_shared_with_those_that_share_it(tmp_path):
+    path = tmp_path / "lock"
+    with locked_file(path, "refused", shared=True), locked_file(path, "refused", shared=True):
+        with pytest.raises(RequestError, match="refused"), locked_file(path, "refused"):
+            pass
+    with locked_file(path, "refused"):
+        for shared in (True, False):
+            with pytest.raises(RequestError, match="refused"), locked_file(path, "refused", shared):
+                pass
+
+
+@pytest.mark.parametrize("number, named", [(errno.ENOSPC, True), (errno.EDQUOT, True),
+                                           (errno.EIO, False)])
+def test_a_full_disk_is_told_with_the_file(tmp_path, number, named):
+    with pytest.raises(OSError) as error, replaced_file(tmp_path / "x"):
+        raise OSError(number, os.strerror(number))
+    assert error.value.filename == (str(tmp_path / "x") if named else None)
+    with pytest.raises(OSError) as error, replaced_file(tmp_path / "x"):
+        raise OSError(number, os.strerror(number), "inner")
+    assert error.value.filename == "inner" and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [0, errno.EINVAL, errno.EIO])
+def test_a_folder_is_closed_however_its_sync_ends(tmp_path, monkeypatch, number):
+    if number:
+        monkeypatch.setattr(os, "fsync", refusing(number))
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(OSError) if number == errno.EIO else contextlib.nullcontext():
+        fsync_folder(tmp_path)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_folder_in_place_of_a_file_is_named(tmp_path):
+    with pytest.raises(RequestError, match=f"{tmp_path} is a folder; give a file"):
+        read_bytes(tmp_path)
+    with pytest.raises(RequestError, match="a.json is damaged"):
+        (tmp_path / "a.json").write_bytes(b"\xff")
+        read_json(tmp_path / "a.json", "")
 
 
 def test_a_folder_that_cannot_be_written_is_named_with_its_flag(tmp_path):

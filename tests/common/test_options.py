@@ -8,7 +8,8 @@ from typing import Optional
 import pytest
 
 from common.cli import ArgumentParser, RequestError
-from common.options import CheckedOptions, add_options, from_arguments, option
+from common.options import (CheckedOptions, Subcommand, add_options, device_option, from_arguments,
+                            option, precision_option, run_subcommand, weights_option)
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,30 @@ def test_python_callers_get_the_same_errors():
 
 
 @dataclass(frozen=True)
+class Shared(CheckedOptions):
+    device: str = device_option()
+    precision: str = precision_option(also=("mixed",))
+    weights: Optional[str] = weights_option()
+
+
+def test_options_of_several_commands_have_the_same_choices():
+    made = ArgumentParser(prog="test")
+    add_options(made, Shared)
+    assert from_arguments(Shared, made.parse_args([])) == Shared("auto", "float32", None)
+    for flag, known in (("--device", ("auto", "CPU", "Ascend")), ("--weights", ("ema", "raw")),
+                        ("--precision", ("float32", "hf32", "float16", "bfloat16", "mixed"))):
+        for value in known:
+            assert value in vars(made.parse_args([flag, value])).values()
+        with pytest.raises(RequestError, match=f"{flag}: invalid choice: 'x' .*{known[-1]}"):
+            made.parse_args([flag, "x"])
+    text = " ".join(made.format_help().split())
+    for words in ("auto: Ascend where it can be used, else CPU (default: auto)",
+                  "all else is float32; hf32: float32 with a shorter mantissa",
+                  "ema: the averaged weights of the checkpoint; raw: those that were trained"):
+        assert words in text
+
+
+@dataclass(frozen=True)
 class Paths(CheckedOptions):
     one: Path = option(help="a file")
     perhaps: Optional[Path] = option(None, "a file")
@@ -88,6 +113,29 @@ def test_flags_that_were_not_given_are_refused_or_left_open():
         parser().parse_args(["folder"])
     some = parser(only=("batch_size", "kind"), suppress_defaults=True)
     assert some.parse_args(["--kind", "b"]) == argparse.Namespace(kind="b")
+
+
+def test_a_subcommand_runs_with_its_request_and_help_names_each(monkeypatch, capsys):
+    ran = []
+
+    def run(*words):
+        monkeypatch.setattr("sys.argv", ["x", *words])
+        run_subcommand("prog", "About all.", [
+            Subcommand("first", Paths, ran.append, "helps first"),
+            Subcommand("second", Shared, ran.append, "helps second", "Is the second.")])
+    run("first", "--one", "a", "--several", "b", "c")
+    run("second", "--weights", "raw")
+    assert ran == [Paths("a", None, ("b", "c")), Shared(weights="raw")]
+    shown = {}
+    for words in ("--help", "first --help", "second --help", "--version"):
+        with pytest.raises(SystemExit):
+            run(*words.split())
+        shown[words] = " ".join(capsys.readouterr().out.split())
+    assert all(words in shown["--help"] for words in (
+        "usage: prog ", "About all.", "first helps first", "second helps second"))
+    assert "helps first" in shown["first --help"] and "--one" in shown["first --help"]
+    assert "Is the second." in shown["second --help"] and "helps" not in shown["second --help"]
+    assert shown["--version"].startswith("imagenet-mindrecord ")
 
 
 def test_help_shows_what_the_field_says():

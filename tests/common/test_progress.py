@@ -71,4 +71,12 @@ def test_a_terminal_has_a_bar(capsys, monkeypatch):
         bar.set_postfix_str("loss 2.5", refresh=False)
         bar.update(1)
     text = capsys.readouterr().err
-    assert "\r" in text and "work: 100%" in text and "loss 2.5" in text
+    assert "\r" in text and "work: 100%" in text and "loss 2.5" in text and " 1/1 " in text
+    with progress_bar(9, "work", "images", initial=2, keep=False) as bar:
+        assert (bar.total, bar.n, bar.desc, bar.unit, bar.leave, bar.disable) == (
+            9, 2, "work", " images", False, False)
+        assert bar.dynamic_ncols, "a window that is made narrower"
+    capsys.readouterr()
+    with progress_bar(9, "work", "images", shown=False) as bar:
+        bar.update(9)
+    assert capsys.readouterr().err == ""

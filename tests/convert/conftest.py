@@ -6,6 +6,7 @@ import sys
 import pytest
 from reading import blacklist_of
 
+from common import progress
 from common.cli import run_command
 from convert.__main__ import main
 from convert.conversion import convert
@@ -75,3 +76,17 @@ def fail(monkeypatch, capsys):
         assert run_command(main) == code
         return capsys.readouterr().err
     return run
+
+
+@pytest.fixture
+def bars(monkeypatch):
+    """The progress that is shown: of what, the units, done before, done at the end, of how many."""
+    made = []
+
+    class Noted(progress.LogLines):
+        def __init__(self, total, description, unit, initial, *others):
+            super().__init__(total, description, unit, initial, *others)
+            made.append((self, initial))
+    monkeypatch.setattr(progress, "LogLines", Noted)
+    return lambda: [(bar.description, bar.unit, initial, bar.n, bar.total)
+                    for bar, initial in made]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from convert import images
 from convert.images import BadImage, ImageChecks, check_image
 
 
@@ -41,6 +42,39 @@ def test_cmyk_and_png_become_rgb_jpeg(mode, file_format):
     with Image.open(io.BytesIO(data)) as image:
         assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (40, 30))
     assert "stored as RGB JPEG" in repaired
+
+
+def saved(image, quality):
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("mode, file_format", [("CMYK", "JPEG"), ("RGB", "PNG")])
+def test_repaired_and_shrunk_images_have_the_quality_of_each(mode, file_format):
+    data = encoded(mode, file_format, size=(100, 60))
+    plain = Image.open(io.BytesIO(data)).convert("RGB")
+    assert check_image(data, ImageChecks(short_side=60, quality=7)).data == saved(plain, 95)
+    small = plain.resize((50, 30), Image.Resampling.LANCZOS)
+    for options, quality in (({}, 90), ({"quality": 41}, 41)):
+        assert check_image(data, ImageChecks(True, 30, **options)).data == saved(small, quality)
+
+
+def test_what_follows_the_image_is_kept_where_every_pixel_is_decoded():
+    data = encoded() + bytes(2000)
+    assert check_image(data, ImageChecks(decode=True)).data == data
+    with pytest.raises(BadImage, match="truncated: no end-of-image marker"):
+        check_image(data, ImageChecks(decode=False))
+    near = encoded() + bytes(1022)  # the marker is in the last 1024 bytes
+    assert check_image(near, ImageChecks(decode=False)).data == near
+
+
+def test_an_image_may_have_as_many_pixels_as_the_limit(monkeypatch):
+    monkeypatch.setattr(images, "MAX_PIXELS", 40 * 30)
+    assert check_image(encoded(), ImageChecks()).data == encoded()
+    for size in ((41, 30), (40, 31)):
+        with pytest.raises(BadImage, match="pixels, more than 1200"):
+            check_image(encoded(size=size), ImageChecks())
 
 
 def png(colour_type, depth, rows, **chunks):

@@ -4,10 +4,12 @@ import errno
 import json
 
 import pytest
+from mindspore import mindrecord
 from PIL import Image
 from reading import blacklist_of, digests, fail_to_read
 
 from common.cli import CheckFailed, RequestError
+from convert import verify as verify_module
 from convert.conversion import convert
 from convert.records.manifest import MANIFEST_NAME
 from convert.records.reader import open_records
@@ -88,6 +90,19 @@ def test_a_bad_manifest_is_refused(tmp_path, text, words):
 def test_a_disk_that_fails_is_named(records, fail, monkeypatch, name):
     fail_to_read(monkeypatch, records / name, errno.EIO)
     assert f"{records / name} could not be read (Input/output error)" in fail(2, "verify", records)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_images_are_read_only_where_they_are_decoded(val, monkeypatch, deep):
+    asked, real = [], mindrecord.FileReader
+    monkeypatch.setattr(mindrecord, "FileReader", lambda file, **how: (
+        asked.append((file, *how["columns"])), real(file, **how))[1])
+    monkeypatch.setattr(verify_module, "results_of_workers", lambda tasks, **_: (
+        call(*given) for call, given, _ in tasks))
+    verify(val, deep=deep)
+    files = [str(val / name) for name in (FIRST, SECOND, THIRD)]
+    assert asked == [*((file, "image_id", "label", "blacklisted") for file in files),
+                     *((file, "image", "file_name") for file in files if deep)]
 
 
 @pytest.mark.parametrize("name", [FIRST, f"{SECOND}.db"])

@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,28 @@ from common.cli import RequestError
 from common.host import open_file_limit, open_files
 from convert.records.manifest import MANIFEST_NAME, read_manifest, record_sets_in
 from convert.records.reader import open_records
+from convert.sources.ilsvrc import IlsvrcCheck, IlsvrcNumbers
 
 
 def test_rows_are_those_that_were_stored(val):
     records = open_records(val)
     assert records.stored_rows() == records.images == 12
     assert [int(row["image_id"]) for row in records.rows(["image_id"])] == list(range(1, 13))
+    assert {*next(iter(records.rows(["label", "image_id"])))} == {"label", "image_id"}
+    files = sorted(val.glob("*.mindrecord"))
+    assert records.files == [str(path) for path in files] and records.split == "val"
+    assert records.bytes == sum(path.stat().st_size for path in files)
+    assert records.image_bytes == sum(row["image"].nbytes for row in records.rows(["image"]))
+
+
+@pytest.mark.parametrize("split, check, numbers, named", [
+    ("val", True, True, True), ("val", True, False, True), ("val", False, True, True),
+    ("val", False, False, False), ("train", True, True, False)])
+def test_a_blacklist_is_for_images_with_ilsvrcs_names(val, split, check, numbers, named):
+    manifest = replace(read_manifest(val), split=split,
+                       ilsvrc=IlsvrcCheck(True, True, None) if check else None,
+                       ilsvrc_numbers=IlsvrcNumbers(1, 2, {}) if numbers else None)
+    assert manifest.has_ilsvrc_names == named
 
 
 def zero_first_half(folder):

@@ -143,6 +143,11 @@ def test_snappy_copies_may_overlap_what_they_write_but_not_begin_before_it():
         assert bytes(snappy.decode(stored[begin:], 9)) == part[:9]
     for place in (0, 65_534, 70_001, 131_070, len(data) - 4):  # also across blocks, of a copy
         assert bytes(stream.bytes_at(place, 4)) == data[place:place + 4]
+    random = np.random.default_rng(2).bytes(140_000)
+    stored = bytes(pyarrow.compress(random, "snappy", asbytes=True))
+    stream = snappy.Stream(lambda at, size: stored[at:at + max(size, 0)], len(stored))
+    for place, size in ((65_000, 1_000), (65_000, 70_000), (0, 140_000)):
+        assert bytes(stream.bytes_at(place, size)) == random[place:place + size]
     with pytest.raises(ValueError, match="before the block"):
         snappy.decode(b"\x01\x05", 4)
 

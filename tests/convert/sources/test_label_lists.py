@@ -107,6 +107,10 @@ def test_what_is_no_list_is_said_to_be_none(unlabelled, text, words):
     (unlabelled / "val.txt").write_text(text)
     with pytest.raises(RequestError, match=f"^{unlabelled / 'val.txt'} {words}"):
         list_source(unlabelled, "val")
+    if "cats" in text:  # nor is it one for a class map next to it
+        (unlabelled / "map_clsloc.txt").write_text("n90000001 1 cats\n")
+        with pytest.raises(RequestError, match=f"^{unlabelled / 'val.txt'} {words}"):
+            list_source(unlabelled, "val")
 
 
 def test_several_lists_are_refused(unlabelled):

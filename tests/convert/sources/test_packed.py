@@ -8,6 +8,7 @@ import tarfile
 from dataclasses import replace
 
 import pytest
+from reading import blacklist_of
 
 from common.cli import RequestError
 from convert.conversion import convert, convert_range, finish
@@ -176,14 +177,17 @@ def test_records_of_archives_in_gzip_can_be_repaired(packed_sample, tmp_path):
 def test_a_finished_conversion_is_known_without_reading_its_archives(packed_sample, tmp_path,
                                                                      monkeypatch, capsys, split):
     source = packed_sample("flat-tars")
-    request = Request(source, split, tmp_path / "out")
+    listed = blacklist_of(source) if split == "val" else None
+    request = Request(source, split, tmp_path / "out", blacklist=listed)
     manifest, read, real = convert(request), [], packed._blocks
     monkeypatch.setattr(packed, "_blocks", lambda archive: (read.append(archive), real(archive))[1])
     capsys.readouterr()
     assert convert(request) == finish(request) == manifest
     assert capsys.readouterr().err == 2 * f"{request.out} is finished already\n"
-    for change in {"seed": 7}, {"shards": 2}, {"short_side": 9}:
-        with pytest.raises(RequestError, match=f"another record set .*{[*change][0]}: was "):
+    (tmp_path / "list").write_text("2\n")
+    for change in ({"seed": 7}, {"shards": 2}, {"short_side": 9}, {"blacklist": None},
+                   {"blacklist": tmp_path / "list"})[:5 if listed else 3]:
+        with pytest.raises(RequestError, match=f"another record set .*{[*change][0]}[_a-z0-9]*: "):
             convert(replace(request, **change))
     with pytest.raises(RequestError, match="holds a finished record set already"):
         convert_range(replace(request, shards=1), 0, 0)
@@ -191,6 +195,15 @@ def test_a_finished_conversion_is_known_without_reading_its_archives(packed_samp
     archive = min(source.glob(f"{split}_*"))
     os.utime(archive, (1, 1))  # another one: it has to be read
     assert convert(request) == manifest and archive in read
+
+
+def test_a_file_in_gzip_next_to_class_folders_does_not_stand_for_the_images(source, tmp_path):
+    (source / "notes.gz").write_bytes(gzip.compress(b"no archive"))
+    request = Request(source, "train", tmp_path / "out")
+    assert convert(request).source_files == ""
+    min(source.glob("train/*/*")).unlink()
+    with pytest.raises(RequestError, match="another record set .images: was 20, now 19"):
+        convert(request)
 
 
 def test_labels_that_are_not_in_the_archives_are_read_again(packed_sample, tmp_path):
