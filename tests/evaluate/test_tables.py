@@ -35,6 +35,8 @@ def test_the_most_frequent_confusion_comes_first():
     found = predictions_of(labels, [((label + 1) % 3, label) for label in labels])
     assert confusions(found, 2) == [(2, 0, 3), (1, 2, 2)]
     assert [error.label for error in class_errors(found)] == [0, 1, 2]
+    alike = predictions_of(range(200), [(label + 1, label) for label in range(200)])
+    assert confusions(alike, 3) == [(0, 1, 1), (1, 2, 1), (2, 3, 1)]
 
 
 def test_evaluations_are_appended_in_timms_columns_each_once(planned, tmp_path):

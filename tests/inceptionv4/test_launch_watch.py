@@ -47,6 +47,7 @@ def launched(tmp_path, monkeypatch, capfd):
         with monkeypatch.context() as patched:
             patched.setattr(sys, "argv", argv)
             patched.setattr(signal, "signal", lambda *handler: handlers.append(handler))
+            patched.setattr(launch, "note_kept_work", handlers.append)
             code = launch.main()
         printed = capfd.readouterr()
         return code, printed.out, printed.err, handlers
@@ -58,15 +59,19 @@ def test_rank_0_is_shown_from_a_new_log_and_a_dead_rank_ends_all(launched, tmp_p
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "worker_0.log").write_text("of an earlier run\n")
     code, out, err, handlers = launched(
-        f"import sys, time\nopen({str(tmp_path)!r} + f'/{{os.getpid()}}.of', 'w')\n"
+        f"import sys, time\nfile = open({str(tmp_path)!r} + f'/{{os.getpid()}}.of', 'w')\n"
+        "print(os.getsid(os.getppid()), file=file, flush=True)\n"
         "print('rank', rank, sys.argv[1:], flush=True)\n"
         "time.sleep(0.5 if rank == 1 else 3600)\nos._exit(3)", "a", "b")
     assert (code, out) == (3, "rank 0 ['a', 'b']\n")
     assert err.startswith("starting 2 ranks of job, ") and "rank 1 ended with exit code 3" in err
     assert (tmp_path / "log" / "worker_0.earlier.log").read_text() == "of an earlier run\n"
     assert (tmp_path / "log" / "worker_1.log").read_text() == "rank 1 ['a', 'b']\n"
+    assert handlers.pop() == f"all ranks were ended; their logs are in {tmp_path / 'log'}"
     assert set(handlers) >= {(number, signal.SIG_IGN) for number in (signal.SIGINT,
                                                                      signal.SIGTERM)}
+    sessions = {int(path.read_text()) for path in tmp_path.glob("*.of")}
+    assert len(sessions) == 1 and os.getsid(0) not in sessions  # of msrun: no Ctrl-C gets there
     processes = [int(path.stem) for path in tmp_path.glob("*.of")]
     assert len(processes) == 3 and not any(map(psutil.pid_exists, processes))
 
@@ -181,10 +186,10 @@ def test_a_log_is_printed_line_by_line_as_it_grows(tmp_path, capsys):
     log.write_text("été\nzw")
     place = launch._print_log(log, 0, ended=False)
     assert (place, capsys.readouterr().out) == (6, "été\n")
-    log.write_text("été\nzwei\nend")
+    log.write_bytes("été\nzwei\nend".encode() + b"\xff")
     assert launch._print_log(log, place, ended=False) == 11
-    assert launch._print_log(log, 11, ended=True) == 14
-    assert capsys.readouterr().out == "zwei\nend"
+    assert launch._print_log(log, 11, ended=True) == 15
+    assert capsys.readouterr().out == "zwei\nend\ufffd"
 
 
 @pytest.mark.parametrize("logged, kept", [

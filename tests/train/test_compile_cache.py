@@ -56,7 +56,7 @@ def test_a_trainer_has_another_folder_for_whatever_its_graph_follows_from(
 
 
 def test_a_graph_is_kept_when_it_is_complete(tmp_path):
-    folder = tmp_path / "cache" / "step-1"
+    folder = tmp_path / "of" / "all" / "step-1"
     with pytest.raises(KeyboardInterrupt), compile_cache(folder):
         os.makedirs(os.environ["MS_COMPILER_CACHE_PATH"])
         raise KeyboardInterrupt
@@ -64,6 +64,8 @@ def test_a_graph_is_kept_when_it_is_complete(tmp_path):
     with compile_cache(folder):
         os.makedirs(os.environ["MS_COMPILER_CACHE_PATH"])
         assert not folder.exists() and os.environ["MS_COMPILER_CACHE_ENABLE"] == "1"
+        place = Path(os.environ["MS_COMPILER_CACHE_PATH"]).parent
+        assert place.parent == folder.parent and place.name.startswith(".step-1.")
     assert list(folder.parent.iterdir()) == [folder]
     with compile_cache(folder):
         assert os.environ["MS_COMPILER_CACHE_PATH"] == str(folder)

@@ -200,6 +200,13 @@ def test_a_config_repeats_its_run_and_flags_override_it(tmp_path):
     request, recipe = parse([*words, "--records", "r", "--seed", "5", "--epochs", "2"])
     assert (request.images, request.records) == (None, Path("r"))
     assert recipe == replace(with_epochs(run, 2), seed=5)
+    words[-1] = str(config_file(tmp_path, init="a.ckpt"))
+    assert parse(words)[0].init == Path("a.ckpt")
+    request, _ = parse([*words, "--init", "b.ckpt", "--val-records", "w"])
+    assert (request.init, request.val_records) == (Path("b.ckpt"), Path("w"))
+    assert (request.images, request.records) == (Path("images"), None)
+    request, _ = parse([*words, "--images", "i"])
+    assert (request.images, request.records) == (Path("i"), None)
 
 
 @pytest.mark.parametrize("changes, words", [

@@ -2,6 +2,7 @@
 and which one a run resumes from."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from common.forms import HistoryLine, read_history
 from inceptionv4.device import Device
 from inceptionv4.meta import CheckpointMeta, read_meta
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
+from train import __main__
 from train.checkpoints import add_checkpoint, best_checkpoint, checkpoints, newest_complete
 from train.plan import make_plan
 from train.recipe import PRESETS
@@ -149,6 +151,25 @@ def test_torn_checkpoints_are_passed_over_with_a_warning(tmp_path, capfd):
     warnings = capfd.readouterr().err.splitlines()
     assert len(warnings) == 2
     assert "inceptionv4-3_27.ckpt" in warnings[0] and "inceptionv4-2_18.ckpt" in warnings[1]
+    (tmp_path / ".last.ckpt.tmp").symlink_to("of a killed process")
+    resume_at(tmp_path, 1)
+    assert epochs(tmp_path) == [1] and read_meta(tmp_path / "last.ckpt").epoch == 1
+
+
+def test_an_interrupted_run_says_its_last_whole_epoch_and_where(tmp_path, monkeypatch):
+    kept: list = []
+    folder = tmp_path / "run"
+    monkeypatch.setattr(__main__, "note_kept_work", kept.append)
+    monkeypatch.setattr("train.command.train", lambda request, recipe: None)
+    monkeypatch.setattr(sys, "argv", ["train", "--records", "r", "--run", str(folder), "--preset",
+                                      "smoke"])
+    __main__.main()
+    assert kept[0]().startswith(f"no epoch is saved in {folder}; resume with: ")
+    folder.mkdir()
+    for epoch in (1, 12):
+        add(folder, epoch)
+    (folder / "checkpoints" / "inceptionv4-13_117.ckpt").write_text("")  # without its meta
+    assert kept[0]().startswith(f"epoch 12 is the last one saved in {folder}; resume with: ")
 
 
 def test_what_a_kill_left_is_removed(records, tmp_path):

@@ -1,6 +1,7 @@
 """What a section says where it has nothing to show, and what older or damaged files lead to."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from evaluate.report.classes import class_names, classes_section
 from evaluate.report.data_sheet import data_section
 from evaluate.report.gallery import gallery_section
 from evaluate.report.inputs import Inputs, read_inputs
+from evaluate.report.page import SECTIONS
 from evaluate.report.reproduction import reproduction_section
 from evaluate.report.times import EpochTime, times_figure
 from evaluate.report.training import training_section
@@ -116,3 +118,32 @@ def test_the_chart_of_an_epochs_time_has_what_took_time_from_the_bottom_up(monke
         ("waiting", ("waiting for data", [20, 0])), ("checkpoint", ("checkpoint", [10, 0])),
         ("other", ("other", [10, 0])), ("steps", ("steps", [60, 0]))]
     assert figure.caption == "share of each epoch's time, %"
+
+
+def columns_of_words(table: Table) -> set[int]:
+    return {place for place, cells in enumerate(zip(*table.rows))
+            if not any(re.fullmatch("[-+0-9.,–%/× ]*", cell) for cell in cells)}
+
+
+def test_columns_of_words_are_aligned_left_and_digests_are_code(inputs):
+    """Numbers to the right, so that their digits stand below each other."""
+    others = replace(inputs.evaluations[0].result, checkpoint_sha256="f" * 64)
+    mixed = replace(inputs, evaluations=[replace(inputs.evaluations[0], result=others),
+                                         *inputs.evaluations[1:]])
+    found = {}
+    for name, (_, section) in SECTIONS.items():
+        if name in ("doctor", "scale"):
+            continue
+        for table in (block for block in section(mixed, T) if isinstance(block, Table)):
+            found[table.caption] = table
+            words = columns_of_words(table)
+            assert words - set(table.left) == set(), (table.caption, table.rows[0])
+            digests = {place for row in table.rows for place, cell in enumerate(row)
+                       if re.fullmatch("[0-9a-f]{12}|[0-9a-f]{64}", cell)}
+            assert digests <= set(table.code), table.caption
+    folded = {caption for caption, table in found.items() if table.folded}
+    assert {caption.split(" ")[0] for caption in folded} == {
+        "Digests", "Shards", "What", "Values", "The"}
+    assert found["Values of the recipe (config.json)"].code == (0,)
+    assert found["Every epoch"].left == found["Time of every epoch"].left == ()
+    assert found["Errors by number of crops"].left == ()

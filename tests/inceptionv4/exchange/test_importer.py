@@ -167,6 +167,12 @@ def test_what_a_prefixed_network_lacks_is_named_as_in_the_file(tmp_path, few):
     few.pop("stem.0.bn.gamma")
     save_prefixed(tmp_path / "t.safetensors", few, "module.")
     assert_refused(tmp_path, "t.safetensors", "timm", f"no parameter 'module.{GAMMA}'")
+    foreign = {foreign_name(name, TIMM): value for name, value in few.items()}
+    save_file({**{f"ema.{name}": value for name, value in foreign.items()},
+               "module.last_linear.bias": np.ones(3, np.float32)}, tmp_path / "t.safetensors")
+    assert_refused(tmp_path, "t.safetensors", "timm", f"no parameter 'ema.{GAMMA}'")
+    save_file({}, tmp_path / "t.safetensors")
+    assert_refused(tmp_path, "t.safetensors", "timm", "no parameter 'features.0.conv.weight'")
 
 
 def test_float16_becomes_float32(tmp_path, few):
