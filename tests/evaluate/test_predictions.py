@@ -59,6 +59,8 @@ def test_the_file_opens_in_numpy_alone_and_holds_what_was_saved(tmp_path):
     ({"image_id": np.array([4, 4], np.int32)}, "image id 4 is repeated"),
     ({"image_id": np.array([9, 4], np.int32)}, "image id 4 is repeated or out of order"),
     ({"image_id": np.array([4, 9, 10], np.int32)}, "different lengths"),
+    ({name: array[[0, 1, 1, 1]] for name, array in two().arrays.items()} | {
+        "image_id": np.array([4, 9, 12, 12], np.int32)}, "image id 12 is repeated"),
     ({"image_id": np.array([4., 9.])}, "image_id is float64, not int32"),
     ({"top5": np.zeros((2, 4), np.int32)}, "different lengths"),
     ({"label": np.array([[], 0], object)}, "not a predictions.npz")])

@@ -9,7 +9,9 @@ import pytest
 from small import predictions_of
 
 from common.cli import RequestError
+from common.forms import HistoryLine
 from convert.records.reader import RecordSet
+from evaluate.report.accuracy import accuracy_section
 from evaluate.report.blocks import Commands, LeftOut, Table
 from evaluate.report.classes import class_names, classes_section
 from evaluate.report.data_sheet import data_section
@@ -17,11 +19,15 @@ from evaluate.report.gallery import gallery_section
 from evaluate.report.inputs import Inputs, read_inputs
 from evaluate.report.page import SECTIONS
 from evaluate.report.reproduction import reproduction_section
-from evaluate.report.times import EpochTime, times_figure
+from evaluate.report.times import EpochTime, epoch_times, times_figure
 from evaluate.report.training import training_section
 from evaluate.report.translations import translator
 
 T = translator("en")
+SPEED = {"title": "Feeding", "items": 9, "unit": "images", "machine": {}, "settings": {},
+         "rows": [{"name": "ours", "seconds": [1.0], "note": ""}]}
+DOCTOR = {"argv": [], "seconds": 9.5, "machine": {}, "checks": []}
+SCALE = {"stages": [], "settings": {}, "machine": {}}
 NOTHING = Inputs(None, [], [], None, {}, [])
 
 
@@ -77,6 +83,58 @@ def test_names_of_a_result_that_are_not_the_records_own_get_no_words_of_these(in
     gone = replace(inputs, record_sets={})
     item = replace(main, result=replace(main.result, class_names=None, class_words=None))
     assert class_names(gone, item, T).short == ["label 0", "label 1", "label 2"]
+
+
+@pytest.mark.parametrize("names, gone, said", [
+    (None, True, True), (None, False, False), (["x", "y", "z"], True, False)])
+def test_numbers_in_place_of_names_have_their_reason(inputs, names, gone, said):
+    about = replace(inputs.main.result, class_names=names, class_words=None)
+    known = replace(inputs, evaluations=[replace(inputs.main, result=about)])
+    section = classes_section(replace(known, record_sets={}) if gone else known, T)
+    assert any("label numbers (--records)" in block for block in sentences(section)) == said
+
+
+def test_results_without_predictions_have_figures_and_no_mistakes(inputs):
+    """Of these the one with the most crops is the best, which is the last."""
+    bare = replace(inputs, evaluations=[replace(item, predictions=None)
+                                        for item in inputs.evaluations])
+    assert bare.main is None and bare.best is bare.evaluations[-1]
+    assert replace(bare, evaluations=[]).best is None
+
+
+@pytest.mark.parametrize("name", ["speed.json", "doctor.json", "scale.json"])
+def test_one_table_is_enough_for_a_page(tmp_path, name):
+    content = {"speed.json": SPEED, "doctor.json": DOCTOR, "scale.json": SCALE}[name]
+    run = tmp_path / "results" / "run"
+    run.mkdir(parents=True)
+    (run / name).write_text(json.dumps(content))
+    found = read_inputs(None, tmp_path / "results", [], T)
+    tables = (found.speed_tables, found.doctors, found.rehearsals)
+    assert [len(each) for each in tables] == [name == each for each in (
+        "speed.json", "doctor.json", "scale.json")] and not found.notes
+    (run / "config.json").write_text("{}")  # a run that is among the results has its file once
+    again = read_inputs(run, tmp_path / "results", [], T)
+    assert (again.doctors, again.rehearsals) == (found.doctors, found.rehearsals)
+
+
+@pytest.mark.parametrize("known", ["seconds_validating", "seconds_saving", "waiting_for_data",
+                                   "seconds_since_last_epoch"])
+def test_any_time_that_is_known_makes_a_table_of_times(known):
+    line = HistoryLine(1, 10, 2.0, 0.1, 100.0, 5.0, None)
+    assert epoch_times([line]) == [] and len(epoch_times([replace(line, **{known: 0.5})])) == 1
+
+
+def test_averaged_weights_are_marked_next_to_their_checkpoint(inputs):
+    one, twelve = inputs.evaluations
+    averaged = replace(one, result=replace(one.result, weights="ema"))
+    tables = [block for block in accuracy_section(replace(inputs, evaluations=[averaged, twelve]),
+                                                  T) if isinstance(block, Table)]
+    assert [row[-1] for row in tables[0].rows] == ["c" * 12 + " ema", "c" * 12]
+
+
+def test_a_digest_is_code_unless_it_is_empty_or_has_signs_of_markdown():
+    cells = Table(["a"], [[""], ["b|c"], ["d`"], ["e"]], code=(0,)).markdown().splitlines()[2:]
+    assert [cell.strip("| ").strip() for cell in cells] == ["", r"b\|c", r"d\`", "`e`"]
 
 
 def test_a_record_set_without_notes_has_no_table_of_them(inputs, records):
