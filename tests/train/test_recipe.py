@@ -2,6 +2,7 @@
 line: every value of the recipe a flag."""
 
 import json
+import os
 import re
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -262,6 +263,13 @@ def test_a_wrong_flag_is_named(flags):
     named = f"{flags[0]}.*{re.escape(flags[1])}|(unrecognized arguments:|argument) {flags[0]}"
     with pytest.raises(RequestError, match=named):
         recipe_of(*flags)
+
+
+def test_a_word_that_is_no_flag_is_named_and_every_core_may_decode():
+    for words, said in ((["smoke"], "'smoke' is no flag"), ([], "--run")):
+        with pytest.raises(RequestError, match=said):
+            parse(words)
+    assert recipe_of("--workers", str(os.cpu_count())).workers == os.cpu_count()
 
 
 def test_class_folders_have_no_shards_to_shuffle():
