@@ -11,7 +11,8 @@ from mindspore import communication
 
 from inceptionv4 import device as device_module
 from inceptionv4.device import (TEXT_BYTES, Device, barrier, copy_from_rank_0, gather_over_ranks,
-                                ranks_agree, setup_device, texts_of_ranks)
+                                ranks_agree, setup_device, sum_over_ranks,
+                                texts_of_ranks)
 
 RANKS = 3
 
@@ -93,6 +94,12 @@ def test_parameters_of_rank_0_go_to_the_others_alone(of_ranks):
         for parameter, expected in zip(parameters, parameters_of(0)):
             np.testing.assert_array_equal(parameter.asnumpy(), expected.asnumpy())
     assert sorted(written) == [1, 1, 1, 2, 2, 2]
+
+
+def test_the_sum_is_mindspores(monkeypatch):
+    monkeypatch.setattr(device_module.ops, "AllReduce", lambda: lambda values: values * RANKS)
+    values = np.array([1.5, 2.0], np.float32)
+    assert sum_over_ranks(Device("CPU", False, 0, RANKS), values).tolist() == [4.5, 6.0]
 
 
 def test_one_process_shares_nothing():

@@ -120,6 +120,25 @@ def test_a_step_that_overflows_is_skipped_but_counted(mode):
     assert int(step.optimizer.global_step) == 3
 
 
+@pytest.mark.parametrize("mode, loss_scale", [(OP_BY_OP, 64.0), (OP_BY_OP, "dynamic")],
+                         indirect=["mode"])
+def test_a_step_of_two_ranks_with_the_same_images_is_that_of_one(mode, loss_scale):
+    """The sum over the ranks is twice a rank's own, or its own where the other has no finite
+    gradients."""
+    ends = []
+    for ranks, others in ((1, 0), (2, 1), (2, 0)):
+        ms.set_seed(1)
+        network = LinearNetwork(3)
+        step = TrainStep(replace(RECIPE, loss_scale=loss_scale), network, RATES)
+        step.ranks, step.sum_over_ranks = ranks, lambda value, sum=1 + others: value * sum
+        loss, skipped = step(*batch())
+        ends.append((float(loss), bool(skipped), network.classifier.weight.asnumpy().tolist()))
+    one, two, half = ends
+    assert two == one and not one[1]
+    assert half[0] == pytest.approx(one[0] / 2) and half[1] == (loss_scale == "dynamic")
+    assert (half[2] == one[2]) == (loss_scale != "dynamic")
+
+
 class DroppingNetwork(LinearNetwork):
     """With dropout, and so with masks that depend on the keys."""
 
