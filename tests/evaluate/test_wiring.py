@@ -265,3 +265,18 @@ def test_means_are_those_of_float32_and_of_the_first_crops():
     views = np.float16([[[1, 2], [3, 4], [9, 9]]])
     mean = evaluator_module.mean_of_views(views, 2)
     assert mean.dtype == np.float32 and mean.tolist() == [[2, 3]]
+
+
+@pytest.mark.parametrize("name, described", [
+    ("", "Measure the top-1 and top-5 error of a checkpoint"), ("report", "Write one HTML page"),
+    ("rescore", "Score a result's predictions"), ("compare", "Compare two results of the same"),
+    ("predict", "Print the five most probable classes")])
+def test_every_command_describes_itself_and_names_its_help(call, capsys, name, described):
+    words = [name] if name else []
+    with pytest.raises(SystemExit):
+        call(*words, "--help")
+    printed, command = capsys.readouterr().out, " ".join(["python -m evaluate", *words])
+    assert f"usage: {command} " in printed
+    assert described in " ".join(printed.split()) and "--version" in printed
+    code, _, errors = call(*words, "--nonsense")
+    assert code == 2 and errors[0].endswith(f"(see: {command} --help)")

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from common.cli import DUMP_FOLDER, TYPED_COMMAND, CheckFailed
+from common.cli import DUMP_FOLDER, TYPED_COMMAND, CheckFailed, RequestError
 from inceptionv4 import launch
 from inceptionv4.launch import LaunchRequest
 
@@ -74,6 +74,18 @@ def test_rank_0_is_shown_from_a_new_log_and_a_dead_rank_ends_all(launched, tmp_p
     assert len(sessions) == 1 and os.getsid(0) not in sessions  # of msrun: no Ctrl-C gets there
     processes = [int(path.stem) for path in tmp_path.glob("*.of")]
     assert len(processes) == 3 and not any(map(psutil.pid_exists, processes))
+
+
+def test_its_help_and_its_errors_are_of_its_own_name(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["launch", "--help"])
+    with pytest.raises(SystemExit):
+        launch.main()
+    text = " ".join(capsys.readouterr().out.split())
+    assert "usage: python -m inceptionv4.launch " in text and "--version" in text
+    assert "end all ranks when one dies" in text and "arguments of the module" in text
+    monkeypatch.setattr(sys, "argv", ["launch", "--ranks", "0", "--log-dir", "x", "job"])
+    with pytest.raises(RequestError, match="--ranks 0: give at least 1"):
+        launch.main()
 
 
 def test_the_command_has_every_option_and_no_tail_of_a_log(request_of, monkeypatch, tmp_path):

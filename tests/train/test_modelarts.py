@@ -108,6 +108,14 @@ def test_a_wrong_argument_is_named(words, named):
         parse_job(words)
 
 
+def test_its_help_says_where_the_other_arguments_are(monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        parse_job(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "usage: train/modelarts.py " in text and "Train on Huawei ModelArts." in text
+    assert "All other arguments are those of python -m train." in text
+
+
 def test_runs_of_different_places_have_different_folders(tmp_path):
     def run(url):
         return parse_job(["--data_url=a", f"--train_url={url}", f"--local_dir={tmp_path}",

@@ -240,6 +240,11 @@ def test_help_names_every_value_and_what_it_is_in_each_preset():
     assert "images per batch on each rank (adsl-8p: 128, adsl-1p: 32, paper: 32, smoke: 32)" in text
     assert "(default: float32)" in text and "(default: the preset's)" in text
     assert "--resume" in text and "(default: 100)" in text
+    assert "Train Inception-v4 on records." in text and "--epochs N" in text
+    group = text.index("recipe: each flag overrides a value of the preset")
+    assert text.rindex("--keep KEEP") < group < text.rindex("--epochs N")
+    with pytest.raises(SystemExit):
+        parse(["--version"])
 
 
 def test_flags_override_the_preset():
@@ -266,7 +271,8 @@ def test_a_wrong_flag_is_named(flags):
 
 
 def test_a_word_that_is_no_flag_is_named_and_every_core_may_decode():
-    for words, said in ((["smoke"], "'smoke' is no flag"), ([], "--run")):
+    for words, said in ((["smoke"], "'smoke' is no flag"), ([], "--run"),
+                        ([*NEEDED, "--nonsense"], r"see: python -m train --help\)$")):
         with pytest.raises(RequestError, match=said):
             parse(words)
     assert recipe_of("--workers", str(os.cpu_count())).workers == os.cpu_count()
