@@ -252,7 +252,7 @@ def test_a_plan_counts_averages_and_names_every_source(records):
     plain, averaged = (make_plan(replace(recipe, ema_decay=decay), records["train"], 1)
                        for decay in (0.0, 0.9999))
     assert averaged.checkpoint_bytes * 3 == plain.checkpoint_bytes * 4
-    text = describe_plan(averaged, recipe)
+    text = " ".join(describe_plan(averaged, recipe).split())
     for values in SOURCES["paper"].values():
         assert values in text
     assert "averaged weights: decay 0.9999" in text and "1 rank x 5 x 2 batches = 10 " in text
