@@ -37,10 +37,11 @@ def test_the_p_value_is_the_binomial_tail_by_hand(only_a, only_b, expected):
 def test_the_table_names_both_and_their_difference_on_both_sets(call, tmp_path):
     listed = [False] * 7 + [True]
     a = write(tmp_path / "a", answers(A, blacklisted=listed))
-    b = write(tmp_path / "b", answers(B, 5, blacklisted=listed), crops=144)
+    b = write(tmp_path / "b", answers(B, 5, blacklisted=listed), crops=144, weights="ema")
     code, text, _ = call("compare", a, b)
     assert code == 0
     assert f"A: {a}, 1 crop of 75 px" in text and f"B: {b}, 144 crops of 75 px" in text
+    assert [line.endswith(", averaged weights") for line in text.splitlines()[:2]] == [False, True]
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()
             if "top-" in line]
     assert rows == [

@@ -59,6 +59,18 @@ def test_probabilities_are_those_of_the_slow_way(network, every_kind, crops, vie
         assert best[0] == expected.argmax()
 
 
+def test_op_by_op_the_probabilities_are_the_same(network, records):
+    """As a debugger follows it, with nothing compiled."""
+    compiled = evaluator_of(network, crops=12, views_per_step=6).run(records)
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    try:
+        found = evaluator_of(network, crops=12, views_per_step=6).run(records)
+    finally:
+        ms.set_context(mode=ms.GRAPH_MODE)
+    np.testing.assert_allclose(found.top5_prob, compiled.top5_prob, atol=1e-5)
+    assert np.array_equal(found.top5, compiled.top5)
+
+
 def test_crops_of_an_image_differ_so_that_the_comparison_means_something(network):
     views = cut_one_by_one(draw_image(120, 90), protocol_of(144, 75))
     assert np.std(probabilities_one_by_one(network, views[:12]), axis=0).max() > 0.01

@@ -31,6 +31,11 @@ def test_rows_come_in_image_id_order_with_the_best_five():
     assert predictions.top5_prob[1].tolist() == PROBABILITIES[0][[2, 1, 5, 4, 0]].tolist()
 
 
+def test_of_many_equal_probabilities_the_lowest_classes_come_first():
+    equal = gather_predictions([1], [0], [False], np.full((1, 1000), 1e-3, np.float32))
+    assert equal.top5.tolist() == [[0, 1, 2, 3, 4]]
+
+
 def test_fewer_than_five_classes_give_fewer_columns():
     predictions = gather_predictions([1], [0], [False], np.array([[.2, .5, .3]], np.float32))
     assert predictions.top5.tolist() == [[1, 2, 0]]
@@ -54,6 +59,8 @@ def test_the_file_opens_in_numpy_alone_and_holds_what_was_saved(tmp_path):
     ({"image_id": np.array([4, 4], np.int32)}, "image id 4 is repeated"),
     ({"image_id": np.array([9, 4], np.int32)}, "image id 4 is repeated or out of order"),
     ({"image_id": np.array([4, 9, 10], np.int32)}, "different lengths"),
+    ({name: array[[0, 1, 1, 1]] for name, array in two().arrays.items()} | {
+        "image_id": np.array([4, 9, 12, 12], np.int32)}, "image id 12 is repeated"),
     ({"image_id": np.array([4., 9.])}, "image_id is float64, not int32"),
     ({"top5": np.zeros((2, 4), np.int32)}, "different lengths"),
     ({"label": np.array([[], 0], object)}, "not a predictions.npz")])
@@ -180,6 +187,14 @@ def test_parts_of_another_request_are_kept_and_named(tmp_path, alone):
         assert saved_rows(folder) == [range(0, 2)]
         remove_parts(folder)
     assert not folder.exists()
+
+
+def test_the_request_is_removed_last(tmp_path, monkeypatch):
+    with opened_parts(tmp_path, REQUEST, alone=True) as folder:
+        write(folder, part(0, 2))
+        monkeypatch.setattr(predictions.shutil, "rmtree", lambda _: None)  # killed before it
+        remove_parts(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["lock", "request.json"]
 
 
 def test_a_folder_in_use_is_refused_except_to_a_rank_of_the_same_evaluation(tmp_path):

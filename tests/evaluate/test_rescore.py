@@ -9,6 +9,7 @@ import pytest
 from small import RESULT, predictions_of
 
 from evaluate.predictions import gather_predictions, load_predictions, save_predictions
+from evaluate.request import RescoreRequest
 from evaluate.results import wilson_interval
 
 NAMES = [f"n{number}" for number in range(8)]
@@ -84,6 +85,20 @@ def test_classes_are_chosen_from_by_all_probabilities(rescored, folder, tmp_path
                                      keep_probabilities=True))
     classes = listed(tmp_path / "few.txt", "n7", "n1", "", "n6")
     assert rescored("few", "--classes", classes) == {"full": (3, 2, 3)}
+
+
+def test_names_of_classes_may_have_spaces_and_what_comes_next_is_the_report(
+        rescored, folder, tmp_path, monkeypatch):
+    shown: list = []
+    monkeypatch.setattr("evaluate.__main__.print_next", shown.append)
+    spaced = ["big cat", *NAMES[1:]]
+    write(folder, gather_predictions([1], [0], [False], np.float32([[.2] + [.1] * 7]),
+                                     keep_probabilities=True), class_names=spaced)
+    assert rescored("few", "--classes", listed(tmp_path / "few.txt", "big cat", "n1")) == {
+        "full": (1, 1, 1)}
+    assert shown[0].endswith(f" -m evaluate report --results {folder.parent} --out report.html")
+    request = RescoreRequest(str(folder), ids=str(tmp_path / "ids"))  # as a Python user gives them
+    assert (request.result, request.ids) == (folder, tmp_path / "ids")
 
 
 def test_all_classes_give_the_score_of_the_five_best_although_float16_has_ties(

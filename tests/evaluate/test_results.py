@@ -77,6 +77,15 @@ def test_the_files_hold_the_scores_of_both_sets_and_what_they_are_of(tmp_path, p
     assert (full["top1_error"], full["top5_error"]) == (75.0, 50.0)
     assert (filtered["images"], filtered["top1_correct"], filtered["top5_correct"]) == (3, 1, 2)
     assert score(load_predictions(tmp_path / "predictions.npz")) == result.sets
+    classes = (tmp_path / "classes.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[:2] for row in classes] == [[f"{label}"] * 2 for label in range(6)]
+
+
+@pytest.mark.parametrize("known", ["has_ilsvrc_names", "is_ilsvrc", "has_blacklist", None])
+def test_images_may_be_filtered_for_any_of_three_reasons(planned, known):
+    nothing = {"has_ilsvrc_names": False, "is_ilsvrc": False, "has_blacklist": False}
+    result = replace(planned, **{**nothing, **({known: True} if known else {})})
+    assert result.may_be_filtered == (known is not None)
 
 
 def test_the_result_of_an_old_version_is_read(tmp_path, planned, predictions):

@@ -35,6 +35,8 @@ def test_the_most_frequent_confusion_comes_first():
     found = predictions_of(labels, [((label + 1) % 3, label) for label in labels])
     assert confusions(found, 2) == [(2, 0, 3), (1, 2, 2)]
     assert [error.label for error in class_errors(found)] == [0, 1, 2]
+    alike = predictions_of(range(200), [(label + 1, label) for label in range(200)])
+    assert confusions(alike, 3) == [(0, 1, 1), (1, 2, 1), (2, 3, 1)]
 
 
 def test_evaluations_are_appended_in_timms_columns_each_once(planned, tmp_path):
@@ -57,15 +59,16 @@ def test_evaluations_are_appended_in_timms_columns_each_once(planned, tmp_path):
 
 
 @pytest.mark.parametrize("name, content, said", [
-    ("a.csv", "model,top1\n", "a.csv has other columns than model"),
+    ("a.csv", b"model,top1\n", "a.csv has other columns than model"),
+    ("a.csv", b"\xff", "is not a text file"),
     ("a.txt", None, "ends in .csv"), ("none/a.csv", None, "its folder does not exist")])
 def test_a_file_of_another_kind_is_refused_before_the_network_runs(
         run, tmp_path, name, content, said):
     if content:
-        (tmp_path / name).write_text(content)
+        (tmp_path / name).write_bytes(content)
     code, printed, errors = run(results_file=tmp_path / name)
     assert (code, printed) == (2, "") and said in errors[0]
-    assert content is None or (tmp_path / name).read_text() == content
+    assert content is None or (tmp_path / name).read_bytes() == content
 
 
 def test_a_line_that_was_cut_short_is_refused(planned, tmp_path):

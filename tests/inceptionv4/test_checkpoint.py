@@ -95,6 +95,11 @@ def test_names_that_do_not_fit_are_refused(changes, said):
         replace(META, **changes)
 
 
+def test_the_lowest_values_are_values():
+    replace(META, num_classes=1, image_size=75, epoch=0, step=0, top1_error=0, batch_norm_decay=0,
+            ema_decay=0, mean=(-1, 0, 1))
+
+
 def test_a_file_is_what_mindspore_would_write(checkpoint, tmp_path, network):
     state = {**network_parameters(network), "step": ms.Tensor(40, ms.int32),
              "half": ms.Tensor([0.5], ms.float16), "brain": ms.Tensor([[0.5]], ms.bfloat16)}
@@ -243,7 +248,7 @@ def test_crash_between_the_two_files_is_found(checkpoint, network, monkeypatch):
     ([5], 16, "Float32", 1, r"'w' of shape \(5,\) has 16 bytes"),
     ([4], 12, "Float32", 1, "'w' of shape"), ([-4], 16, "Float32", 1, "'w' of shape"),
     ([1 << 40], 16, "Float32", 1, "'w' of shape"),
-    ([0], 8, "Float32", 1, r"'w' of shape \(\) has 8"),
+    ([0], 8, "Float32", 1, r"'w' of shape \(\) has 8"), ([2, 0], 0, "Float32", 1, "'w' of shape"),
     ([4], 8, "Float4", 1, "'w' is Float4: save it as float32"),
     ([4], 16, "Float32", 2, "a name appears twice")])
 def test_array_that_does_not_fit_its_bytes_is_refused(dims, size, dtype, times, message):

@@ -4,6 +4,7 @@ import hashlib
 
 import mindspore as ms
 import numpy as np
+import pytest
 
 from inceptionv4.dropout import KeyedDropout, mix_bits, mixed_array
 
@@ -29,3 +30,10 @@ def test_masks_are_those_of_earlier_versions():
     kept = dropout(ms.Tensor(np.ones((64, 1536), np.float32)), keys).asnumpy() > 0
     assert hashlib.sha256(np.packbits(kept)).hexdigest() == (
         "b56dcbab3e16942333d26d3d3959507c48a773669e8d0c39b4b861c238f7b0e5")
+
+
+def test_nothing_is_dropped_where_all_is_kept_and_a_mask_needs_keys():
+    ones = ms.Tensor(np.ones((2, 4), np.float32))
+    assert KeyedDropout(1.0, 4).set_train()(ones).asnumpy().tolist() == [[1] * 4] * 2
+    with pytest.raises(ValueError, match="needs a key for each row"):
+        KeyedDropout(0.5, 4).set_train()(ones)

@@ -135,3 +135,8 @@ def test_dropout_keeps_four_fifths_and_only_in_training(network, pynative):
 def test_initial_weights_keep_the_signal(network):
     weight = network.inception_b[0].branches[2][1].conv.weight  # 192 inputs, 7x1
     assert weight.asnumpy().std() == pytest.approx(math.sqrt(2 / (192 * 7)), rel=0.02)
+    highest = math.sqrt(6 / (1536 + CLASSES))  # Glorot and Bengio's, uniform
+    classifier = network.classifier.weight.asnumpy()
+    assert 0.99 * highest < np.abs(classifier).max() <= highest
+    assert classifier.std() == pytest.approx(highest / math.sqrt(3), rel=0.02)
+    assert not network.classifier.bias.asnumpy().any()

@@ -136,6 +136,10 @@ def test_validate_every_without_validation_records_is_noted(records, call, tmp_p
     assert call("--records", records["train"].folder, "--run", tmp_path, *FLAGS, "--dry-run",
                 "--validate-every", 3) == 0
     assert "note: --validate-every 3 has no effect" in capfd.readouterr().out
+    for flags in ((), ("--validate-every", 3, "--val-records", records["val"].folder)):
+        assert call("--records", records["train"].folder, "--run", tmp_path, *FLAGS, "--dry-run",
+                    *flags) == 0
+        assert "note: " not in capfd.readouterr().out
 
 
 def test_class_folders_train_without_records(records, call, tmp_path, capfd):
@@ -234,7 +238,7 @@ def test_ranks_are_the_launchers_and_share_the_cores(records, tmp_path, monkeypa
 @pytest.mark.parametrize("ranks, accumulate, said", [
     (1, 1, "--accumulate 8 gives a step as many"), (2, 1, "--accumulate 4 "),
     (4, 1, "--accumulate 2 "), (4, 4, "this run has 4, 2,048 images per step; --accumulate 2 "),
-    (2, 4, None), (8, 1, None)])
+    (2, 4, None), (8, 1, None), (8, 2, None)])
 def test_it_says_what_keeps_a_presets_global_batch(ranks, accumulate, said, capsys):
     command._warn_of_other_batch(replace(PRESETS["adsl-8p"], ranks=ranks, accumulate=accumulate))
     warning = capsys.readouterr().err

@@ -6,9 +6,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from inceptionv4.device import Device
+from inceptionv4.preprocess import InputStatistics
 from train import trainer
 from train.compile_cache import cache_folder, compile_cache
 from train.feed import TrainingFeed
@@ -31,7 +33,9 @@ def test_another_recipe_device_or_setting_has_another_folder(tmp_path):
 
 
 @pytest.mark.usefixtures("tiny_network")
-def test_a_trainer_has_another_folder_for_another_way_to_compile(tmp_path, records, monkeypatch):
+def test_a_trainer_has_another_folder_for_whatever_its_graph_follows_from(
+        tmp_path, records, other_records, monkeypatch):
+    """Ways to compile, numbers of steps and classes, what images are normalised with."""
     folders = []
     monkeypatch.setattr(trainer, "compile_cache",
                         lambda folder: folders.append(folder) or contextlib.nullcontext())
@@ -41,12 +45,18 @@ def test_a_trainer_has_another_folder_for_another_way_to_compile(tmp_path, recor
     for change in ({}, {}, {"jit_level": "O1"}, {"deterministic": True}):
         request = TrainRequest(tmp_path / "run", compile_cache=tmp_path / "cache", **change)
         trainer.Trainer(request, recipe, plan, feed, None, CPU).run(first_epoch=2)  # none is left
-    assert folders[0] == folders[1] and len(set(folders)) == 3
+    request = TrainRequest(tmp_path / "run", compile_cache=tmp_path / "cache")
+    for changed_plan, changed_feed in (
+            (replace(plan, learning_rates=np.ones(9, np.float32)), feed),
+            (plan, replace(feed, source=other_records["train"])),
+            (plan, replace(feed, statistics=InputStatistics((1.0, 2.0, 3.0))))):
+        trainer.Trainer(request, recipe, changed_plan, changed_feed, None, CPU)._compile()
+    assert folders[0] == folders[1] and len(set(folders)) == 6
     assert {folder.parent for folder in folders} == {tmp_path / "cache"}
 
 
 def test_a_graph_is_kept_when_it_is_complete(tmp_path):
-    folder = tmp_path / "cache" / "step-1"
+    folder = tmp_path / "of" / "all" / "step-1"
     with pytest.raises(KeyboardInterrupt), compile_cache(folder):
         os.makedirs(os.environ["MS_COMPILER_CACHE_PATH"])
         raise KeyboardInterrupt
@@ -54,6 +64,8 @@ def test_a_graph_is_kept_when_it_is_complete(tmp_path):
     with compile_cache(folder):
         os.makedirs(os.environ["MS_COMPILER_CACHE_PATH"])
         assert not folder.exists() and os.environ["MS_COMPILER_CACHE_ENABLE"] == "1"
+        place = Path(os.environ["MS_COMPILER_CACHE_PATH"]).parent
+        assert place.parent == folder.parent and place.name.startswith(".step-1.")
     assert list(folder.parent.iterdir()) == [folder]
     with compile_cache(folder):
         assert os.environ["MS_COMPILER_CACHE_PATH"] == str(folder)

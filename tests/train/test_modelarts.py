@@ -108,6 +108,14 @@ def test_a_wrong_argument_is_named(words, named):
         parse_job(words)
 
 
+def test_its_help_says_where_the_other_arguments_are(monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        parse_job(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for said in ("usage: train/modelarts.py ", "Train on Huawei", "are those of python -m train."):
+        assert said in text
+
+
 def test_runs_of_different_places_have_different_folders(tmp_path):
     def run(url):
         return parse_job(["--data_url=a", f"--train_url={url}", f"--local_dir={tmp_path}",
@@ -208,6 +216,36 @@ def test_an_interruption_waits_for_the_upload_and_names_the_place_on_obs(monkeyp
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("interrupted: epoch 3 is the last one saved in obs://bucket/run; resume")
     assert (obs.bucket / "run" / "checkpoints" / "inceptionv4-3_27.meta").exists()
+
+
+def test_another_rank_than_the_first_leaves_the_bucket_and_the_notes_to_it(
+        monkeypatch, trained, obs, job, capsys):
+    """It does not ask whether the run is in use, and knows of no checkpoint of its own."""
+    monkeypatch.setenv("RANK_ID", "1")
+    monkeypatch.setenv("ASCEND_DEVICE_ID", "6")
+    monkeypatch.setenv("DEVICE_ID", "")  # so that what the boot file sets does not stay
+    monkeypatch.delenv("DEVICE_ID")
+    kept: list = []
+    monkeypatch.setattr("train.modelarts.note_kept_work", kept.append)
+    (obs.bucket / "run" / "config.json").mkdir(parents=True)
+    (obs.bucket / "data" / "val").rename(obs.bucket / "elsewhere")
+    job("--num_gpus=2")
+    assert [request.val_records for request in trained] == [None]
+    assert os.environ["DEVICE_ID"] == "6"
+    printed = capsys.readouterr()
+    assert "note: ignored" not in printed.err and "no val/" not in printed.out
+    assert re.fullmatch("saved epochs are in obs://bucket/run; resume with: .* --resume", kept[0]())
+
+
+def test_what_is_kept_of_a_run_is_said_by_its_place(monkeypatch, trained, obs, records, job,
+                                                    tmp_path):
+    kept: list = []
+    monkeypatch.setattr("train.modelarts.note_kept_work", kept.append)
+    assert job(f"--train_url={tmp_path / 'run'}") == 0
+    assert kept.pop()().startswith(f"no epoch is saved in {tmp_path / 'run'}; resume with: ")
+    obs.spoil("copy", "raise", times=9)
+    assert job() == 2
+    assert kept.pop()().startswith(f"the run is kept in {trained[-1].run} but obs://bucket/run ")
 
 
 def test_a_dry_run_trains_nothing(trained, job, tmp_path, tiny_network):

@@ -240,6 +240,19 @@ def test_another_run_on_the_host_is_not_overwritten(run, elsewhere):
     assert digests(elsewhere.folder) == before
 
 
+def test_a_run_without_a_history_is_fetched_and_what_was_half_copied_is_not_kept(obs, run,
+                                                                                 elsewhere):
+    train(run, 0, 2)
+    (obs.bucket / "run" / "history.jsonl").unlink()
+    elsewhere.folder.mkdir(parents=True)
+    (elsewhere.folder / "history.jsonl").write_text('{"epoch": 1}\n')
+    copying = elsewhere.folder.with_name(".run.copying")
+    copying.mkdir()
+    (copying / "stale").write_text("")
+    elsewhere.fetch()
+    assert digests(elsewhere.folder) == digests(obs.bucket / "run")
+
+
 def test_only_whole_epochs_count(obs, run, elsewhere):
     elsewhere.fetch()
     train(run, 0, 0)

@@ -15,25 +15,29 @@ from train.source import check_same_classes, open_class_folders
 ADSL = PRESETS["adsl-8p"]
 IMAGENET = SimpleNamespace(images=1_281_167, image_bytes=147_000_000_000, folder="train",
                            class_names=["n0"] * 1000)
-PLAN = make_plan(ADSL, IMAGENET, kept_checkpoints=3)
 
 
-def test_plan_of_the_seed_run():
-    assert (PLAN.steps_per_epoch, PLAN.global_batch, PLAN.epochs) == (1251, 1024, 95)
-    assert (PLAN.steps, PLAN.images_left_out_per_epoch) == (95 * 1251, 1_281_167 - 1251 * 1024)
-    np.testing.assert_array_equal(PLAN.learning_rates, learning_rates(ADSL, 1251))
-    fields = plan_fields(PLAN)
+@pytest.fixture
+def plan():
+    return make_plan(ADSL, IMAGENET, kept_checkpoints=3)
+
+
+def test_plan_of_the_seed_run(plan):
+    assert (plan.steps_per_epoch, plan.global_batch, plan.epochs) == (1251, 1024, 95)
+    assert (plan.steps, plan.images_left_out_per_epoch) == (95 * 1251, 1_281_167 - 1251 * 1024)
+    np.testing.assert_array_equal(plan.learning_rates, learning_rates(ADSL, 1251))
+    fields = plan_fields(plan)
     written = np.array(fields["epoch_learning_rates"]).astype(np.float32)
-    np.testing.assert_array_equal(written, PLAN.learning_rates[1250::1251])  # to the last bit
+    np.testing.assert_array_equal(written, plan.learning_rates[1250::1251])  # to the last bit
     assert fields["phases"][1] == dict(epochs=35, warmup_epochs=2, peak=0.05, decay=0.95,
                                        epochs_per_decay=1)
-    text = describe_plan(PLAN, ADSL)
+    text = describe_plan(plan, ADSL)
     assert "1,251 steps" in text and "143 images left out" in text and "8 ranks x 128" in text
     assert ("learning rate, epochs 41 to 75: from 1e-05, 0.05 after 2 epochs of warm-up, to "
             f"{0.05 * 0.95 ** 33:.3g}; RMSProp's averages start anew") in text
     assert "adsl-8p's values from the lab's script: start of the warm-up" in text
     assert "float32 precision" in text and "147,000,000,000 bytes of images" in text
-    assert sorted(plan_fields(PLAN)) == [
+    assert sorted(plan_fields(plan)) == [
         "checkpoint_bytes", "data_bytes", "epoch_learning_rates", "epochs", "global_batch",
         "images", "images_left_out_per_epoch", "phases", "steps", "steps_per_epoch"]
 
@@ -64,11 +68,11 @@ def test_no_more_checkpoints_are_kept_than_epochs_make():
             == make_plan(ADSL, IMAGENET, 95).checkpoint_bytes)
 
 
-def test_a_disk_without_room_for_the_checkpoints_is_refused(tmp_path):
-    assert PLAN.checkpoint_bytes == 5 * 3 * 4 * 42_679_816  # 3, the best one, one being written
-    check_disk(tmp_path / "a" / "run", replace(PLAN, checkpoint_bytes=1))
+def test_a_disk_without_room_for_the_checkpoints_is_refused(plan, tmp_path):
+    assert plan.checkpoint_bytes == 5 * 3 * 4 * 42_679_816  # 3, the best one, one being written
+    check_disk(tmp_path / "a" / "run", replace(plan, checkpoint_bytes=1))
     with pytest.raises(RequestError, match="run: its checkpoints take .* GB left.*--keep"):
-        check_disk(tmp_path / "a" / "run", replace(PLAN, checkpoint_bytes=10**18))
+        check_disk(tmp_path / "a" / "run", replace(plan, checkpoint_bytes=10**18))
 
 
 @pytest.mark.parametrize("enough, too_many, message", [

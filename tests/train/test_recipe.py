@@ -2,6 +2,7 @@
 line: every value of the recipe a flag."""
 
 import json
+import os
 import re
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -200,6 +201,13 @@ def test_a_config_repeats_its_run_and_flags_override_it(tmp_path):
     request, recipe = parse([*words, "--records", "r", "--seed", "5", "--epochs", "2"])
     assert (request.images, request.records) == (None, Path("r"))
     assert recipe == replace(with_epochs(run, 2), seed=5)
+    words[-1] = str(config_file(tmp_path, init="a.ckpt"))
+    assert parse(words)[0].init == Path("a.ckpt")
+    request, _ = parse([*words, "--init", "b.ckpt", "--val-records", "w"])
+    assert (request.init, request.val_records) == (Path("b.ckpt"), Path("w"))
+    assert (request.images, request.records) == (Path("images"), None)
+    request, _ = parse([*words, "--images", "i"])
+    assert (request.images, request.records) == (Path("i"), None)
 
 
 @pytest.mark.parametrize("changes, words", [
@@ -232,6 +240,11 @@ def test_help_names_every_value_and_what_it_is_in_each_preset():
     assert "images per batch on each rank (adsl-8p: 128, adsl-1p: 32, paper: 32, smoke: 32)" in text
     assert "(default: float32)" in text and "(default: the preset's)" in text
     assert "--resume" in text and "(default: 100)" in text
+    assert "Train Inception-v4 on records." in text and "--epochs N" in text
+    group = text.index("recipe: each flag overrides a value of the preset")
+    assert text.rindex("--keep KEEP") < group < text.rindex("--epochs N")
+    with pytest.raises(SystemExit):
+        parse(["--version"])
 
 
 def test_flags_override_the_preset():
@@ -255,6 +268,14 @@ def test_a_wrong_flag_is_named(flags):
     named = f"{flags[0]}.*{re.escape(flags[1])}|(unrecognized arguments:|argument) {flags[0]}"
     with pytest.raises(RequestError, match=named):
         recipe_of(*flags)
+
+
+def test_a_word_that_is_no_flag_is_named_and_every_core_may_decode():
+    for words, said in ((["smoke"], "'smoke' is no flag"), ([], "--run"),
+                        ([*NEEDED, "--nonsense"], r"see: python -m train --help\)$")):
+        with pytest.raises(RequestError, match=said):
+            parse(words)
+    assert recipe_of("--workers", str(os.cpu_count())).workers == os.cpu_count()
 
 
 def test_class_folders_have_no_shards_to_shuffle():

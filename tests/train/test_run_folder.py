@@ -2,6 +2,7 @@
 and which one a run resumes from."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from common.text import LINE_WIDTH
 from inceptionv4.device import Device
 from inceptionv4.meta import CheckpointMeta, read_meta
 from inceptionv4.preprocess import INCEPTION_MEAN, INCEPTION_STD
+from train import __main__, command
 from train.checkpoints import add_checkpoint, best_checkpoint, checkpoints, newest_complete
+from train.options import TrainRequest
 from train.plan import make_plan
 from train.recipe import PRESETS
 from train.run_folder import (CONFIG, HISTORY, add_history, add_to_tensorboard, check_same_run,
-                              config_of, describe_epoch, resume_at, start_run)
+                              check_unused, config_of, describe_epoch, resume_at, start_run)
 
 LINE = HistoryLine(3, 12, 2.345, 0.0123, 456.7, 89.01, None, 1.5)
 OLD = {"epoch": 2, "step": 8, "loss": 1.0, "learning_rate": 0.1, "ms_per_step": 5.0,
@@ -166,6 +169,63 @@ def test_torn_checkpoints_are_passed_over_with_a_warning(tmp_path, capfd):
     warnings = capfd.readouterr().err.splitlines()
     assert len(warnings) == 2
     assert "inceptionv4-3_27.ckpt" in warnings[0] and "inceptionv4-2_18.ckpt" in warnings[1]
+    (tmp_path / ".last.ckpt.tmp").symlink_to("of a killed process")
+    resume_at(tmp_path, 1)
+    assert epochs(tmp_path) == [1] and read_meta(tmp_path / "last.ckpt").epoch == 1
+
+
+def test_only_what_is_left_of_no_run_may_lie_in_a_new_runs_folder(tmp_path):
+    run = tmp_path / "run"
+    check_unused(run)
+    (run / "checkpoints").mkdir(parents=True)
+    for name in ("plan.json", ".lock", ".config.json.7.tmp"):
+        (run / name).write_text("")
+    check_unused(run)
+    for path in (run / "checkpoints" / "a.ckpt", run / "other"):
+        path.mkdir()
+        held = path.relative_to(run).parts[0]
+        with pytest.raises(RequestError, match=f"is in use .it holds {held}"):
+            check_unused(run)
+        path.rmdir()
+    check_unused(run)
+
+
+@pytest.mark.parametrize("data, shown", [
+    (dict(records=Path("a", "train"), val_records=Path("b")), "b"),
+    (dict(records=Path("a", "train")), "a/val"), (dict(images=Path("a")), "records/val")])
+def test_the_next_command_evaluates_the_validation_set_that_there_is(tmp_path, data, shown):
+    assert str(__main__._validation_of(TrainRequest(tmp_path, **data))) == shown
+
+
+@pytest.mark.parametrize("asked, earlier, rank, used, warned", [
+    (0, 1, 0, 1, False), (2, 1, 0, 2, True), (2, 1, 1, 2, False), (2, 2, 0, 2, False),
+    (0, 5, 0, 3, True), (0, 4, 0, 4, False), (0, 0, 0, 3, True)])
+def test_a_resumed_run_has_its_workers_where_this_host_can(tmp_path, monkeypatch, capfd, asked,
+                                                           earlier, rank, used, warned):
+    """Of a host with four cores, of which three are this rank's; rank 0 alone warns."""
+    (tmp_path / CONFIG).write_text(json.dumps({"workers": earlier}))
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr(Device, "cores", 3)
+    recipe, device = replace(PRESETS["smoke"], workers=asked), Device("CPU", False, rank, 2)
+    assert command._workers(recipe, tmp_path, device, resuming=True) == used
+    assert ("crops differ from here on" in capfd.readouterr().err) == warned
+    assert command._workers(recipe, tmp_path, device, resuming=False) == (asked or 3)
+
+
+def test_an_interrupted_run_says_its_last_whole_epoch_and_where(tmp_path, monkeypatch):
+    kept: list = []
+    folder = tmp_path / "run"
+    monkeypatch.setattr(__main__, "note_kept_work", kept.append)
+    monkeypatch.setattr("train.command.train", lambda request, recipe: None)
+    monkeypatch.setattr(sys, "argv", ["train", "--records", "r", "--run", str(folder), "--preset",
+                                      "smoke"])
+    __main__.main()
+    assert kept[0]().startswith(f"no epoch is saved in {folder}; resume with: ")
+    folder.mkdir()
+    for epoch in (1, 12):
+        add(folder, epoch)
+    (folder / "checkpoints" / "inceptionv4-13_117.ckpt").write_text("")  # without its meta
+    assert kept[0]().startswith(f"epoch 12 is the last one saved in {folder}; resume with: ")
 
 
 def test_what_a_kill_left_is_removed(records, tmp_path):

@@ -16,6 +16,16 @@ from train.step import SmoothedCrossEntropy, TrainStep, build_network, training_
 
 SEED_RECIPE = replace(PRESETS["adsl-8p"], ranks=1, batch_size=4, image_size=75)
 
+GRAPH, OP_BY_OP = "graph", "op by op"
+
+
+@pytest.fixture
+def mode(request):
+    """Compiled as in a run, or op by op, as a debugger follows it."""
+    ms.set_context(mode={GRAPH: ms.GRAPH_MODE, OP_BY_OP: ms.PYNATIVE_MODE}[request.param])
+    yield
+    ms.set_context(mode=ms.GRAPH_MODE)
+
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
 @pytest.mark.parametrize("classes", [2, 10, 1000])
@@ -57,11 +67,12 @@ def rmsprop(recipe, rates):
     return update
 
 
-@pytest.mark.parametrize("optimizer, reference, values", [
-    ("adam", adam, dict(momentum=0.7, decay=0.8, epsilon=0.02)),
-    ("rmsprop", rmsprop, dict(momentum=0.6, decay=0.5, epsilon=0.01)),
-    ("rmsprop", rmsprop, dict(momentum=0.0, decay=0.9, epsilon=1.0))])
-def test_three_steps_are_those_of_numpy(optimizer, reference, values):
+@pytest.mark.parametrize("mode, optimizer, reference, values", [
+    (GRAPH, "adam", adam, dict(momentum=0.7, decay=0.8, epsilon=0.02)),
+    (GRAPH, "rmsprop", rmsprop, dict(momentum=0.6, decay=0.5, epsilon=0.01)),
+    (OP_BY_OP, "rmsprop", rmsprop, dict(momentum=0.6, decay=0.5, epsilon=0.01)),
+    (GRAPH, "rmsprop", rmsprop, dict(momentum=0.0, decay=0.9, epsilon=1.0))], indirect=["mode"])
+def test_three_steps_are_those_of_numpy(mode, optimizer, reference, values):
     """Rates, loss scale, weight decay, label smoothing and the optimiser's values all count."""
     recipe = replace(RECIPE, optimizer=optimizer, loss_scale=64.0, weight_decay=0.3,
                      label_smoothing=0.2, **values)
@@ -80,7 +91,8 @@ def test_three_steps_are_those_of_numpy(optimizer, reference, values):
                                    atol=1e-6)
 
 
-def test_a_step_that_overflows_is_skipped_but_counted():
+@pytest.mark.parametrize("mode", [GRAPH, OP_BY_OP], indirect=True)
+def test_a_step_that_overflows_is_skipped_but_counted(mode):
     """The second of three: weights and averages stay, the third has its own rate."""
     recipe = replace(RECIPE, optimizer="rmsprop", decay=0.5, epsilon=0.01, momentum=0.6,
                      weight_decay=0.3, loss_scale="dynamic")
@@ -108,6 +120,25 @@ def test_a_step_that_overflows_is_skipped_but_counted():
     assert int(step.optimizer.global_step) == 3
 
 
+@pytest.mark.parametrize("mode, loss_scale", [(OP_BY_OP, 64.0), (OP_BY_OP, "dynamic")],
+                         indirect=["mode"])
+def test_a_step_of_two_ranks_with_the_same_images_is_that_of_one(mode, loss_scale):
+    """The sum over the ranks is twice a rank's own, or its own where the other has no finite
+    gradients."""
+    ends = []
+    for ranks, others in ((1, 0), (2, 1), (2, 0)):
+        ms.set_seed(1)
+        network = LinearNetwork(3)
+        step = TrainStep(replace(RECIPE, loss_scale=loss_scale), network, RATES)
+        step.ranks, step.sum_over_ranks = ranks, lambda value, sum=1 + others: value * sum
+        loss, skipped = step(*batch())
+        ends.append((float(loss), bool(skipped), network.classifier.weight.asnumpy().tolist()))
+    one, two, half = ends
+    assert two == one and not one[1]
+    assert half[0] == pytest.approx(one[0] / 2) and half[1] == (loss_scale == "dynamic")
+    assert (half[2] == one[2]) == (loss_scale != "dynamic")
+
+
 class DroppingNetwork(LinearNetwork):
     """With dropout, and so with masks that depend on the keys."""
 
@@ -119,8 +150,9 @@ class DroppingNetwork(LinearNetwork):
         return self.classifier(self.dropout(x.mean((2, 3)), keys))
 
 
-@pytest.mark.parametrize("loss_scale", [64.0, "dynamic"])
-def test_batches_that_are_accumulated_make_the_update_of_the_joined_one(loss_scale):
+@pytest.mark.parametrize("mode, loss_scale", [
+    (GRAPH, 64.0), (GRAPH, "dynamic"), (OP_BY_OP, "dynamic")], indirect=["mode"])
+def test_batches_that_are_accumulated_make_the_update_of_the_joined_one(mode, loss_scale):
     ends, losses = [], []
     for parts in (1, 3):
         ms.set_seed(1)
@@ -143,7 +175,8 @@ def test_batches_that_are_accumulated_make_the_update_of_the_joined_one(loss_sca
     np.testing.assert_allclose(ends[0], ends[1], rtol=0, atol=1e-6)
 
 
-def test_averages_follow_the_weights_as_tensorflows_do():
+@pytest.mark.parametrize("mode", [GRAPH, OP_BY_OP], indirect=True)
+def test_averages_follow_the_weights_as_tensorflows_do(mode):
     """Slowly at first no more than (1 + k) / (10 + k) allows; a skipped step leaves them."""
     recipe = replace(RECIPE, ema_decay=0.2, loss_scale="dynamic")
     network = LinearNetwork(3)

@@ -5,6 +5,7 @@ import contextlib
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import mindspore as ms
@@ -111,6 +112,24 @@ def test_a_record_file_that_vanishes_costs_an_epoch_its_scores(records, tmp_path
     assert len(checkpoints_of(tmp_path / "run")) == 2
     warning, = [line for line in capfd.readouterr().err.splitlines() if "warning" in line]
     assert "epoch 2 has no score" in warning and Path(copy.files[0]).name in warning
+
+
+def test_another_rank_than_the_first_saves_nothing_and_says_nothing(records, tmp_path, monkeypatch,
+                                                                    capfd):
+    """Not even that an epoch has no score."""
+    def unscored(evaluator, validation):
+        raise RequestError("image id 7 cannot be decoded")
+    monkeypatch.setattr(trainer_module.Evaluator, "run", unscored)
+    monkeypatch.setattr(trainer_module, "copy_from_rank_0", lambda *_: None)
+    steps_of(monkeypatch, [1] * STEPS)
+    trainer = trainer_of(tmp_path / "run", records, validation=records["val"],
+                         after_save=lambda: pytest.fail("called"))
+    trainer.device = replace(trainer.device, rank=1)
+    assert trainer.run() is None
+    assert capfd.readouterr() == ("", "") and checkpoints_of(tmp_path / "run") == []
+    assert not (tmp_path / "run" / "history.jsonl").exists()
+    trainer.device = replace(trainer.device, rank=0)
+    assert trainer.run(first_epoch=3) is None  # after the last one
 
 
 def test_an_epoch_that_cannot_be_scored_is_saved(records, tmp_path, monkeypatch, capfd):

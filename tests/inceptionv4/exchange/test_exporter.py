@@ -72,12 +72,15 @@ def test_the_command_exports_the_weights_and_the_batch_that_are_asked_for(tmp_pa
     save_checkpoint(tmp_path / "averaged.ckpt", {**values, **averages},
                     CheckpointMeta(5, 75, MEAN, STD, 0.75, "", 1, 2, ema_decay=0.9))
     images = ms.Tensor(np.random.default_rng(3).integers(0, 256, (2, 75, 75, 3), dtype=np.uint8))
+    kept: list = []
+    monkeypatch.setattr(__main__, "note_kept_work", kept.append)
     for name, flags in (("ema", []), ("raw", ["--weights", "raw"])):
         out = str(tmp_path / f"{name}.mindir")
         monkeypatch.setattr(sys, "argv", [
             "inceptionv4", "export", "--checkpoint", str(tmp_path / "averaged.ckpt"),
             "--format", "mindir", "--out", out, "--batch-size", "2", "--device", "CPU", *flags])
         assert run_command(__main__.main) == 0
+        assert kept[-1].startswith(f"{out} is not written")
         model = ModelProto.FromString((tmp_path / f"{name}.mindir").read_bytes())
         assert list(model.graph.input[0].tensor[0].dims) == [2, 75, 75, 3]
         logits = ms.nn.GraphCell(ms.load(out))(images).asnumpy()

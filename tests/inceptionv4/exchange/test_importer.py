@@ -140,13 +140,25 @@ def test_what_wrappers_put_before_names_is_recognised(tmp_path, few, prefix):
     assert_landed(tmp_path / "x.ckpt", few)
 
 
-def test_a_network_that_is_there_twice_is_refused_until_one_is_chosen(tmp_path, few):
+def test_a_network_that_is_there_twice_is_refused_until_one_is_chosen(tmp_path, few, monkeypatch,
+                                                                      capsys):
     path = tmp_path / "t.safetensors"
     save_prefixed(path, few, "ema.module.", "", "module.")
     assert_refused(tmp_path, path.name, "timm",
                    "several times, with '', 'ema.module.', 'module.' before.*--prefix")
     with pytest.raises(RequestError, match="--prefix 'ema.': .*'', 'ema.module.', 'module.' befor"):
         import_checkpoint(path, "timm", tmp_path / "x.ckpt", "ema.")
+    assert import_checkpoint(path, "timm", tmp_path / "x.ckpt", "module.") == (7, 1, "module.", 16)
+    monkeypatch.setattr(sys, "argv", ["inceptionv4", "import", "--from", "timm", str(path),
+                                      "--out", str(tmp_path / "y.ckpt"), "--prefix", "module."])
+    assert run_command(__main__.main) == 0
+    printed = capsys.readouterr()
+    assert "names: those with 'module.' before them\n" in printed.out
+    assert "left out: 16 arrays of the same network with other prefixes\n" in printed.out
+    assert printed.err.splitlines()[-1].endswith(
+        f" -m evaluate --records records/val --checkpoint {tmp_path / 'y.ckpt'} --crops 1 --out "
+        "results/crops-1")
+    assert_landed(tmp_path / "y.ckpt", {name: value + 2 for name, value in few.items()})
     assert import_checkpoint(path, "timm", tmp_path / "x.ckpt", "") == (7, 1, "", 16)
     assert_landed(tmp_path / "x.ckpt", {name: value + 1 for name, value in few.items()})
 
@@ -155,6 +167,12 @@ def test_what_a_prefixed_network_lacks_is_named_as_in_the_file(tmp_path, few):
     few.pop("stem.0.bn.gamma")
     save_prefixed(tmp_path / "t.safetensors", few, "module.")
     assert_refused(tmp_path, "t.safetensors", "timm", f"no parameter 'module.{GAMMA}'")
+    foreign = {foreign_name(name, TIMM): value for name, value in few.items()}
+    save_file({**{f"ema.{name}": value for name, value in foreign.items()},
+               "module.last_linear.bias": np.ones(3, np.float32)}, tmp_path / "t.safetensors")
+    assert_refused(tmp_path, "t.safetensors", "timm", f"no parameter 'ema.{GAMMA}'")
+    save_file({}, tmp_path / "t.safetensors")
+    assert_refused(tmp_path, "t.safetensors", "timm", "no parameter 'features.0.conv.weight'")
 
 
 def test_float16_becomes_float32(tmp_path, few):
