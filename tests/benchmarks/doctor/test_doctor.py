@@ -80,6 +80,10 @@ def test_a_row_fits_on_a_terminal():
     shown = row(Check("cores", "warn", "few " * 40, "take more " * 20)).splitlines()
     assert shown[0].startswith("warn  cores  ") and max(map(len, shown)) <= 100
     assert sum("-> take more" in line for line in shown) == 1
+    assert all(len(line) > 90 for line in (shown[0], shown[1], *shown[3:-1]))  # and fills it
+    assert [line.strip()[:2] for line in shown].index("->") == 3
+    assert shown[4].startswith(31 * " " + "take")
+    assert row(Check("x", "fail", "a" + "-b" * 60)).count("\n") == 1  # not divided at a hyphen
     assert all(line.startswith(" " * 28) for line in shown[1:])
 
 
