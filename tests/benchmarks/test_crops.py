@@ -54,7 +54,7 @@ def test_each_section_counts_its_own_images(tmp_path, monkeypatch):
     passes, cut, classify = [], [], Classifier.__call__
     monkeypatch.setattr("inceptionv4.network.InceptionV4", SmallNetwork)
     monkeypatch.setattr(Classifier, "__call__", lambda network, views, columns: (
-        passes.append((views.shape, len(columns), network.training))
+        passes.append((views.shape, columns.shape, str(columns.dtype), network.training))
         or classify(network, views, columns)))
     monkeypatch.setattr(crops, "naive_views", lambda data, protocol: cut.append(
         ("naive", data, protocol)))
@@ -69,7 +69,7 @@ def test_each_section_counts_its_own_images(tmp_path, monkeypatch):
         devices.append((asked, options)) or setup(*asked, **options)))
     table = benchmark_crops(CropsRequest(tmp_path / "new", images=3, run_images=2, repeats=1,
                                          image_size=80, device="CPU", precision="float16"))
-    assert passes == [((72, 80, 80, 3), 80, False)] * (3 * 2 * 2)
+    assert passes == [((72, 80, 80, 3), (80,), "Int32", False)] * (3 * 2 * 2)
     assert devices == [(("CPU",), {"precision": "float16"})]
     assert casts == ["float16"]
     protocol = protocol_of(144, 299)
@@ -85,11 +85,12 @@ def test_each_section_counts_its_own_images(tmp_path, monkeypatch):
         "arithmetic": "convolutions and classifier in float16, all else in float32"}
 
 
-def test_nothing_is_left_of_a_benchmark_that_fails(tmp_path, monkeypatch):
+@pytest.mark.parametrize("failing", ["time_cutting", "time_running"])
+def test_nothing_is_left_of_a_benchmark_that_fails(failing, tmp_path, monkeypatch):
     def fail(*_):
         raise CheckFailed("no network")
     monkeypatch.setattr(crops, "time_cutting", lambda work, request: work.mkdir(parents=True) or [])
-    monkeypatch.setattr(crops, "time_running", fail)
+    monkeypatch.setattr(crops, failing, fail)
     with pytest.raises(CheckFailed, match="no network"):
         benchmark_crops(CropsRequest(tmp_path, images=1, run_images=1, repeats=1, device="CPU"))
     assert os.listdir(tmp_path) == []

@@ -98,6 +98,14 @@ def test_a_feed_that_fails_ends_the_run(clock, run):
         next(ends)
 
 
+def test_a_run_that_fails_is_not_kept_alive_by_its_queue(monkeypatch):
+    threads, thread = [], threading.Thread
+    monkeypatch.setattr(simulated_card.threading, "Thread", lambda **given: (
+        threads.append(thread(**given)) or threads[-1]))
+    assert next(fed_by_a_queue([(Batch(0), None)], 0.0)) > 0
+    assert [each.daemon for each in threads] == [True]
+
+
 def test_figures_follow_from_the_ends_of_the_steps():
     """Of three epochs of two steps the first is the warm-up; 40 of the 50 s after it are steps."""
     ends = [50.0, 100.0, 110.0, 120.0, 135.0, 150.0]

@@ -149,7 +149,6 @@ def test_the_bare_loop_runs_the_trainers_own_step(images, tmp_path, monkeypatch,
         return "device"
     monkeypatch.setattr("inceptionv4.device.setup_device", setup)
     monkeypatch.setattr("train.feed.TrainingFeed", feed)
-    monkeypatch.setattr("train.feed.workers_for", lambda recipe: 6)
     monkeypatch.setattr("train.trainer.Trainer", lambda *given: (
         made.append(("trainer", given)) or SimpleNamespace(step=Step())))
     flags = train_flags(replace(WORKLOAD, precision="float16"), tmp_path / "run")
@@ -159,7 +158,7 @@ def test_the_bare_loop_runs_the_trainers_own_step(images, tmp_path, monkeypatch,
     found = dict(made)
     source, recipe, number = found["feed"]
     assert found["device"] == ("CPU", 12, "float16") and found["epoch"] == 1
-    assert (source.images, number, recipe.workers, recipe.batch_size) == (10, 5, 6, 2)
+    assert (source.images, number, recipe.batch_size, recipe.precision) == (10, 5, 2, "float16")
     asked, of_trainer, plan, _, restored, device = found["trainer"]
     assert (asked.run, of_trainer, restored, device) == (tmp_path / "run", recipe, None, "device")
     assert (plan.steps_per_epoch, plan.epochs) == (5, 7)
