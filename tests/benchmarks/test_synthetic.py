@@ -1,4 +1,6 @@
+import contextlib
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +23,13 @@ def test_images_weigh_what_imagenets_do_on_average(tmp_path):
 @pytest.mark.parametrize("images, sizes", [(10, [4, 4, 2]), (5, [2, 2, 1]), (1, [1])])
 def test_classes_are_of_the_size_of_imagenets_or_two(images, sizes, tmp_path, monkeypatch):
     """And what is written again is the images in turn."""
-    seeds, encode = [], synthetic._encode
+    seeds, done, encode = [], [], synthetic._encode
+
+    @contextlib.contextmanager
+    def bar(total, *words):
+        assert total == images
+        yield SimpleNamespace(update=done.append)
+    monkeypatch.setattr(synthetic, "progress_bar", bar)
     monkeypatch.setattr(synthetic, "IMAGES_PER_CLASS", 4)
     monkeypatch.setattr(synthetic, "DISTINCT", 3)
     monkeypatch.setattr(synthetic, "_encode", lambda rng: (
@@ -32,7 +40,7 @@ def test_classes_are_of_the_size_of_imagenets_or_two(images, sizes, tmp_path, mo
                for path in (tmp_path / "a").glob("images/train/*/*")}
     assert written == {f"{name}/{name}_{number}.JPEG": f"image {number % 3 + 1}".encode()
                        for number, name in enumerate(names)}
-    assert len(seeds) == min(3, images)
+    assert len(seeds) == min(3, images) and sum(done) == images
     pixels = np.asarray(Image.open(io.BytesIO(encode(np.random.default_rng([0, 0])))))
     assert pixels.shape == (375, 500, 3) and pixels.std() > 50
 

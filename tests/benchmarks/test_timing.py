@@ -90,6 +90,17 @@ def test_a_worker_loads_the_decoder_before_it_decodes(monkeypatch, tmp_path):
     assert order == ["decoder", b"one", b"one"]
 
 
+def test_a_family_is_the_process_and_all_below_it():
+    """A shell, its shell and the sleep of that."""
+    code = "sh -c 'sh -c \"sleep 60; true\"; true'; true"
+    with subprocess.Popen(["sh", "-c", code]) as root:
+        while len(found := timing.family_of(root.pid)) < 4:
+            assert root.poll() is None
+        assert found[0].pid == root.pid
+        timing.kill_all([psutil.Process(root.pid), *found])  # the first one twice, it has ended
+    assert psutil.wait_procs(found)[1] == [] and timing.family_of(root.pid) == []
+
+
 def test_an_interrupted_process_takes_along_what_it_would_leave(tmp_path):
     """A process that ends at SIGTERM leaves a child, which holds its output open."""
     code = ("import sys; from benchmarks.timing import run_process\n"

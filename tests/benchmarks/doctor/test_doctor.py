@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -83,8 +84,15 @@ def test_a_row_fits_on_a_terminal():
     assert all(len(line) > 90 for line in (shown[0], shown[1], *shown[3:-1]))  # and fills it
     assert [line.strip()[:2] for line in shown].index("->") == 3
     assert shown[4].startswith(31 * " " + "take")
-    assert row(Check("x", "fail", "a" + "-b" * 60)).count("\n") == 1  # not divided at a hyphen
+    long = "a" + "-b" * 34
+    assert row(Check("x", "fail", f"few {long}", f"try {long}")).count(long) == 2  # undivided
     assert all(line.startswith(" " * 28) for line in shown[1:])
+
+
+def test_the_port_of_the_ranks_is_free():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", doctor._free_port()))
+        assert listener.getsockname()[1] > 1023
 
 
 @pytest.mark.parametrize("run_folder, out, folder", [

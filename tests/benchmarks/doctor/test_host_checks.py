@@ -42,6 +42,8 @@ def test_cores_are_told_apart(monkeypatch):
     assert cores(3).finding == (
         "64 in the host, 7 by affinity, 6 with the container's quota; with --ranks 3, 2 each; load "
         "of the last minute 4.2")
+    monkeypatch.setattr(host_checks.os, "cpu_count", lambda: None)
+    assert cores(3).finding.startswith("1 in the host, 7 by affinity")
 
 
 @pytest.mark.parametrize("available, limit, ranks, state, shown", [

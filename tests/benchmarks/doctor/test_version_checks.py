@@ -172,6 +172,9 @@ def test_bounds_of_extras_do_not_count_and_a_missing_package_does(monkeypatch):
     missing = bounds(extra, "no-such-package", "numpy>=1")
     assert missing.state == "fail" and missing.finding.endswith(
         "no-such-package not installed; wanted is no-such-package")
+    monkeypatch.undo()
+    monkeypatch.setattr(version_checks.importlib.metadata, "requires", lambda project: None)
+    assert packages().finding.endswith("; all 1 bounds of setup.cfg hold")
     assert bounds(python=">=3.99").finding.endswith("wanted is python>=3.99")
     install(monkeypatch, numpy="1.99rc1")
     assert bounds("numpy>=1.26").state == "ok"  # a preview

@@ -39,6 +39,9 @@ def test_each_process_gets_the_request_and_its_time(request_of, monkeypatch):
     (out / "ranks").mkdir(parents=True)
     (out / "ranks" / "old.log").touch()
     found = list(all_checks(request_of))
+    ran = [*processes]
+    assert len(list(all_checks(request_of))) == len(found) and processes == 2 * ran
+    del processes[3:], asked[4:]  # of the second time, without logs of an earlier one
     opened = asked[2]
     assert opened.folder == records and asked == [
         ("CPU", 3), (3,), opened, (opened, request_of.run)]
@@ -171,13 +174,16 @@ def test_the_decoding_rate_is_of_the_first_shard_after_the_first_batch(batch, us
             while True:
                 now[0] += 10 if not taken else 1
                 yield taken.append(now[0])
+    read = []
+    monkeypatch.setattr(data_checks, "Path", lambda file: SimpleNamespace(
+        read_bytes=lambda: read.append(file)))
     monkeypatch.setattr(data_checks, "BATCH", batch)
     monkeypatch.setattr(data_checks, "TrainingFeed",
                         lambda *given: feeds.append(given) or Batches())
     monkeypatch.setattr(data_checks.time, "perf_counter", lambda: now[0])
     assert decoding_rate(small_records, 3, 4) == used and taken == [10, 11, 12, 13, 14]
     (first, recipe, number), = feeds
-    assert first.files == small_records.files[:1]
+    assert first.files == small_records.files[:1] == read  # in memory when it starts
     assert (recipe.workers, recipe.batch_size, recipe.image_size, number) == (3, used, 299, steps)
 
 
