@@ -46,7 +46,7 @@ def test_a_rank_times_its_own_step(device, preset, monkeypatch):
 
     class Step:
         def __init__(self, recipe, network, rates, rank):
-            built.append((recipe, network, len(rates), rank))
+            built.append((recipe, network, rates.tolist(), rank))
 
         def compile(self, *batch):
             calls.append(batch)
@@ -65,7 +65,8 @@ def test_a_rank_times_its_own_step(device, preset, monkeypatch):
     found = training_steps(device, "float32")
     (recipe, network, rates, rank), = built
     assert (recipe.preset, recipe.ranks, recipe.batch_size) == (preset, device.ranks, 3)
-    assert network == (preset, 1000) and (rates, rank) == (21, device.rank)
+    assert network == (preset, 1000) and rank == device.rank
+    assert rates == pytest.approx([1e-3] * 21)
     assert len(calls) == 1 + 1 + 20 and all(each is batch for call in calls
                                             for each, batch in zip(call, calls[0]))
     images, labels = (values.asnumpy() for values in calls[0])
@@ -74,6 +75,8 @@ def test_a_rank_times_its_own_step(device, preset, monkeypatch):
     assert labels.shape == (3,) and labels.dtype == "int32" and labels.max() < 1000
     other, _ = checks._batch(recipe, device.rank + 1)
     assert (other.asnumpy() != images).any()
+    _, labels = checks._batch(SimpleNamespace(batch_size=20_000, image_size=1), 0)
+    assert (labels.asnumpy().min(), labels.asnumpy().max()) == (0, 999)
     ranks = "8 ranks" if device.ranks == 8 else "1 rank"
     assert found.finding.startswith(
         f"compiled in 3.0 s; 20 steps of 3 images of 75 px on {ranks}: 40 ms each, 75.0 images/s "
