@@ -75,6 +75,7 @@ def test_archives_hold_each_class_in_its_colour(made):
             assert np.abs(colour_of(data) - colours[label]).max() < 5
     images = [data for each in (val, *inner.values()) for data in each.values()]
     assert len(images) == len(set(images)) == IMAGES + VAL_IMAGES
+    assert 250 < np.mean([len(data) for data in images]) < 350  # bytes, as the request says
 
 
 def test_proportions_are_those_of_imagenet():
