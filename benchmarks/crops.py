@@ -129,7 +129,6 @@ def time_running(work: Path, request: CropsRequest) -> list[SpeedRow]:
             pass
 
     def classify_all() -> None:
-        evaluator.classifier.set_train(False)
         for _ in range(request.run_images * MULTI_SCALE // views):
             evaluator.classifier(step, columns).asnumpy()
 

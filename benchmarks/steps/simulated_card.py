@@ -129,10 +129,9 @@ def _copy(images: Any, memory: Optional[np.ndarray]) -> np.ndarray:
 def main() -> None:
     step_seconds = float(sys.argv.pop(1)) / 1000
     request, recipe = parse()
-    from train.feed import TrainingFeed, workers_for
+    from train.feed import TrainingFeed
     from train.source import open_data
     source, _ = open_data(request)
-    recipe = replace(recipe, workers=workers_for(recipe))
     feed = TrainingFeed(source, recipe, recipe.steps_per_epoch * recipe.epochs)
     run = fed_by_a_queue if request.sink else fed_by_the_host
     before = time.process_time()

@@ -9,7 +9,7 @@ import json
 import shutil
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple, Optional
 
@@ -105,13 +105,12 @@ def train_flags(workload: Workload, run: Path) -> list[object]:
 def main() -> None:
     request, recipe = parse()
     from inceptionv4.device import setup_device
-    from train.feed import TrainingFeed, workers_for
+    from train.feed import TrainingFeed
     from train.plan import make_plan
     from train.source import open_data
     from train.trainer import Trainer
     device = setup_device(request.device, recipe.seed, recipe.precision)
     source, _ = open_data(request)
-    recipe = replace(recipe, workers=workers_for(recipe))
     plan = make_plan(recipe, source, request.keep)
     feed = TrainingFeed(source, recipe, plan.steps_per_epoch)
     step = Trainer(request, recipe, plan, feed, None, device).step

@@ -10,9 +10,11 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks.conversion.conversion_table import ConversionRequest
 from benchmarks.crops import CropsRequest
+from benchmarks.doctor.doctor import DoctorRequest
 from benchmarks.feed.feed_table import FeedRequest
+from benchmarks.scale.rehearsal import ScaleRequest
 from benchmarks.steps.request import StepsRequest
-from common.cli import RequestError
+from common.cli import UNDER_MAKE, RequestError
 from common.forms import SpeedRow, SpeedTable
 
 ROOT = Path(__file__).parents[2]
@@ -53,12 +55,31 @@ def test_help_loads_nothing_slow():
                               6, 7, 8, "float16", (58.0, 57.6)))])
 def test_a_table_is_written_where_the_request_says(name, function, flags, expected, monkeypatch,
                                                    tmp_path, capsys):
-    asked, out = [], tmp_path / "out"
+    asked, notes, out = [], [], tmp_path / "out"
+    monkeypatch.delenv(UNDER_MAKE, raising=False)
+    monkeypatch.setattr(command, "note_kept_work", notes.append)
     monkeypatch.setattr(command, function, lambda request: asked.append(request) or TABLE)
     run(monkeypatch, name, "--out", out, *flags.split())
     assert asked == [expected(out)]
     assert sorted(os.listdir(out)) == ["speed.json", "speed.md"]
-    assert capsys.readouterr().out.strip() == (out / "speed.md").read_text().strip()
+    printed, said = capsys.readouterr()
+    assert printed.strip() == (out / "speed.md").read_text().strip()
+    assert said.startswith(f"timing; the table goes into {out / 'speed.md'} and speed.json\n")
+    assert said.rstrip().endswith(f"-m evaluate report --results {out} --out report.html")
+    assert len(notes) == 1 and notes[0].startswith(f"nothing is kept; remove {out / 'work'} if it ")
+
+
+def test_scale_prints_its_table_and_doctor_its_checks(monkeypatch, tmp_path, capsys):
+    asked = []
+    monkeypatch.setattr(command, "rehearse", lambda request: asked.append(request) or "stages")
+    monkeypatch.setattr(command, "render_scale", lambda table: f"table of {table}")
+    run(monkeypatch, "scale", "--out", tmp_path, "--images", 2500, "--shards", 5, "--ranks", 3)
+    assert asked == [ScaleRequest(tmp_path, 2500, 5, 3)]
+    assert capsys.readouterr().out == "table of stages\n"
+    monkeypatch.setattr(command, "examine", asked.append)
+    run(monkeypatch, "doctor", "--records", "r", "--run", "run", "--ranks", 3, "--device", "CPU",
+        "--precision", "float16", "--out", tmp_path)
+    assert asked[1] == DoctorRequest(Path("r"), Path("run"), 3, "CPU", "float16", tmp_path)
 
 
 @pytest.mark.parametrize("name, flag, value", [

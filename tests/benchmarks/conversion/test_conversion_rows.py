@@ -65,7 +65,7 @@ def test_every_layout_is_timed_and_nothing_is_left(tmp_path, monkeypatch):
 
 
 def test_every_layout_holds_the_same_images_in_files_of_some(tmp_path, monkeypatch):
-    pytest.importorskip("pyarrow", reason="the parquet extra is not installed")
+    pyarrow = pytest.importorskip("pyarrow.parquet", reason="the parquet extra is not installed")
     for name, number in (("PARQUET_IMAGES", 5), ("GROUP_ROWS", 2), ("WEBDATASET_IMAGES", 7)):
         monkeypatch.setattr(f"benchmarks.conversion.source_layouts.{name}", number)
     make_class_folders(tmp_path / "source", 12)
@@ -75,3 +75,12 @@ def test_every_layout_holds_the_same_images_in_files_of_some(tmp_path, monkeypat
             for listing in listings.values()} == {
         "folders": 12, "archives": 1, "parquet": 3, "flat-tars": 5, "webdataset": 2}
     assert len({listing.sha256() for listing in listings.values()}) == 1
+    names = [[path.relative_to(source).as_posix() for path in sorted(source.rglob("*.*"))]
+             for source in list(sources.values())[1:]]
+    assert names == [["ILSVRC2012_img_train.tar"],
+                     [f"data/train-{part:05d}-of-00003.parquet" for part in range(3)],
+                     [f"train_images_{part}.tar" for part in range(5)],
+                     [f"imagenet1k-train-{part:04d}.tar" for part in range(2)]]
+    parquet = tmp_path / "source-1" / "data" / "train-00002-of-00003.parquet"
+    assert pyarrow.ParquetFile(parquet).num_row_groups == 1  # two rows, the last of twelve
+    assert pyarrow.ParquetFile(tmp_path / "source-1" / names[1][0]).num_row_groups == 3

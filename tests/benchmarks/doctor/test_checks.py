@@ -11,6 +11,7 @@ import pytest
 from benchmarks.doctor import checks
 from benchmarks.doctor.checks import Check, check, checks_of_process, fail, ok, warn
 from common.cli import RequestError
+from inceptionv4.launch import SECONDS_FOR_RANKS
 
 
 @pytest.mark.parametrize("verdict, expected", [
@@ -31,6 +32,11 @@ def test_an_exception_is_a_fail_with_its_reason_on_one_line():
     crashed = check("x")(crash)()
     assert (crashed.state, crashed.finding) == ("fail", "ValueError: bad value")
     assert "doctor.json" in crashed.advice
+
+    def say_much(kind):
+        raise kind("x" * 1000)
+    assert [len(check("x")(say_much)(kind).finding) for kind in (RequestError, ValueError)] == [
+        300, 300 + len("ValueError: ")]
 
 
 def checks_of(code: str, tmp_path, seconds: float = math.inf) -> list[Check]:
@@ -59,6 +65,50 @@ def test_a_process_that_dies_is_a_row(tmp_path):
     assert str(tmp_path / "log") in died.advice
 
 
+@pytest.mark.parametrize("ending, reason", [
+    ("sys.exit(3)", "it printed nothing"), ("print('\\n first \\n last \\n'); sys.exit(3)", "last"),
+    ("os.write(2, b'\\xff' + 400 * b'x'); os._exit(3)", "\ufffd" + 299 * "x")])
+def test_the_last_line_is_the_reason_without_checks_before(ending, reason, tmp_path):
+    died, = checks_of(ending, tmp_path)
+    assert died.finding == f"the process ended with 3: {reason}"
+
+
+def test_a_process_that_fails_after_warnings_and_ends_is_a_row(tmp_path):
+    """One that ends well after a fail has no row more than its checks."""
+    assert checks_of("add('hash', 'ok', 'equal')\nadd('loss', 'fail', 'a', 'b')", tmp_path) == [
+        HASH, Check("loss", "fail", "a", "b")]
+    assert [each.name for each in checks_of("add('hash', 'warn', 'a', 'b')\nsys.exit(1)",
+                                            tmp_path)] == ["hash", "device"]
+
+
+def test_a_launcher_has_time_to_end_its_ranks_and_what_ignores_that_is_killed(monkeypatch):
+    done = []
+
+    class Process:
+        def __init__(self, stubborn):
+            self.stubborn = stubborn
+
+        def poll(self):
+            return None
+
+        def terminate(self):
+            done.append("terminate")
+
+        def wait(self, seconds=None):
+            done.append(seconds)
+            if seconds is not None and self.stubborn:
+                raise checks.subprocess.TimeoutExpired("x", seconds)
+
+        def kill(self):
+            done.append("kill")
+    checks._end(Process(stubborn=False))
+    assert done == ["terminate", SECONDS_FOR_RANKS + 10]
+    done.clear()
+    checks._end(Process(stubborn=True))
+    assert done == ["terminate", SECONDS_FOR_RANKS + 10, "kill", None]
+    checks._end(SimpleNamespace(poll=lambda: 0))  # ended already
+
+
 def test_the_error_of_another_rank_is_the_reason_whatever_follows_it(tmp_path):
     _, died = checks_of("add('hash', 'ok', 'equal')\nprint('rank 1 ended with exit code 1:\\n  "
                         "failed: all-reduce on rank 1: 3 sums are wrong\\n  [WARNING] x', "
@@ -75,7 +125,7 @@ def test_a_fail_that_ends_the_process_is_the_only_row(tmp_path):
 def test_a_process_that_hangs_is_ended(tmp_path, monkeypatch):
     """Its time is over when it has written its number."""
     code = "add('hash', 'ok', 'equal')\nPath(sys.argv[1] + '.pid').write_text(str(os.getpid()))\n" \
-        "time.sleep(600)"
+        "time.sleep(30)"
     number = tmp_path / "found.jsonl.pid"
     monkeypatch.setattr(checks, "time", SimpleNamespace(
         sleep=time.sleep, monotonic=lambda: 3 if number.exists() and number.read_text() else 0))

@@ -73,6 +73,26 @@ def test_the_feed_is_the_slower_of_both(shuffled, decoded, ranks, state, words, 
     assert ("'reading'" in found.advice) == (shuffled == 1.5)
 
 
+def test_what_is_needed_is_enough_and_all_rates_are_shown(small_records, monkeypatch):
+    monkeypatch.setattr(data_checks, "available_cores", lambda: 3)
+    found, card = DataRates(small_records), 554 * small_records.manifest.image_bytes / 48
+    vars(found).update(shuffled=Reading(2 * card, 1.0), in_sequence=Reading(4 * card * 5, 5.0),
+                       decoded_per_core=400.0)
+    assert reading(found, 2).state == "ok" and reading(found, 4).advice.startswith("train with")
+    assert reading(found, 5).advice == "copy the records to a local disk"
+    size = f"{small_records.manifest.image_bytes / 48e3:.0f} kB"
+    assert reading(found, 5).finding == (
+        f"{2 * card / 1e6:,.0f} MB/s in random order ({2 * card / 1e6:,.0f} MB, {size} at a time), "
+        f"{4 * card / 1e6:,.0f} MB/s in sequence ({20 * card / 1e6:,.0f} MB), past the page cache; "
+        f"--ranks 5 needs {5 * card / 1e6:,.0f} MB/s on Ascend 910")
+    assert feed(found, 2).state == "ok" and feed(found, 2).finding == (
+        "1,108 images/s (reading 1,108, decoding on 3 cores 1,200); 2 x Ascend 910 take 1,108")
+    assert feed(found, 3).advice == "see 'reading'"
+    vars(found).update(decoded_per_core=300.0)
+    assert feed(found, 2).advice == "give the ranks more cores"
+    assert "enough for 1.6" in feed(found, 2).finding and "299 px" in decoding(found).finding
+
+
 def test_a_rate_that_cannot_be_measured_fails_every_check_that_needs_it(small_records, tmp_path):
     class Unreadable(DataRates):
         @property

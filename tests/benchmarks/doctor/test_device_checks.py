@@ -1,6 +1,9 @@
 """The checks of the device hold on this CPU, and each finds what is wrong."""
 
+from types import SimpleNamespace
+
 import mindspore as ms
+import numpy as np
 import pytest
 from mindspore import nn, ops
 
@@ -34,6 +37,28 @@ def test_devices(monkeypatch):
         assert found.state == state and found.finding.startswith("Ascend: MindSpore sees 4 cards")
 
 
+def test_a_cpu_is_named_with_its_cores_and_a_card_with_its_arithmetic(monkeypatch):
+    asked = []
+    monkeypatch.setattr(checks.os, "cpu_count", lambda: 6)
+    assert checks.devices("CPU", "float32", 3).finding == "CPU: as asked for, 6 cores"
+    monkeypatch.setattr(checks, "setup_device", lambda *given, **options: (
+        asked.append((given, options)) or SimpleNamespace(name="Ascend", arithmetic="HF32")))
+    monkeypatch.setattr(ms.device_context.ascend, "device_count", lambda: 1)
+    assert checks.devices("auto", "hf32", 1).finding == "Ascend: MindSpore sees 1 card; HF32"
+    assert checks.devices("auto", "hf32", 2).finding == (
+        "Ascend: MindSpore sees 1 card, for 2 ranks")
+    assert asked == 2 * [(("auto",), dict(seed=0, precision="hf32"))]
+
+
+@pytest.mark.parametrize("error, state", [(0.9e-5, "ok"), (1.1e-5, "fail")])
+def test_the_tolerance_is_relative_to_the_largest_value(error, state):
+    exact = np.array([[1.0, -2000.0], [5.0, 0.0]])
+    found = exact + np.array([[0, 0], [2000.0, 0]]) * error
+    verdict = checks._agreement("sums", found, exact)
+    assert verdict.state == state and verdict.finding.startswith(
+        f"sums: largest difference from NumPy {error:.1e} of the largest value")
+
+
 def test_another_hash_is_found():
     found = checks.dropout_hash(checks.Applied(ops.neg))
     assert found.state == "fail" and "10,000 differ" in found.finding
@@ -61,19 +86,25 @@ def test_a_precision_that_the_device_lacks_ends_the_checks():
     assert found.state == "fail" and "use float16 or float32" in found.finding
 
 
-def test_a_convolution_in_float16_is_found_unless_it_was_asked_for():
+def test_a_convolution_in_float16_is_found_unless_it_was_asked_for(monkeypatch):
     found = checks.convolution_format(
         lambda *shape, **options: nn.Conv2d(*shape, **options).to_float(ms.float16), "float32")
     assert found.state == "fail" and "computes in float16" in found.finding
     assert "--precision float16" in found.advice
     assert checks.convolution_format(nn.Conv2d, "float16").state == "ok"
+    monkeypatch.setattr(checks, "format_of", lambda *_: checks.FORMATS[-1])
+    found = checks.convolution_format(nn.Conv2d, "hf32")  # not even half of what was asked for
+    assert found.state == "fail" and "--precision bfloat16" in found.advice
 
 
-@pytest.mark.parametrize("precision, state", [
-    ("float32", "warn"), ("hf32", "ok"), ("float16", "warn")])
-def test_a_convolution_in_hf32(precision, state, monkeypatch):
+@pytest.mark.parametrize("precision, advice", [
+    ("float32", "results differ from float32's; say so with --precision hf32"), ("hf32", ""),
+    ("float16", "results are no less exact; if steps are not faster than with --precision hf32")])
+def test_a_convolution_in_hf32(precision, advice, monkeypatch):
     monkeypatch.setattr(checks, "format_of", lambda *_: checks.HF32)
-    assert checks.convolution_format(nn.Conv2d, precision).state == state
+    found = checks.convolution_format(nn.Conv2d, precision)
+    assert found.state == ("warn" if advice else "ok") and found.advice.startswith(advice)
+    assert bool(found.advice) == bool(advice)
 
 
 class SharedSmoothing(nn.Cell):

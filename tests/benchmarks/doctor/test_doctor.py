@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 
@@ -94,7 +95,18 @@ def test_a_row_fits_on_a_terminal():
     shown = row(Check("cores", "warn", "few " * 40, "take more " * 20)).splitlines()
     assert shown[0].startswith("warn  cores  ") and max(map(len, shown)) <= 100
     assert sum("-> take more" in line for line in shown) == 1
+    assert all(len(line) > 90 for line in (shown[0], shown[1], *shown[3:-1]))  # and fills it
+    assert [line.strip()[:2] for line in shown].index("->") == 3
+    assert shown[4].startswith(31 * " " + "take")
+    long = "a" + "-b" * 34
+    assert row(Check("x", "fail", f"few {long}", f"try {long}")).count(long) == 2  # undivided
     assert all(line.startswith(" " * 28) for line in shown[1:])
+
+
+def test_the_port_of_the_ranks_is_free():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", doctor._free_port()))
+        assert listener.getsockname()[1] > 1023
 
 
 @pytest.mark.parametrize("run_folder, out, folder", [

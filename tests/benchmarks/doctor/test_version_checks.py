@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.util
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,64 @@ def test_cards_without_npu_smi(monkeypatch, tmp_path):
     (tmp_path / "davinci_manager").touch()
     found = cards_of_driver("auto", 1)
     assert found.state == "warn" and found.finding.startswith("1 card in")
+
+
+def test_cann_is_found_where_the_installer_puts_it_in_this_order(monkeypatch, tmp_path):
+    places = [tmp_path / "home", tmp_path / "ascend-toolkit" / "latest", tmp_path / "cann"]
+    for place, version in zip(places, ("9.1.0", "8.5.0", "8.3.RC1")):
+        (place / "x86_64-linux").mkdir(parents=True)
+        (place / "x86_64-linux" / "ascend_toolkit_install.info").write_text(
+            TOOLKIT.format(version))
+    monkeypatch.setenv("ASCEND_HOME_PATH", str(places[0]))
+    assert version_checks._cann_version(tmp_path) == "9.1.0"
+    monkeypatch.delenv("ASCEND_HOME_PATH")
+    assert version_checks._cann_version(tmp_path) == "8.5.0"
+    shutil.rmtree(places[1])
+    assert version_checks._cann_version(tmp_path) == "8.3.RC1"
+    shutil.rmtree(places[2])
+    assert version_checks._cann_version(tmp_path) is None
+
+
+def test_cards_without_cann_are_a_fail(monkeypatch, tmp_path):
+    monkeypatch.setattr(version_checks, "DEVICE_NODES", tmp_path)
+    monkeypatch.delenv("ASCEND_HOME_PATH", raising=False)
+    assert ascend_software(tmp_path).state == "ok"
+    (tmp_path / "davinci0").touch()
+    assert ascend_software(tmp_path).state == "fail"
+
+
+def test_the_checks_of_versions_have_device_and_ranks(monkeypatch):
+    for name in ("packages", "ascend_software", "cards_of_driver"):
+        monkeypatch.setattr(version_checks, name, lambda *given, name=name: (name, *given))
+    assert list(version_checks.version_checks("auto", 3)) == [
+        ("packages",), ("ascend_software",), ("cards_of_driver", "auto", 3)]
+
+
+def test_bounds_of_extras_do_not_count_and_a_missing_package_does(monkeypatch):
+    def bounds(*requirements, python=">=3.10"):
+        monkeypatch.setattr(version_checks.importlib.metadata, "metadata",
+                            lambda project: {"Requires-Python": python})
+        monkeypatch.setattr(version_checks.importlib.metadata, "requires",
+                            lambda project: list(requirements))
+        return packages()
+    extra = 'no-such-package>=1; extra == "bench"'
+    assert bounds(extra, "numpy>=1").finding.endswith("; all 2 bounds of setup.cfg hold")
+    missing = bounds(extra, "no-such-package", "numpy>=1")
+    assert missing.state == "fail" and missing.finding.endswith(
+        "no-such-package not installed; wanted is no-such-package")
+    monkeypatch.undo()
+    monkeypatch.setattr(version_checks.importlib.metadata, "requires", lambda project: None)
+    assert packages().finding.endswith("; all 1 bounds of setup.cfg hold")
+    assert bounds(python=">=3.99").finding.endswith("wanted is python>=3.99")
+    install(monkeypatch, numpy="1.99rc1")
+    assert bounds("numpy>=1.26").state == "ok"  # a preview
+
+
+def test_npu_smi_is_given_twenty_seconds(npu_smi, monkeypatch):
+    npu_smi(NPU_SMI.format(health="OK"))
+    run, asked = version_checks.subprocess.run, []
+    monkeypatch.setattr(version_checks.subprocess, "run", lambda *given, **options: (
+        asked.append((given, options)) or run(*given, **options)))
+    assert cards_of_driver("auto", 2).finding == "2 cards: 910ProB (OK)"
+    assert asked == [((["npu-smi", "info"],), dict(capture_output=True, text=True, timeout=20))]
+    assert cards_of_driver("auto", 3).finding == "2 cards: 910ProB (OK), for 3 ranks; npu-smi: ok"

@@ -21,7 +21,8 @@ JOB = FeedJob("a feed", "data", batch_size=2, image_size=4, workers=1, images=10
 
 
 def test_every_mindspore_row_is_timed_and_nothing_is_left(tmp_path, monkeypatch):
-    jobs, recipes, mounts, run_row, order = [], [], [], feeds.run_row, feeds._order
+    jobs, recipes, orders, mounts = [], [], [], []
+    run_row, order = feeds.run_row, feeds._order
     data, slow = tmp_path / "work" / "data", tmp_path / "work" / "slow"
 
     def run(job):
@@ -41,10 +42,13 @@ def test_every_mindspore_row_is_timed_and_nothing_is_left(tmp_path, monkeypatch)
     monkeypatch.setattr(feeds, "run_row", run)
     monkeypatch.setattr(feeds, "_order", lambda records, recipe, epoch: (
         recipes.append((recipe.shuffle, recipe.batch_size, epoch))
-        or order(records, recipe, epoch)))
+        or orders.append(order(records, recipe, epoch)) or orders[-1]))
     table = benchmark_feeds(FeedRequest(tmp_path, images=64, repeats=1, workers=1, batch_size=16,
                                         image_size=75, skip=1, open_ms=1, read_ms=0))
     assert recipes == [("global", 16, 1), ("global", 16, 2), ("shard", 16, 1), ("shard", 16, 2)]
+    for rows in orders:  # two classes, in the order of the ids
+        assert sorted(map(tuple, rows)) == [(number // 32, number + 1) for number in range(64)]
+    assert len({rows.tobytes() for rows in orders}) == 4
     assert jobs[0] == FeedJob(ADSL_FEED, str(data), batch_size=16, image_size=75, workers=1,
                               images=64, skip=1)
     rows = len(MINDSPORE_ROWS)

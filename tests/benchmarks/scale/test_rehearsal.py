@@ -72,6 +72,8 @@ def test_every_stage_is_in_the_table_and_the_images_are_removed(tmp_path, in_thi
     images = {stage.name: stage.report.items for stage in table.stages}
     assert (images["convert train"], images["convert val"], images["verify both"]) == (
         IMAGES, 98, IMAGES + 98)
+    assert [images[name] for name in list(images)[4:]] == [
+        2 * 9 * 256, 2 * 9 * 256, 2 * 9 * 256, 98, 95 * 9]
     assert notes["plan"] == "95 epochs of 9 steps; 196 images left out of each"
     assert sorted(os.listdir(tmp_path / "out")) == ["scale.json", "scale.md"]
     page = (tmp_path / "out" / "scale.md").read_text()

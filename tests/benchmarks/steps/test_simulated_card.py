@@ -98,6 +98,14 @@ def test_a_feed_that_fails_ends_the_run(clock, run):
         next(ends)
 
 
+def test_a_run_that_fails_is_not_kept_alive_by_its_queue(monkeypatch):
+    threads, thread = [], threading.Thread
+    monkeypatch.setattr(simulated_card.threading, "Thread", lambda **given: (
+        threads.append(thread(**given)) or threads[-1]))
+    assert next(fed_by_a_queue([(Batch(0), None)], 0.0)) > 0
+    assert [each.daemon for each in threads] == [True]
+
+
 def test_figures_follow_from_the_ends_of_the_steps():
     """Of three epochs of two steps the first is the warm-up; 40 of the 50 s after it are steps."""
     ends = [50.0, 100.0, 110.0, 120.0, 135.0, 150.0]
@@ -117,7 +125,8 @@ def data(tmp_path_factory):
 
 @pytest.mark.parametrize("variant", [VARIANTS[1], VARIANTS[4]])
 def test_a_feed_of_the_trainer_is_timed(variant, data, tmp_path, monkeypatch, capsys):
-    runs = []
+    runs, cpu_seconds = [], iter([5.0, 8.0])  # before and after the run
+    monkeypatch.setattr(simulated_card.time, "process_time", lambda: next(cpu_seconds))
 
     def in_this_process(python, flag, module, *words, environment):
         assert (python, flag, module) == (sys.executable, "-m", "benchmarks.steps.simulated_card")
@@ -136,5 +145,5 @@ def test_a_feed_of_the_trainer_is_timed(variant, data, tmp_path, monkeypatch, ca
     found = run_simulated(RUN, 20.0, flags, tmp_path, {"A": "b"})
     assert runs == ["fed_by_a_queue" if variant.sink else "fed_by_the_host"]
     assert len(found.seconds) == 2 and min(found.seconds) > 0.02 * 0.999
-    assert 0 <= found.waiting < 1 and found.cores > 0
+    assert 0 <= found.waiting < 1 and found.cores == pytest.approx(3.0 / 6 / 0.02)
     assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,7 @@ from benchmarks.steps.request import SIMULATED_CARD, StepsRequest
 from benchmarks.steps.simulated_card import SimulatedRun
 from benchmarks.steps.simulated_table import describe_card
 from benchmarks.steps.step_table import benchmark_steps
+from benchmarks.steps.training_runs import Workload
 from benchmarks.table import render
 from common.cli import RequestError
 from common.forms import SpeedRow, SpeedTable
@@ -32,6 +33,8 @@ def runs(tmp_path, monkeypatch) -> list:
     def run(workload, step_ms, flags, work, environment):
         folder = flags[1].parent if flags[0] == "--records" else flags[1]
         seen.append((step_ms, folder.name, flags[0], "--sink" in flags, bool(environment)))
+        assert environment == ({"JPEG_DECODER": "mindspore"} if "host" in flags else {})
+        assert workload == Workload("simulated", "float32", 1, 32, 299, 10, 1, 3)
         assert work == tmp_path / "work" and (flags[0] == "--images" or flags[1].name == "records")
         slow = folder.name == "slow" and flags[0] == "--images"
         return SimulatedRun(workload.epochs * [(2 if slow else 1) * step_ms / 1000],
@@ -44,14 +47,15 @@ def runs(tmp_path, monkeypatch) -> list:
     monkeypatch.setattr(module, "run_simulated", run)
     monkeypatch.setattr(module, "fill_cache", lambda data: seen.append("cache filled"))
     monkeypatch.setattr(steps, "make_folders_and_records",
-                        lambda root, images, workers: seen.append((root, images)))
+                        lambda root, images, workers: seen.append((root, images, workers)))
+    monkeypatch.setattr(steps, "available_cores", lambda: 6)
     return seen
 
 
 def test_every_feed_runs_at_every_step_and_storage_in_turns(runs, tmp_path):
     table = benchmark_steps(StepsRequest(tmp_path, device="simulated", repeats=2))
     rows = [("--" + row.source, row.sink, row.normalize_on == "host") for row in VARIANTS]
-    assert runs == [(tmp_path / "work" / "data", 40 * 32), *(
+    assert runs == [(tmp_path / "work" / "data", 40 * 32, 6), *(
         each for folder in ("data", "slow") for each in ["cache filled", *2 * [
             (step_ms, folder, *row) for step_ms in (58, 208) for row in rows]])]
     assert [(row.section, row.name) for row in table.rows] == [
@@ -79,6 +83,10 @@ def test_the_page_has_the_reports_columns_and_what_the_card_waits(runs, tmp_path
             f'"{VARIANTS[-1].name}" (8 times one\'s)\n') in page
     assert f"- {ADSL}: 8 of them need 3 such cores with" in page
     assert "device simulated card" in page and "steps per run 30" in page
+    assert table.settings == {
+        "repeats": 1, "steps per run": 30, "steps left out before them": 10, "batch": 32,
+        "crop": "299 px", "data": "1,280 images made, JPEGs of 115 KB",
+        "slow mount": "20 ms per open, 1 ms per 128 KB"}
 
 
 def test_the_source_of_a_steps_time_is_named_only_where_it_holds():
@@ -116,3 +124,23 @@ def test_sizes_and_steps_may_be_given(tmp_path):
     plan = plan_steps(StepsRequest(tmp_path, cards=(1,), batch_size=(64,), step_ms=(116.5,),
                                    steps_per_epoch=5, warmup_epochs=2, epochs=4), SIMULATED_CARD)
     assert plan.steps_ms == (116.5,) and plan.images_to_make == (2 + 4) * 5 * 64
+
+
+def test_cores_are_those_of_the_warm_cache_rounded_up():
+    rows = [SpeedRow(VARIANTS[place].name, [1.0], section=f"{card}: {storage.lower()}",
+                     simulated=card, cores_needed=cores)
+            for card, factor in (("a card", 1), ("another", 3)) for place, storage, cores in (
+                (0, COLD, 9.0), (0, WARM, 0.3 * factor), (-1, WARM, 0.125 * factor),
+                (-1, SLOW, 9.0))]
+    assert module.cores_of_a_host(rows) == [
+        f'{card}: 8 of them need {report} such cores with "{VARIANTS[0].name}", {ours} with '
+        f'"{VARIANTS[-1].name}" (8 times one\'s)'
+        for card, report, ours in (("a card", 3, 1), ("another", 8, 3))]
+
+
+def test_shares_and_cores_of_a_row_are_means_of_its_runs():
+    cell = module.Cell(58.0, WARM, VARIANTS[1])
+    runs = [SimulatedRun([1.0, 2.0], 0.25, 4.0), SimulatedRun([3.0], 0.75, 8.0)]
+    row = module._row(cell, runs, 32, "")
+    assert (row.seconds, row.waiting_for_data, row.cores_needed, row.items) == (
+        [1.0, 2.0, 3.0], 0.5, 6.0, 32)
