@@ -181,7 +181,8 @@ def _opened(path: Path) -> Iterator[Any]:
     import pyarrow
     from pyarrow import parquet
     try:
-        with open_regular(path), parquet.ParquetFile(path) as file:
+        with open_regular(path), \
+                parquet.ParquetFile(path, page_checksum_verification=True) as file:
             found = {column.path: column.physical_type for column in
                      (file.schema.column(k) for k in range(len(file.schema)))}
             if any(found.get(name) != kind for name, kind in

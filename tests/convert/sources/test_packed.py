@@ -216,7 +216,7 @@ def test_a_header_longer_than_what_is_kept_of_an_archive_is_refused(packed_sampl
     pack(archive)
     monkeypatch.setattr(packed, "BLOCK_BYTES", 700)
     monkeypatch.setattr(packed, "WINDOW_BYTES", 20_000)
-    monkeypatch.setattr("convert.sources.archives.MAX_PADDING_BYTES", 10_000)
+    monkeypatch.setattr("convert.sources.archives.MAX_RECORD_BYTES", 10_240)
     with pytest.raises(RequestError, match="3.tar.gz is not a whole tar archive .a header is long"):
         list_source(source, "train")
 
