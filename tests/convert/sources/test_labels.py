@@ -94,11 +94,14 @@ def test_labels_come_from_the_file_that_is_given(source, tmp_path):
 @pytest.mark.parametrize("place", ["imagenet", "imagenet/data", "imagenet/kit/data", "data",
                                    "kit/data"])
 def test_the_devkit_may_be_in_the_source_or_next_to_it(source, tmp_path, place):
+    disk = tmp_path / "disk"  # or a test whose source is its tmp_path would find this devkit
+    disk.mkdir()
+    source = source.rename(disk / "imagenet")
     before = list_source(source, "val").sha256()
-    (source / "devkit" / "data").rename(tmp_path / "elsewhere")
+    (source / "devkit" / "data").rename(disk / "elsewhere")
     with pytest.raises(RequestError, match="without labels: .*--ground-truth"):
         list_source(source, "val")
-    shutil.copytree(tmp_path / "elsewhere", tmp_path / place, dirs_exist_ok=True)
+    shutil.copytree(disk / "elsewhere", disk / place, dirs_exist_ok=True)
     assert list_source(source, "val").sha256() == before
 
 
