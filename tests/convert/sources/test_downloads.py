@@ -76,10 +76,10 @@ def test_each_image_is_read_alone_wherever_it_is_stored(file, tmp_path, options)
     (lambda path: os.truncate(path, 5000), "is not a whole Parquet file"),
     (lambda path: path.write_bytes(b""), "is not a whole Parquet file"),
     (lambda path: replace(path, b"PAR1\x15", b"PAR1\x35"), "a page header without its field 1"),
+    (lambda path: replace(path, b"PAR1\x15\x04\x15\x8a", b"PAR1\x15\x04\x15\x8c"), "by its header"),
     (lambda path: write(path, image_rows(), write_page_checksum=True, compression="none") or
      replace(path, b"n90000001_6_", b"n90000001_9_"), "CRC checksum verification failed"),
-    (lambda path: path.rename(path.with_name("train-00000-of-00002.parquet")),
-     "train-00001-of-00002.parquet is missing"),
+    (lambda path: path.rename(path.with_name("train-00000-of-00002.parquet")), "001-of.*missing"),
 ])
 def test_other_or_damaged_parquet_files_are_refused(file, tmp_path, change, words):
     write(file, image_rows())
