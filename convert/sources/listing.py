@@ -277,8 +277,8 @@ def read_entry(root: Path, entry: Entry) -> bytes:
     if len(data) != entry.size or not (in_archive or container_bytes == entry.size):
         raise changed(root, entry)
     if in_archive and _holds_tar_header(data):
-        raise RequestError(f"{path}: '{entry.file_name}' continues over the header of another "
-                           "member: blocks are missing; fetch the archive again")
+        raise RequestError(f"{root / path.name}: '{entry.file_name}' continues over the header of "
+                           "another member: blocks are missing; fetch the archive again")
     return data
 
 
