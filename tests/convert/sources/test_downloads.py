@@ -15,7 +15,8 @@ from convert.sample.downloads import add_member
 from convert.sources import parquet as parquet_source
 from convert.sources import snappy
 from convert.sources.ilsvrc import unused_numbers
-from convert.sources.layouts import SPLITS, list_source, reader_of
+from convert.sources.layouts import SPLITS, reader_of
+from convert.sources.split_listing import list_source
 
 WNIDS = ("n90000001", "n90000002")
 

@@ -12,8 +12,8 @@ from convert.records.reader import open_records
 from convert.request import Request
 from convert.sample.arrange import SAMPLE_LAYOUTS, arrange_sample
 from convert.sources import layouts
-from convert.sources.layouts import list_source
 from convert.sources.listing import Scan
+from convert.sources.split_listing import list_source
 
 
 @pytest.fixture(scope="module")
