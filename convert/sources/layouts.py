@@ -110,6 +110,20 @@ def has_layout(source: Path, split: str, name: str) -> bool:
     return _layout(name).is_in(source, split)
 
 
+def contains_split(source: Path, split: str, name: Optional[str] = None) -> bool:
+    """Return whether the source has images of the split, and says so: images that could be those
+    of either split are not counted.
+
+    Args:
+        name: the layout, see ``choose_layout``.
+    """
+    try:
+        chosen = choose_layout(source, split, name)
+    except RequestError:
+        return False
+    return split not in chosen.unnamed or chosen.root(source, split) != source
+
+
 def fits_nothing(source: Path, split: str) -> RequestError:
     """Return the error for a source in which nothing looks like the split."""
     names = sorted(item.name for item in source.iterdir())
