@@ -13,9 +13,11 @@ from convert.sources.archives import find_archive, scan_train_archive, scan_val_
 from convert.sources.flat_tars import (fits_flat_tars, refuse_packed, scan_flat_tars,
                                        scan_names_with_wnids)
 from convert.sources.folders import class_folders, scan_class_folders, scan_flat_folder
+from convert.sources.ilsvrc import may_be_wnids
 from convert.sources.label_lists import read_kaggle
 from convert.sources.labels import find_ground_truth, read_devkit_archive, read_ground_truth
 from convert.sources.listing import Entry, GroundTruth, Scan, ScanOptions, read_entry
+from convert.sources.misplaced import OTHER_SPLIT
 from convert.sources.names import imagenet_name, validation_id
 from convert.sources.parquet import parquet_files, read_parquet, scan_parquet
 from convert.sources.webdataset import scan_webdataset, webdataset_tars
@@ -126,12 +128,32 @@ def contains_split(source: Path, split: str, name: Optional[str] = None) -> bool
 
 def fits_nothing(source: Path, split: str) -> RequestError:
     """Return the error for a source in which nothing looks like the split."""
+    if _has_own_classes(source, OTHER_SPLIT[split]):
+        return _lacks_split(source, split)
     names = sorted(item.name for item in source.iterdir())
     content = (f"contains {', '.join(names[:3])}{' and more' if len(names) > 3 else ''}"
                if names else "is empty")
     return RequestError(f"{source} {content}, which fits no layout of a {split} set; known "
                         "layouts: " + "; ".join(f"{known.name}: {known.files}"
                                                 for known in LAYOUTS))
+
+
+def _has_own_classes(source: Path, split: str) -> bool:
+    """Return whether the split is in class folders that are not ImageNet's."""
+    root = source / split
+    return (root.is_dir() and [known.name for known in _fitting(source, split)] == ["folders"]
+            and not may_be_wnids(class_folders(root)))
+
+
+def _lacks_split(source: Path, split: str) -> RequestError:
+    """Return the error for images of one's own without one of the splits: how ImageNet may lie is
+    of no use there."""
+    other = OTHER_SPLIT[split]
+    lacks = (f"has class folders in {other}/ but none in {split}/" if (source / split).is_dir()
+             else f"has {other}/ but no {split}/")
+    remedy = "some images of each class" if split == "val" else "the training images"
+    where = " (docs/own-data.md has the commands)" if split == "val" else ""
+    return RequestError(f"{source} {lacks}: put {remedy} into {source / split / 'CLASS'}/{where}")
 
 
 def _split_folder(source: Path, split: str) -> Path:
