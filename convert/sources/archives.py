@@ -17,7 +17,7 @@ from common.files import naming_file
 from common.progress import progress_bar
 from common.text import counted
 from convert.sources.listing import Scan, SourceFile, validation_scan
-from convert.sources.names import check_utf8, is_hidden
+from convert.sources.names import WNID, check_utf8, is_hidden, training_wnid
 from convert.sources.packed import (OpenArchive, open_archive, stored_archive, unpack,
                                     unused_copies)
 from convert.sources.tar_headers import HEADER_BYTES, plain_member
@@ -25,7 +25,11 @@ from convert.sources.tar_headers import HEADER_BYTES, plain_member
 # A tar ends with two blocks of zeros and is filled up to a whole record, 10 KB by default. GNU tar
 # writes records of up to 1 MB without a complaint; more zeros than that were never downloaded.
 END_BYTES = 2 * tarfile.BLOCKSIZE
-MAX_PADDING_BYTES = 1 << 20
+MAX_RECORD_BYTES = 1 << 20
+
+# Headers that say something about the member after them: of long names, and of pax's records.
+_GNU_KINDS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+_PAX_KINDS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 
 
 class _Member(NamedTuple):
@@ -77,14 +81,26 @@ def scan_train_archive(archive: Path, extensions: Sequence[str], keep: Optional[
                 raise RequestError(f"'{member}' appears twice in {archive}; give "
                                    "ImageNet's own archive")
             seen.add(class_name)
-            files = (SourceFile(f"{class_name}/{file_name(image)}", opened.container,
-                                image_begin, image_end - image_begin)
-                     for image, image_begin, image_end in members(opened.file, archive, begin, end,
-                                                                  within=member))
+            files = _images_of_class(opened, archive, member, begin, end)
             scan.add_class(files, extensions, f"'{class_name}.tar' in {archive}",
                            "fetch the archive again")
             bar.update((end >> 20) - bar.n)
     return scan
+
+
+def _images_of_class(opened: OpenArchive, archive: Path, class_tar: str, begin: int, end: int
+                     ) -> Iterator[SourceFile]:
+    """Yield the files of a class tar; raise RequestError for an image of another class by its name:
+    a damaged archive may have the headers of two images in each other's places."""
+    class_name = PurePosixPath(class_tar).stem
+    for member, image_begin, image_end in members(opened.file, archive, begin, end, class_tar):
+        name = file_name(member)
+        wnid = training_wnid(name)
+        if wnid not in (None, class_name) and WNID.fullmatch(class_name):
+            raise RequestError(f"'{name}' in '{class_tar}' in {archive} is of class {wnid} by its "
+                               "name; fetch the archive again")
+        yield SourceFile(f"{class_name}/{name}", opened.container, image_begin,
+                         image_end - image_begin)
 
 
 def scan_val_archive(archive: Path, keep: Optional[Path] = None) -> Scan:
@@ -142,7 +158,7 @@ def members(file: IO[bytes], archive: Path, begin: int, end: int, within: str = 
                         raise tarfile.ReadError(f"'{member.name}' continues past the end")
                     yield member.name, member.begin, member.end
                 last, position = member.name, min(member.following, end)
-        _check_end(file, position, end)
+        _check_end(file, position, begin, end)
     # A damaged extended header makes tarfile raise whatever the first wrong number leads to.
     except (tarfile.TarError, ValueError, OverflowError, MemoryError, RecursionError) as error:
         tar_name = f"'{within}' in {archive}" if within else f"{archive}"
@@ -168,17 +184,17 @@ def _next_member(tar: tarfile.TarFile, file: IO[bytes], position: int, begin: in
     tar.members = []  # type: ignore[attr-defined]
     if member is None:
         return None
-    _check_extended_header(file, member)
+    _check_extended_headers(file, position, member)
     if not member.isdir():
         _check_member(member, archive)
     return _Member(member.name, member.offset_data, member.offset_data + member.size, tar.offset,
                    member.isdir())
 
 
-def _check_end(file: IO[bytes], position: int, end: int) -> None:
+def _check_end(file: IO[bytes], position: int, begin: int, end: int) -> None:
     """Raise tarfile.ReadError unless there are only the zeros that end a tar from there on."""
     file.seek(position)
-    rest = file.read(min(end - position, END_BYTES + MAX_PADDING_BYTES + 1))
+    rest = file.read(min(end - position, END_BYTES + MAX_RECORD_BYTES + 1))
     zeros = len(rest) - len(rest.lstrip(b"\0"))
     if zeros < min(tarfile.BLOCKSIZE, len(rest)):
         raise tarfile.ReadError("there is no tar header")
@@ -186,31 +202,46 @@ def _check_end(file: IO[bytes], position: int, end: int) -> None:
         raise tarfile.ReadError(f"zeros are followed by more data (at byte {position + zeros})")
     if zeros < END_BYTES:
         raise tarfile.ReadError("it ends without the two blocks of zeros that end a tar")
-    if zeros > END_BYTES + MAX_PADDING_BYTES:
-        raise tarfile.ReadError("zeros begin, more than those that end a tar")
-    if len(rest) % tarfile.BLOCKSIZE:
+    read_all = zeros <= END_BYTES + MAX_RECORD_BYTES
+    if read_all and zeros % tarfile.BLOCKSIZE:
         raise tarfile.ReadError("its size is not a multiple of 512 bytes: some are missing")
+    if not read_all or zeros >= END_BYTES + _longest_record(position + zeros - begin):
+        raise tarfile.ReadError("zeros begin, more than those that end a tar")
 
 
-def _check_extended_header(file: IO[bytes], member: tarfile.TarInfo) -> None:
-    """Raise tarfile.ReadError for a damaged extended header: no checksum protects what it says, and
-    tarfile takes the name that was cut to 100 bytes instead."""
+def _longest_record(size: int) -> int:
+    """Return the bytes of the longest record of which a tar of that size can be a multiple."""
+    blocks = size // tarfile.BLOCKSIZE
+    longest = min(blocks, MAX_RECORD_BYTES // tarfile.BLOCKSIZE)
+    return tarfile.BLOCKSIZE * next(k for k in range(longest, 0, -1) if blocks % k == 0)
+
+
+def _check_extended_headers(file: IO[bytes], position: int, member: tarfile.TarInfo) -> None:
+    """Raise tarfile.ReadError for a damaged extended header from ``position`` on: no checksum
+    protects what it says, and tarfile takes the name that was cut to 100 bytes instead. An image
+    that became one by a damaged type would vanish."""
     if not member.name:
         raise tarfile.ReadError("a member has no name")
-    if member.offset_data - member.offset <= tarfile.BLOCKSIZE:
-        return
-    file.seek(member.offset)
-    blocks = file.read(member.offset_data - member.offset)
-    if blocks[156:157] != tarfile.XHDTYPE:
-        return
-    size = int(blocks[124:136].strip(b"\0 "), 8)
-    rest = blocks[tarfile.BLOCKSIZE:tarfile.BLOCKSIZE + size]
-    while rest:  # records: "<bytes of the record> <key>=<value>\n"
+    file.seek(position)
+    blocks = file.read(member.offset_data - position)
+    while (kind := blocks[156:157]) in (*_GNU_KINDS, *_PAX_KINDS):
+        size = int(blocks[124:136].strip(b"\0 "), 8)
+        content = blocks[tarfile.BLOCKSIZE:tarfile.BLOCKSIZE + size]
+        is_name = kind in _GNU_KINDS and b"\0" not in content.rstrip(b"\0")
+        if not (is_name or kind in _PAX_KINDS and _are_records(content)):
+            raise tarfile.ReadError("an extended header is damaged")
+        blocks = blocks[tarfile.BLOCKSIZE * (1 + -(-size // tarfile.BLOCKSIZE)):]
+
+
+def _are_records(rest: bytes) -> bool:
+    """Return whether the bytes are pax's records: ``<bytes of the record> <key>=<value>\\n``."""
+    while rest:
         digits = rest[:20].split(b" ")[0]
         length = int(digits) if digits.isdigit() else 0
         if not (0 < length <= len(rest) and rest[length - 1:length] == b"\n"):
-            raise tarfile.ReadError("an extended header is damaged")
+            return False
         rest = rest[length:]
+    return True
 
 
 def _check_member(member: tarfile.TarInfo, archive: Path) -> None:

@@ -15,7 +15,8 @@ from common.cli import RequestError
 from common.files import read_lines
 from common.text import counted
 from convert.sources.listing import GroundTruth
-from convert.sources.names import WNID, in_label_order, validation_id, wnid_in_name
+from convert.sources.names import (WNID, check_class_names, in_label_order, validation_id,
+                                   wnid_in_name)
 
 KAGGLE_SOLUTION = "LOC_val_solution.csv"
 KAGGLE_CLASSES = "LOC_synset_mapping.txt"
@@ -182,6 +183,8 @@ def read_class_names(path: Path, with_spaces: bool = False) -> list[str]:
         lines[name] = number
     if not lines:
         raise RequestError(f"{path} is empty; put one class name on each line, in label order")
+    if not with_spaces:
+        check_class_names(list(lines), path)
     return list(lines)
 
 

@@ -20,7 +20,7 @@ from common.files import read_bytes, read_lines
 from convert.sources.archives import members
 from convert.sources.label_lists import is_label_list, read_label_list
 from convert.sources.listing import GroundTruth
-from convert.sources.names import is_hidden
+from convert.sources.names import check_class_names, is_hidden
 from convert.sources.packed import GZIP_MAGIC
 
 _TRUTH_ENDING = "validation_ground_truth.txt"
@@ -142,6 +142,7 @@ def _devkit_truth(origin: Path, truth: bytes, files: Mapping[str, bytes]) -> Gro
         raise RequestError(f"{origin} has neither {MAP_NAME} nor {META_NAME} next to it, which "
                            "map devkit ids to wnids; keep the devkit's files together")
     class_names = sorted(wnids.values())
+    check_class_names(class_names, f"the class map of {origin}")
     position = {wnid: label for label, wnid in enumerate(class_names)}
     labels = {}
     for number, line in enumerate(_text(f"{origin}", truth).splitlines(), start=1):

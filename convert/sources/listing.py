@@ -97,8 +97,7 @@ class Listing:
                    for entry in self.entries)
 
     def sha256(self) -> str:
-        """Return a digest of the images' names, sizes, labels and ids, the same for every layout.
-        """
+        """Return a digest of the images' names, sizes, labels and ids, alike for every layout."""
         digest = hashlib.sha256("\n".join(self.class_names).encode())
         for entry in self.entries:
             digest.update(entry.digest_line())
@@ -150,7 +149,7 @@ def entries_by_class(files: Sequence[SourceFile], class_names: Sequence[str], sp
                for position, file in enumerate(ordered, start=1)]
     for entry, following in zip(entries, entries[1:]):
         if entry.file_name == following.file_name:
-            raise RequestError(f"'{entry.container}' and '{following.container}' are both "
+            raise RequestError(f"{_place(entry)} and {_place(following)} are both "
                                f"{entry.file_name}; remove one of them")
     if split == "train":
         return entries
@@ -216,8 +215,8 @@ def check_by_truth(entries: Sequence[Entry], class_names: Sequence[str], truth: 
     for entry, checked in zip(entries, entries_by_truth(files, truth)):
         known, expected = class_names[entry.label], truth.class_names[checked.label]
         if known != expected:
-            raise RequestError(f"'{entry.container}' is of class {expected} by {truth.origin} but "
-                               f"of {known} by its folder; correct the one that is wrong")
+            raise RequestError(f"{_place(entry)} is of class {expected} by {truth.origin} but of "
+                               f"{known} by its folder; correct the one that is wrong")
 
 
 def entries_by_truth(files: Sequence[SourceFile], truth: GroundTruth) -> list[Entry]:
@@ -252,9 +251,15 @@ def _in_id_order(entries: list[Entry]) -> list[Entry]:
     ordered = sorted(entries, key=lambda entry: entry.image_id)
     for entry, following in zip(ordered, ordered[1:]):
         if entry.image_id == following.image_id:
-            raise RequestError(f"'{entry.container}' and '{following.container}' both have image "
-                               f"id {entry.image_id}; remove one of them")
+            raise RequestError(f"{_place(entry)} and {_place(following)} both have image id "
+                               f"{entry.image_id}; remove one of them")
     return ordered
+
+
+def _place(entry: Entry) -> str:
+    """Return what an error calls the image: its own file, or its name in an archive."""
+    archive = Path(entry.container).name
+    return f"'{entry.file_name}' in {archive}" if entry.offset else f"'{entry.container}'"
 
 
 def read_entry(root: Path, entry: Entry) -> bytes:
@@ -272,8 +277,8 @@ def read_entry(root: Path, entry: Entry) -> bytes:
     if len(data) != entry.size or not (in_archive or container_bytes == entry.size):
         raise changed(root, entry)
     if in_archive and _holds_tar_header(data):
-        raise RequestError(f"{path}: '{entry.file_name}' continues over the header of another "
-                           "member, so blocks of the archive are missing; fetch it again")
+        raise RequestError(f"{root / path.name}: '{entry.file_name}' continues over the header of "
+                           "another member: blocks are missing; fetch the archive again")
     return data
 
 

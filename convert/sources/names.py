@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from typing import Iterable, Optional
+from typing import Iterable, Optional, Sequence
 
 from common.cli import RequestError
 
@@ -81,6 +81,15 @@ def check_wnid_in_name(file_name: str, class_name: str, origin: str) -> None:
     if wnid and WNID.fullmatch(class_name) and wnid != class_name:
         raise RequestError(f"{file_name} is of class {wnid} by its name but of {class_name} by "
                            f"{origin}; correct the one that is wrong")
+
+
+def check_class_names(names: Sequence[str], origin: object) -> None:
+    """Raise RequestError where only some of the names are wnids: a name that was damaged may be
+    sorted elsewhere, which shifts the labels of others."""
+    others = [name for name in names if not WNID.fullmatch(name)]
+    if 0 < len(others) < len(names):
+        raise RequestError(f"{origin}: class name '{others[0][:60]}' is not a wnid like n01440764, "
+                           f"as {len(names) - len(others):,} of the {len(names):,} are; correct it")
 
 
 def is_hidden(path: str) -> bool:

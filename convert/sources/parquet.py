@@ -181,7 +181,8 @@ def _opened(path: Path) -> Iterator[Any]:
     import pyarrow
     from pyarrow import parquet
     try:
-        with open_regular(path), parquet.ParquetFile(path) as file:
+        with open_regular(path), \
+                parquet.ParquetFile(path, page_checksum_verification=True) as file:
             found = {column.path: column.physical_type for column in
                      (file.schema.column(k) for k in range(len(file.schema)))}
             if any(found.get(name) != kind for name, kind in
@@ -194,13 +195,15 @@ def _opened(path: Path) -> Iterator[Any]:
         raise RequestError(f"{path} has a row without image, path or label; give the files of "
                            "ILSVRC/imagenet-1k") from None
     except NotFound as error:
-        raise RequestError(f"{path}: images cannot be read at their places ({error}); write it "
-                           "again with pyarrow.parquet.write_table, whose default is Snappy"
-                           ) from None
+        raise RequestError(f"{path}: images cannot be read at their places ({error}); fetch it "
+                           "again or, if it is whole, write it again with "
+                           "pyarrow.parquet.write_table, whose default is Snappy") from None
     # What a damaged file has in place of a number leads to any of these.
     except (pyarrow.ArrowException, OSError, ValueError, LookupError, StopIteration, RuntimeError,
             TypeError, AttributeError, ArithmeticError, MemoryError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if isinstance(error, KeyError):
+            reason = f"a page header without its field {reason}"
         raise RequestError(f"{path} is not a whole Parquet file ({reason[:120]}); fetch it "
                            "again") from None
 

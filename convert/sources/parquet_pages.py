@@ -16,7 +16,7 @@ from convert.sources.snappy import BLOCK, Data, Stream, decode, stored_bytes
 DATA_PAGE, DICTIONARY_PAGE, DATA_PAGE_V2 = 0, 2, 3
 PLAIN, PLAIN_DICTIONARY = 0, 2
 DICTIONARY_POSITIONS = (PLAIN_DICTIONARY, 8)  # encodings of data pages
-PAGE_TYPE, COMPRESSED_SIZE = 1, 3
+PAGE_TYPE, UNCOMPRESSED_SIZE, COMPRESSED_SIZE = 1, 2, 3
 DATA_HEADER, DICTIONARY_HEADER, DATA_HEADER_V2 = 5, 7, 8  # fields of a page header
 HEADERS = {DATA_PAGE: DATA_HEADER, DICTIONARY_PAGE: DICTIONARY_HEADER,
            DATA_PAGE_V2: DATA_HEADER_V2}
@@ -37,6 +37,7 @@ class NullFound(Exception):
 class _Page(NamedTuple):
     begin: int  # in the file: of the values, or of the Snappy stream that holds them
     size: int  # bytes there
+    length: int  # bytes of the values, uncompressed
     is_dictionary: bool
     positions: bool  # whether its values are positions in the dictionary
     snappy: bool
@@ -51,6 +52,8 @@ class _Content:
         self._file, self._page = file, page
         self._stream = Stream(self._read_stored, page.size) if page.snappy else None
         self.length = self._stream.length if self._stream else page.size
+        if self.length != page.length:
+            raise NotFound(f"a page of {self.length} bytes has {page.length} by its header")
 
     def _read_stored(self, at: int, size: int) -> bytes:
         return os.pread(self._file.fileno(), min(size, self._page.size - at), self._page.begin + at)
@@ -173,7 +176,8 @@ def _page(begin: int, size: int, header: dict[int, Any], snappy: bool, levels: i
             raise NullFound
         levels_bytes = fields[5] + fields[6]  # never compressed
         snappy = snappy and fields.get(7, True)
-    return _Page(begin + levels_bytes, size - levels_bytes, kind == DICTIONARY_HEADER, positions,
+    return _Page(begin + levels_bytes, size - levels_bytes,
+                 header[UNCOMPRESSED_SIZE] - levels_bytes, kind == DICTIONARY_HEADER, positions,
                  snappy, kind == DATA_HEADER and levels > 0, fields[NUM_VALUES])
 
 

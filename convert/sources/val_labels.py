@@ -2,9 +2,10 @@
 or in one that the source contains."""
 
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Sequence
 
 from common.cli import RequestError
+from common.text import counted
 from convert.sources.flat_tars import classes_in_names
 from convert.sources.folders import class_folders
 from convert.sources.label_lists import KAGGLE_SOLUTION, find_label_list
@@ -33,6 +34,8 @@ def found_truth(of_layout: Optional[GroundTruth], source: Path, root: Path, scan
             next to them.
     """
     if of_layout is not None:
+        if root != source:  # or a folder train/ next to the source may be of another set
+            _check_train_classes(_train_classes(root) or (), of_layout)
         return of_layout
     found = find_label_list(source)
     classes = class_names or _train_classes(root)
@@ -44,6 +47,17 @@ def found_truth(of_layout: Optional[GroundTruth], source: Path, root: Path, scan
                            f"Kaggle's {KAGGLE_SOLUTION}, val.txt or val_list.txt was found; give "
                            "one with --ground-truth FILE")
     return truth
+
+
+def _check_train_classes(classes: Sequence[str], truth: GroundTruth) -> None:
+    """Raise RequestError for a class of train/ that the labels do not have: where the class map was
+    damaged, or is another set's, the same class has other labels in the two splits."""
+    unknown = sorted(set(classes) - set(truth.class_names))
+    if unknown:
+        raise RequestError(f"{truth.origin} has not all classes of train/: {unknown[0]} is one of "
+                           f"{counted(len(unknown), 'class')} that its class map does not have, so "
+                           "that labels would differ; correct the map, or give the --ground-truth "
+                           "of this set")
 
 
 def _train_classes(root: Path) -> Optional[list[str]]:

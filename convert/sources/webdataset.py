@@ -14,8 +14,8 @@ from common.text import counted
 from convert.sources.archives import tar_members
 from convert.sources.class_labels import ClassLabels, refuse_twice
 from convert.sources.listing import Scan, SourceFile
-from convert.sources.names import (IMAGE_EXTENSIONS, imagenet_name, is_hidden, training_wnid,
-                                   validation_id)
+from convert.sources.names import (IMAGE_EXTENSIONS, check_class_names, imagenet_name,
+                                   is_hidden, training_wnid, validation_id)
 from convert.sources.packed import OpenArchive, stored_archive, unused_copies
 
 SPLIT_WORDS = {"train": ("train",), "val": ("validation", "val")}
@@ -115,6 +115,7 @@ def info_class_names(source: Path) -> Optional[tuple[Path, list[str]]]:
             raise RequestError(f"{path}: '{str(name)[:60]}' among its class names is not one word "
                                "that appears once; give --class-names FILE with such names")
         seen.add(name)
+    check_class_names(names, path)
     return path, names
 
 

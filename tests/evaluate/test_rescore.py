@@ -90,7 +90,8 @@ def test_classes_are_chosen_from_by_all_probabilities(rescored, folder, tmp_path
 def test_names_of_classes_may_have_spaces_and_what_comes_next_is_the_report(
         rescored, folder, tmp_path, monkeypatch):
     shown: list = []
-    monkeypatch.setattr("evaluate.__main__.print_next", shown.append)
+    monkeypatch.setattr("evaluate.__main__.print_next",
+                        lambda command, under_make: shown.append(command))
     spaced = ["big cat", *NAMES[1:]]
     write(folder, gather_predictions([1], [0], [False], np.float32([[.2] + [.1] * 7]),
                                      keep_probabilities=True), class_names=spaced)

@@ -71,6 +71,8 @@ IMAGE_OF_1000 = special("a.JPEG", size=1000).tobuf()
     ([class_tar("n01440764.JPEG")], "'n01440764.JPEG' in .* is not a class tar"),
     ([class_tar("n01440764.tar", "a.JPEG")] * 2, "'n01440764.tar' appears twice"),
     ([class_tar("n01440764.tar", "a.txt")], "'n01440764.tar' in .* contains no images"),
+    ([class_tar("n01440764.tar", "n01440764_1.JPEG", "f/n01443537_2.JPEG")],
+     "'n01443537_2.JPEG' in 'n01440764.tar' in .* is of class n01443537 by its name"),
     ([("n1.tar", b"not a tar".ljust(512)), class_tar("n2.tar", "b.JPEG")],
      "'n1.tar' in .* is not a whole tar archive .there is no tar header, at its start"),
     ([("n1.tar", tar_of()), class_tar("n2.tar", "b.JPEG")],
@@ -107,6 +109,22 @@ def test_an_archive_that_ends_too_early_is_refused(archives, split, damage, word
     with pytest.raises(RequestError, match=rf"{archive} is not a whole tar archive .{words}.*, "
                                            rf"after '.*', at byte {len(before)}\); fetch"):
         list_source(archives, split)
+
+
+@pytest.mark.parametrize("blocks, whole", [(20, True), (13, True), (22, False), (23, False)])
+def test_zeros_longer_than_a_record_that_fits_the_size_are_no_end(archives, monkeypatch, blocks,
+                                                                  whole):
+    """22 blocks can be two records of 11, whose last would end in fewer zeros; 23 are no records
+    of several blocks."""
+    monkeypatch.setattr("convert.sources.archives.MAX_RECORD_BYTES", 20 * 512)
+    image = tar_of(("n01440764_1.JPEG", b"x"))[:1024]
+    (archives / "ILSVRC2012_img_train.tar").write_bytes(tar_of(
+        ("n01440764.tar", image.ljust(512 * blocks, b"\0")), class_tar("n01443537.tar", "a.JPEG")))
+    if whole:
+        assert len(list_source(archives, "train").entries) == 2
+    else:
+        with pytest.raises(RequestError, match="'n01440764.tar' in .*zeros begin, more than"):
+            list_source(archives, "train")
 
 
 @pytest.mark.parametrize("damage, words", [
@@ -169,6 +187,19 @@ def test_a_damaged_extended_header_does_not_cut_a_name(tmp_path, format, damage,
         data[:512] + damage + data[512 + len(damage):] + bytes(1024))
     with pytest.raises(RequestError, match=words):
         list_source(tmp_path, "val")
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGLINK, tarfile.GNUTYPE_LONGNAME,
+                                  tarfile.XGLTYPE, tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE])
+@pytest.mark.parametrize("first", [True, False])
+def test_an_image_that_a_damaged_type_makes_an_extended_header_is_not_lost(tmp_path, kind, first):
+    name, (_, other) = "n01440764_1.JPEG", class_tar("", "n01440764_2.JPEG")
+    image = special(name, type=kind, size=99).tobuf() + b"\xff\xd8\xff\xe0\0\x10JFIF\0".ljust(512)
+    data = image + other if first else other[:512] + image + other
+    (tmp_path / "ILSVRC2012_img_train.tar").write_bytes(
+        tar_of(("n01440764.tar", data), class_tar("n01443537.tar", "a.JPEG")))
+    with pytest.raises(RequestError, match="'n01440764.tar' in .* is not a whole tar archive"):
+        list_source(tmp_path, "train")
 
 
 def test_what_macos_packs_is_ignored_by_name(archives):

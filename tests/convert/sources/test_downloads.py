@@ -39,6 +39,10 @@ def write(path, rows, labels=None, text=pyarrow.string(), **options):
                         **options)
 
 
+def replace(path, old, new):
+    path.write_bytes(path.read_bytes().replace(old, new))
+
+
 @pytest.fixture
 def file(tmp_path):
     return tmp_path / "data" / "train-00000-of-00001.parquet"
@@ -71,8 +75,11 @@ def test_each_image_is_read_alone_wherever_it_is_stored(file, tmp_path, options)
      "is not a whole Parquet file .its paths are not text"),
     (lambda path: os.truncate(path, 5000), "is not a whole Parquet file"),
     (lambda path: path.write_bytes(b""), "is not a whole Parquet file"),
-    (lambda path: path.rename(path.with_name("train-00000-of-00002.parquet")),
-     "train-00001-of-00002.parquet is missing"),
+    (lambda path: replace(path, b"PAR1\x15", b"PAR1\x35"), "a page header without its field 1"),
+    (lambda path: replace(path, b"PAR1\x15\x04\x15\x8a", b"PAR1\x15\x04\x15\x8c"), "by its header"),
+    (lambda path: write(path, image_rows(), write_page_checksum=True, compression="none") or
+     replace(path, b"n90000001_6_", b"n90000001_9_"), "CRC checksum verification failed"),
+    (lambda path: path.rename(path.with_name("train-00000-of-00002.parquet")), "001-of.*missing"),
 ])
 def test_other_or_damaged_parquet_files_are_refused(file, tmp_path, change, words):
     write(file, image_rows())

@@ -196,7 +196,8 @@ def test_ilsvrcs_labels_in_the_devkits_order_are_refused(tmp_path, first):
 
 @pytest.mark.parametrize("text, words", [
     ("\n", "is empty"), ("n1\n\nn1\n", "line 3: 'n1' is already on line 1"),
-    ("n1 tench\n", "line 1: 'n1 tench' is not one class name")])
+    ("n1 tench\n", "line 1: 'n1 tench' is not one class name"),
+    ("n01440764\nn0144353\nn01484850\n", "name 'n0144353' is not a wnid .* as 2 of the 3 are")])
 def test_bad_class_names_are_refused_by_line(tmp_path, text, words):
     (tmp_path / "names").write_text(text)
     with pytest.raises(RequestError, match=words):

@@ -7,9 +7,11 @@ import pytest
 from scipy.io import savemat
 
 from common.cli import RequestError
+from convert.sample.arrange import arrange_sample
 from convert.sources import labels
+from convert.sources.label_lists import KAGGLE_CLASSES, KAGGLE_SOLUTION
 from convert.sources.labels import find_ground_truth, read_ground_truth
-from convert.sources.layouts import list_source
+from convert.sources.layouts import KAGGLE_IMAGES, list_source
 
 
 def devkit(folder, truth, class_map):
@@ -48,12 +50,28 @@ def test_the_ground_truth_is_found_in_a_devkit_folder(tmp_path):
     ("1\n", "n02119789 one\n", "line 1: expected 'wnid id name'"),
     ("1\n", "n02119789 1\nn02119789 2\n", "line 2: 'n02119789 2' appears twice"),
     ("1\n", "n02119789 1\nn02100735 1\n", "line 2: 'n02100735 1' appears twice"),
+    ("1\n", MAP.replace("n01440764", "nO1440764"), "class name 'nO1440764' is not a wnid like"),
     ("1\n", None, "neither map_clsloc.txt nor meta.mat"),
 ])
 def test_malformed_files_are_refused_by_line(tmp_path, truth, class_map, words):
     with pytest.raises(RequestError) as error:
         read_ground_truth(devkit(tmp_path, truth, class_map))
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize("layout", ["flat", "kaggle"])
+def test_a_class_map_without_a_class_of_train_is_refused(source, layout):
+    """One wnid of the map is damaged: classes are sorted in another order than those of train/."""
+    arrange_sample(source, layout)
+    path = source / ("devkit/data/map_clsloc.txt" if layout == "flat" else KAGGLE_CLASSES)
+    first = list_source(source, "train").class_names[0]
+    for text in (path, path.with_name(KAGGLE_SOLUTION)):
+        if text.exists():
+            text.write_text(text.read_text().replace(first, "n99999999"))
+    with pytest.raises(RequestError, match=f"has not all classes of train/: {first} is one of 1"):
+        list_source(source, "val")
+    shutil.rmtree(source / ("train" if layout == "flat" else KAGGLE_IMAGES / "train"))
+    assert list_source(source, "val").class_names[-1] == "n99999999"
 
 
 def test_labels_come_from_the_file_that_is_given(source, tmp_path):
@@ -76,11 +94,14 @@ def test_labels_come_from_the_file_that_is_given(source, tmp_path):
 @pytest.mark.parametrize("place", ["imagenet", "imagenet/data", "imagenet/kit/data", "data",
                                    "kit/data"])
 def test_the_devkit_may_be_in_the_source_or_next_to_it(source, tmp_path, place):
+    disk = tmp_path / "disk"  # or a test whose source is its tmp_path would find this devkit
+    disk.mkdir()
+    source = source.rename(disk / "imagenet")
     before = list_source(source, "val").sha256()
-    (source / "devkit" / "data").rename(tmp_path / "elsewhere")
+    (source / "devkit" / "data").rename(disk / "elsewhere")
     with pytest.raises(RequestError, match="without labels: .*--ground-truth"):
         list_source(source, "val")
-    shutil.copytree(tmp_path / "elsewhere", tmp_path / place, dirs_exist_ok=True)
+    shutil.copytree(disk / "elsewhere", disk / place, dirs_exist_ok=True)
     assert list_source(source, "val").sha256() == before
 
 

@@ -1,6 +1,7 @@
 """Archives in gzip give the records of the same tars, and are unpacked once, for a conversion."""
 
 import gzip
+import io
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from convert.request import Request
 from convert.sample.arrange import arrange_sample
 from convert.sources import packed
 from convert.sources.layouts import list_source
+from convert.sources.listing import read_entry
 from convert.verify import repair, verify
 from convert.workspace import BUILDING
 
@@ -229,9 +231,25 @@ def test_a_header_longer_than_what_is_kept_of_an_archive_is_refused(packed_sampl
     pack(archive)
     monkeypatch.setattr(packed, "BLOCK_BYTES", 700)
     monkeypatch.setattr(packed, "WINDOW_BYTES", 20_000)
-    monkeypatch.setattr("convert.sources.archives.MAX_PADDING_BYTES", 10_000)
+    monkeypatch.setattr("convert.sources.archives.MAX_RECORD_BYTES", 10_240)
     with pytest.raises(RequestError, match="3.tar.gz is not a whole tar archive .a header is long"):
         list_source(source, "train")
+
+
+def test_lost_blocks_are_named_by_the_source_not_by_what_was_unpacked(packed_sample, tmp_path):
+    source = packed_sample("flat-tars")
+    archive = source / "val_images.tar"
+    with tarfile.open(archive, "w") as tar:
+        for number, size in ((1, 1500), (2, 500), (3, 500)):
+            member = tarfile.TarInfo(f"ILSVRC2012_val_0000000{number}_n9000000{number}.JPEG")
+            member.size = size
+            tar.addfile(member, io.BytesIO(bytes(size)))
+    data = archive.read_bytes()
+    archive.write_bytes(data[:1024] + data[2048:])  # the first continues over the second
+    pack(archive)
+    listing = list_source(source, "val", keep=tmp_path / "keep")
+    with pytest.raises(RequestError, match=f"^{archive}: '.*_00000001.JPEG' continues over the"):
+        read_entry(listing.root, listing.entries[0])
 
 
 def test_another_folder_is_refused_before_anything_is_unpacked(packed_sample, tmp_path):

@@ -214,7 +214,16 @@ def test_one_id_twice_is_refused(source):
     first, second = sorted((source / "val").iterdir())[:2]
     image = next(first.iterdir())
     shutil.copy(image, second / image.name)
-    with pytest.raises(RequestError, match="both have image id"):
+    with pytest.raises(RequestError, match=f"'{second.name}/{image.name}' both have image id"):
+        list_source(source, "val")
+
+
+def test_one_id_twice_in_an_archive_is_refused_with_the_names(source):
+    first, second = sorted((source / "val").iterdir())[:2]
+    second.rename(first.with_suffix(".jpg"))
+    arrange_sample(source, "archives")
+    with pytest.raises(RequestError, match=rf"'{first.name}' in ILSVRC2012_img_val.tar and "
+                                           rf"'{first.stem}.jpg' in ILSVRC2012_img_val.tar both"):
         list_source(source, "val")
 
 

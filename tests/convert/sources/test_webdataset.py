@@ -54,6 +54,7 @@ def test_a_webdatasets_info_names_its_classes_unless_a_file_of_names_does(labell
     ({"class_names": ["tench, Tinca", "b"]}, "'tench, Tinca' among .* give --class-names FILE"),
     ({"class_names": ["ant", 1]}, "'1' among its class names"),
     ({"class_to_idx": {"ant": 1, "bee": 2}}, "class_to_idx does not count from 0; give the file"),
+    ({"classes": ["n01440764", "bee"]}, "'bee' is not a wnid .* as 1 of the 2 are"),
     ({"splits": {}}, "says labels but not which classes they are; give --class-names FILE")])
 def test_class_names_of_an_info_that_cannot_be_right_are_refused(labelled, info, words):
     (labelled / "_info.json").write_text(json.dumps(info))
