@@ -86,6 +86,17 @@ def test_good_headers_are_accepted(data, tmp_path):
     check_jpeg_file(tmp_path / "1.jpeg")
 
 
+def test_a_good_progressive_file_is_read_to_its_last_scan(tmp_path):
+    """Tables may stand between its scans, long after the headers."""
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "JPEG", progressive=True, quality=95)
+    data = buffer.getvalue()
+    assert HEAD_BYTES < data.rindex(DHT) < len(data)
+    (tmp_path / "1.jpeg").write_bytes(data)
+    check_jpeg_file(tmp_path / "1.jpeg")
+
+
 def test_only_headers_of_a_file_are_read_and_only_of_a_jpeg(tmp_path):
     """What MindSpore reports itself is left to it."""
     assert SCAN < HEAD_BYTES

@@ -11,21 +11,10 @@ import pytest
 
 from common import options
 from common.cli import run_command
+from tests.docs.markdown import CHINESE, DOCUMENTS, ROOT, command_lines
 
-ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 NOT_RUN = ("make setup", "make demo", "make clean")  # they build or remove folders
 README_LINES = 180
-
-
-def command_lines(document: Path) -> list[str]:
-    """Return the commands in the indented blocks of a document, lines that go on joined."""
-    text = document.read_text("utf-8").replace("\\\n", " ")
-    lines = (line.strip().removeprefix(".venv/bin/") for line in text.splitlines()
-             if line.startswith("    "))
-    return sorted({line for line in lines if line.startswith(("python -m ", "make "))})
-
-
 COMMANDS = sorted({line for document in DOCUMENTS for line in command_lines(document)})
 MAKE = [line for line in COMMANDS if line.startswith("make ")]
 OF_PACKAGES = [line for line in COMMANDS
@@ -104,19 +93,10 @@ def test_links_lead_somewhere(document):
         assert not anchor or anchor in headings(file), target
 
 
-@pytest.mark.parametrize("document", [path for path in DOCUMENTS if ".zh-CN." in path.name],
-                         ids=lambda path: path.name)
-def test_chinese_has_full_width_brackets(document):
-    """Code, commands and the targets of links keep theirs."""
-    prose = "\n".join(line for line in document.read_text("utf-8").splitlines()
-                      if not line.startswith("    "))
-    assert re.findall(r".{,9}[()].{,9}", re.sub(r"`[^`]*`|\]\([^)]*\)", "]", prose)) == []
-
-
 def test_every_page_is_linked_from_the_readme():
     readme = (ROOT / "README.md").read_text("utf-8")
     for page in ROOT.glob("docs/*.md"):
-        if not page.name.endswith(".zh-CN.md"):
+        if not page.stem.endswith(CHINESE):
             assert f"(docs/{page.name}" in readme, page.name
 
 

@@ -5,29 +5,18 @@ import importlib
 import re
 import sys
 from collections import defaultdict
-from pathlib import Path
 
 import pytest
 
 from common.cli import run_command
 from evaluate.__main__ import COMMANDS
+from tests.docs.markdown import DOCUMENTS, ROOT, spans_of
 
-ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 PROGRAMS = ("blacklist", "convert", "evaluate", *(f"evaluate {name}" for name in COMMANDS),
             "inceptionv4", "inceptionv4.launch", "train", "train.modelarts", "benchmarks")
 OTHER_PROGRAMS = ("pip", "pytest", "flake8", "mypy")
 FLAG = re.compile(r"(?<!\S)--[a-z][a-z_-]*")
 COMMAND = re.compile(r"(?:\.venv/bin/)?python -m ([a-z0-9_.]+)")
-
-
-def spans_of(document: Path) -> list[str]:
-    """Return what stands between backticks, which may go on in the next line of a paragraph."""
-    text = "\n".join("" if line.startswith("    ") else line
-                     for line in document.read_text("utf-8").splitlines())
-    return [" ".join(span.split()) for span in re.findall(r"`((?:[^`\n]|\n(?!\n))+)`", text)]
-
-
 SPANS = sorted({(document.name, span) for document in DOCUMENTS for span in spans_of(document)})
 OF_PACKAGES = [pair for pair in SPANS if COMMAND.match(pair[1])
                and COMMAND.match(pair[1])[1] not in OTHER_PROGRAMS]

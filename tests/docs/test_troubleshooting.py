@@ -1,13 +1,12 @@
 """Every message in docs/troubleshooting.md stands in the code."""
 
 import ast
-import re
-from pathlib import Path
 from typing import Iterator
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.docs.markdown import CHINESE, ROOT, SPAN, tables
+
 PACKAGES = ("common", "blacklist", "inceptionv4", "convert", "evaluate", "train", "benchmarks")
 
 
@@ -27,12 +26,18 @@ def code() -> str:
     return "\n".join(text for path in files for text in texts(ast.parse(path.read_text("utf-8"))))
 
 
-def listed_messages() -> list[str]:
-    rows = [line.split("|") for line in (ROOT / "docs" / "troubleshooting.md").read_text(
-        "utf-8").splitlines() if line.startswith("| `")]
-    return [message for row in rows for message in re.findall("`([^`]+)`", row[1])]
+def listed_messages(name: str) -> list[str]:
+    cells = [row[0] for table in tables((ROOT / "docs" / name).read_text("utf-8")) for row in table]
+    return [message for cell in cells for message in SPAN.findall(cell)]
 
 
-@pytest.mark.parametrize("message", listed_messages())
+MESSAGES = listed_messages("troubleshooting.md")
+
+
+def test_both_languages_list_the_same_messages():
+    assert MESSAGES == listed_messages(f"troubleshooting{CHINESE}.md")
+
+
+@pytest.mark.parametrize("message", MESSAGES)
 def test_a_listed_message_stands_in_the_code(message, code):
     assert message in code
