@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-OWN_DATA = Path(__file__).parents[2] / "docs" / "own-data.md"
+from tests.docs.markdown import ROOT
 
 
 def shell_lines(heading: str) -> str:
     """Return the first indented block under the heading."""
-    section = OWN_DATA.read_text("utf-8").split(f"\n## {heading}\n")[1]
+    section = (ROOT / "docs" / "own-data.md").read_text("utf-8").split(f"\n## {heading}\n")[1]
     block = next(part for part in section.split("\n\n") if part.startswith("    "))
     return textwrap.dedent(block)
 
