@@ -173,7 +173,7 @@ eval-1: need-CKPT $(DONE) ## single-crop accuracy of CKPT on both validation set
 eval-144: need-CKPT $(DONE) ## 144-crop accuracy of CKPT on both validation sets
 	$(EVALUATE) --crops 144 --out results/crops-144 $(ARGS)
 
-bench: $(DONE) ## the ADSL report's speed table, on a simulated card where there is none, into results/bench
+bench: $(DONE) ## the original (ADSL) report's speed table, on a simulated card where there is none, into results/bench
 	$(PY) -m benchmarks steps --rows table --device $(call sh,DEVICE) --out results/bench $(ARGS)
 	$(call next,report,RUN)
 
