@@ -84,7 +84,8 @@ help: ## list the targets and variables
 	@echo "  NODE_RANK   number of this host, from 0                        ["$(call sh,NODE_RANK)"]"
 	@echo "  PORT        free on MASTER, where the ranks join               ["$(call sh,PORT)"]"
 	@echo "  DEVICE      auto, Ascend or CPU; bench: simulated, too         ["$(call sh,DEVICE)"]"
-	@echo "  ARGS        more arguments for the target's command"
+	@echo "  ARGS        more arguments for the target's command; demo: for its training,"
+	@echo "              e.g. ARGS=\"--seed 1\""
 	@echo "  PYTHON      a Python 3.10 to 3.12                              ["$(call sh,PYTHON)"]"
 
 setup: $(DONE) ## build .venv; again only when setup.cfg changes
@@ -101,7 +102,7 @@ $(DONE): setup.cfg
 	@touch $@
 
 # 480 images are 15 whole steps per epoch; most of the time after the training goes into 144 crops of
-# each validation image.
+# each validation image. ARGS goes to the training, such as --seed 1.
 demo: $(DONE) ## sample, convert, train, evaluate: end to end in minutes, on CPU
 	rm -rf $(DEMO)
 	$(PY) -m convert sample --out $(DEMO)/imagenet --train 48 --val 5
@@ -109,7 +110,7 @@ demo: $(DONE) ## sample, convert, train, evaluate: end to end in minutes, on CPU
 	$(PY) -m convert run --source $(DEMO)/imagenet --split val --out $(DEMO)/records/val \
 		--blacklist $(DEMO)/imagenet/devkit/data/ILSVRC2015_clsloc_validation_blacklist.txt
 	$(PY) -m train --records $(DEMO)/records/train --val-records $(DEMO)/records/val \
-		--run $(DEMO)/run --preset smoke --device CPU
+		--run $(DEMO)/run --preset smoke --device CPU $(ARGS)
 	$(PY) -m evaluate --records $(DEMO)/records/val --checkpoint $(DEMO)/run/last.ckpt \
 		--crops 1 --out $(DEMO)/results/crops-1 --device CPU > /dev/null
 	$(PY) -m evaluate --records $(DEMO)/records/val --checkpoint $(DEMO)/run/last.ckpt \
@@ -172,7 +173,7 @@ eval-1: need-CKPT $(DONE) ## single-crop accuracy of CKPT on both validation set
 eval-144: need-CKPT $(DONE) ## 144-crop accuracy of CKPT on both validation sets
 	$(EVALUATE) --crops 144 --out results/crops-144 $(ARGS)
 
-bench: $(DONE) ## the ADSL report's speed table, on a simulated card where there is none, into results/bench
+bench: $(DONE) ## the original (ADSL) report's speed table, on a simulated card where there is none, into results/bench
 	$(PY) -m benchmarks steps --rows table --device $(call sh,DEVICE) --out results/bench $(ARGS)
 	$(call next,report,RUN)
 

@@ -110,7 +110,8 @@ class _ShowVersion(argparse.Action):
 
 
 def add_version(parser: argparse.ArgumentParser) -> None:
-    """Add ``--version``. Not every parser has it: a platform's job may have such a parameter."""
+    """Add ``--version``. Every command has it but ``train.modelarts``: a job of the platform may
+    have a parameter of that name."""
     parser.add_argument("--version", action=_ShowVersion, nargs=0, default=argparse.SUPPRESS,
                         help="print the version and exit")
 

@@ -159,6 +159,7 @@ def run_subcommand(prog: str, description: str, subcommands: Iterable[Subcommand
     for item in subcommands:
         command = commands.add_parser(item.name, help=item.help,
                                       description=item.description or item.help)
+        add_version(command)
         add_options(command, item.request)
         command.set_defaults(subcommand=item)
     arguments = parser.parse_args()

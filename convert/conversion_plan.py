@@ -20,10 +20,10 @@ from convert.shards import ShardPlan
 from convert.sources.class_words import find_class_words
 from convert.sources.ilsvrc import (IlsvrcCheck, IlsvrcNumbers, check_ilsvrc, count_like_ilsvrc,
                                     devkit_numbers, unused_numbers)
-from convert.sources.layouts import list_source
 from convert.sources.listing import Entry, Listing
 from convert.sources.misplaced import OTHER_SPLIT
 from convert.sources.packed import state_of_files
+from convert.sources.split_listing import list_source
 
 SHARD_BYTES = 1 << 30
 SHARD_COUNT_STEP = 8  # so that 1, 2, 4 and 8 ranks read equally many files
@@ -82,8 +82,8 @@ def plan_conversion(request: Request, keep: Optional[Path] = None, *,
         page_bytes: of a record set that is to be built again; None: what its images need.
 
     Raises:
-        RequestError: see :func:`convert.sources.layouts.list_source`, a wrong blacklist, more
-            shards than images, or an image that no page can hold.
+        RequestError: see :func:`convert.sources.split_listing.list_source`, a wrong blacklist,
+            more shards than images, or an image that no page can hold.
     """
     source_files = state_of_files(request.source, request.extensions) if keep else ""
     listing = list_request(request, keep)

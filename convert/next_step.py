@@ -9,8 +9,8 @@ from common.options import flag_named
 from convert.records.manifest import MANIFEST_NAME, Manifest
 from convert.request import ENGINE_OPTIONS, VAL_OPTIONS, Request
 from convert.sources.ilsvrc import CLASSES
-from convert.sources.layouts import has_layout
-from convert.sources.misplaced import OTHER_SPLIT
+from convert.sources.layouts import contains_split, has_layout
+from convert.sources.misplaced import OTHER_SPLIT, folder_above
 
 
 def commands_after(folder: Path, manifest: Manifest, request: Optional[Request] = None
@@ -27,9 +27,28 @@ def commands_after(folder: Path, manifest: Manifest, request: Optional[Request] 
     commands = [module_command("convert", "verify", folder)] if request else []
     if (sets[other] / MANIFEST_NAME).exists():
         return [*commands, training_command(sets["train"], sets["val"], len(manifest.classes))]
-    if request:
-        commands.append(_conversion(request, other, sets[other]))
+    if request and (source := _source_of(request, other)):
+        commands.append(_conversion(request, source, other, sets[other]))
+    elif request and other == "val":
+        commands.append(training_command(folder, None, len(manifest.classes)))
     return commands
+
+
+def _source_of(request: Request, split: str) -> Optional[Path]:
+    """Return where images of the other split are: the source or, if that is the folder of one
+    split, the one above it; None if neither has any."""
+    places = [request.source]
+    if request.source.name == request.split:
+        places.append(folder_above(request.source))
+    return next((place for place in places
+                 if contains_split(place, split, _layout_in(place, split, request))), None)
+
+
+def _layout_in(source: Path, split: str, request: Request) -> Optional[str]:
+    """Return the layout that was asked for, unless the other split lies in another one, such as a
+    flat val/ next to the class folders of train/."""
+    layout = request.layout
+    return layout if layout and has_layout(source, split, layout) else None
 
 
 def finish_command() -> str:
@@ -37,13 +56,17 @@ def finish_command() -> str:
     return module_command("convert", "finish", *_typed_without(["shard_range", *ENGINE_OPTIONS]))
 
 
-def _conversion(request: Request, split: str, out: Path) -> str:
+def _conversion(request: Request, source: Path, split: str, out: Path) -> str:
     """Return the conversion of the other split, with the options that were typed for this one."""
     dropped = ["split", "out", *(VAL_OPTIONS if split == "train" else ())]
-    if request.layout and not has_layout(request.source, split, request.layout):
-        dropped.append("layout")  # such as a flat val/ next to the class folders of train/
-    return module_command("convert", "run", *_typed_without(dropped), "--split", split, "--out",
-                          out)
+    if not _layout_in(source, split, request):
+        dropped.append("layout")
+    given: list[object] = []
+    if source != request.source:
+        dropped.append("source")
+        given = ["--source", source]
+    return module_command("convert", "run", *given, *_typed_without(dropped), "--split", split,
+                          "--out", out)
 
 
 def _typed_without(options: Sequence[str]) -> list[str]:

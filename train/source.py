@@ -19,8 +19,8 @@ from common.text import counted, first_of
 from convert.images import BadImage, check_jpeg_file
 from convert.records.reader import RecordSet, open_records
 from convert.sources.class_words import find_class_words
-from convert.sources.layouts import list_source
 from convert.sources.names import IMAGE_EXTENSIONS
+from convert.sources.split_listing import list_source
 from train.options import TrainRequest
 
 CHECKING_THREADS = 16  # which mostly wait for files, where storage is slow

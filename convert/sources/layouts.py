@@ -1,4 +1,4 @@
-"""How a source lies on disk: a description of each layout, and listing a source by it.
+"""How a source lies on disk: a description of each layout, and recognising the layout of a source.
 
 A new layout is one more ``SourceLayout`` in ``LAYOUTS``: what it looks like, where its files are,
 how it is recognised, how its images are scanned, and where validation labels come from.
@@ -6,26 +6,21 @@ how it is recognised, how its images are scanned, and where validation labels co
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Optional, Sequence
+from typing import Callable, Optional
 
 from common.cli import RequestError
 from convert.sources.archives import find_archive, scan_train_archive, scan_val_archive
 from convert.sources.flat_tars import (fits_flat_tars, refuse_packed, scan_flat_tars,
                                        scan_names_with_wnids)
 from convert.sources.folders import class_folders, scan_class_folders, scan_flat_folder
-from convert.sources.label_lists import read_class_names, read_kaggle
+from convert.sources.ilsvrc import may_be_wnids
+from convert.sources.label_lists import read_kaggle
 from convert.sources.labels import find_ground_truth, read_devkit_archive, read_ground_truth
-from convert.sources.listing import (Entry, GroundTruth, Listing, Scan, ScanOptions,
-                                     check_by_truth, entries_by_class, entries_by_truth,
-                                     read_entry)
-from convert.sources.misplaced import (OTHER_SPLIT, check_no_image_twice, check_place,
-                                       check_several_classes, check_two_splits)
-from convert.sources.names import (IMAGE_EXTENSIONS, imagenet_name, in_label_order,
-                                   validation_id)
+from convert.sources.listing import Entry, GroundTruth, Scan, ScanOptions, read_entry
+from convert.sources.misplaced import OTHER_SPLIT
+from convert.sources.names import imagenet_name, validation_id
 from convert.sources.parquet import parquet_files, read_parquet, scan_parquet
-from convert.sources.val_labels import found_truth, given_truth
-from convert.sources.webdataset import (has_labels, info_class_names, name_classes,
-                                        scan_webdataset, training_class_names, webdataset_tars)
+from convert.sources.webdataset import scan_webdataset, webdataset_tars
 
 SPLITS = ("train", "val")
 
@@ -69,96 +64,12 @@ class SourceLayout:
         return self.fits(source, self.root(source, split), split)
 
 
-def list_source(source: Path, split: str, ground_truth: Optional[Path] = None,
-                extensions: tuple[str, ...] = IMAGE_EXTENSIONS, layout: Optional[str] = None,
-                class_names: Optional[Path] = None, both_splits: bool = False,
-                keep: Optional[Path] = None, workers: int = 1) -> Listing:
-    """List the images of ``split`` in ``source``.
-
-    Args:
-        ground_truth: the devkit's labels or a label list; class folders are compared with it.
-        layout: a name in ``LAYOUT_NAMES``; by default recognised from the files.
-        class_names: a file with the class names that the labels of a list mean, in their order;
-            the classes of folders are compared with it.
-        both_splits: the other split is converted from the same source.
-        keep, workers: see ``ScanOptions``.
+def choose_layout(source: Path, split: str, name: Optional[str] = None) -> SourceLayout:
+    """Return the layout of that name, by default the one that the split of the source looks like.
 
     Raises:
-        RequestError: the source is missing, empty, contradictory, or fits no layout or several.
+        RequestError: the source is missing, fits no layout or several, or not the one named.
     """
-    chosen = _choose_layout(source, split, layout)
-    root = chosen.root(source, split)
-    other_root = _other_root(source, split, layout, chosen) if both_splits else None
-    scan = chosen.scan(root, split, ScanOptions(extensions, keep, workers))
-    if root == source and split in chosen.unnamed:
-        check_place(source, split, scan)
-    if other_root and split == "val":
-        check_no_image_twice(scan, root, other_root)
-    if not scan.images:
-        raise _fits_nothing(source, split)
-    labels = chosen.classes_may_be_labels and has_labels(scan)
-    named_by, names = _class_names(class_names, root if labels else None, split)
-    if labels:
-        scan = name_classes(scan, names, named_by, root)
-    truth = given_truth(root, split, ground_truth, names)
-    if any("/" in image.name for image in scan.images):  # in class folders, or class tars
-        classes, entries = _entries_in_folders(scan, root, split, truth)
-    else:
-        truth = truth or found_truth(chosen.labels(source), source, root, scan, names)
-        check_several_classes(truth.class_names, root, split, scan)
-        classes, entries = truth.class_names, entries_by_truth(scan.images, truth)
-    _check_names(named_by, names, classes, truth.origin if truth else root)
-    return Listing(split, chosen.name, root, classes, entries, sorted(scan.ignored))
-
-
-def _entries_in_folders(scan: Scan, root: Path, split: str, truth: Optional[GroundTruth]
-                        ) -> tuple[list[str], list[Entry]]:
-    """Return the class folders in label order, and their images; labels that are given must say
-    the same."""
-    folders = in_label_order({image.name.split("/")[0] for image in scan.images
-                              if "/" in image.name})
-    check_several_classes(folders, root, split, scan)
-    entries = entries_by_class(scan.images, folders, split)
-    if truth is not None:
-        check_by_truth(entries, folders, truth)
-    return folders, entries
-
-
-def _class_names(given: Optional[Path], labelled: Optional[Path], split: str
-                 ) -> tuple[str, Optional[list[str]]]:
-    """Return what names the classes, and the names: a file that was given, else what is in the
-    folder ``labelled``, whose images have labels: its info, or the training tars for validation."""
-    if given is None and labelled is not None:
-        if info := info_class_names(labelled):
-            return f"{info[0]}", info[1]
-        if split == "val" and (names := training_class_names(labelled)):
-            return f"the set of training tars in {labelled}", names
-    return f"--class-names {given}", read_class_names(given) if given else None
-
-
-def _check_names(named_by: str, names: Optional[Sequence[str]], classes: Sequence[str],
-                 origin: object) -> None:
-    if names and in_label_order(names) != list(classes):
-        raise RequestError(f"{named_by} names other classes ({len(names)}) than {origin} "
-                           f"has ({len(classes)}); leave it out or give the right names")
-
-
-def _other_root(source: Path, split: str, layout: Optional[str], chosen: SourceLayout
-                ) -> Optional[Path]:
-    """Return the folder of the other split's images, None unless both lie in folders; raise
-    RequestError where it is the same."""
-    other_split = OTHER_SPLIT[split]
-    try:
-        other = _choose_layout(source, other_split, layout)
-    except RequestError:  # it is for the conversion of the other split to say why
-        return None
-    root, other_root = chosen.root(source, split), other.root(source, other_split)
-    if other == chosen and chosen.in_folders:
-        check_two_splits(source, split, root, other_root)
-    return other_root if chosen.in_folders and other.in_folders and other_root != root else None
-
-
-def _choose_layout(source: Path, split: str, name: Optional[str]) -> SourceLayout:
     if not source.is_dir():
         raise RequestError(f"source {source} is not a folder; set --source (make: IMAGENET) to "
                            "the folder of the images")
@@ -169,17 +80,22 @@ def _choose_layout(source: Path, split: str, name: Optional[str]) -> SourceLayou
                                f"layout has it: {chosen.files}; correct --source or leave --layout "
                                "out")
         return chosen
-    fitting = [known for known in LAYOUTS if known.is_in(source, split)]
-    overridden = {other for known in fitting for other in known.overrides}
-    fitting = [known for known in fitting if known.name not in overridden]
+    fitting = _fitting(source, split)
     if not fitting:
         refuse_packed(source)
-        raise _fits_nothing(source, split)
+        raise fits_nothing(source, split)
     if len(fitting) > 1:
         raise RequestError(f"{source} contains a {split} set in several layouts "
                            f"({', '.join(known.name for known in fitting)}); choose one with "
                            "--layout")
     return fitting[0]
+
+
+def _fitting(source: Path, split: str) -> list[SourceLayout]:
+    """Return the layouts that the split of the source looks like, but for overridden ones."""
+    fitting = [known for known in LAYOUTS if known.is_in(source, split)]
+    overridden = {other for known in fitting for other in known.overrides}
+    return [known for known in fitting if known.name not in overridden]
 
 
 def _layout(name: str) -> SourceLayout:
@@ -196,13 +112,48 @@ def has_layout(source: Path, split: str, name: str) -> bool:
     return _layout(name).is_in(source, split)
 
 
-def _fits_nothing(source: Path, split: str) -> RequestError:
+def contains_split(source: Path, split: str, name: Optional[str] = None) -> bool:
+    """Return whether the source has images of the split, and says so: images that could be those
+    of either split are not counted.
+
+    Args:
+        name: the layout, see ``choose_layout``.
+    """
+    try:
+        chosen = choose_layout(source, split, name)
+    except RequestError:
+        return False
+    return split not in chosen.unnamed or chosen.root(source, split) != source
+
+
+def fits_nothing(source: Path, split: str) -> RequestError:
+    """Return the error for a source in which nothing looks like the split."""
+    if _has_own_classes(source, OTHER_SPLIT[split]):
+        return _lacks_split(source, split)
     names = sorted(item.name for item in source.iterdir())
     content = (f"contains {', '.join(names[:3])}{' and more' if len(names) > 3 else ''}"
                if names else "is empty")
     return RequestError(f"{source} {content}, which fits no layout of a {split} set; known "
                         "layouts: " + "; ".join(f"{known.name}: {known.files}"
                                                 for known in LAYOUTS))
+
+
+def _has_own_classes(source: Path, split: str) -> bool:
+    """Return whether the split is in class folders that are not ImageNet's."""
+    root = source / split
+    return (root.is_dir() and [known.name for known in _fitting(source, split)] == ["folders"]
+            and not may_be_wnids(class_folders(root)))
+
+
+def _lacks_split(source: Path, split: str) -> RequestError:
+    """Return the error for images of one's own without one of the splits: how ImageNet may lie is
+    of no use there."""
+    other = OTHER_SPLIT[split]
+    lacks = (f"has class folders in {other}/ but none in {split}/" if (source / split).is_dir()
+             else f"has {other}/ but no {split}/")
+    remedy = "some images of each class" if split == "val" else "the training images"
+    where = " (docs/own-data.md has the commands)" if split == "val" else ""
+    return RequestError(f"{source} {lacks}: put {remedy} into {source / split / 'CLASS'}/{where}")
 
 
 def _split_folder(source: Path, split: str) -> Path:

@@ -36,7 +36,7 @@ def check_place(source: Path, split: str, scan: Scan) -> None:
     else:
         return
     raise RequestError(f"source {source} {reason}, not of a {split} set; give the folder that "
-                       f"train/ and val/ are in, probably --source {_above(place)} (make: "
+                       f"train/ and val/ are in, probably --source {folder_above(place)} (make: "
                        "IMAGENET)")
 
 
@@ -44,7 +44,7 @@ def check_two_splits(source: Path, split: str, root: Path, other_root: Path) -> 
     """Raise RequestError where the images of both splits would be those of one folder."""
     if not other_root.is_dir() or not root.samefile(other_root):
         return
-    above = _above(source.resolve())
+    above = folder_above(source.resolve())
     if root != source:
         reason, remedy = f"{root} and {other_root} are one folder", "give each split its own"
     else:
@@ -92,8 +92,8 @@ def _names_below(folder: Path, other: Path) -> Iterator[str]:
                 yield from os.listdir(item.path)
 
 
-def _above(place: Path) -> Path:
-    """Return the folder that a source has in which the place is one split's folder."""
+def folder_above(place: Path) -> Path:
+    """Return the source in which the place is the folder of one split."""
     above = place.parent
     if above.parts[-len(_KAGGLE_DEPTH):] == _KAGGLE_DEPTH:
         return above.parents[len(_KAGGLE_DEPTH) - 1]

@@ -217,8 +217,9 @@ def test_flags_are_left_out_with_their_values(words, left):
 
 
 @pytest.mark.parametrize("words", [
-    "blacklist", "convert", "inceptionv4", "inceptionv4.launch", "evaluate",
-    "evaluate report", "train", "benchmarks"])
+    "blacklist", "blacklist check", "convert", "convert run", "inceptionv4", "inceptionv4 export",
+    "inceptionv4.launch", "evaluate", "evaluate report", "train", "benchmarks",
+    "benchmarks doctor"])
 def test_every_command_says_its_version_which_is_that_of_setup_cfg(words):
     module, *rest = words.split()
     done = subprocess.run([sys.executable, "-m", module, *rest, "--version"], cwd=ROOT,

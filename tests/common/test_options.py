@@ -127,7 +127,7 @@ def test_a_subcommand_runs_with_its_request_and_help_names_each(monkeypatch, cap
     run("second", "--weights", "raw")
     assert ran == [Paths("a", None, ("b", "c")), Shared(weights="raw")]
     shown = {}
-    for words in ("--help", "first --help", "second --help", "--version"):
+    for words in ("--help", "first --help", "second --help", "--version", "second --version"):
         with pytest.raises(SystemExit):
             run(*words.split())
         shown[words] = " ".join(capsys.readouterr().out.split())
@@ -136,6 +136,7 @@ def test_a_subcommand_runs_with_its_request_and_help_names_each(monkeypatch, cap
     assert "helps first" in shown["first --help"] and "--one" in shown["first --help"]
     assert "Is the second." in shown["second --help"] and "helps" not in shown["second --help"]
     assert shown["--version"].startswith("imagenet-mindrecord ")
+    assert shown["second --version"] == shown["--version"] and "--version" in shown["first --help"]
 
 
 def test_help_shows_what_the_field_says():

@@ -1,6 +1,7 @@
 """What the commands of this package say before they begin and when they are done."""
 
 import shlex
+import shutil
 
 import pytest
 from reading import blacklist_of
@@ -63,6 +64,36 @@ def test_the_next_conversion_keeps_what_is_of_both_splits(source, tmp_path, say)
     train = say("run", *split, *given, *of_val)
     assert next_words(train.err)[1] == ["convert", "run", *given, *of_val, *out]
     assert next_words(say("run", *out, *given, *of_val).err)[1][0] == "train"
+
+
+@pytest.mark.parametrize("split, place", [("train", ""), ("train", "train"), ("val", "")])
+def test_a_split_that_the_source_lacks_is_not_proposed(source, tmp_path, say, split, place):
+    """Training images alone can be trained on; validation images need the training images."""
+    shutil.rmtree(source / ("val" if split == "train" else "train"))
+    out = str(tmp_path / split)
+    printed = say("run", "--source", source / place, "--split", split, "--out", out)
+    training = ["train", "--records", out, "--run", "runs/smoke", "--preset", "smoke"]
+    assert next_words(printed.err) == [["convert", "verify", out],
+                                       *([training] if split == "train" else [])]
+
+
+def test_class_folders_of_either_split_are_not_proposed_as_the_other(source, tmp_path, say):
+    (source / "train").rename(tmp_path / "pets")
+    printed = say("run", "--source", tmp_path / "pets", "--split", "train", "--out", tmp_path / "a")
+    assert [command[0] for command in next_words(printed.err)] == ["convert", "train"]
+
+
+@pytest.mark.parametrize("layout, inner", [
+    ("flat", "train"), ("folders", "train"), ("kaggle", "ILSVRC/Data/CLS-LOC/train")])
+def test_after_the_folder_of_one_split_the_other_is_proposed_from_the_source(
+        source, tmp_path, say, layout, inner):
+    arrange_sample(source, layout)
+    train, val = (["--split", split, "--out", str(tmp_path / split)] for split in ("train", "val"))
+    printed = say("run", "--source", source / inner, "--layout", "folders", *train)
+    kept = ["--layout", "folders"] if layout == "folders" else []
+    other = next_words(printed.err)[1]
+    assert other == ["convert", "run", "--source", str(source), *kept, *val]
+    assert next_words(say(*other[1:]).err)[1][0] == "train"
 
 
 def test_what_follows_a_range_is_finish_with_the_same_words(sample, tmp_path, say):

@@ -117,9 +117,18 @@ def test_a_set_of_images_of_ones_own_leads_to_a_small_training(make, tmp_path, c
         assert set(shlex.split(last)) == {*shlex.split(f"next: {command}"), *given}, last
 
 
+def shown_demo(*words: str) -> list[str]:
+    """The commands of the demo, only shown: it would replace the demo of whoever runs the tests."""
+    return subprocess.run(["make", "-C", ROOT, "--dry-run", "--no-print-directory",
+                           "DONE=/dev/null", "--assume-old=/dev/null", "demo", *words], text=True,
+                          check=True, capture_output=True).stdout.replace("\\\n", "").splitlines()
+
+
 def test_the_demo_ends_with_what_comes_next():
-    """Its commands are only shown: it would replace the demo of whoever runs the tests."""
-    shown = subprocess.run(["make", "-C", ROOT, "--dry-run", "--no-print-directory",
-                            "DONE=/dev/null", "--assume-old=/dev/null", "demo"], text=True,
-                           check=True, capture_output=True).stdout
-    assert shlex.split(shown.splitlines()[-1])[1].startswith("next: open demo/report.html; ")
+    assert shlex.split(shown_demo()[-1])[1].startswith("next: open demo/report.html; ")
+
+
+def test_arguments_of_the_demo_go_to_its_training():
+    """They change the run, not the sample nor how it is scored."""
+    given = [line for line in shown_demo("ARGS=--seed 1") if "--seed" in line]
+    assert len(given) == 1 and " -m train " in given[0] and given[0].endswith(" --seed 1")

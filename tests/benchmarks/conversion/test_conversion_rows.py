@@ -13,7 +13,7 @@ from benchmarks.conversion.packers import DECODERS, OURS, PEERS
 from benchmarks.conversion.source_layouts import FOLDERS, LAYOUTS, arrange_layouts
 from benchmarks.synthetic import make_class_folders
 from common.forms import SpeedRow
-from convert.sources.layouts import list_source
+from convert.sources.split_listing import list_source
 
 
 def test_every_row_is_timed_and_nothing_is_left(tmp_path):

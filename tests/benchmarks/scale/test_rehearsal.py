@@ -134,6 +134,8 @@ def test_other_images_after_a_resume_are_noticed(job, monkeypatch, tmp_path):
     for shuffle in stages.SHUFFLES:
         STAGES[f"rows of 2 epochs, {shuffle} shuffle"](job)
     STAGES["resume in epoch 2"](job)
+    orders = [np.load(tmp_path / f"{shuffle}.npy") for shuffle in stages.SHUFFLES]
+    assert orders[0].shape == orders[1].shape and not np.array_equal(*orders)
     kept = np.load(tmp_path / "shard.npy")
     kept[1, 4, [0, 1]] = kept[1, 4, [1, 0]]  # two images of a batch change places
     np.save(tmp_path / "shard.npy", kept)

@@ -146,6 +146,8 @@ def test_the_table_has_means_spreads_and_ratios_and_no_number_for_sink_mode(
     assert page.count("– | – | – | – | – | CPU has no sink mode |") == 12
     assert "waiting for data, % | note |" in page and "cores" not in page.split("Machine:")[0]
     assert page.count("2 processes, batch 4 each, 75 px on CPU") == 2
+    together = page.split("## ")[3]  # 8 images per step, as of one process
+    assert f"| {VARIANTS[0].name} | 600 | 400–800 | 13.3 | 1 | 10.0 | |" in together
     assert "ms/step (mean)" in page and "device CPU" in page and "steps per epoch 10" in page
     assert os.listdir(tmp_path) == [] and made == [600]
 

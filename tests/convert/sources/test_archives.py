@@ -10,8 +10,9 @@ import pytest
 
 from common.cli import RequestError
 from convert.sample.arrange import arrange_sample
-from convert.sources.layouts import SPLITS, list_source
+from convert.sources.layouts import SPLITS
 from convert.sources.listing import read_entry
+from convert.sources.split_listing import list_source
 
 VAL_NAME = "ILSVRC2012_val_00000001.JPEG"
 

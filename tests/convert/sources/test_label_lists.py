@@ -9,7 +9,7 @@ import pytest
 from common.cli import RequestError
 from convert.sample.arrange import arrange_sample
 from convert.sources.label_lists import read_class_names, read_label_list
-from convert.sources.layouts import list_source
+from convert.sources.split_listing import list_source
 
 NAMES = ["n1", "n2", "n3"]
 

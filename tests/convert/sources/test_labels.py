@@ -11,7 +11,8 @@ from convert.sample.arrange import arrange_sample
 from convert.sources import labels
 from convert.sources.label_lists import KAGGLE_CLASSES, KAGGLE_SOLUTION
 from convert.sources.labels import find_ground_truth, read_ground_truth
-from convert.sources.layouts import KAGGLE_IMAGES, list_source
+from convert.sources.layouts import KAGGLE_IMAGES
+from convert.sources.split_listing import list_source
 
 
 def devkit(folder, truth, class_map):

@@ -12,8 +12,8 @@ from convert.records.reader import open_records
 from convert.request import Request
 from convert.sample.arrange import SAMPLE_LAYOUTS, arrange_sample
 from convert.sources import layouts
-from convert.sources.layouts import list_source
 from convert.sources.listing import Scan
+from convert.sources.split_listing import list_source
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +112,37 @@ def test_a_layout_that_was_asked_for_and_is_missing_says_what_it_needs(tmp_path,
                                                                        words):
     with pytest.raises(RequestError, match=f"--layout {layout}: the {split} set is not .*{words}"):
         list_source(tmp_path, split, layout=layout)
+
+
+def own_images(folder, *places):
+    for place in places:
+        (folder / place).mkdir(parents=True)
+        (folder / place / "a.jpg").write_bytes(b"x")
+
+
+@pytest.mark.parametrize("places, split, words", [
+    (["train/cat", "train/dog"], "val", "{own} has train/ but no val/: put some images of each "
+     "class into {own}/val/CLASS/ (docs/own-data.md has the commands)"),
+    (["train/cat", "train/dog", "val"], "val", "{own} has class folders in train/ but none in "
+     "val/: put some images of each class into {own}/val/CLASS/ (docs/own-data.md has the "
+     "commands)"),
+    (["val/cat", "val/dog"], "train", "{own} has val/ but no train/: put the training images into "
+     "{own}/train/CLASS/")])
+def test_where_the_classes_are_ones_own_a_missing_split_is_all_that_the_error_names(
+        tmp_path, places, split, words):
+    own_images(tmp_path, *places)
+    with pytest.raises(RequestError) as error:
+        list_source(tmp_path, split, both_splits=True)
+    assert str(error.value) == words.format(own=tmp_path)
+
+
+@pytest.mark.parametrize("places", [
+    ["train/n01440764", "train/n01443537"], ["train"], ["data/cat", "data/dog"]])
+def test_a_missing_split_of_imagenet_may_lie_in_any_layout(tmp_path, places):
+    """Or of images of which nothing tells the split."""
+    own_images(tmp_path, *places)
+    with pytest.raises(RequestError, match="fits no layout of a val set; known layouts: folders"):
+        list_source(tmp_path, "val")
 
 
 @pytest.mark.parametrize("folders, in_order", [

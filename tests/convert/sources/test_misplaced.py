@@ -4,7 +4,7 @@ import pytest
 
 from common.cli import RequestError
 from convert.sample.arrange import arrange_sample
-from convert.sources.layouts import list_source
+from convert.sources.split_listing import list_source
 
 
 def images_in(folder, *classes, name="{class_name}_1.JPEG"):

@@ -17,8 +17,8 @@ from convert.records.reader import open_records
 from convert.request import Request
 from convert.sample.arrange import arrange_sample
 from convert.sources import packed
-from convert.sources.layouts import list_source
 from convert.sources.listing import read_entry
+from convert.sources.split_listing import list_source
 from convert.verify import repair, verify
 from convert.workspace import BUILDING
 

@@ -8,8 +8,9 @@ import pytest
 
 from common.cli import RequestError
 from convert.sample.arrange import arrange_sample
-from convert.sources.layouts import SPLITS, list_source
+from convert.sources.layouts import SPLITS
 from convert.sources.listing import read_entry
+from convert.sources.split_listing import list_source
 
 
 def test_training_labels_and_ids_follow_the_sorted_names(sample):

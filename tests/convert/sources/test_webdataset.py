@@ -7,7 +7,7 @@ import pytest
 
 from common.cli import RequestError
 from convert.sample.downloads import add_member
-from convert.sources.layouts import list_source
+from convert.sources.split_listing import list_source
 
 
 @pytest.fixture
