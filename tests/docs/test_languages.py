@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.markdown import (ADDRESS, CHINESE, DOCUMENTS, ROOT, SPAN, command_lines, numbers,
+from tests.docs.markdown import (ADDRESS, CHINESE, DOCUMENTS, SPAN, command_lines, numbers,
                                  spans_of, tables, without_blocks)
 
 PAGES = [path for path in DOCUMENTS if path.stem.endswith(CHINESE)]
@@ -79,8 +79,7 @@ def test_both_languages_have_the_same_figures_in_sentences(page):
     assert figures_in_sentences(page) == figures_in_sentences(english(page))
 
 
-@pytest.mark.parametrize("page", [path for path in PAGES if path.parent != ROOT],
-                         ids=lambda path: path.name)
+@each_page
 def test_links_lead_to_pages_in_chinese_where_there_are_any(page):
     body = page.read_text("utf-8").split("\n", 1)[1]  # after the link to the English page
     targets = {link[2:-1].partition("#")[0] for link in ADDRESS.findall(body)}
