@@ -26,13 +26,14 @@ def main() -> None:
         Subcommand("convert", ConversionRequest, _writing(benchmark_conversion),
                    "time the conversion against cp -r, ImageNetToMR and other packers"),
         Subcommand("feed", FeedRequest, _writing(benchmark_feeds),
-                   "time the training feed against the ADSL report's and other libraries' feeds"),
+                   "time the training feed against the original (ADSL) report's and other "
+                   "libraries' feeds"),
         Subcommand("crops", CropsRequest, _writing(benchmark_crops),
                    "time 144 crops: cutting them against decoding once per crop, a whole "
                    "evaluation against its network alone"),
         Subcommand("steps", StepsRequest, _writing(benchmark_steps),
-                   "time training steps: the ADSL report's speed table, on a simulated card where "
-                   "there is none, or the trainer against a bare loop"),
+                   "time training steps: the original (ADSL) report's speed table, on a simulated "
+                   "card where there is none, or the trainer against a bare loop"),
         Subcommand("scale", ScaleRequest, lambda request: print(render_scale(rehearse(request))),
                    "rehearse ImageNet's full count with tiny images, from the archives to "
                    "evaluation and plan: seconds, memory and open files of each stage"),

@@ -28,7 +28,7 @@ class Published(NamedTuple):
 # The MindSpore model zoo's 20.2 and 5.4 are missing: it drops the last batch and scores 49,920
 # images, so nothing here compares with it.
 PAPER = "Inception-v4 paper, arXiv 1602.07261"
-ADSL_REPORT = "ADSL report"
+ADSL_REPORT = "original report, ADSL"
 PUBLISHED = (
     Published(PAPER, "table 2: without the blacklisted images", FILTERED, 1, 20.0, 5.0),
     Published(PAPER, "table 3", FULL, 12, 18.7, 4.2),

@@ -45,7 +45,7 @@ class Phase:
             :self.epochs * steps_per_epoch]  # a phase cut short ends within its rise
 
 
-# ADSL report, hyper-parameters 2 to 4: epochs 1-40, 41-75 and 76-95.
+# Original report, hyper-parameters 2 to 4: epochs 1-40, 41-75 and 76-95.
 ADSL_PHASES = (
     Phase(epochs=40, warmup_epochs=5, peak=0.2, decay=0.94, epochs_per_decay=2),
     Phase(epochs=35, warmup_epochs=2, peak=0.05, decay=0.95, epochs_per_decay=1),

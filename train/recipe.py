@@ -1,8 +1,8 @@
 """What a training run does, in numbers: the ADSL lab's recipe, one for a CPU, and any other.
 ``SOURCES`` says where the values come from.
 
-"The ADSL report" is the accuracy report of the ADSL lab on Inception-v4 with MindSpore; its 8-card
-run gave 17.22 / 3.79 % top-1 / top-5 error on 50,000 images with 144 crops. The lab's public
+"The original report" is the accuracy report of the ADSL lab on Inception-v4 with MindSpore; its
+8-card run gave 17.22 / 3.79 % top-1 / top-5 error on 50,000 images with 144 crops. The lab's public
 training script answers what the report leaves open, except for the network, of which it has a
 version of its own: ours is that of the paper, arXiv 1602.07261.
 """
@@ -53,7 +53,7 @@ class Recipe(CheckedOptions):
         True, "RMSProp's averages start anew with each phase, as in jobs of their own",
         negatable=True)
     ranks: int = option(8, "processes that share a step, one per card", low=1)
-    batch_size: int = option(128, "images per batch on each rank", low=1)  # ADSL report, 1
+    batch_size: int = option(128, "images per batch on each rank", low=1)  # original report, 1
     accumulate: int = option(1, "batches per step on each rank: their gradients are averaged for "
                              "one update, as of one large batch (batch norm sees each alone)",
                              low=1, metavar="BATCHES")
@@ -61,7 +61,7 @@ class Recipe(CheckedOptions):
                             negatable=True)
     steps_per_epoch: int = option(0, "steps per epoch; 0: one pass over the images",
                                   low=0)
-    # ADSL report, 6.
+    # Original report, 6.
     optimizer: str = option("rmsprop", "what updates the weights", choices=("rmsprop", "adam"))
     decay: float = option(0.9, "decay of the mean square of gradients (Adam's beta2)",
                           low=0, high=HIGHEST_DECAY)
@@ -81,7 +81,7 @@ class Recipe(CheckedOptions):
                               "evaluated or exported; 0: none", low=0, high=HIGHEST_DECAY)
     precision: str = precision_option(also=["mixed"])
     label_smoothing: float = option(0.1, "probability moved from the label to the other classes",
-                                    low=0, high=1)  # ADSL report, 5
+                                    low=0, high=1)  # original report, 5
     batch_norm_decay: float = option(BATCH_NORM_DECAY, "decay of batch norm's moving averages",
                                      low=0, high=HIGHEST_DECAY)
     dropout_keep: float = option(DROPOUT_KEEP, "share of features that dropout keeps",
@@ -94,14 +94,14 @@ class Recipe(CheckedOptions):
     max_crop_aspect: float = option(4 / 3, "largest ratio of a crop's sides, either way",
                                     low=1, high=WIDEST_CROP)
     # The authors' training code, slim inception_preprocessing.py, distort_color; off as in the
-    # ADSL report, which does not mention it.
+    # original report, which does not mention it.
     colour_distortion: bool = option(False, "vary brightness, contrast, saturation and hue",
                                      negatable=True)
     shuffle: str = option("global", "order of an epoch; global: any order; shard: file by file in "
                           "a random order through a buffer, for slow storage",
                           choices=("global", "shard"))
     normalize_on: str = option("device", "where pixels become numbers around 0; host: as float32 "
-                               "NCHW, four times the bytes, as in the ADSL report",
+                               "NCHW, four times the bytes, as in the original (ADSL) report",
                                choices=("device", "host"))
     seed: int = option(0, "seed of weights, dropout, order of images and crops",
                        low=0, high=2**31 - 1)
@@ -171,7 +171,7 @@ class Recipe(CheckedOptions):
 
 PRESETS = {
     "adsl-8p": Recipe(),
-    "adsl-1p": Recipe(preset="adsl-1p", ranks=1, batch_size=32),  # ADSL report, note 1
+    "adsl-1p": Recipe(preset="adsl-1p", ranks=1, batch_size=32),  # original report, note 1
     # arXiv 1602.07261, section 4, and the authors' training code, slim; see SOURCES.
     "paper": Recipe(
         preset="paper", phases=(Phase(160, 0, 0.045, 0.94, 2),), restart_optimizer=False, ranks=8,
@@ -194,7 +194,8 @@ PRESETS = {
 # Where the values of a preset come from, as the plan shows it.
 OURS = "that are ours, not published"
 _ADSL_SOURCES = {
-    "from the ADSL report": "global batch, phases, label smoothing, RMSProp's decay and epsilon",
+    "from the original (ADSL) report":
+        "global batch, phases, label smoothing, RMSProp's decay and epsilon",
     "from the lab's script": "start of the warm-up, epochs at which the rate falls, RMSProp's "
                              "restarts, no momentum, weight decay or loss scale",
     "from the paper (arXiv 1602.07261)":

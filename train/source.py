@@ -1,7 +1,7 @@
 """What a run reads: a record set or class folders of raw images to train on, a record set to be
 scored on.
 
-The ADSL report's row "no optimisation" reads class folders; records are faster on slow storage.
+The original report's row "no optimisation" reads class folders; records are faster on slow storage.
 """
 
 import itertools

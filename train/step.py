@@ -25,7 +25,7 @@ RATE_TABLE = "learning_rate"  # the name that MindSpore's optimisers give their 
 def smoothed_targets(smoothing: float, classes: int) -> tuple[float, float]:
     """Return the probabilities that the label and that every other class should get.
 
-    As ``SoftmaxCrossEntropyWithLogits(smooth_factor=0.1)`` did in the MindSpore of the ADSL report;
+    As ``SoftmaxCrossEntropyWithLogits(smooth_factor=0.1)`` did in the original report's MindSpore;
     ``nn.CrossEntropyLoss(label_smoothing)`` shares it among all classes, the label included.
     """
     return 1 - smoothing, smoothing / (classes - 1)

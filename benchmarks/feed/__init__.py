@@ -1,1 +1,2 @@
-"""Making training batches: this project's feed against the ADSL report's and other libraries'."""
+"""Making training batches: this project's feed against the original report's and other
+libraries'."""

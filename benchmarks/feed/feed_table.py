@@ -97,8 +97,8 @@ def time_section(storage: Storage, names: Iterable[str], job: FeedJob, repeats: 
 
 
 def cores_needed(rows: list[SpeedRow], images: int, workers: int) -> list[str]:
-    """Say how many cores would feed eight cards, for the ADSL report's feed and this project's, if
-    the rate grew in proportion to the ``workers`` that were timed."""
+    """Say how many cores would feed eight cards, for the original report's feed and this project's,
+    if the rate grew in proportion to the ``workers`` that were timed."""
     cores = {row.name: ASCEND_IMAGES_PER_SECOND * workers * statistics.median(row.seconds) / images
              for row in rows if row.section == WARM and row.seconds}
     return [f"{name}: {math.ceil(cores[name])} such cores feed {ASCEND_CARDS} x Ascend 910 at "

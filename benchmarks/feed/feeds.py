@@ -32,7 +32,7 @@ from train.recipe import Recipe
 
 MIN_AREA, MAX_ASPECT = Recipe.min_crop_area, Recipe.max_crop_aspect  # of a crop, by default
 CROP_TRIES = 10  # as torchvision's RandomResizedCrop
-ADSL_FEED = "class folders, float32 on the host (ADSL report)"
+ADSL_FEED = "class folders, float32 on the host (original report)"
 RECORDS = "MindRecord, the same transforms"
 OURS, OURS_BY_SHARD = "ours, global shuffle", "ours, shard order"
 MINDSPORE_ROWS = (ADSL_FEED, RECORDS, OURS, OURS_BY_SHARD)
@@ -77,7 +77,7 @@ class FeedJob:
 
 
 def _float_batches(source: str, job: FeedJob) -> Iterator[Any]:
-    """Yield float32 (batch_size, 3, S, S), normalised on the host, as in the ADSL report."""
+    """Yield float32 (batch_size, 3, S, S), normalised on the host, as in the original report."""
     import mindspore.dataset as ds
     from mindspore.dataset import vision
 

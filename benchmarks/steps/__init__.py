@@ -1,1 +1,1 @@
-"""Training steps: the ADSL report's speed table, and the trainer against a bare loop."""
+"""Training steps: the original report's speed table, and the trainer against a bare loop."""

@@ -19,14 +19,15 @@ TABLE, TRAINER = "table", "trainer"
 SIMULATED = "simulated"  # a device: a card that only waits, see ``simulated_card``
 # What a simulated card's step takes unless given, in ms at STEP_BATCH images, and who measured it:
 # MindSpore's model zoo has 556 images/s of this network on an Ascend 910, 57.6 ms per step; 208 is
-# the fastest row of one card in the ADSL report.
+# the fastest row of one card in the original report.
 STEP_SOURCES = {58.0: "model zoo, 556 images/s on a 910",
-                208.0: "ADSL report, sink mode"}
+                208.0: "original report, sink mode"}
 STEP_BATCH = 32
 
-# On Ascend the ADSL report's: cards and batches of its note 1, repeats and epochs of its note 2.
-# On CPU what two cores do in ten minutes, with the smallest images that the network takes; on the
-# simulated card what they do in six minutes at its step times, in all of its sections together.
+# On Ascend the original report's: cards and batches of its note 1, repeats and epochs of its
+# note 2. On CPU what two cores do in ten minutes, with the smallest images that the network takes;
+# on the simulated card what they do in six minutes at its step times, in all of its sections
+# together.
 DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
     (TABLE, "Ascend"): dict(cards=(1, 8), batch_size=(32, 128), image_size=IMAGE_SIZE,
                             steps_per_epoch=100, warmup_epochs=3, epochs=10, repeats=3),
@@ -57,7 +58,7 @@ class StepsRequest(CheckedOptions):
 
     out: Path = option(help="result folder; also where the images and the runs are made and "
                             "removed")
-    rows: str = option(TABLE, "the ADSL report's speed table, or the trainer against a bare "
+    rows: str = option(TABLE, "the original report's speed table, or the trainer against a bare "
                        "loop over its step", choices=(TABLE, TRAINER))
     device: str = option("auto", "what to train on; simulated: a card that waits as long as its "
                          "step would take, fed by real feeds; auto: Ascend where it can be used, "

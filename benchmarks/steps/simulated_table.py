@@ -1,4 +1,4 @@
-"""The ADSL report's speed table where there is no card: what the feeds make of a card's step.
+"""The original report's speed table where there is no card: what the feeds make of a card's step.
 
 On a CPU the network takes all the time, and its table says nothing of the feeds. Here they are
 real and the card is a wait, see ``simulated_card``; so these rows are never in one table with those
@@ -48,8 +48,9 @@ def simulated_table(plan: StepsPlan) -> SpeedTable:
         "data": f"{plan.images_to_make:,} images made, JPEGs of 115 KB",
         "slow mount": describe_mount()}
     steps = " and ".join(f"{step_ms:g}" for step_ms in plan.steps_ms)
-    return SpeedTable(f"Training in the ADSL report's rows, on a simulated card of {steps} ms per "
-                      "step", None, "images", rows, describe_machine(plan.work, "simulated card"),
+    return SpeedTable("Training in the original (ADSL) report's rows, on a simulated card of "
+                      f"{steps} ms per step", None, "images", rows,
+                      describe_machine(plan.work, "simulated card"),
                       settings, "rate", cores_of_a_host(rows), "mean", per_step=True)
 
 
@@ -85,8 +86,8 @@ def _row(cell: Cell, runs: list[SimulatedRun], batch_size: int, unavailable_reas
 
 
 def cores_of_a_host(rows: list[SpeedRow]) -> list[str]:
-    """Say for each card how many cores would feed a host of them, with the ADSL report's feed and
-    with ours."""
+    """Say for each card how many cores would feed a host of them, with the original report's feed
+    and with ours."""
     names = VARIANTS[0].name, VARIANTS[-1].name
     lines = []
     for card, group in itertools.groupby(rows, key=lambda row: row.simulated):

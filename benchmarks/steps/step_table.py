@@ -1,4 +1,4 @@
-"""What a training step costs: the ADSL report's rows, and the trainer against a bare loop."""
+"""What a training step costs: the original report's rows, and the trainer against a bare loop."""
 
 import shutil
 import statistics
@@ -35,8 +35,8 @@ def benchmark_steps(request: StepsRequest) -> SpeedTable:
 def _compare_variants(plan: StepsPlan) -> SpeedTable:
     """Run each variant on each number of cards, by the training command.
 
-    The ADSL report's figures are of runs with the checkpoint callback (its "cb") or without. Each
-    run here gives both: its steps alone, and all of its time from epoch to epoch.
+    The original report's figures are of runs with the checkpoint callback (its "cb") or without.
+    Each run here gives both: its steps alone, and all of its time from epoch to epoch.
     """
     reasons = {(workload, variant): variant.unavailable_reason(workload.cards, plan)
                for workload in plan.workloads for variant in VARIANTS}
@@ -51,7 +51,8 @@ def _compare_variants(plan: StepsPlan) -> SpeedTable:
             rows += [_row(variant.name, epochs.get((workload, variant), []), time, workload,
                           f"{_label(workload)}: {title}", reasons[workload, variant])
                      for variant in VARIANTS]
-    return _table(plan, "Training in the ADSL report's rows", rows, ratio="rate", average="mean")
+    return _table(plan, "Training in the original (ADSL) report's rows", rows, ratio="rate",
+                  average="mean")
 
 
 def _compare_with_bare_loop(plan: StepsPlan) -> SpeedTable:

@@ -88,7 +88,7 @@ def _check_sources(request: StepsRequest, needed: int) -> None:
 
 
 class Variant(NamedTuple):
-    """A row of the ADSL report's table, as flags of the trainer."""
+    """A row of the original report's table, as flags of the trainer."""
 
     name: str
     source: str  # "images" or "records"
@@ -115,8 +115,8 @@ class Variant(NamedTuple):
         return "" if getattr(plan, self.source) else f"give --{self.source} too"
 
 
-# What the ADSL report calls no optimisation, sink mode, and the row it left to do, without and with
-# sink mode; then our feed.
+# What the original report calls no optimisation, sink mode, and the row it left to do, without and
+# with sink mode; then our feed.
 VARIANTS = (
     Variant("no optimisation: class folders, transforms on the host", "images", "host", False),
     Variant("sink mode", "images", "host", True),

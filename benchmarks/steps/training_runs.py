@@ -93,7 +93,7 @@ def run_bare_loop(workload: Workload, data: list[object], work: Path) -> list[Ep
 
 
 def train_flags(workload: Workload, run: Path) -> list[object]:
-    """Return the flags of ``python -m train``: the ADSL report's recipe at the workload's size."""
+    """Return flags of ``python -m train``: the original report's recipe at the workload's size."""
     return ["--run", run, "--preset", "adsl-1p" if workload.cards == 1 else "adsl-8p",
             "--device", workload.device, "--precision", workload.precision,
             "--batch-size", workload.batch_size, "--image-size", workload.image_size,

@@ -72,9 +72,9 @@ def accuracy_section(inputs: Inputs, t: Translate) -> list[Block]:
                         "of crops ({size} pixels).", size=IMAGE_SIZE))
         blocks += _single_crop_notes(inputs.evaluations, t)
     elif ilsvrc:
-        blocks.append(t("No published figure is shown: those of the paper, the ADSL report and "
-                        "mindcv are for ILSVRC2012's own validation images and 1, 12 or 144 "
-                        "crops, and appear only next to results for the same."))
+        blocks.append(t("No published figure is shown: those of the paper, the original (ADSL) "
+                        "report and mindcv are for ILSVRC2012's own validation images and 1, 12 or "
+                        "144 crops, and appear only next to results for the same."))
     return [*blocks, *_notes(inputs.evaluations, t), *_rescored_blocks(inputs.evaluations, t),
             *_links(inputs, t)]
 

@@ -58,7 +58,7 @@ def ilsvrc(planned):
 
 @pytest.mark.parametrize("crops, full, filtered", [
     (1, {"mindcv"}, {"Inception-v4 paper"}), (12, {"Inception-v4 paper"}, set()),
-    (144, {"Inception-v4 paper", "ADSL report"}, {"ADSL report"})])
+    (144, {"Inception-v4 paper", "original report"}, {"original report"})])
 def test_published_figures_stand_next_to_the_same_set_and_crops(ilsvrc, crops, full, filtered):
     lines = published_part(replace(ilsvrc, crops=crops))[2].splitlines()[2:]
     for name, sources in (("full", full), ("filtered", filtered)):

@@ -1,4 +1,4 @@
-"""The learning rate at every phase edge, the presets as the ADSL report has them, and the command
+"""The learning rate at every phase edge, the presets as the original report has them, the command
 line: every value of the recipe a flag."""
 
 import json
@@ -98,7 +98,7 @@ def test_a_phase_without_warm_up_starts_at_its_peak():
     np.testing.assert_allclose(rates, [0.5, 0.5, 0.05, 0.05], rtol=1e-6)
 
 
-def test_values_of_the_adsl_report():
+def test_values_of_the_original_report():
     assert (ADSL.optimizer, ADSL.decay, ADSL.epsilon, ADSL.momentum) == ("rmsprop", 0.9, 1.0, 0.0)
     assert (ADSL.ranks, ADSL.batch_size, ADSL.label_smoothing) == (8, 128, 0.1)
     assert (ADSL.image_size, ADSL.epochs) == (299, 95)

@@ -21,7 +21,7 @@ from common.cli import RequestError
 from common.forms import SpeedRow, SpeedTable
 
 ZOO = "simulated card, 58 ms per step (model zoo, 556 images/s on a 910)"
-ADSL = "simulated card, 208 ms per step (ADSL report, sink mode)"
+ADSL = "simulated card, 208 ms per step (original report, sink mode)"
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def test_the_page_has_the_reports_columns_and_what_the_card_waits(runs, tmp_path
     table = benchmark_steps(StepsRequest(tmp_path, device="simulated"))
     page = re.sub(" +", " ", render(table.with_figures()))
     title, *sections = page.split("\n## ")
-    assert title.startswith("# Training in the ADSL report's rows, on a simulated card of 58 and "
-                            "208 ms per step")
+    assert title.startswith("# Training in the original (ADSL) report's rows, on a simulated card "
+                            "of 58 and 208 ms per step")
     warm, cold, slow = sections[:3]
     assert warm.startswith(f"{ZOO}: local files, warm cache\n")
     assert ("| variant | ms/step (mean) | min–max | images/s | rate, × first row | waiting for "

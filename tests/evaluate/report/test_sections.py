@@ -93,7 +93,7 @@ def ilsvrc(crops, **changes):
 
 @pytest.mark.parametrize("crops, full, filtered", [
     (1, ["mindcv"], ["Inception-v4 paper"]), (12, ["Inception-v4 paper"], []),
-    (144, ["Inception-v4 paper", "ADSL report"], ["ADSL report"]), (10, [], [])])
+    (144, ["Inception-v4 paper", "original report"], ["original report"]), (10, [], [])])
 def test_published_figures_follow_results_of_the_same_set_and_crops(crops, full, filtered):
     both = tables(accuracy_section(Inputs(None, [ilsvrc(crops)] * 2, [], None, {}, []), T))
     for table, names in zip(both, (full, filtered)):
