@@ -32,7 +32,7 @@ _GNU_KINDS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 _PAX_KINDS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 
 
-class _Member(NamedTuple):
+class _TarMember(NamedTuple):
     name: str
     begin: int  # of its data, in bytes of the file
     end: int
@@ -168,7 +168,7 @@ def members(file: IO[bytes], archive: Path, begin: int, end: int, within: str = 
 
 
 def _next_member(tar: tarfile.TarFile, file: IO[bytes], position: int, begin: int, archive: Path
-                 ) -> Optional[_Member]:
+                 ) -> Optional[_TarMember]:
     """Return the member of the tar whose header is at that position; None if there is none."""
     if position > begin:  # tarfile has read the first member
         file.seek(position)
@@ -176,8 +176,8 @@ def _next_member(tar: tarfile.TarFile, file: IO[bytes], position: int, begin: in
         if plain:
             name, headers, size = plain
             data = position + headers
-            return _Member(name, data, data + size,
-                           data + -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE, False)
+            return _TarMember(name, data, data + size,
+                              data + -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE, False)
         tar.offset = position
     member = tar.next()
     # It would keep all members; its type hints hide the list.
@@ -187,8 +187,8 @@ def _next_member(tar: tarfile.TarFile, file: IO[bytes], position: int, begin: in
     _check_extended_headers(file, position, member)
     if not member.isdir():
         _check_member(member, archive)
-    return _Member(member.name, member.offset_data, member.offset_data + member.size, tar.offset,
-                   member.isdir())
+    return _TarMember(member.name, member.offset_data, member.offset_data + member.size,
+                      tar.offset, member.isdir())
 
 
 def _check_end(file: IO[bytes], position: int, begin: int, end: int) -> None:

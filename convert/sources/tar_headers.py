@@ -1,4 +1,4 @@
-"""The headers that nearly all members of a tar have, read in a tenth of the time that Python's
+"""The headers that nearly all members of a tar have, read in a fifth of the time that Python's
 tarfile takes: a training set of WebDataset tars has 3.8 million members.
 
 Such a member is a regular file whose header says its name and size. The webdataset package puts an
@@ -9,7 +9,6 @@ be, or be damaged to, is left to tarfile.
 import re
 import struct
 import tarfile
-import zlib
 from functools import lru_cache
 from typing import Optional
 
@@ -46,8 +45,8 @@ def plain_member(blocks: bytes) -> Optional[tuple[str, int, int]]:
 def _says_only_times(blocks: bytes) -> bool:
     size = _size_of_extended(blocks[:tarfile.BLOCKSIZE])
     said = blocks[tarfile.BLOCKSIZE:tarfile.BLOCKSIZE + size]
-    return _TIMES.fullmatch(said) is not None and (int(said[:2]) == len(said) or all(
-        int(line[:2]) == len(line) for line in said.splitlines(keepends=True)))
+    return _TIMES.fullmatch(said) is not None and all(
+        int(line[:2]) == len(line) for line in said.splitlines(keepends=True))
 
 
 @lru_cache(maxsize=16)  # that of one member is mostly that of the next, byte for byte
@@ -61,10 +60,7 @@ def _size_of_extended(header: bytes) -> int:
 
 def _is_whole(header: bytes) -> bool:
     """Return whether the bytes of the header sum up to its checksum, in which its own bytes count
-    as spaces. The sum is taken from adler32, four times as fast as Python's: its low half is one
-    more than the sum modulo 65,521, which half a header, at most 255 * 256, cannot reach."""
+    as spaces."""
     checksum = _OCTAL.fullmatch(header[_CHECKSUM_AT])
-    if not checksum:
-        return False
-    total = (zlib.adler32(header[:256]) & 0xFFFF) + (zlib.adler32(header[256:]) & 0xFFFF) - 2
-    return int(checksum[1], 8) == total - sum(header[_CHECKSUM_AT]) + 8 * ord(" ")
+    return (checksum is not None and int(checksum[1], 8)
+            == sum(header) - sum(header[_CHECKSUM_AT]) + 8 * ord(" "))

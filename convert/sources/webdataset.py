@@ -26,7 +26,7 @@ MAX_LABEL_BYTES = 20
 _TAR = re.compile(r"(?P<stem>.+-(?P<split>train|validation|val)-)(?P<number>[0-9]+)\.tar(?:\.gz)?")
 
 
-class _Member(NamedTuple):
+class _SamplePart(NamedTuple):
     archive: Path
     key: str
     ending: str  # in lower case, with its dot
@@ -37,7 +37,7 @@ class _Member(NamedTuple):
 
 
 class _Sample(NamedTuple):
-    image: _Member
+    image: _SamplePart
     label: int
 
 
@@ -124,7 +124,7 @@ def training_class_names(source: Path) -> Optional[list[str]]:
     where there are no such tars or their keys have no wnids, either. All of their headers are read.
 
     Raises:
-        RequestError: see `scan_webdataset`.
+        RequestError: see ``scan_webdataset``.
     """
     if not webdataset_tars(source, "train"):
         return None
@@ -197,7 +197,7 @@ def _check_count(source: Path, split: str, images: int) -> None:
 def _samples(tars: Sequence[Path], keep: Optional[Path], ignored: list[str]
              ) -> Iterator[_Sample]:
     """Yield the samples, in order."""
-    sample: list[_Member] = []
+    sample: list[_SamplePart] = []
     for archive, opened, name, begin, end in tar_members(tars, keep):
         if is_hidden(name):
             ignored.append(f"{archive.name}/{name}")
@@ -205,8 +205,8 @@ def _samples(tars: Sequence[Path], keep: Optional[Path], ignored: list[str]
         folder, slash, base = name.rpartition("/")
         key, dot, ending = base.partition(".")
         text = _label_text(opened, begin, end) if ending.lower() == "cls" else b""
-        member = _Member(archive, f"{folder}{slash}{key}", f".{ending.lower()}", opened.container,
-                         begin, end, text)
+        member = _SamplePart(archive, f"{folder}{slash}{key}", f".{ending.lower()}",
+                             opened.container, begin, end, text)
         if sample and (sample[0].archive, sample[0].key) != (archive, member.key):
             yield _sample(sample)
             sample = []
@@ -223,7 +223,7 @@ def _label_text(opened: OpenArchive, begin: int, end: int) -> bytes:
     return opened.file.read(min(end - begin, MAX_LABEL_BYTES)).strip()
 
 
-def _sample(parts: Sequence[_Member]) -> _Sample:
+def _sample(parts: Sequence[_SamplePart]) -> _Sample:
     where = f"'{parts[0].key}' in {parts[0].archive}"
     images = [part for part in parts if part.ending in IMAGE_EXTENSIONS]
     labels = [part for part in parts if part.ending == ".cls"]
@@ -237,7 +237,7 @@ def _sample(parts: Sequence[_Member]) -> _Sample:
     return _Sample(images[0], int(text))
 
 
-def _name(image: _Member) -> tuple[Optional[str], str]:
+def _name(image: _SamplePart) -> tuple[Optional[str], str]:
     """Return the wnid that the key has, if any, and ImageNet's own name where it can be told; other
     keys may recur in each tar, so the tar's name comes before them."""
     key = image.key.rpartition("/")[2]

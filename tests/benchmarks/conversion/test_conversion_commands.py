@@ -131,12 +131,8 @@ def test_rows_of_layouts_convert_their_own_source_and_the_slowest_is_named(
 
 
 @pytest.fixture
-def jpegs(tmp_path) -> Path:
-    for number in range(5):
-        folder = tmp_path / "train" / f"n{number % 2}"
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (64, 48), (40 * number, 0, 0)).save(folder / f"{number}.JPEG")
-    return tmp_path / "train"
+def jpegs(class_folders) -> Path:
+    return class_folders(5)
 
 
 def run_packers(monkeypatch, *words) -> None:

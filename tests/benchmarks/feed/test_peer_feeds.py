@@ -50,12 +50,8 @@ def install(monkeypatch):
 
 
 @pytest.fixture
-def job(tmp_path) -> FeedJob:
-    """Nine images of 40 x 30 pixels in two classes."""
-    for number in range(9):
-        folder = tmp_path / "train" / f"n{number % 2}"
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (40, 30), (10 * number, 0, 200)).save(folder / f"{number}.JPEG")
+def job(tmp_path, class_folders) -> FeedJob:
+    class_folders(9)
     return FeedJob("a feed", str(tmp_path), batch_size=2, image_size=8, workers=3, images=9, skip=1)
 
 
