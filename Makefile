@@ -28,26 +28,15 @@ escaped = $(subst ','\'',$(value $(1)))
 sh = $(if $(filter ~/%,$(firstword $(value $(1)))),$(subst <~/,~/',<$(escaped)),'$(escaped))'
 unexport IMAGENET RECORDS RUN CKPT BLACKLIST PRESET MASTER DEVICE PYTHON
 
-# The variables, of those named, that were typed, and the same with their values.
-given = $(strip $(foreach v,$(1),$(if $(filter command environment,$(firstword $(origin $(v)))),$(v))))
-typed = $(foreach v,$(call given,$(1)),$(v)=$(call sh,$(v)))
+# The variables that were typed, with their values.
+typed = $(foreach v,$(VARIABLES),$(if $(filter command environment,$(firstword $(origin $(v)))),$(v)=$(call sh,$(v))))
 
-# What to type next, with those of the variables in the second argument that were typed before;
-# quotes stay where a shell needs them.
-unquoted = s|'\([A-Za-z0-9_./:=@%+,-][A-Za-z0-9_./:=@%+,-]*\)'|\1|g
-next = @printf '%s\n' 'next: make $(subst ','\'',$(1)$(if $(call given,$(2)), $(call typed,$(2))))' | \
-	sed "$(unquoted)" >&2
-
-# A set that has not ImageNet's 1,000 classes gets a small training in a run folder of its own.
-# is_own_set is empty where there is no set yet, too.
-is_own_set = $(filter-out 0 1000,$(shell grep -cs '"name": ' $(call sh,RECORDS)/train/manifest.json))
-own_training = PRESET=smoke$(if $(call given,RUN),, RUN=runs/smoke)
-
-# With it, the commands leave what comes next to make, and what repeats or resumes them is a command
-# of make, the one typed. The demo starts anew when it is repeated: its commands name themselves.
+# With it, what the commands say comes next, and what repeats or resumes them, are commands of make,
+# with the variables that were typed. The demo starts anew when it is repeated, and says itself what
+# comes next.
 VARIABLES := IMAGENET RECORDS RUN CKPT BLACKLIST PRESET CARDS NODES MASTER NODE_RANK PORT DEVICE ARGS
 convert verify doctor train-1p train-8p eval-1 eval-144 bench report: \
-	export UNDER_MAKE = make $@ $(call typed,$(VARIABLES))
+	export UNDER_MAKE = make $@ $(typed)
 demo: export UNDER_MAKE :=
 
 VENV := .venv
@@ -133,16 +122,13 @@ convert: need-IMAGENET $(DONE) ## JPEGs of IMAGENET into RECORDS/train and RECOR
 		--out $(call sh,RECORDS)/val$(if $(value BLACKLIST), --blacklist $(call sh,BLACKLIST)) $(ARGS)
 	$(PY) -m convert run --both-splits --source $(call sh,IMAGENET) --split train \
 		--out $(call sh,RECORDS)/train $(ARGS)
-	$(call next,verify,RECORDS)
 
 verify: $(DONE) ## compare RECORDS with their manifests
 	$(PY) -m convert verify $(call sh,RECORDS) $(ARGS)
-	$(call next,$(if $(is_own_set),train-1p $(own_training),doctor),RECORDS RUN CARDS DEVICE)
 
 doctor: $(DONE) ## check this host before training on CARDS cards: versions, speed, numbers, ranks
 	$(PY) -m benchmarks doctor --records $(call sh,RECORDS)/train --run $(call sh,RUN) \
 		--ranks $(call sh,CARDS) --device $(call sh,DEVICE) $(ARGS)
-	$(call next,$(if $(filter 1,$(CARDS)),train-1p,train-8p)$(if $(is_own_set), $(own_training)),RECORDS RUN CARDS DEVICE)
 
 TRAIN = --records $(call sh,RECORDS)/train --val-records $(call sh,RECORDS)/val \
 	--run $(call sh,RUN) --device $(call sh,DEVICE)
@@ -175,7 +161,6 @@ eval-144: need-CKPT $(DONE) ## 144-crop accuracy of CKPT on both validation sets
 
 bench: $(DONE) ## the original (ADSL) report's speed table, on a simulated card where there is none, into results/bench
 	$(PY) -m benchmarks steps --rows table --device $(call sh,DEVICE) --out results/bench $(ARGS)
-	$(call next,report,RUN)
 
 # Whoever only evaluates has no run: RUN's default is left out where there is none. Results and run
 # name their record sets: RECORDS is passed on only where it is given.

@@ -16,7 +16,7 @@ from benchmarks.scale.rehearsal import ScaleRequest, rehearse, render_scale
 from benchmarks.steps.request import StepsRequest
 from benchmarks.steps.step_table import benchmark_steps
 from benchmarks.table import write_table
-from common.cli import module_command, print_next, run_command, shown_command
+from common.cli import make_command, module_command, print_next, run_command, shown_command
 from common.forms import SpeedTable
 from common.options import Subcommand, run_subcommand
 
@@ -53,7 +53,7 @@ def _writing(benchmark: Callable[[Any], SpeedTable]) -> Callable[[Any], None]:
               file=sys.stderr, flush=True)
         print(write_table(benchmark(request), request.out))
         print_next(module_command("evaluate", "report", "--results", request.out, "--out",
-                                  "report.html"))
+                                  "report.html"), under_make=make_command("report", "RUN"))
     return write
 
 

@@ -29,7 +29,7 @@ from common.signals import (Interrupted, interruption_line, note_kept_work,
 EXIT_DONE, EXIT_CHECK_FAILED, EXIT_BAD_REQUEST = 0, 1, 2
 EXIT_NO_READER = 128 + signal.SIGPIPE  # as other programs end
 TYPED_COMMAND = "TYPED_COMMAND"  # environment: what a launcher passes on to its ranks, as JSON
-UNDER_MAKE = "UNDER_MAKE"  # environment: make's own command as it was typed; it says what is next
+UNDER_MAKE = "UNDER_MAKE"  # environment: make's own command as it was typed, or empty
 # Environment: where MindSpore puts rank_<r>/om/analyze_fail.ir, its dump of a graph that did not
 # compile, whose place its error names; unless it is set, into the working folder.
 DUMP_FOLDER = "MS_OM_PATH"
@@ -270,8 +270,8 @@ def without_flags(words: Sequence[str], flags: Sequence[str]) -> list[str]:
 
 
 def print_next(*commands: str, under_make: str = "") -> None:
-    """Print to stderr what to type next; where make started this process, its Makefile does, unless
-    there is a command ``under_make``."""
+    """Print to stderr what to type next; where make started this process, only ``under_make``, and
+    nothing in the midst of a target of several commands."""
     if UNDER_MAKE in os.environ:
         commands = (under_make,) if under_make and os.environ[UNDER_MAKE] else ()
     sys.stdout.flush()  # these are the last lines, also where both go to one file

@@ -26,12 +26,12 @@ class HistoryLine:
         learning_rate: of its last step.
         images_per_second: of all ranks together, the steps alone.
         waiting_for_data: share of the steps' time, 0 to 1; None where the device waits.
-        compile_seconds: what compiling the step took before this epoch; None after the first one.
+        compile_seconds: what compiling the step and the network for validation took before this
+            epoch; None after the first one.
         skipped_steps, loss_scale: steps whose gradients overflowed, and the scale after the last
             step; None without a dynamic loss scale.
         seconds_since_last_epoch: between the last epoch's steps and these; None after a start.
-        seconds_validating: after this epoch's steps, with compiling in a run's first validation;
-            None where there was none.
+        seconds_validating: after this epoch's steps; None where there was none.
         seconds_saving: writing this epoch's checkpoint; None where that failed.
         full_top1_error, …: percent, single crop; None where nothing was scored.
         ema_full_top1_error, …: the same of the averaged weights; None without them, too.

@@ -54,11 +54,15 @@ def describe_bytes(size: float) -> str:
 
 
 def describe_seconds(seconds: float) -> str:
-    """Return a time as a person says it: ``0.4 s``, ``45 s``, ``12 min``, ``3 h 20 min``."""
+    """Return a time as a person says it: ``0.4 s``, ``45 s``, ``1 min 35 s``, ``12 min``,
+    ``3 h 20 min``."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     if seconds < 59.5:
         return f"{seconds:.0f} s"
+    if seconds < 599.5:
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     minutes = round(seconds / 60)
     hours, rest = divmod(minutes, 60)
     if hours < 1:

@@ -14,10 +14,11 @@ if __name__ == "__main__":  # show alone has MindSpore's datasets and nothing to
     (take_signals_from_mindspore if sys.argv[1:2] == ["show"] else end_on_signals)()
 
 from common.cli import (ArgumentParser, CheckFailed, RequestError, add_version, describe_os_error,
-                        module_command, print_next, run_command, shown_command, typed_command)
+                        make_command, module_command, print_next, run_command, shown_command,
+                        typed_command)
 from common.options import add_options, flag_named, from_arguments
 from common.text import class_label, counted, first_of
-from convert.next_step import commands_after, finish_command
+from convert.next_step import commands_after, finish_command, target_after_verify
 from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest, record_sets_in
 from convert.request import (ENGINE_OPTIONS, LOCK_OPTIONS, SOURCE_OPTIONS, VAL_OPTIONS, Request,
                              RunMode, SampleRequest, ShowRequest, VerifyRequest)
@@ -114,7 +115,8 @@ def _finish(arguments: Namespace) -> None:
 def _verify(arguments: Namespace) -> None:
     request = from_arguments(VerifyRequest, arguments)
     failures: list[Exception] = []
-    for records in record_sets_in(request.records):  # all of them, also where one is damaged
+    sets = record_sets_in(request.records)
+    for records in sets:  # all of them, also where one is damaged
         try:
             manifest = _verify_one(replace(request, records=records), arguments)
         except BrokenPipeError:
@@ -126,7 +128,8 @@ def _verify(arguments: Namespace) -> None:
     if failures:
         checked = all(isinstance(failure, CheckFailed) for failure in failures)
         raise (CheckFailed if checked else RequestError)("; ".join(map(str, failures)))
-    print_next(*commands_after(records, manifest))
+    print_next(*commands_after(records, manifest),
+               under_make=target_after_verify(records, manifest) if len(sets) > 1 else "")
 
 
 def _verify_one(request: VerifyRequest, arguments: Namespace) -> Manifest:
@@ -198,7 +201,9 @@ def _print_manifest(request: Request, manifest: Manifest) -> None:
               f" ILSVRC list), {manifest.images - note.images:,} in the filtered set")
     elif manifest.has_ilsvrc_names:
         print("no --blacklist: only the full set can be scored")
-    print_next(*commands_after(out, manifest, request))
+    # make converts the training set last
+    print_next(*commands_after(out, manifest, request),
+               under_make=make_command("verify", "RECORDS") if request.split == "train" else "")
 
 
 def _print_classes(manifest: Manifest) -> None:

@@ -1,16 +1,26 @@
 """What to type when a record set is made or verified: the other split, the check, the training."""
 
+import contextlib
+import math
+import shlex
 import sys
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import NamedTuple, Optional, Sequence
 
-from common.cli import module_command, without_flags
+from common.cli import RequestError, make_command, module_command, without_flags
 from common.options import flag_named
-from convert.records.manifest import MANIFEST_NAME, Manifest
+from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest
 from convert.request import ENGINE_OPTIONS, VAL_OPTIONS, Request
 from convert.sources.ilsvrc import CLASSES
 from convert.sources.layouts import contains_split, has_layout
 from convert.sources.misplaced import OTHER_SPLIT, folder_above
+
+# Preset smoke makes five epochs of 32 images per step: of fewer images than these, the demo's, too
+# few steps for a network to learn.
+FEWEST_FOR_SMOKE = 480
+SMALL_BATCH = 8
+SMALL_SET_STEPS = 150  # at the first rate
+KEPT_VARIABLES = ("RECORDS", "RUN", "CARDS", "DEVICE")  # of make, where they were typed
 
 
 def commands_after(folder: Path, manifest: Manifest, request: Optional[Request] = None
@@ -26,12 +36,30 @@ def commands_after(folder: Path, manifest: Manifest, request: Optional[Request] 
     sets = {manifest.split: folder, other: folder.parent / other}
     commands = [module_command("convert", "verify", folder)] if request else []
     if (sets[other] / MANIFEST_NAME).exists():
-        return [*commands, training_command(sets["train"], sets["val"], len(manifest.classes))]
+        training = training_for(_training_set(folder, manifest))
+        return [*commands, training_command(training, sets["train"], sets["val"])]
     if request and (source := _source_of(request, other)):
         commands.append(_conversion(request, source, other, sets[other]))
     elif request and other == "val":
-        commands.append(training_command(folder, None, len(manifest.classes)))
+        commands.append(training_command(training_for(manifest), folder, None))
     return commands
+
+
+def target_after_verify(folder: Path, manifest: Manifest) -> str:
+    """Return what to type after ``make verify``: the doctor before a training that takes days, else
+    the training."""
+    if len(manifest.classes) == CLASSES:
+        return make_command("doctor", *KEPT_VARIABLES)
+    return training_target(training_for(_training_set(folder, manifest)), ranks=1)
+
+
+def _training_set(folder: Path, manifest: Manifest) -> Manifest:
+    """Return the manifest of the training set next to the set of either split; where that cannot
+    be read, this one, which has the same classes."""
+    if manifest.split != "train":
+        with contextlib.suppress(RequestError):
+            return read_manifest(folder.parent / "train")
+    return manifest
 
 
 def _source_of(request: Request, split: str) -> Optional[Path]:
@@ -74,20 +102,58 @@ def _typed_without(options: Sequence[str]) -> list[str]:
     return without_flags(sys.argv[2:], list(map(flag_named, options)))
 
 
-def training_command(train: Path, val: Optional[Path], classes: int, run: Optional[Path] = None,
-                     ranks: int = 1) -> str:
-    """Return the command of a training on the two record sets: ADSL's recipe for the number of
-    classes of ImageNet, the small one for any other.
+class Training(NamedTuple):
+    """How to train on a record set.
+
+    Attributes:
+        preset: empty: ADSL's recipe for the number of ranks.
+        flags: after the preset.
+    """
+
+    preset: str
+    flags: list[str]
+
+
+def training_for(manifest: Manifest, ranks: int = 1, precision: str = "float32") -> Training:
+    """Return ADSL's recipe for a training set of as many classes as ImageNet, the small one for any
+    other, with enough steps for what there are of images."""
+    flags = ["--precision", precision] if precision != "float32" else []
+    if len(manifest.classes) == CLASSES:
+        return Training("", flags)
+    return Training("smoke", small_set_flags(manifest.images, ranks) + flags)
+
+
+def small_set_flags(images: int, ranks: int = 1) -> list[str]:
+    """Return what preset smoke needs to learn from few training images: smaller steps, and more of
+    them; nothing where there are enough images."""
+    if images >= FEWEST_FOR_SMOKE * ranks:
+        return []
+    batch = max(1, min(SMALL_BATCH, images // ranks))
+    epochs = math.ceil(SMALL_SET_STEPS / max(1, images // (batch * ranks)))
+    return ["--batch-size", str(batch), "--phases", f"{epochs}:0:0.001:1:1", "3:0:0.0002:0.4:1"]
+
+
+def training_command(training: Training, train: Path, val: Optional[Path],
+                     run: Optional[Path] = None, ranks: int = 1) -> str:
+    """Return the command of a training on the two record sets.
 
     Args:
         val: None: there is none.
         run: None: a folder named after the preset.
     """
-    preset = "smoke" if classes != CLASSES else "adsl-1p" if ranks == 1 else "adsl-8p"
+    preset = training.preset or ("adsl-1p" if ranks == 1 else "adsl-8p")
     run = run or Path("runs", preset)
     validation = [] if val is None else ["--val-records", val]
-    words = ["--records", train, *validation, "--run", run, "--preset", preset]
-    return launched_training(ranks, run, *words)
+    return launched_training(ranks, run, "--records", train, *validation, "--run", run,
+                             "--preset", preset, *training.flags)
+
+
+def training_target(training: Training, ranks: int) -> str:
+    """Return make's target for the same, with the variables that were typed. A small training gets
+    a run folder of its own."""
+    run = Path("runs", training.preset) if training.preset else ""
+    return make_command("train-1p" if ranks == 1 else "train-8p", *KEPT_VARIABLES,
+                        PRESET=training.preset, RUN=run, ARGS=shlex.join(training.flags))
 
 
 def launched_training(ranks: int, run: Path, *words: object) -> str:

@@ -72,6 +72,12 @@ def _report(request: ReportRequest) -> None:
     if table:
         print(f"{table}\n")
     print(f"report: {request.out}   {request.markdown_copy}")
+    if request.run is None:
+        print("without a run folder the page leaves the training out; give it with --run FOLDER "
+              "(make: RUN=FOLDER)", file=sys.stderr)
+    elif (checkpoint := request.run / "last.ckpt").exists():
+        command = module_command("evaluate", "predict", checkpoint, "IMAGE.jpg")
+        print_next(command, under_make=command)
 
 
 def _rescore(request: RescoreRequest) -> None:

@@ -1,5 +1,6 @@
 """A network over a record set: every image once, its probabilities averaged over the crops."""
 
+import contextlib
 import time
 from itertools import islice
 from typing import Iterator, NamedTuple, Optional, Sequence
@@ -87,6 +88,23 @@ class Evaluator:
         orders = [columns, columns[::-1].copy()][:protocol.mirrors]
         self._orders = [ms.Tensor(order) for order in orders]
 
+    def compile(self) -> None:
+        """Compile the network for this protocol's steps, which ``run`` does otherwise."""
+        size = self.protocol.image_size
+        views = ms.Tensor(np.zeros((self.step.views, size, size, 3), np.uint8))
+        with self._not_training():
+            self.classifier.compile(views, self._orders[0])
+
+    @contextlib.contextmanager
+    def _not_training(self) -> Iterator[None]:
+        """Take the network out of training mode, and put it back in the mode in which it was."""
+        was_training = self.network.training
+        self.classifier.set_train(False)
+        try:
+            yield
+        finally:
+            self.network.set_train(was_training)
+
     def run(self, records: RecordSet) -> Predictions:
         """Return predictions for every image of ``records``, the same to the bit on every rank
         and on any number of ranks; show a progress bar. All ranks have to call this.
@@ -140,22 +158,14 @@ class Evaluator:
         Raises:
             RequestError: an image that cannot be decoded, or outputs that are not numbers.
         """
-        was_training = self.network.training
-        self.classifier.set_train(False)
-        try:
-            # Compiled ahead, so that the first group's time is that of its images.
-            size = self.protocol.image_size
-            views = ms.Tensor(np.zeros((self.step.views, size, size, 3), np.uint8))
-            self.classifier.compile(views, self._orders[0])
-            with progress_bar(sum(map(len, parts)),
-                              f"evaluate ({counted(self.protocol.crops, 'crop')})", "images",
-                              keep=keep_bar) as bar:
-                for part in parts:
-                    for group in self._classify_rows(records, part):
-                        bar.update(len(group.rows))
-                        yield group
-        finally:
-            self.network.set_train(was_training)
+        self.compile()  # ahead, so that the first group's time is that of its images
+        with self._not_training(), progress_bar(
+                sum(map(len, parts)), f"evaluate ({counted(self.protocol.crops, 'crop')})",
+                "images", keep=keep_bar) as bar:
+            for part in parts:
+                for group in self._classify_rows(records, part):
+                    bar.update(len(group.rows))
+                    yield group
 
     def view_probabilities(self, ids: Sequence[object],
                            images: Sequence[np.ndarray]) -> np.ndarray:

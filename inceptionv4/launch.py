@@ -145,8 +145,8 @@ def _msrun_command(request: LaunchRequest) -> list[str]:
 def _environment(log_dir: Path) -> dict[str, str]:
     """Put this interpreter first: msrun starts the "python" of the PATH, whichever one runs it."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, TYPED_COMMAND: json.dumps(typed_words()),
-            DUMP_FOLDER: str(log_dir.absolute()), "GLOG_v": LOG_LEVEL}
+    return {DUMP_FOLDER: str(log_dir.absolute()), **os.environ, "PATH": path,
+            TYPED_COMMAND: json.dumps(typed_words()), "GLOG_v": LOG_LEVEL}
 
 
 def _watch(request: LaunchRequest, msrun: psutil.Popen, messages: Path,

@@ -10,6 +10,7 @@ import numpy as np
 from common.cli import RequestError
 from common.files import existing_folder
 from common.text import counted, folded
+from convert.next_step import small_set_flags
 from inceptionv4 import FEATURES, PARAMETERS_WITHOUT_CLASSIFIER
 from train.phases import Phase
 from train.recipe import SOURCES, Recipe, learning_rates
@@ -133,8 +134,10 @@ def describe_plan(plan: Plan, recipe: Recipe) -> str:
 def _too_few_steps(plan: Plan, recipe: Recipe) -> list[str]:
     if plan.steps >= FEWEST_STEPS or recipe.steps_per_epoch:
         return []
+    flags = small_set_flags(plan.images, recipe.ranks) if recipe.preset == "smoke" else []
     return [f"warning: {counted(plan.steps, 'step')} in all teach a network little; a smaller "
-            "--batch-size or more epochs (--phases) give more"]
+            "--batch-size or more epochs (--phases) give more"
+            + (f", for example: {' '.join(flags)}" if flags else "")]
 
 
 def _describe_batch(recipe: Recipe) -> str:

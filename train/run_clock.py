@@ -49,12 +49,12 @@ class RunClock:
         step = (now - since) / (done - first)
         rest = step * (self.plan.steps - steps)
         return (f"estimate from the first steps: {describe_seconds(step * of_epoch)} per epoch, "
-                f"{describe_seconds(rest)} to the end ({_describe_end(rest)}), validating and "
-                "saving not counted")
+                f"at least {describe_seconds(rest)} to the end ({_describe_end(rest)}): validating "
+                "and saving come on top")
 
 
 def _describe_end(seconds: float) -> str:
     """Return when so many seconds will have passed, with the date where it is another day."""
     now = datetime.now()
     end = now + timedelta(seconds=seconds)
-    return f"about {end:%H:%M}" if end.date() == now.date() else f"about {end:%Y-%m-%d %H:%M}"
+    return f"{end:%H:%M}" if end.date() == now.date() else f"{end:%Y-%m-%d %H:%M}"

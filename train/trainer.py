@@ -116,7 +116,8 @@ class Trainer:
         return path
 
     def _compile(self) -> float:
-        """Compile the step, which would slow the first epoch down; return the seconds it took."""
+        """Compile the training step and the network for validation, which would slow the first
+        epoch down; return the seconds it took."""
         if self.device.rank == 0:
             print(f"compiling the training step ({COMPILING_TAKES})", flush=True)
         start = time.perf_counter()
@@ -126,6 +127,8 @@ class Trainer:
             deterministic=self.request.deterministic, statistics=self.feed.statistics)
         with compile_cache(folder):
             self.step.compile(*self.feed.empty_batch())
+        if self.validation is not None:
+            self.evaluator.compile()
         seconds = time.perf_counter() - start
         if self.device.rank == 0:
             print(f"compiled in {seconds:.1f} s", flush=True)

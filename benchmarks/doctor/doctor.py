@@ -23,7 +23,7 @@ from common.host_forms import DOCTOR_NAME, DoctorReport
 from common.options import CheckedOptions, device_option, option, precision_option
 from common.signals import note_kept_work
 from common.text import counted, folded
-from convert.next_step import training_command
+from convert.next_step import training_command, training_for, training_target
 from convert.records.manifest import MANIFEST_NAME, read_manifest
 from convert.records.reader import RecordSet, open_records
 
@@ -75,10 +75,12 @@ def examine(request: DoctorRequest) -> None:
     failed = [each.name for each in found if each.state == FAIL]
     if failed:
         raise CheckFailed(f"{len(failed)} of {counted(len(found), 'check')}: {', '.join(failed)}")
-    classes = len(read_manifest(request.records).classes)
+    training = training_for(read_manifest(request.records), request.ranks, request.precision)
     val = request.records.with_name("val")
-    print_next(training_command(request.records, val if (val / MANIFEST_NAME).exists() else None,
-                                classes, request.run, request.ranks))
+    print_next(training_command(training, request.records,
+                                val if (val / MANIFEST_NAME).exists() else None,
+                                request.run, request.ranks),
+               under_make=training_target(training, request.ranks))
 
 
 def _device(request: DoctorRequest, found: Sequence[Check]) -> str:

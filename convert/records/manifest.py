@@ -150,8 +150,9 @@ def read_manifest(folder: PathLike) -> Manifest:
         if inner != [folder]:
             raise RequestError(f"{folder} is the folder of the record sets "
                                f"{' and '.join(map(str, inner))}; give one of them")
-        raise RequestError(f"{folder} is not a record set: it has no {MANIFEST_NAME}; convert into "
-                           "it first (python -m convert run)")
+        raise RequestError(f"{folder} is not a record set: it has no {MANIFEST_NAME}; give another "
+                           "folder (make: RECORDS=FOLDER), or convert into it first (make "
+                           "convert, python -m convert run)")
     fields = read_json(path, remedy)
     version = fields.get("format_version")
     if version != FORMAT_VERSION:

@@ -1,7 +1,7 @@
 """The most confident mistakes, with their images from the records."""
 
 import io
-from typing import Sequence
+from typing import NamedTuple, Sequence
 
 import numpy as np
 
@@ -19,6 +19,11 @@ SIDE = 192  # pixels of a thumbnail's longer side
 QUALITY = 85
 
 
+class StoredImage(NamedTuple):
+    encoded: bytes
+    file_name: str
+
+
 def gallery_section(inputs: Inputs, t: Translate) -> list[Block]:
     main = inputs.main
     if main is None or main.predictions is None:
@@ -33,10 +38,12 @@ def gallery_section(inputs: Inputs, t: Translate) -> list[Block]:
     if records is None:
         blocks.append(t("Images are left out: the record set of {name} was not found; give it "
                         "with --records.", name=main.name))
-    else:
-        blocks.append(Figures(_thumbnails(main.predictions, chosen, records, names, t), "gallery"))
-    table = _table(main.predictions, chosen, names, t, folded=records is not None)
-    return [*blocks, table]
+        return [*blocks, _table(main.predictions, chosen, names, t)]
+    images = read_images(records, main.predictions.image_id[chosen].tolist())
+    if records.manifest.has_ilsvrc_names:  # which are the ids
+        images = [image._replace(file_name="") for image in images]
+    return [*blocks, Figures(_thumbnails(main.predictions, chosen, images, names, t), "gallery"),
+            _table(main.predictions, chosen, names, t, [image.file_name for image in images])]
 
 
 def confident_mistakes(predictions: Predictions, most: int) -> list[int]:
@@ -47,23 +54,24 @@ def confident_mistakes(predictions: Predictions, most: int) -> list[int]:
     return wrong[order[:most]].tolist()
 
 
-def _thumbnails(predictions: Predictions, chosen: Sequence[int], records: RecordSet,
+def _thumbnails(predictions: Predictions, chosen: Sequence[int], images: Sequence[StoredImage],
                 names: Names, t: Translate) -> list[Thumbnail]:
-    images = read_images(records, predictions.image_id[chosen].tolist())
     thumbnails = []
-    for row in chosen:
+    for row, image in zip(chosen, images):
         image_id = int(predictions.image_id[row])
         title = t("{share:.1f} %: {name}", name=names.short[int(predictions.top5[row, 0])],
                   share=100 * float(predictions.top5_prob[row, 0]))
         shown_id = (t("image {image_id}, blacklisted", image_id=image_id)
                     if predictions.blacklisted[row] else t("image {image_id}", image_id=image_id))
         true = t("true: {name}", name=names.short[int(predictions.label[row])])
-        thumbnails.append(Thumbnail(shrink(images[image_id]), title, [true, shown_id]))
+        thumbnails.append(Thumbnail(shrink(image.encoded), title,
+                                    [true, image.file_name or shown_id]))
     return thumbnails
 
 
 def _table(predictions: Predictions, chosen: Sequence[int], names: Names, t: Translate,
-           folded: bool) -> Table:
+           file_names: Sequence[str] = ()) -> Table:
+    """``file_names`` are empty where an image's id is its name; there are none without images."""
     rows = []
     for row in chosen:
         label, top5 = int(predictions.label[row]), predictions.top5[row]
@@ -79,12 +87,17 @@ def _table(predictions: Predictions, chosen: Sequence[int], names: Names, t: Tra
         "probability of the true class, %", "blacklisted")]
     if not predictions.blacklisted.any():
         heads, rows = heads[:-1], [row[:-1] for row in rows]
-    return Table(heads, rows, t("The same as a table") if folded else "", left=(1, 2, 5),
-                 folded=folded)
+    left = [1, 2, 5]
+    if any(file_names):
+        heads.append(t("file"))
+        rows = [[*row, name] for row, name in zip(rows, file_names)]
+        left.append(len(heads) - 1)
+    return Table(heads, rows, t("The same as a table") if file_names else "", left=tuple(left),
+                 folded=bool(file_names))
 
 
-def read_images(records: RecordSet, image_ids: Sequence[int]) -> dict[int, bytes]:
-    """Return the encoded images by image id.
+def read_images(records: RecordSet, image_ids: Sequence[int]) -> list[StoredImage]:
+    """Return the images with these ids, in this order.
 
     Raises:
         CheckFailed: one is not in the records, or other rows were read than asked for.
@@ -93,13 +106,14 @@ def read_images(records: RecordSet, image_ids: Sequence[int]) -> dict[int, bytes
     wanted = set(image_ids)
     positions = [position for position, row in enumerate(records.rows(["image_id"]))
                  if int(row["image_id"]) in wanted]
-    images = {int(row["image_id"]): row["image"].tobytes()
-              for row in records.rows(["image_id", "image"], ds.SubsetSampler(positions))}
+    columns = ["image_id", "image", "file_name"]
+    images = {int(row["image_id"]): StoredImage(row["image"].tobytes(), str(row["file_name"]))
+              for row in records.rows(columns, ds.SubsetSampler(positions))}
     if images.keys() != wanted:
         raise CheckFailed(f"{records.folder} does not hold image id "
                           f"{min(wanted ^ images.keys())} where its index says; see what is "
                           f"damaged with: python -m convert verify {records.folder}")
-    return images
+    return [images[image_id] for image_id in image_ids]
 
 
 def shrink(encoded: bytes) -> bytes:

@@ -22,7 +22,7 @@ SPEED_NAME = "speed.json"  # of a benchmark; older ones are called result.json, 
 class Evaluation:
     """A result folder."""
 
-    name: str  # of the folder, seen from --results
+    name: str  # of the folder, with that of --results
     result: Result
     predictions: Optional[Predictions]  # None: no predictions.npz there
     rescored: Sequence[RescoredResult] = ()
@@ -124,7 +124,7 @@ def _read_results(results: Path, t: Translate
     found = (path for name in (JSON_NAME, SPEED_NAME) for path in results.rglob(name))
     for path in sorted(found, key=lambda path: (path.parent, path.name)):
         about = read_json(path, "remove it")
-        name = (results.name / path.parent.relative_to(results)).as_posix()
+        name = _shown(path.parent, results)
         if "checkpoint_sha256" in about:  # no other JSON of this program has it
             evaluations.append(_read_evaluation(path, name))
             continue
@@ -134,6 +134,13 @@ def _read_results(results: Path, t: Translate
             notes.append(t("{path} is neither an evaluation result nor a benchmark table and was "
                            "not used.", path=path))
     return sorted(evaluations, key=lambda item: item.result.crops), tables, notes
+
+
+def _shown(folder: Path, results: Path) -> str:
+    """Return what a folder in ``results`` is called: its path from the working folder where that
+    is how ``results`` was given."""
+    below = results.name / folder.relative_to(results) if results.is_absolute() else folder
+    return below.as_posix()
 
 
 def _read_evaluation(path: Path, name: str) -> Evaluation:
@@ -162,16 +169,15 @@ def _read_of_host(name: str, form: Any, run: Optional[Path], results: Path, note
                   t: Translate) -> list[tuple[str, Any]]:
     """Return the files of this name under results, in the run folder, and in the one that the
     doctor makes next to that; add a note on each that is something else."""
-    found = {path: results.name / path.parent.relative_to(results)
-             for path in sorted(results.rglob(name))}
+    found = {path: _shown(path.parent, results) for path in sorted(results.rglob(name))}
     if run is not None:
-        for folder in (run, Path(f"{run}-doctor")):
-            if (folder / name).exists() and not (folder / name).is_relative_to(results):
-                found[folder / name] = folder
+        for place in (run, Path(f"{run}-doctor")):
+            if (place / name).exists() and not (place / name).is_relative_to(results):
+                found[place / name] = place.as_posix()
     read = []
     for path, folder in found.items():
         try:
-            read.append((folder.as_posix(), form.from_json(read_json(path, "remove it"))))
+            read.append((folder, form.from_json(read_json(path, "remove it"))))
         except (TypeError, KeyError):
             notes.append(t("{path} is no {name} of this program and was not used.", path=path,
                            name=name))

@@ -27,7 +27,7 @@ def test_a_log_gets_a_line_every_half_a_minute_and_one_at_the_end(clock, capsys)
         bar.update(1_880_000)
     assert capsys.readouterr().err.splitlines() == [
         "work: 80,000 of 2,000,000 images (4 %), 2,667 images/s, 12 min left, loss 2.5",
-        "work: 2,000,000 images in 2 min"]
+        "work: 2,000,000 images in 1 min 30 s"]
 
 
 def test_what_was_done_before_does_not_count_as_speed(clock, capsys):
@@ -37,7 +37,7 @@ def test_what_was_done_before_does_not_count_as_speed(clock, capsys):
     assert capsys.readouterr().err.splitlines() == [
         "work: 903 of 1,000 images (90 %), 0.1 images/s, 16 min left",
         "work: 903 of 1,000 images (90 %), 0 images/s",
-        "work: 100 images in 1 min, 900 were done before"]
+        "work: 100 images in 1 min 10 s, 900 were done before"]
 
 
 @pytest.mark.parametrize("options, seconds, error, lines", [

@@ -19,6 +19,7 @@ def test_a_long_line_is_folded_between_words_but_not_after_a_number():
 
 @pytest.mark.parametrize("seconds, text", [
     (0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.4, "59 s"), (59.6, "1 min"),
+    (95, "1 min 35 s"), (599.4, "9 min 59 s"), (599.6, "10 min"), (640, "11 min"),
     (3570, "1 h 0 min"), (12_000, "3 h 20 min"), (172_800, "2.0 days")])
 def test_a_time_is_said_as_a_person_says_it(seconds, text):
     assert describe_seconds(seconds) == text

@@ -2,13 +2,16 @@
 
 import shlex
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from reading import blacklist_of
 
 from common.cli import UNDER_MAKE
-from convert.next_step import training_command
+from convert.next_step import small_set_flags, training_command, training_for, training_target
 from convert.sample.arrange import arrange_sample
+
+OF_20_IMAGES = ["--batch-size", "8", "--phases", "75:0:0.001:1:1", "3:0:0.0002:0.4:1"]
 
 
 @pytest.fixture(autouse=True)
@@ -36,22 +39,72 @@ def test_each_split_names_the_other_then_the_training(sample, tmp_path, say):
     assert other == ["convert", "run", *source, *two, "--split", "train", "--out", train]
     assert next_words(say(*check[1:]).err) == []  # the other one is still missing
     training = ["train", "--records", train, "--val-records", val, "--run", "runs/smoke",
-                "--preset", "smoke"]
+                "--preset", "smoke", *OF_20_IMAGES]
     assert next_words(say(*other[1:]).err) == [["convert", "verify", train], training]
     assert next_words(say("verify", train).err) == [training]
     assert f"{val} is finished already" in say("run", *source, *of_val[:2], "--split", "val",
                                                "--out", val, *two).err
 
 
+def manifest_of(classes, images, split="train"):
+    return SimpleNamespace(classes=[None] * classes, images=images, split=split)
+
+
 @pytest.mark.parametrize("classes, ranks, preset", [
     (1000, 1, "adsl-1p"), (1000, 8, "adsl-8p"), (999, 1, "smoke"), (10, 2, "smoke")])
 def test_the_preset_follows_from_classes_and_cards(classes, ranks, preset):
-    words = shlex.split(training_command("a b/train", "val", classes, ranks=ranks))[2:]
+    training = training_for(manifest_of(classes, 960), ranks)
+    words = shlex.split(training_command(training, "a b/train", "val", ranks=ranks))[2:]
     launched = ["inceptionv4.launch", "--ranks", str(ranks), "--log-dir", f"runs/{preset}-log"]
     assert words == [*(launched if ranks > 1 else []), "train", "--records", "a b/train",
                      "--val-records", "val", "--run", f"runs/{preset}", "--preset", preset]
-    alone = shlex.split(training_command("a b/train", None, classes, ranks=ranks))[2:]
+    alone = shlex.split(training_command(training, "a b/train", None, ranks=ranks))[2:]
     assert alone == [word for word in words if word not in ("--val-records", "val")]
+
+
+@pytest.mark.parametrize("images, ranks, flags", [
+    (480, 1, ""), (959, 2, "8 3:"), (960, 2, ""), (479, 1, "8 3:"), (48, 1, "8 25:"),
+    (15, 1, "8 150:"), (7, 1, "7 150:"), (100, 8, "8 150:"), (20, 8, "2 150:"), (3, 8, "1 150:")])
+def test_a_small_set_gets_smaller_steps_and_more_of_them(images, ranks, flags):
+    """At least 150 at the first rate, unless an epoch of smoke's own steps is long enough."""
+    found = small_set_flags(images, ranks)
+    batch, epochs = flags.split() if flags else (0, 0)
+    assert found == (["--batch-size", batch, "--phases", f"{epochs}0:0.001:1:1",
+                      "3:0:0.0002:0.4:1"] if flags else [])
+
+
+@pytest.mark.parametrize("classes, images, precision, typed, command", [
+    (1000, 5, "float32", "make verify", "make train-8p"),
+    (1000, 5, "float16", "make doctor CARDS=8 DEVICE=Ascend",
+     "make train-8p ARGS='--precision float16' CARDS=8 DEVICE=Ascend"),
+    (3, 9999, "float32", "make doctor RECORDS='a b' IMAGENET=c",
+     "make train-8p PRESET=smoke RUN=runs/smoke RECORDS='a b'"),
+    (3, 9999, "float32", "make doctor RUN='it'\\''s'",
+     "make train-8p PRESET=smoke RUN='it'\\''s'")])
+def test_make_trains_with_what_was_typed(monkeypatch, classes, images, precision, typed, command):
+    monkeypatch.setenv(UNDER_MAKE, typed)
+    training = training_for(manifest_of(classes, images), 8, precision)
+    assert shlex.split(training_target(training, 8)) == shlex.split(command)
+
+
+def test_what_follows_make_verify_and_make_convert(sample, tmp_path, say, monkeypatch):
+    """The same with a set of 1,000 classes: the doctor."""
+    out = tmp_path / "my records"
+    monkeypatch.setenv(UNDER_MAKE, f"make convert RECORDS='{out}' IMAGENET=a")
+    given = ["--source", str(sample), "--both-splits"]
+    first = say("run", *given, "--split", "val", "--out", out / "val")
+    assert "next: " not in first.err and "then: " not in first.err
+    last = say("run", *given, "--split", "train", "--out", out / "train").err.splitlines()[-1]
+    assert shlex.split(last) == ["next:", "make", "verify", f"RECORDS={out}"]
+    monkeypatch.setenv(UNDER_MAKE, f"make verify RECORDS='{out}'")
+    last = say("verify", out).err.splitlines()[-1]
+    assert shlex.split(last) == [
+        "next:", "make", "train-1p", "PRESET=smoke", "RUN=runs/smoke",
+        "ARGS=--batch-size 8 --phases 75:0:0.001:1:1 3:0:0.0002:0.4:1", f"RECORDS={out}"]
+    assert "next: " not in say("verify", out / "val").err
+    monkeypatch.setattr("convert.next_step.CLASSES", 4)
+    assert shlex.split(say("verify", out).err.splitlines()[-1]) == [
+        "next:", "make", "doctor", f"RECORDS={out}"]
 
 
 def test_the_next_conversion_keeps_what_is_of_both_splits(source, tmp_path, say):
@@ -72,7 +125,8 @@ def test_a_split_that_the_source_lacks_is_not_proposed(source, tmp_path, say, sp
     shutil.rmtree(source / ("val" if split == "train" else "train"))
     out = str(tmp_path / split)
     printed = say("run", "--source", source / place, "--split", split, "--out", out)
-    training = ["train", "--records", out, "--run", "runs/smoke", "--preset", "smoke"]
+    training = ["train", "--records", out, "--run", "runs/smoke", "--preset", "smoke",
+                *OF_20_IMAGES]
     assert next_words(printed.err) == [["convert", "verify", out],
                                        *([training] if split == "train" else [])]
 

@@ -8,9 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from common.files import write_json
-from convert.records.manifest import MANIFEST_NAME
-
 ROOT = Path(__file__).parents[2]
 ODD = "/My Drive/it's $HOME $(x \"q\" #1"
 
@@ -74,47 +71,15 @@ def test_an_environment_that_make_did_not_build_is_refused_and_kept(tmp_path, li
     assert (theirs / "package").exists()
 
 
-def test_a_target_ends_with_the_one_that_follows_and_the_variables_that_were_typed(make, capfd):
-    for words, command in (
-            (["convert", "IMAGENET=/data"], "make verify"),
-            (["convert", "IMAGENET=/data", "RECORDS=my  data/it's"],
-             "make verify RECORDS='my  data/it'\\'s"),
-            (["doctor", "CARDS=1"], "make train-1p CARDS=1"),
-            (["bench", "RUN=runs/a-b_c.d"], "make report RUN=runs/a-b_c.d")):
-        assert make(*words)[0] == 0
-        assert capfd.readouterr().err.splitlines()[-1] == f"next: {command}"
-    assert make("verify", f"RECORDS=a{ODD}")[0] == 0
-    last = capfd.readouterr().err.splitlines()[-1]
-    assert shlex.split(last) == ["next:", "make", "doctor", f"RECORDS=a{ODD}"]
-
-
-def test_a_command_knows_what_was_typed_for_make(make, tmp_path):
-    typed = [f"RUN=a{ODD}", "PRESET=smoke", "ARGS=--epochs '3'"]
-    assert make("train-1p", *typed)[0] == 0
-    assert shlex.split((tmp_path / "typed").read_text()) == ["make", "train-1p", *typed]
-
-
-def classes_in(records, number):
-    """Write the part of a manifest that says how many classes the set has."""
-    (records / "train").mkdir(parents=True, exist_ok=True)
-    write_json(records / "train" / MANIFEST_NAME, {
-        "classes": [{"name": f"n{label}", "images": 1} for label in range(number)],
-        "repaired": [{"file_name": "a", "reason": "CMYK stored as RGB JPEG"}]})
-
-
-def test_a_set_of_images_of_ones_own_leads_to_a_small_training(make, tmp_path, capfd):
-    records = tmp_path / "my records"
-    own = "make train-1p PRESET=smoke RUN=runs/smoke"
-    for words, classes, command in (
-            (["verify"], 3, own), (["verify"], 1000, "make doctor"),
-            (["verify", "RUN=mine"], 2, "make train-1p PRESET=smoke RUN=mine"),
-            (["doctor", "CARDS=1"], 3, own), (["doctor", "CARDS=1"], 1000, "make train-1p"),
-            (["doctor", "CARDS=2"], 999, "make train-8p PRESET=smoke RUN=runs/smoke")):
-        classes_in(records, classes)
-        assert make(*words, f"RECORDS={records}")[0] == 0
-        given = {*words[1:], f"RECORDS={records}"}
-        *_, last = capfd.readouterr().err.splitlines()
-        assert set(shlex.split(last)) == {*shlex.split(f"next: {command}"), *given}, last
+@pytest.mark.parametrize("target, variables", [
+    ("train-1p", [f"RUN=a{ODD}", "PRESET=smoke", "ARGS=--epochs '3'"]),
+    ("convert", ["IMAGENET=a", "RECORDS=~/b"]), ("verify", [f"RECORDS=a{ODD}"]),
+    ("doctor", ["CARDS=1"]), ("train-8p", []), ("eval-1", ["CKPT=a"]), ("eval-144", ["CKPT=a"]),
+    ("bench", []), ("report", ["RUN=a"])])
+def test_a_command_knows_what_was_typed_for_make(make, tmp_path, target, variables):
+    """From it the command tells what comes next, and how to resume."""
+    assert make(target, *variables)[0] == 0
+    assert shlex.split((tmp_path / "typed").read_text()) == ["make", target, *variables]
 
 
 def shown_demo(*words: str) -> list[str]:

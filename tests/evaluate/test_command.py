@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from small import MEAN, STD
 
+from common.cli import run_command
 from evaluate import evaluator
+from evaluate.__main__ import main
 from evaluate.command import evaluate_checkpoint
 from evaluate.evaluator import Evaluator
 from evaluate.predictions import load_predictions
@@ -63,6 +65,26 @@ def test_the_next_command_is_the_report_of_run_and_results(run, checkpoint, tmp_
     assert without == ["evaluate", "report", *results]
     assert of_run == ["evaluate", "report", "--run", str(tmp_path / "run"), *results]
     assert of_make == ["make report", f"make report RUN={tmp_path / 'run'}"]
+
+
+@pytest.mark.parametrize("has_run, has_checkpoint", [(True, True), (True, False), (False, False)])
+def test_a_report_leads_to_predict_or_says_what_it_leaves_out(tmp_path, monkeypatch, capsys,
+                                                              has_run, has_checkpoint):
+    shown = []
+    monkeypatch.setattr("evaluate.report.page.write_report", lambda _: "")
+    monkeypatch.setattr("evaluate.__main__.print_next",
+                        lambda command, under_make: shown.append((command, under_make)))
+    if has_checkpoint:
+        (tmp_path / "last.ckpt").touch()
+    given = ["--run", str(tmp_path)] * has_run
+    monkeypatch.setattr(sys, "argv", ["evaluate", "report", "--results", "a", "--out", "b.html",
+                                      *given])
+    assert run_command(main) == 0
+    assert ("leaves the training out; give it with --run FOLDER (make: RUN=FOLDER)"
+            in capsys.readouterr().err) != has_run
+    assert [shlex.split(command)[2:] for command, _ in shown] == [
+        ["evaluate", "predict", str(tmp_path / "last.ckpt"), "IMAGE.jpg"]] * has_checkpoint
+    assert all(command == under_make for command, under_make in shown)
 
 
 def test_a_python_user_may_give_strings(call, records, checkpoint, tmp_path):

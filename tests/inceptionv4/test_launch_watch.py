@@ -104,6 +104,9 @@ def test_ranks_know_what_was_typed_and_where_dumps_go(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "orig_argv", ["/bin/python", "-m", "inceptionv4.launch", "job"])
     monkeypatch.setattr(launch, "LOG_LEVEL", "1")
+    monkeypatch.setenv(DUMP_FOLDER, "elsewhere")
+    assert launch._environment(Path("log"))[DUMP_FOLDER] == "elsewhere"
+    monkeypatch.delenv(DUMP_FOLDER)
     found = launch._environment(Path("log"))
     assert json.loads(found[TYPED_COMMAND])[1:] == ["-m", "inceptionv4.launch", "job"]
     assert (found[DUMP_FOLDER], found["GLOG_v"]) == (str(tmp_path / "log"), "1")

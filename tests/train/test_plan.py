@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from common.cli import RequestError
-from train.plan import check_disk, describe_plan, make_plan, plan_fields
+from convert.next_step import small_set_flags
+from train.options import parse
+from train.plan import FEWEST_STEPS, check_disk, describe_plan, make_plan, plan_fields
 from train.phases import Phase
 from train.recipe import PRESETS, learning_rates, with_epochs
 from train.source import check_same_classes, open_class_folders
@@ -102,11 +104,24 @@ def test_other_classes_in_the_validation_set_are_refused(records, other_records)
         check_same_classes(records["train"], swapped)
 
 
+@pytest.mark.parametrize("images", [8, 48, 300, 479, 480])
+def test_what_is_proposed_for_a_small_set_gives_enough_steps(records, images):
+    _, recipe = parse(["--records", "a", "--run", "b", "--preset", "smoke",
+                       *small_set_flags(images)])
+    source = SimpleNamespace(images=images, image_bytes=1, folder="a",
+                             class_names=records["train"].class_names)
+    plan = make_plan(recipe, source, 1)
+    assert FEWEST_STEPS < 75 <= plan.steps < 400
+    assert "warning" not in describe_plan(plan, recipe)
+
+
 @pytest.mark.parametrize("batch, warned", [(10, True), (2, False)])
 def test_a_run_of_few_steps_says_so(records, batch, warned):
     """Five epochs of 21 images."""
     recipe = replace(PRESETS["smoke"], batch_size=batch)
     text = describe_plan(make_plan(recipe, records["train"], 1), recipe)
     assert ("\nwarning: 10 steps in all teach a network little" in text) == warned
+    example = "for example: --batch-size 8 --phases 75:0:0.001:1:1 3:0:0.0002:0.4:1"
+    assert (example in " ".join(text.split())) == warned
     asked = replace(recipe, steps_per_epoch=1)
     assert "warning" not in describe_plan(make_plan(asked, records["train"], 1), asked)

@@ -257,6 +257,18 @@ def test_scores_go_to_history_checkpoint_and_screen(records, tmp_path, monkeypat
             ) in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.parametrize("validates", [True, False])
+def test_validation_is_compiled_before_the_first_step(records, tmp_path, monkeypatch, validates):
+    """Its time is not the first epoch's, from which the time that is left is told."""
+    seen = []
+    monkeypatch.setattr(trainer_module.Evaluator, "compile", lambda _: seen.append("compile"))
+    monkeypatch.setattr(trainer_module.Evaluator, "run", lambda *_: predictions())
+    monkeypatch.setattr(trainer_module.TrainStep, "__call__", lambda *_: (
+        seen.append("step"), (ms.Tensor(np.float32(1)), ms.Tensor(False)))[1])
+    train_in(tmp_path / "run", records, validation=records["val"] if validates else None)
+    assert seen == ["compile"] * validates + ["step"] * 2 * STEPS
+
+
 def test_a_checkpoint_holds_network_and_optimiser_of_this_version(records, tmp_path):
     trainer = trainer_of(tmp_path / "run", records)
     path = trainer.run()

@@ -12,6 +12,7 @@ from benchmarks.doctor.checks import Check
 from benchmarks.doctor.data_checks import DataRates, Reading, decoding_rate, read_cold
 from benchmarks.doctor.doctor import DoctorRequest, all_checks, examine
 from common.cli import CheckFailed
+from convert.records.manifest import read_manifest
 from inceptionv4.device import Device
 
 OK = Check("any", "ok", "fine")
@@ -60,18 +61,20 @@ def test_each_process_gets_the_request_and_its_time(request_of, monkeypatch):
 
 
 def test_the_summary_and_the_next_command(request_of, monkeypatch, capsys):
-    commands, notes, now = [], [], iter([10.0, 73.14, 73.6])
+    asked, commands, notes, now = [], [], [], iter([10.0, 73.14, 73.6])
     monkeypatch.setattr(doctor, "time", SimpleNamespace(perf_counter=lambda: next(now)))
     monkeypatch.setattr(doctor, "all_checks", lambda _: [
         OK, Check("devices", "warn", "CPU: as asked for", "change it"),
         Check("cores", "warn", "few", "add some")])
-    monkeypatch.setattr(doctor, "training_command",
-                        lambda *given: commands.append(given) or "train")
-    monkeypatch.setattr(doctor, "print_next", commands.append)
+    for name in ("training_for", "training_command", "training_target"):
+        monkeypatch.setattr(doctor, name, lambda *given, name=name: asked.append(given) or name)
+    monkeypatch.setattr(doctor, "print_next", lambda *given, **make: commands.append((given, make)))
     monkeypatch.setattr(doctor, "note_kept_work", notes.append)
     examine(request_of)
     records = request_of.records
-    assert commands == [(records, None, 3, request_of.run, 3), "train"]
+    assert asked == [(read_manifest(records), 3, "float16"),
+                     ("training_for", records, None, request_of.run, 3), ("training_for", 3)]
+    assert commands == [(("training_command",), {"under_make": "training_target"})]
     lines = capsys.readouterr().out.splitlines()
     report = request_of.folder / "doctor.json"
     assert lines[0].startswith("checking this host") and str(report) in "".join(lines[:2])

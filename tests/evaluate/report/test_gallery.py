@@ -1,12 +1,14 @@
 """The images of the mistakes are those of the records."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from PIL import Image
 from small import draw_image, encode_image
 
 from common.cli import CheckFailed
+from convert.records.reader import RecordSet
 from evaluate.report.blocks import Figures
 from evaluate.report.gallery import SIDE, gallery_section, read_images, shrink
 from evaluate.report.inputs import read_inputs
@@ -42,3 +44,16 @@ def test_the_surest_mistake_comes_first_with_its_classes_and_mark(trial, records
         ["4", names[0], names[2], "80.0", "15.0", "no"],
         ["6", names[2], names[0], "70.0", "22.5", "no"],
         ["2", names[1], names[2], "60.0", "30.0", "yes"]]
+
+
+def test_images_of_ones_own_are_named_by_their_files(trial, records):
+    """Of ILSVRC's, the number in the name is the image id."""
+    own = RecordSet(records.folder, replace(records.manifest, ilsvrc_numbers=None))
+    assert records.manifest.has_ilsvrc_names and not own.manifest.has_ilsvrc_names
+    inputs = replace(read_inputs(None, trial / "results", [], translator("en")),
+                     record_sets={records.sha256: own})
+    _, gallery, table = gallery_section(inputs, translator("en"))
+    files = [f"ILSVRC2012_val_{number:08}.JPEG" for number in (4, 6, 2)]
+    assert [image.lines[1] for image in gallery.figures] == files
+    assert (table.heads[-1], [row[-1] for row in table.rows]) == ("file", files)
+    assert len(table.heads) - 1 in table.left

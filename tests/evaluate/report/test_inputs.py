@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,16 @@ def test_results_and_tables_at_any_depth_are_named_by_their_folders(trial, recor
     assert [name for name, _ in inputs.speed_tables] == ["results/bench", "results/bench/old"]
     assert inputs.main.name == "results/deep/a-12" and not inputs.notes
     assert inputs.records_of(inputs.main).folder == records.folder
+
+
+def test_a_folder_given_from_here_is_named_from_here(trial, monkeypatch):
+    """So that the name is the path to it, as of the demo's results."""
+    monkeypatch.chdir(trial.parent)
+    inputs = read_inputs(None, Path(trial.name, "results"), [], translator("en"))
+    assert [item.name for item in inputs.evaluations] == [
+        f"{trial.name}/results/a-1", f"{trial.name}/results/deep/a-12"]
+    monkeypatch.chdir(trial / "results")
+    assert read_inputs(None, Path("."), [], translator("en")).main.name == "deep/a-12"
 
 
 @pytest.mark.parametrize("change", [
