@@ -129,7 +129,7 @@ def _verify(arguments: Namespace) -> None:
         checked = all(isinstance(failure, CheckFailed) for failure in failures)
         raise (CheckFailed if checked else RequestError)("; ".join(map(str, failures)))
     print_next(*commands_after(records, manifest),
-               under_make=target_after_verify(records, manifest) if len(sets) > 1 else "")
+               under_make=target_after_verify(request.records) if len(sets) > 1 else "")
 
 
 def _verify_one(request: VerifyRequest, arguments: Namespace) -> Manifest:

@@ -1,6 +1,5 @@
 """What to type when a record set is made or verified: the other split, the check, the training."""
 
-import contextlib
 import math
 import shlex
 import sys
@@ -36,8 +35,9 @@ def commands_after(folder: Path, manifest: Manifest, request: Optional[Request] 
     sets = {manifest.split: folder, other: folder.parent / other}
     commands = [module_command("convert", "verify", folder)] if request else []
     if (sets[other] / MANIFEST_NAME).exists():
-        training = training_for(_training_set(folder, manifest))
-        return [*commands, training_command(training, sets["train"], sets["val"])]
+        trained_on = manifest if other == "val" else _readable(sets["train"])
+        return [*commands, training_command(training_for(trained_on), sets["train"], sets["val"])
+                if trained_on else module_command("convert", "verify", sets["train"])]
     if request and (source := _source_of(request, other)):
         commands.append(_conversion(request, source, other, sets[other]))
     elif request and other == "val":
@@ -45,21 +45,21 @@ def commands_after(folder: Path, manifest: Manifest, request: Optional[Request] 
     return commands
 
 
-def target_after_verify(folder: Path, manifest: Manifest) -> str:
-    """Return what to type after ``make verify``: the doctor before a training that takes days, else
-    the training."""
+def target_after_verify(folder: Path) -> str:
+    """Return what to type after ``make verify`` has verified both sets in the folder: the doctor
+    before a training that takes days, else the training."""
+    manifest = read_manifest(folder / "train")
     if len(manifest.classes) == CLASSES:
         return make_command("doctor", *KEPT_VARIABLES)
-    return training_target(training_for(_training_set(folder, manifest)), ranks=1)
+    return training_target(training_for(manifest), ranks=1)
 
 
-def _training_set(folder: Path, manifest: Manifest) -> Manifest:
-    """Return the manifest of the training set next to the set of either split; where that cannot
-    be read, this one, which has the same classes."""
-    if manifest.split != "train":
-        with contextlib.suppress(RequestError):
-            return read_manifest(folder.parent / "train")
-    return manifest
+def _readable(folder: Path) -> Optional[Manifest]:
+    """Return the manifest of a record set that was not asked about; None where it is damaged."""
+    try:
+        return read_manifest(folder)
+    except RequestError:
+        return None
 
 
 def _source_of(request: Request, split: str) -> Optional[Path]:

@@ -87,6 +87,14 @@ def test_make_trains_with_what_was_typed(monkeypatch, classes, images, precision
     assert shlex.split(training_target(training, 8)) == shlex.split(command)
 
 
+def test_no_training_is_proposed_on_a_set_that_cannot_be_read(train, val, tmp_path, say):
+    both = [shutil.copytree(folder, tmp_path / split)
+            for split, folder in (("train", train), ("val", val))]
+    assert [words[0] for words in next_words(say("verify", both[1]).err)] == ["train"]
+    (both[0] / "manifest.json").write_text("{")
+    assert next_words(say("verify", both[1]).err) == [["convert", "verify", str(both[0])]]
+
+
 def test_what_follows_make_verify_and_make_convert(sample, tmp_path, say, monkeypatch):
     """The same with a set of 1,000 classes: the doctor."""
     out = tmp_path / "my records"
