@@ -15,10 +15,11 @@ from convert.sources.layouts import contains_split, has_layout
 from convert.sources.misplaced import OTHER_SPLIT, folder_above
 
 # Preset smoke makes five epochs of 32 images per step: of fewer images than these, the demo's, too
-# few steps for a network to learn.
+# few steps for a network to learn. Many steps of few images are no help: at 75 pixels batch norm
+# sees one value per image at the end of the network, so steps are as large as the set allows.
 FEWEST_FOR_SMOKE = 480
-SMALL_BATCH = 8
-SMALL_SET_STEPS = 150  # at the first rate
+LARGEST_BATCH, STEPS_PER_EPOCH = 32, 3
+STEPS, LAST_STEPS = 75, 24  # at smoke's first rate, and falling from its second one
 KEPT_VARIABLES = ("RECORDS", "RUN", "CARDS", "DEVICE")  # of make, where they were typed
 
 
@@ -124,13 +125,14 @@ def training_for(manifest: Manifest, ranks: int = 1, precision: str = "float32")
 
 
 def small_set_flags(images: int, ranks: int = 1) -> list[str]:
-    """Return what preset smoke needs to learn from few training images: smaller steps, and more of
-    them; nothing where there are enough images."""
+    """Return what preset smoke needs to learn from few training images: more epochs, and steps that
+    an epoch has some of; nothing where there are enough images."""
     if images >= FEWEST_FOR_SMOKE * ranks:
         return []
-    batch = max(1, min(SMALL_BATCH, images // ranks))
-    epochs = math.ceil(SMALL_SET_STEPS / max(1, images // (batch * ranks)))
-    return ["--batch-size", str(batch), "--phases", f"{epochs}:0:0.001:1:1", "3:0:0.0002:0.4:1"]
+    batch = max(1, min(LARGEST_BATCH, images // (STEPS_PER_EPOCH * ranks)))
+    steps = max(1, images // (batch * ranks))
+    return ["--batch-size", str(batch), "--phases", f"{math.ceil(STEPS / steps)}:0:0.001:1:1",
+            f"{math.ceil(LAST_STEPS / steps)}:0:0.0002:0.7:1"]
 
 
 def training_command(training: Training, train: Path, val: Optional[Path],

@@ -11,7 +11,7 @@ from common.cli import UNDER_MAKE
 from convert.next_step import small_set_flags, training_command, training_for, training_target
 from convert.sample.arrange import arrange_sample
 
-OF_20_IMAGES = ["--batch-size", "8", "--phases", "75:0:0.001:1:1", "3:0:0.0002:0.4:1"]
+OF_20_IMAGES = ["--batch-size", "6", "--phases", "25:0:0.001:1:1", "8:0:0.0002:0.7:1"]
 
 
 @pytest.fixture(autouse=True)
@@ -63,14 +63,15 @@ def test_the_preset_follows_from_classes_and_cards(classes, ranks, preset):
 
 
 @pytest.mark.parametrize("images, ranks, flags", [
-    (480, 1, ""), (959, 2, "8 3:"), (960, 2, ""), (479, 1, "8 3:"), (48, 1, "8 25:"),
-    (15, 1, "8 150:"), (7, 1, "7 150:"), (100, 8, "8 150:"), (20, 8, "2 150:"), (3, 8, "1 150:")])
-def test_a_small_set_gets_smaller_steps_and_more_of_them(images, ranks, flags):
-    """At least 150 at the first rate, unless an epoch of smoke's own steps is long enough."""
-    found = small_set_flags(images, ranks)
-    batch, epochs = flags.split() if flags else (0, 0)
-    assert found == (["--batch-size", batch, "--phases", f"{epochs}0:0.001:1:1",
-                      "3:0:0.0002:0.4:1"] if flags else [])
+    (480, 1, ""), (959, 2, "32 6 2"), (960, 2, ""), (479, 1, "32 6 2"), (60, 1, "20 25 8"),
+    (15, 1, "5 25 8"), (7, 1, "2 25 8"), (2, 1, "1 38 12"), (100, 8, "4 25 8"),
+    (20, 8, "1 38 12"), (3, 8, "1 75 24")])
+def test_a_small_set_gets_more_epochs_of_some_steps_each(images, ranks, flags):
+    """75 at the first rate, 24 at falling ones; smoke's own where there are enough images."""
+    batch, first, last = flags.split() if flags else [""] * 3
+    assert small_set_flags(images, ranks) == ([
+        "--batch-size", batch, "--phases", f"{first}:0:0.001:1:1", f"{last}:0:0.0002:0.7:1"
+        ] if flags else [])
 
 
 @pytest.mark.parametrize("classes, images, precision, typed, command", [
@@ -108,7 +109,7 @@ def test_what_follows_make_verify_and_make_convert(sample, tmp_path, say, monkey
     last = say("verify", out).err.splitlines()[-1]
     assert shlex.split(last) == [
         "next:", "make", "train-1p", "PRESET=smoke", "RUN=runs/smoke",
-        "ARGS=--batch-size 8 --phases 75:0:0.001:1:1 3:0:0.0002:0.4:1", f"RECORDS={out}"]
+        f"ARGS={' '.join(OF_20_IMAGES)}", f"RECORDS={out}"]
     assert "next: " not in say("verify", out / "val").err
     monkeypatch.setattr("convert.next_step.CLASSES", 4)
     assert shlex.split(say("verify", out).err.splitlines()[-1]) == [
