@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from common.cli import RequestError
+from common.cli import DUMP_FOLDER, RequestError
 from inceptionv4 import launch
 from inceptionv4.launch import LaunchRequest
 
@@ -31,10 +31,12 @@ def start(folder: Path, of_a_rank: str, *words: str, port: int = 0,
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = port or listener.getsockname()[1]
+    # Other tests set up a device in this process, which says where dumps go.
+    environment = {name: value for name, value in os.environ.items() if name != DUMP_FOLDER}
     return subprocess.Popen(
         [sys.executable, "-m", "inceptionv4.launch", "--ranks", "2", "--log-dir",
          str(folder / "log"), "--port", str(port), *flags, "job", *words],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"}, text=True,
+        cwd=ROOT, env={**environment, "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 

@@ -20,6 +20,7 @@ NAMES = ["Python and packages", "driver and CANN", "cards of the driver", "cores
          "record set", "open files", "room for checkpoints", "JPEG decoder", "reading", "decoding",
          "feed", "devices", "dropout's hash", "RMSProp", "batch norm", "normalisation",
          "3x3 convolution", "softmax and loss", "training steps", "ranks join"]
+OF_48_IMAGES = "--batch-size 16 --phases 25:0:0.001:1:1 8:0:0.0002:0.7:1"
 
 
 def run(monkeypatch, *words) -> int:
@@ -44,7 +45,8 @@ def test_every_check_is_a_row_on_one_rank(small_records, monkeypatch, tmp_path, 
     assert found["argv"] and found["machine"]["mindspore"]
     assert found["machine"]["device"] == "CPU"
     assert said.splitlines()[-1].endswith(
-        f" -m train --records {small_records.folder} --run {tmp_path / 'run'} --preset smoke")
+        f" -m train --records {small_records.folder} --run {tmp_path / 'run'} --preset smoke "
+        f"{OF_48_IMAGES}")
     assert [name for name in NAMES if f"  {name}  " not in printed] == []
     assert sorted(os.listdir(tmp_path)) == ["run-doctor"]
     assert sorted(os.listdir(tmp_path / "run-doctor")) == [
@@ -62,7 +64,8 @@ def test_what_is_next_names_the_validation_set_that_lies_next_to_the_other(
             (tmp_path / "val" / manifest).touch()
         assert run(monkeypatch, "--records", tmp_path / "train", "--run", tmp_path / "a") == 0
         assert capsys.readouterr().err.splitlines()[-1].endswith(
-            f" -m train --records {tmp_path}/train{named} --run {tmp_path}/a --preset smoke")
+            f" -m train --records {tmp_path}/train{named} --run {tmp_path}/a --preset smoke "
+            f"{OF_48_IMAGES}")
 
 
 def test_a_fail_is_exit_code_1_and_named(monkeypatch, tmp_path, capsys):
