@@ -270,8 +270,8 @@ def without_flags(words: Sequence[str], flags: Sequence[str]) -> list[str]:
 
 
 def print_next(*commands: str, under_make: str = "") -> None:
-    """Print to stderr what to type next; where make started this process, only ``under_make``, and
-    nothing in the midst of a target of several commands."""
+    """Print to stderr what to type next; where make started this process, ``under_make``
+    alone, which is empty if more commands of the target follow."""
     if UNDER_MAKE in os.environ:
         commands = (under_make,) if under_make and os.environ[UNDER_MAKE] else ()
     sys.stdout.flush()  # these are the last lines, also where both go to one file

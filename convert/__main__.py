@@ -88,7 +88,7 @@ def _run(arguments: Namespace) -> None:
         print(f"{request.out}: {counted(len(reports), 'shard')} with "
               f"{counted(sum(report.shard.images for report in reports), 'image')} finished; "
               "when all are, the next command makes the record set of them")
-        print_next(finish_command())
+        print_next(finish_command(), under_make=finish_command())
     else:
         _print_manifest(request, convert(request, typed_command()))
 
@@ -116,9 +116,11 @@ def _verify(arguments: Namespace) -> None:
     request = from_arguments(VerifyRequest, arguments)
     failures: list[Exception] = []
     sets = record_sets_in(request.records)
+    manifests: dict[str, Manifest] = {}  # by their splits
     for records in sets:  # all of them, also where one is damaged
         try:
             manifest = _verify_one(replace(request, records=records), arguments)
+            manifests[manifest.split] = manifest
         except BrokenPipeError:
             raise
         except (CheckFailed, RequestError) as failure:
@@ -129,7 +131,7 @@ def _verify(arguments: Namespace) -> None:
         checked = all(isinstance(failure, CheckFailed) for failure in failures)
         raise (CheckFailed if checked else RequestError)("; ".join(map(str, failures)))
     print_next(*commands_after(records, manifest),
-               under_make=target_after_verify(request.records) if len(sets) > 1 else "")
+               under_make=target_after_verify(manifests["train"]) if len(sets) > 1 else "")
 
 
 def _verify_one(request: VerifyRequest, arguments: Namespace) -> Manifest:

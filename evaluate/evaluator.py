@@ -89,7 +89,8 @@ class Evaluator:
         self._orders = [ms.Tensor(order) for order in orders]
 
     def compile(self) -> None:
-        """Compile the network for this protocol's steps, which ``run`` does otherwise."""
+        """Compile the network for this protocol's steps ahead of ``run``, which otherwise does it
+        first."""
         size = self.protocol.image_size
         views = ms.Tensor(np.zeros((self.step.views, size, size, 3), np.uint8))
         with self._not_training():
@@ -97,7 +98,7 @@ class Evaluator:
 
     @contextlib.contextmanager
     def _not_training(self) -> Iterator[None]:
-        """Take the network out of training mode, and put it back in the mode in which it was."""
+        """Take the network out of training mode, and restore its mode afterwards."""
         was_training = self.network.training
         self.classifier.set_train(False)
         try:

@@ -143,7 +143,8 @@ def _msrun_command(request: LaunchRequest) -> list[str]:
 
 
 def _environment(log_dir: Path) -> dict[str, str]:
-    """Put this interpreter first: msrun starts the "python" of the PATH, whichever one runs it."""
+    """Put this interpreter first: msrun starts the "python" of the PATH, whichever one runs it. A
+    folder for dumps that the user chose stays."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return {DUMP_FOLDER: str(log_dir.absolute()), **os.environ, "PATH": path,
             TYPED_COMMAND: json.dumps(typed_words()), "GLOG_v": LOG_LEVEL}

@@ -10,8 +10,8 @@ if __name__ == "__main__":
 
 from common.cli import (make_command, module_command, print_next, run_command, typed_words,
                         without_flags)
-from convert.next_step import launched_training
 from convert.records.manifest import MANIFEST_NAME
+from convert.training_proposal import launched_training
 from train.options import TrainRequest, parse
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from common.cli import RequestError
 from common.files import existing_folder
 from common.text import counted, folded
-from convert.next_step import small_set_flags
+from convert.training_proposal import small_set_flags
 from inceptionv4 import FEATURES, PARAMETERS_WITHOUT_CLASSIFIER
 from train.phases import Phase
 from train.recipe import SOURCES, Recipe, learning_rates

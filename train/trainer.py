@@ -119,7 +119,8 @@ class Trainer:
         """Compile the training step and the network for validation, which would slow the first
         epoch down; return the seconds it took."""
         if self.device.rank == 0:
-            print(f"compiling the training step ({COMPILING_TAKES})", flush=True)
+            also = " and the network for validation" if self.validation is not None else ""
+            print(f"compiling the training step{also} ({COMPILING_TAKES})", flush=True)
         start = time.perf_counter()
         folder = self.request.compile_cache and cache_folder(
             self.request.compile_cache, self.recipe, self.device, steps=self.plan.steps,
@@ -127,7 +128,7 @@ class Trainer:
             deterministic=self.request.deterministic, statistics=self.feed.statistics)
         with compile_cache(folder):
             self.step.compile(*self.feed.empty_batch())
-        if self.validation is not None:
+        if self.validation is not None:  # not into the cache, which is for one graph
             self.evaluator.compile()
         seconds = time.perf_counter() - start
         if self.device.rank == 0:

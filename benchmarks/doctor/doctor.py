@@ -23,9 +23,9 @@ from common.host_forms import DOCTOR_NAME, DoctorReport
 from common.options import CheckedOptions, device_option, option, precision_option
 from common.signals import note_kept_work
 from common.text import counted, folded
-from convert.next_step import training_command, training_for, training_target
 from convert.records.manifest import MANIFEST_NAME, read_manifest
 from convert.records.reader import RecordSet, open_records
+from convert.training_proposal import training_command, training_for, training_target
 
 # Longest a part may take; on Ascend compiling takes up to five minutes, and joining a while.
 DATA_SECONDS, DEVICE_SECONDS, RANKS_SECONDS = 120, 600, 1200

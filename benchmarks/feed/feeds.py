@@ -254,8 +254,8 @@ FEEDS: dict[str, Feed] = {
     "PyTorch DataLoader, simplejpeg": Feed(partial(_torch, _decode_with_simplejpeg),
                                            ("torch", "simplejpeg")),
     "DALI on the CPU": Feed(_dali, ("nvidia", "nvidia.dali")),
-    # PyPI has its source only, and pip needs these libraries to compile it; alone it takes NumPy 2,
-    # which MindSpore cannot use.
+    # PyPI has its source only, and pip needs these libraries to compile it. Without the bounds pip
+    # installs OpenCV 5 with it, and with that NumPy 2, which MindSpore cannot use.
     "ffcv": Feed(_ffcv, ("ffcv",), "apt-get install g++ pkg-config libopencv-dev "
                                    "libturbojpeg0-dev; pip install ffcv 'numpy<2' "
                                    "'opencv-python<5'"),

@@ -1,6 +1,7 @@
 """The most confident mistakes, with their images from the records."""
 
 import io
+from itertools import zip_longest
 from typing import NamedTuple, Sequence
 
 import numpy as np
@@ -40,10 +41,12 @@ def gallery_section(inputs: Inputs, t: Translate) -> list[Block]:
                         "with --records.", name=main.name))
         return [*blocks, _table(main.predictions, chosen, names, t)]
     images = read_images(records, main.predictions.image_id[chosen].tolist())
-    if records.manifest.has_ilsvrc_names:  # which are the ids
-        images = [image._replace(file_name="") for image in images]
-    return [*blocks, Figures(_thumbnails(main.predictions, chosen, images, names, t), "gallery"),
-            _table(main.predictions, chosen, names, t, [image.file_name for image in images])]
+    # ILSVRC's names are their ids.
+    file_names = [] if records.manifest.has_ilsvrc_names else [image.file_name for image in images]
+    thumbnails = _thumbnails(main.predictions, chosen, [image.encoded for image in images],
+                             file_names, names, t)
+    return [*blocks, Figures(thumbnails, "gallery"),
+            _table(main.predictions, chosen, names, t, file_names, folded=True)]
 
 
 def confident_mistakes(predictions: Predictions, most: int) -> list[int]:
@@ -54,24 +57,23 @@ def confident_mistakes(predictions: Predictions, most: int) -> list[int]:
     return wrong[order[:most]].tolist()
 
 
-def _thumbnails(predictions: Predictions, chosen: Sequence[int], images: Sequence[StoredImage],
-                names: Names, t: Translate) -> list[Thumbnail]:
+def _thumbnails(predictions: Predictions, chosen: Sequence[int], images: Sequence[bytes],
+                file_names: Sequence[str], names: Names, t: Translate) -> list[Thumbnail]:
+    """``file_names``: empty where images are named by their ids."""
     thumbnails = []
-    for row, image in zip(chosen, images):
+    for row, image, file_name in zip_longest(chosen, images, file_names):
         image_id = int(predictions.image_id[row])
         title = t("{share:.1f} %: {name}", name=names.short[int(predictions.top5[row, 0])],
                   share=100 * float(predictions.top5_prob[row, 0]))
         shown_id = (t("image {image_id}, blacklisted", image_id=image_id)
                     if predictions.blacklisted[row] else t("image {image_id}", image_id=image_id))
         true = t("true: {name}", name=names.short[int(predictions.label[row])])
-        thumbnails.append(Thumbnail(shrink(image.encoded), title,
-                                    [true, image.file_name or shown_id]))
+        thumbnails.append(Thumbnail(shrink(image), title, [true, file_name or shown_id]))
     return thumbnails
 
 
 def _table(predictions: Predictions, chosen: Sequence[int], names: Names, t: Translate,
-           file_names: Sequence[str] = ()) -> Table:
-    """``file_names`` are empty where an image's id is its name; there are none without images."""
+           file_names: Sequence[str] = (), folded: bool = False) -> Table:
     rows = []
     for row in chosen:
         label, top5 = int(predictions.label[row]), predictions.top5[row]
@@ -88,12 +90,12 @@ def _table(predictions: Predictions, chosen: Sequence[int], names: Names, t: Tra
     if not predictions.blacklisted.any():
         heads, rows = heads[:-1], [row[:-1] for row in rows]
     left = [1, 2, 5]
-    if any(file_names):
+    if file_names:
         heads.append(t("file"))
         rows = [[*row, name] for row, name in zip(rows, file_names)]
         left.append(len(heads) - 1)
-    return Table(heads, rows, t("The same as a table") if file_names else "", left=tuple(left),
-                 folded=bool(file_names))
+    return Table(heads, rows, t("The same as a table") if folded else "", left=tuple(left),
+                 folded=folded)
 
 
 def read_images(records: RecordSet, image_ids: Sequence[int]) -> list[StoredImage]:

@@ -22,7 +22,7 @@ SPEED_NAME = "speed.json"  # of a benchmark; older ones are called result.json, 
 class Evaluation:
     """A result folder."""
 
-    name: str  # of the folder, with that of --results
+    name: str  # path of the folder, beginning with --results
     result: Result
     predictions: Optional[Predictions]  # None: no predictions.npz there
     rescored: Sequence[RescoredResult] = ()
@@ -124,7 +124,7 @@ def _read_results(results: Path, t: Translate
     found = (path for name in (JSON_NAME, SPEED_NAME) for path in results.rglob(name))
     for path in sorted(found, key=lambda path: (path.parent, path.name)):
         about = read_json(path, "remove it")
-        name = _shown(path.parent, results)
+        name = _display_name(path.parent, results)
         if "checkpoint_sha256" in about:  # no other JSON of this program has it
             evaluations.append(_read_evaluation(path, name))
             continue
@@ -136,9 +136,9 @@ def _read_results(results: Path, t: Translate
     return sorted(evaluations, key=lambda item: item.result.crops), tables, notes
 
 
-def _shown(folder: Path, results: Path) -> str:
-    """Return what a folder in ``results`` is called: its path from the working folder where that
-    is how ``results`` was given."""
+def _display_name(folder: Path, results: Path) -> str:
+    """Return the folder's path as ``results`` was given; of an absolute one from its last component
+    on."""
     below = results.name / folder.relative_to(results) if results.is_absolute() else folder
     return below.as_posix()
 
@@ -169,7 +169,7 @@ def _read_of_host(name: str, form: Any, run: Optional[Path], results: Path, note
                   t: Translate) -> list[tuple[str, Any]]:
     """Return the files of this name under results, in the run folder, and in the one that the
     doctor makes next to that; add a note on each that is something else."""
-    found = {path: _shown(path.parent, results) for path in sorted(results.rglob(name))}
+    found = {path: _display_name(path.parent, results) for path in sorted(results.rglob(name))}
     if run is not None:
         for place in (run, Path(f"{run}-doctor")):
             if (place / name).exists() and not (place / name).is_relative_to(results):

@@ -2,13 +2,11 @@
 
 import shlex
 import shutil
-from types import SimpleNamespace
 
 import pytest
 from reading import blacklist_of
 
 from common.cli import UNDER_MAKE
-from convert.next_step import small_set_flags, training_command, training_for, training_target
 from convert.sample.arrange import arrange_sample
 
 OF_20_IMAGES = ["--batch-size", "6", "--phases", "25:0:0.001:1:1", "8:0:0.0002:0.7:1"]
@@ -46,48 +44,6 @@ def test_each_split_names_the_other_then_the_training(sample, tmp_path, say):
                                                "--out", val, *two).err
 
 
-def manifest_of(classes, images, split="train"):
-    return SimpleNamespace(classes=[None] * classes, images=images, split=split)
-
-
-@pytest.mark.parametrize("classes, ranks, preset", [
-    (1000, 1, "adsl-1p"), (1000, 8, "adsl-8p"), (999, 1, "smoke"), (10, 2, "smoke")])
-def test_the_preset_follows_from_classes_and_cards(classes, ranks, preset):
-    training = training_for(manifest_of(classes, 960), ranks)
-    words = shlex.split(training_command(training, "a b/train", "val", ranks=ranks))[2:]
-    launched = ["inceptionv4.launch", "--ranks", str(ranks), "--log-dir", f"runs/{preset}-log"]
-    assert words == [*(launched if ranks > 1 else []), "train", "--records", "a b/train",
-                     "--val-records", "val", "--run", f"runs/{preset}", "--preset", preset]
-    alone = shlex.split(training_command(training, "a b/train", None, ranks=ranks))[2:]
-    assert alone == [word for word in words if word not in ("--val-records", "val")]
-
-
-@pytest.mark.parametrize("images, ranks, flags", [
-    (480, 1, ""), (959, 2, "32 6 2"), (960, 2, ""), (479, 1, "32 6 2"), (60, 1, "20 25 8"),
-    (15, 1, "5 25 8"), (7, 1, "2 25 8"), (2, 1, "1 38 12"), (100, 8, "4 25 8"),
-    (20, 8, "1 38 12"), (3, 8, "1 75 24")])
-def test_a_small_set_gets_more_epochs_of_some_steps_each(images, ranks, flags):
-    """75 at the first rate, 24 at falling ones; smoke's own where there are enough images."""
-    batch, first, last = flags.split() if flags else [""] * 3
-    assert small_set_flags(images, ranks) == ([
-        "--batch-size", batch, "--phases", f"{first}:0:0.001:1:1", f"{last}:0:0.0002:0.7:1"
-        ] if flags else [])
-
-
-@pytest.mark.parametrize("classes, images, precision, typed, command", [
-    (1000, 5, "float32", "make verify", "make train-8p"),
-    (1000, 5, "float16", "make doctor CARDS=8 DEVICE=Ascend",
-     "make train-8p ARGS='--precision float16' CARDS=8 DEVICE=Ascend"),
-    (3, 9999, "float32", "make doctor RECORDS='a b' IMAGENET=c",
-     "make train-8p PRESET=smoke RUN=runs/smoke RECORDS='a b'"),
-    (3, 9999, "float32", "make doctor RUN='it'\\''s'",
-     "make train-8p PRESET=smoke RUN='it'\\''s'")])
-def test_make_trains_with_what_was_typed(monkeypatch, classes, images, precision, typed, command):
-    monkeypatch.setenv(UNDER_MAKE, typed)
-    training = training_for(manifest_of(classes, images), 8, precision)
-    assert shlex.split(training_target(training, 8)) == shlex.split(command)
-
-
 def test_no_training_is_proposed_on_a_set_that_cannot_be_read(train, val, tmp_path, say):
     both = [shutil.copytree(folder, tmp_path / split)
             for split, folder in (("train", train), ("val", val))]
@@ -97,7 +53,7 @@ def test_no_training_is_proposed_on_a_set_that_cannot_be_read(train, val, tmp_pa
 
 
 def test_what_follows_make_verify_and_make_convert(sample, tmp_path, say, monkeypatch):
-    """The same with a set of 1,000 classes: the doctor."""
+    """After a set of 1,000 classes, the doctor."""
     out = tmp_path / "my records"
     monkeypatch.setenv(UNDER_MAKE, f"make convert RECORDS='{out}' IMAGENET=a")
     given = ["--source", str(sample), "--both-splits"]
@@ -159,13 +115,16 @@ def test_after_the_folder_of_one_split_the_other_is_proposed_from_the_source(
     assert next_words(say(*other[1:]).err)[1][0] == "train"
 
 
-def test_what_follows_a_range_is_finish_with_the_same_words(sample, tmp_path, say):
+def test_what_follows_a_range_is_finish_with_the_same_words(sample, tmp_path, say, monkeypatch):
     given = ["--source", str(sample), "--split", "val", "--out", str(tmp_path / "a b"),
              "--shards", "2"]
     words = ["run", *given[:4], "--workers", "1", "--shard-range", "0-1", *given[4:]]
     printed = say(*words)
     assert "into 2 shards in" in printed.err
     assert next_words(printed.err) == [["convert", "finish", *given]]
+    monkeypatch.setenv(UNDER_MAKE, "make convert ARGS='--shard-range 0-1'")
+    assert next_words(say(*words).err) == [["convert", "finish", *given]]
+    monkeypatch.delenv(UNDER_MAKE)
     assert "12 images of 4 classes" in say("finish", *given).out
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from common.cli import RequestError
-from convert.next_step import small_set_flags
+from convert.training_proposal import small_set_flags
 from train.options import parse
 from train.plan import FEWEST_STEPS, check_disk, describe_plan, make_plan, plan_fields
 from train.phases import Phase

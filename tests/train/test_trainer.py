@@ -10,7 +10,6 @@ import pytest
 from small_trainer import RECIPE, STEPS, checkpoints_of, predictions, steps_of, train_in, trainer_of
 
 from common.cli import CheckFailed, RequestError
-from common.forms import read_history
 from evaluate.predictions import Predictions
 from inceptionv4.checkpoint import read_checkpoint
 from inceptionv4.meta import read_meta
@@ -167,25 +166,6 @@ def test_a_loss_of_a_later_epoch_names_its_step_of_the_run(records, tmp_path, mo
         trainer_of(tmp_path / "run", records).run(first_epoch=2)
 
 
-def test_averages_of_batch_norm_that_are_no_numbers_are_not_saved(records, tmp_path, monkeypatch):
-    """A skipped step moves them all the same."""
-    steps_of(monkeypatch, [1] * STEPS, skipped=(1,))
-    trainer = trainer_of(tmp_path / "run", records)
-    trainer.network.bn.moving_mean.set_data(ms.Tensor(np.full(8, np.nan, np.float32)))
-    with pytest.raises(CheckFailed, match="bn.moving_mean is not finite after epoch 1"):
-        trainer.run()
-
-
-def test_weights_that_are_no_numbers_are_not_saved(records, tmp_path):
-    """The last update of the second epoch goes wrong, which no loss shows."""
-    rates = np.full(2 * STEPS, 1e-3, np.float32)
-    rates[-1] = np.inf
-    with pytest.raises(CheckFailed, match="is not finite after epoch 2: .* are kept"):
-        train_in(tmp_path / "run", records, learning_rates=rates)
-    assert checkpoints_of(tmp_path / "run") == [f"inceptionv4-1_{STEPS}.ckpt"]
-    assert [line.epoch for line in read_history(tmp_path / "run")] == [1]
-
-
 def test_a_step_in_parts_waits_for_each_of_its_batches(records, tmp_path, monkeypatch):
     """A second passes between two readings of the clock, one before and one after each batch."""
     now = iter(range(1_000))
@@ -259,7 +239,7 @@ def test_scores_go_to_history_checkpoint_and_screen(records, tmp_path, monkeypat
 
 @pytest.mark.parametrize("validates", [True, False])
 def test_validation_is_compiled_before_the_first_step(records, tmp_path, monkeypatch, validates):
-    """Its time is not the first epoch's, from which the time that is left is told."""
+    """So that compiling does not count into the estimated time left."""
     seen = []
     monkeypatch.setattr(trainer_module.Evaluator, "compile", lambda _: seen.append("compile"))
     monkeypatch.setattr(trainer_module.Evaluator, "run", lambda *_: predictions())

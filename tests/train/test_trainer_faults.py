@@ -140,3 +140,22 @@ def test_an_epoch_that_cannot_be_scored_is_saved(records, tmp_path, monkeypatch,
     history = train_in(tmp_path / "run", records, validation=records["val"])
     assert [line.full_top1_error for line in history] == [None, None]
     assert "warning: epoch 1 has no score: image id 7" in capfd.readouterr().err
+
+
+def test_averages_of_batch_norm_that_are_no_numbers_are_not_saved(records, tmp_path, monkeypatch):
+    """A skipped step moves them all the same."""
+    steps_of(monkeypatch, [1] * STEPS, skipped=(1,))
+    trainer = trainer_of(tmp_path / "run", records)
+    trainer.network.bn.moving_mean.set_data(ms.Tensor(np.full(8, np.nan, np.float32)))
+    with pytest.raises(CheckFailed, match="bn.moving_mean is not finite after epoch 1"):
+        trainer.run()
+
+
+def test_weights_that_are_no_numbers_are_not_saved(records, tmp_path):
+    """The last update of the second epoch goes wrong, which no loss shows."""
+    rates = np.full(2 * STEPS, 1e-3, np.float32)
+    rates[-1] = np.inf
+    with pytest.raises(CheckFailed, match="is not finite after epoch 2: .* are kept"):
+        train_in(tmp_path / "run", records, learning_rates=rates)
+    assert checkpoints_of(tmp_path / "run") == [f"inceptionv4-1_{STEPS}.ckpt"]
+    assert [line.epoch for line in read_history(tmp_path / "run")] == [1]
