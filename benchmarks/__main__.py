@@ -1,6 +1,7 @@
 """Command line: ``python -m benchmarks convert|feed|crops|steps|scale|doctor …``."""
 
 import sys
+from pathlib import Path
 from typing import Any, Callable
 
 from common.signals import end_on_signals, note_kept_work, take_signals_from_mindspore
@@ -52,8 +53,11 @@ def _writing(benchmark: Callable[[Any], SpeedTable]) -> Callable[[Any], None]:
         print(f"timing; the table goes into {request.out / 'speed.md'} and speed.json",
               file=sys.stderr, flush=True)
         print(write_table(benchmark(request), request.out))
-        print_next(module_command("evaluate", "report", "--results", request.out, "--out",
-                                  "report.html"), under_make=make_command("report", "RUN"))
+        command = module_command("evaluate", "report", "--results", request.out, "--out",
+                                 "report.html")
+        # make report looks into results/ alone
+        is_found = request.out.parent == Path("results")
+        print_next(command, under_make=make_command("report", "RUN") if is_found else command)
     return write
 
 

@@ -1,5 +1,6 @@
 """What to type when a record set is made or verified: the other split, the check, the training."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Optional, Sequence
@@ -27,11 +28,12 @@ def commands_after(folder: Path, manifest: Manifest, request: Optional[Request] 
     other = OTHER_SPLIT[manifest.split]
     sets = {manifest.split: folder, other: folder.parent / other}
     commands = [module_command("convert", "verify", folder)] if request else []
-    if (sets[other] / MANIFEST_NAME).exists():
-        trained_on = manifest if other == "val" else _read_or_none(sets["train"])
-        if trained_on is None:
-            return [*commands, module_command("convert", "verify", sets["train"])]
-        return [*commands, training_command(training_for(trained_on), sets["train"], sets["val"])]
+    if os.path.exists(sets[other] / MANIFEST_NAME):  # False, too, where the folder is closed to us
+        found = _read_or_none(sets[other])
+        if found is None or found.split != other:
+            return [*commands, module_command("convert", "verify", sets[other])]
+        training = training_for(manifest if other == "val" else found)
+        return [*commands, training_command(training, sets["train"], sets["val"])]
     if request and (source := _source_of(request, other)):
         commands.append(_conversion(request, source, other, sets[other]))
     elif request and other == "val":
@@ -51,7 +53,7 @@ def _read_or_none(folder: Path) -> Optional[Manifest]:
     """Return the manifest of the other split's set, None if it cannot be read."""
     try:
         return read_manifest(folder)
-    except RequestError:
+    except (RequestError, OSError):
         return None
 
 

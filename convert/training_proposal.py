@@ -17,6 +17,7 @@ SMOKE_BATCH, FIRST_RATE, LAST_RATE = 32, "0.001", "0.0002"
 # of the network, so steps are as large as the set allows.
 FEWEST_FOR_SMOKE = 480
 SMALL_SET_STEPS_PER_EPOCH = 3
+FEWEST_PER_STEP = 2  # on each rank: batch norm has no variance of a single value
 FIRST_STEPS, LAST_STEPS = 75, 24  # at the first rate, as many as smoke takes in all; falling
 KEPT_VARIABLES = ("RECORDS", "RUN", "CARDS", "DEVICE")  # of make, where they were typed
 
@@ -47,7 +48,7 @@ def small_set_flags(images: int, ranks: int = 1) -> list[str]:
     an epoch has some of; nothing where there are enough images."""
     if images >= FEWEST_FOR_SMOKE * ranks:
         return []
-    batch = max(1, min(SMOKE_BATCH, images // (SMALL_SET_STEPS_PER_EPOCH * ranks)))
+    batch = max(FEWEST_PER_STEP, min(SMOKE_BATCH, images // (SMALL_SET_STEPS_PER_EPOCH * ranks)))
     steps = max(1, images // (batch * ranks))
     first, last = (math.ceil(number / steps) for number in (FIRST_STEPS, LAST_STEPS))
     return ["--batch-size", str(batch), "--phases", f"{first}:0:{FIRST_RATE}:1:1",

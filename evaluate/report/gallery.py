@@ -68,7 +68,8 @@ def _thumbnails(predictions: Predictions, chosen: Sequence[int], images: Sequenc
         shown_id = (t("image {image_id}, blacklisted", image_id=image_id)
                     if predictions.blacklisted[row] else t("image {image_id}", image_id=image_id))
         true = t("true: {name}", name=names.short[int(predictions.label[row])])
-        thumbnails.append(Thumbnail(shrink(image), title, [true, file_name or shown_id]))
+        lines = [true, shown_id, file_name] if file_name else [true, shown_id]
+        thumbnails.append(Thumbnail(shrink(image), title, lines))
     return thumbnails
 
 

@@ -69,6 +69,19 @@ def test_a_table_is_written_where_the_request_says(name, function, flags, expect
     assert len(notes) == 1 and notes[0].startswith(f"nothing is kept; remove {out / 'work'} if it ")
 
 
+@pytest.mark.parametrize("out, following", [
+    ("results/bench", "make report RUN=a"),
+    ("else/where", "-m evaluate report --results else/where --out report.html")])
+def test_under_make_the_report_is_made_from_where_the_table_is(monkeypatch, tmp_path, capsys, out,
+                                                               following):
+    """``make report`` looks into results/."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(UNDER_MAKE, "make bench RUN=a")
+    monkeypatch.setattr(command, "benchmark_steps", lambda _: TABLE)
+    run(monkeypatch, "steps", "--out", out)
+    assert capsys.readouterr().err.rstrip().endswith(following)
+
+
 def test_scale_prints_its_table_and_doctor_its_checks(monkeypatch, tmp_path, capsys):
     asked = []
     monkeypatch.setattr(command, "rehearse", lambda request: asked.append(request) or "stages")

@@ -48,8 +48,12 @@ def test_no_training_is_proposed_on_a_set_that_cannot_be_read(train, val, tmp_pa
     both = [shutil.copytree(folder, tmp_path / split)
             for split, folder in (("train", train), ("val", val))]
     assert [words[0] for words in next_words(say("verify", both[1]).err)] == ["train"]
-    (both[0] / "manifest.json").write_text("{")
-    assert next_words(say("verify", both[1]).err) == [["convert", "verify", str(both[0])]]
+    whole = [(folder / "manifest.json").read_bytes() for folder in both]
+    for other, verified in (both, both[::-1]):
+        for damaged in (b"{", whole[both.index(verified)]):  # the last one: of the same split
+            (other / "manifest.json").write_bytes(damaged)
+            assert next_words(say("verify", verified).err) == [["convert", "verify", str(other)]]
+        (other / "manifest.json").write_bytes(whole[both.index(other)])
 
 
 def test_what_follows_make_verify_and_make_convert(sample, tmp_path, say, monkeypatch):
