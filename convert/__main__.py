@@ -115,12 +115,11 @@ def _finish(arguments: Namespace) -> None:
 def _verify(arguments: Namespace) -> None:
     request = from_arguments(VerifyRequest, arguments)
     failures: list[Exception] = []
-    sets = record_sets_in(request.records)
-    manifests: dict[str, Manifest] = {}  # by their splits
-    for records in sets:  # all of them, also where one is damaged
+    verified: dict[str, Manifest] = {}  # by their splits
+    for records in record_sets_in(request.records):  # all of them, also where one is damaged
         try:
             manifest = _verify_one(replace(request, records=records), arguments)
-            manifests[manifest.split] = manifest
+            verified[manifest.split] = manifest
         except BrokenPipeError:
             raise
         except (CheckFailed, RequestError) as failure:
@@ -131,7 +130,7 @@ def _verify(arguments: Namespace) -> None:
         checked = all(isinstance(failure, CheckFailed) for failure in failures)
         raise (CheckFailed if checked else RequestError)("; ".join(map(str, failures)))
     print_next(*commands_after(records, manifest),
-               under_make=target_after_verify(manifests["train"]) if len(sets) > 1 else "")
+               under_make=target_after_verify(verified["train"]) if len(verified) > 1 else "")
 
 
 def _verify_one(request: VerifyRequest, arguments: Namespace) -> Manifest:

@@ -18,7 +18,8 @@ SMOKE_BATCH, FIRST_RATE, LAST_RATE = 32, "0.001", "0.0002"
 FEWEST_FOR_SMOKE = 480
 SMALL_SET_STEPS_PER_EPOCH = 3
 FEWEST_PER_STEP = 2  # on each rank: batch norm has no variance of a single value
-FIRST_STEPS, LAST_STEPS = 75, 24  # at the first rate, as many as smoke takes in all; falling
+FIRST_STEPS = 75  # at the first rate; smoke takes as many in all for the demo
+LAST_STEPS = 24  # at rates that fall from the last one
 KEPT_VARIABLES = ("RECORDS", "RUN", "CARDS", "DEVICE")  # of make, where they were typed
 
 

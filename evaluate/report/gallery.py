@@ -1,7 +1,6 @@
 """The most confident mistakes, with their images from the records."""
 
 import io
-from itertools import zip_longest
 from typing import NamedTuple, Sequence
 
 import numpy as np
@@ -22,7 +21,7 @@ QUALITY = 85
 
 class StoredImage(NamedTuple):
     encoded: bytes
-    file_name: str
+    file_name: str = ""  # empty where the id names the image
 
 
 def gallery_section(inputs: Inputs, t: Translate) -> list[Block]:
@@ -41,11 +40,10 @@ def gallery_section(inputs: Inputs, t: Translate) -> list[Block]:
                         "with --records.", name=main.name))
         return [*blocks, _table(main.predictions, chosen, names, t)]
     images = read_images(records, main.predictions.image_id[chosen].tolist())
-    # ILSVRC's names are their ids.
-    file_names = [] if records.manifest.has_ilsvrc_names else [image.file_name for image in images]
-    thumbnails = _thumbnails(main.predictions, chosen, [image.encoded for image in images],
-                             file_names, names, t)
-    return [*blocks, Figures(thumbnails, "gallery"),
+    if records.manifest.has_ilsvrc_names:  # whose numbers are the ids
+        images = [StoredImage(image.encoded) for image in images]
+    file_names = [image.file_name for image in images if image.file_name]
+    return [*blocks, Figures(_thumbnails(main.predictions, chosen, images, names, t), "gallery"),
             _table(main.predictions, chosen, names, t, file_names, folded=True)]
 
 
@@ -57,19 +55,18 @@ def confident_mistakes(predictions: Predictions, most: int) -> list[int]:
     return wrong[order[:most]].tolist()
 
 
-def _thumbnails(predictions: Predictions, chosen: Sequence[int], images: Sequence[bytes],
-                file_names: Sequence[str], names: Names, t: Translate) -> list[Thumbnail]:
-    """``file_names``: empty where images are named by their ids."""
+def _thumbnails(predictions: Predictions, chosen: Sequence[int], images: Sequence[StoredImage],
+                names: Names, t: Translate) -> list[Thumbnail]:
     thumbnails = []
-    for row, image, file_name in zip_longest(chosen, images, file_names):
+    for row, image in zip(chosen, images):
         image_id = int(predictions.image_id[row])
         title = t("{share:.1f} %: {name}", name=names.short[int(predictions.top5[row, 0])],
                   share=100 * float(predictions.top5_prob[row, 0]))
         shown_id = (t("image {image_id}, blacklisted", image_id=image_id)
                     if predictions.blacklisted[row] else t("image {image_id}", image_id=image_id))
         true = t("true: {name}", name=names.short[int(predictions.label[row])])
-        lines = [true, shown_id, file_name] if file_name else [true, shown_id]
-        thumbnails.append(Thumbnail(shrink(image), title, lines))
+        lines = [line for line in (true, shown_id, image.file_name) if line]
+        thumbnails.append(Thumbnail(shrink(image.encoded), title, lines))
     return thumbnails
 
 

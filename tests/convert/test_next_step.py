@@ -56,6 +56,14 @@ def test_no_training_is_proposed_on_a_set_that_cannot_be_read(train, val, tmp_pa
         (other / "manifest.json").write_bytes(whole[both.index(other)])
 
 
+def test_one_split_under_both_names_is_verified_like_any_other(val, tmp_path, say):
+    for name in ("train", "val"):
+        shutil.copytree(val, tmp_path / "both" / name)
+    printed = say("verify", tmp_path / "both")
+    assert printed.out.count("as the manifest says") == 2
+    assert next_words(printed.err) == [["convert", "verify", str(tmp_path / "both" / "train")]]
+
+
 def test_what_follows_make_verify_and_make_convert(sample, tmp_path, say, monkeypatch):
     """After a set of 1,000 classes, the doctor."""
     out = tmp_path / "my records"

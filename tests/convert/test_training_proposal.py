@@ -10,8 +10,8 @@ from convert.training_proposal import (small_set_flags, training_command, traini
                                        training_target)
 
 
-def manifest_of(classes, images, split="train"):
-    return SimpleNamespace(classes=[None] * classes, images=images, split=split)
+def manifest_of(classes, images):
+    return SimpleNamespace(classes=[None] * classes, images=images)
 
 
 @pytest.mark.parametrize("classes, ranks, preset", [

@@ -30,7 +30,7 @@ def table_with(text: str, head: str) -> list[list[str]]:
 
 def sentences(text: str) -> str:
     """Return a text without tables, blocks and code."""
-    lines = without_blocks(SPAN.sub(" ", text)).splitlines()
+    lines = SPAN.sub(" ", without_blocks(text)).splitlines()
     return "\n".join(line for line in lines if not line.startswith("|"))
 
 

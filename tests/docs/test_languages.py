@@ -41,7 +41,7 @@ def code_words(page: Path) -> set[str]:
 
 def figures_in_sentences(page: Path) -> list[set[str]]:
     """Return the figures of each section outside of code and tables."""
-    text = without_blocks(SPAN.sub(" ", page.read_text("utf-8")))
+    text = SPAN.sub(" ", without_blocks(page.read_text("utf-8")))
     return [set(numbers("\n".join(line for line in section.splitlines()
                                   if not line.startswith("|"))))
             for section in text.split("\n## ")]

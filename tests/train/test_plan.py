@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from common.cli import RequestError
-from convert.training_proposal import small_set_flags
+from convert.training_proposal import FIRST_RATE, LAST_RATE, SMOKE_BATCH, small_set_flags
 from train.options import parse
 from train.plan import FEWEST_STEPS, check_disk, describe_plan, make_plan, plan_fields
 from train.phases import Phase
@@ -106,6 +106,10 @@ def test_other_classes_in_the_validation_set_are_refused(records, other_records)
 
 @pytest.mark.parametrize("images", [8, 48, 300, 479, 480])
 def test_what_is_proposed_for_a_small_set_gives_enough_steps(records, images):
+    """With smoke's own rates, and its number of images per step at most."""
+    smoke = PRESETS["smoke"]
+    assert (smoke.batch_size, [f"{phase.peak}" for phase in smoke.phases]) == (
+        SMOKE_BATCH, [FIRST_RATE, LAST_RATE])
     _, recipe = parse(["--records", "a", "--run", "b", "--preset", "smoke",
                        *small_set_flags(images)])
     source = SimpleNamespace(images=images, image_bytes=1, folder="a",
