@@ -23,6 +23,7 @@ from typing import Any, Callable, Iterable, NoReturn, Optional, Sequence
 
 from common.host import raise_open_file_limit
 from common.jpeg import prefer_pillows_libjpeg
+from common.rank_end import note_end
 from common.signals import (Interrupted, interruption_line, note_kept_work,
                             raise_on_ending_signals)
 
@@ -132,6 +133,16 @@ def run_command(main: Callable[[], Optional[int]]) -> int:
     (see ``common.jpeg``). An exception of any other kind is a defect of the program and keeps its
     traceback.
     """
+    try:
+        exit_code = _run(main)
+    except Exception:
+        note_end(EXIT_CHECK_FAILED)  # as Python will end
+        raise
+    note_end(exit_code)
+    return exit_code
+
+
+def _run(main: Callable[[], Optional[int]]) -> int:
     _make_streams_usable()
     os.environ.setdefault("GLOG_v", "3")  # MindSpore's errors, not its pages of harmless warnings
     warnings.filterwarnings("ignore", module=r"joblib\.")  # of tasks that an error cancels

@@ -26,6 +26,7 @@ import psutil
 from common.cli import (DUMP_FOLDER, TYPED_COMMAND, ArgumentParser, CheckFailed, RequestError,
                         add_version, run_command, typed_words)
 from common.options import CheckedOptions, add_options, from_arguments, option
+from common.rank_end import FOLDER_OF_ENDS, noted_ends
 from common.signals import ENDING_SIGNALS, INTERRUPTED, SECONDS_TO_END, note_kept_work
 from common.text import counted
 from inceptionv4.harmless_lines import without_harmless
@@ -33,6 +34,7 @@ from inceptionv4.harmless_lines import without_harmless
 POLL_SECONDS = 0.2
 LAST_LINES = 20  # of a dead rank's log
 SECONDS_FOR_RANKS = SECONDS_TO_END + 10  # a rank may save its work for SECONDS_TO_END
+SECONDS_TO_LEAVE = 120  # from the end of a rank's work to that of its process: see common.rank_end
 # MindSpore's own warnings are wanted in the ranks' logs. Read here, before run_command sets it.
 LOG_LEVEL = os.environ.get("GLOG_v", "2")
 ASCEND_DRIVER = Path("/dev/davinci_manager")  # the device file of the driver on a host with cards
@@ -93,12 +95,13 @@ def launch(request: LaunchRequest) -> int:
     print(f"starting {counted(request.ranks, 'rank')} of {request.module}, which takes half a "
           f"minute or more; what rank {request.own_ranks[0]} prints follows, their logs are "
           f"{request.log_dir}/worker_<rank>.log", file=sys.stderr, flush=True)
-    with tempfile.NamedTemporaryFile() as messages:
+    with tempfile.NamedTemporaryFile() as messages, tempfile.TemporaryDirectory() as ends:
         msrun = psutil.Popen(_msrun_command(request), stdout=subprocess.DEVNULL, stderr=messages,
-                             env=_environment(request.log_dir), start_new_session=True)
+                             env={**_environment(request.log_dir), FOLDER_OF_ENDS: ends},
+                             start_new_session=True)
         rank_of: dict[psutil.Process, Optional[int]] = {psutil.Process(msrun.pid): None}
         try:
-            return _watch(request, msrun, Path(messages.name), rank_of)
+            return _watch(request, msrun, Path(messages.name), rank_of, Path(ends))
         finally:
             for number in ENDING_SIGNALS:  # a second Ctrl-C would leave processes running
                 signal.signal(number, signal.SIG_IGN)
@@ -151,14 +154,17 @@ def _environment(log_dir: Path) -> dict[str, str]:
 
 
 def _watch(request: LaunchRequest, msrun: psutil.Popen, messages: Path,
-           rank_of: dict[psutil.Process, Optional[int]]) -> int:
-    """Wait for the end of msrun, or of the first rank that dies, and print rank 0's log meanwhile.
+           rank_of: dict[psutil.Process, Optional[int]], ends: Path) -> int:
+    """Wait for the end of msrun, of the first rank that dies, or of all work, if MindSpore does not
+    end after it; print rank 0's log meanwhile.
 
     Args:
         messages: the file that msrun logs to.
         rank_of: collects the processes that msrun starts, which may outlive it.
+        ends: the folder in which ranks note that their work is done.
     """
     printed, ended = 0, False
+    noted_at: Optional[float] = None
     while not ended:
         ended = msrun.poll() is not None  # before reading: nothing written until then is missed
         _add_children(msrun, rank_of)
@@ -173,12 +179,28 @@ def _watch(request: LaunchRequest, msrun: psutil.Popen, messages: Path,
             for rank in [seen[process]] if process in seen else unseen:
                 _report_dead_rank(request, rank, code)
             return code if code > 0 else 1
+        codes = noted_ends(ends, request.own_ranks)
+        if len(codes) == request.ranks or any(codes.values()):
+            noted_at = noted_at or time.monotonic()
+            if time.monotonic() - noted_at > SECONDS_TO_LEAVE:
+                return _end_of_work(request, codes)
         if not ended:
             time.sleep(POLL_SECONDS)
     if msrun.returncode != 0:
         last = logged.strip().split("\n")[-1]
         raise CheckFailed(f"msrun ended with {msrun.returncode} ({last}); the ranks' logs are in "
                           f"{request.log_dir}")
+    return 0
+
+
+def _end_of_work(request: LaunchRequest, codes: dict[int, int]) -> int:
+    """Return the exit code of ranks whose work is done, but whose processes do not end."""
+    print(f"the work was done {SECONDS_TO_LEAVE} seconds ago, but MindSpore has not ended: its "
+          "processes are ended", file=sys.stderr, flush=True)
+    for rank, code in sorted(codes.items()):
+        if code:
+            _report_dead_rank(request, rank, code)
+            return code
     return 0
 
 

@@ -158,7 +158,8 @@ def watched(request, tmp_path, messages: str, returncode: int, children=CHILDREN
     msrun = SimpleNamespace(poll=lambda: next(ends), returncode=returncode,
                             children=lambda recursive: children if recursive else [])
     rank_of: dict = {}
-    return launch._watch(request, msrun, tmp_path / "messages", rank_of), rank_of
+    return launch._watch(request, msrun, tmp_path / "messages", rank_of,
+                         tmp_path / "ends"), rank_of
 
 
 @pytest.mark.parametrize("process, said, code, named", [
@@ -193,6 +194,37 @@ def test_a_job_ends_with_msrun_and_what_it_started_is_known(request_of, tmp_path
     assert capsys.readouterr().out == "all of it"
     with pytest.raises(CheckFailed, match=rf"msrun ended with 3 \(the cause\);.*{tmp_path}/log"):
         watched(request_of(), tmp_path, "before\nthe cause\n", 3)
+
+
+@pytest.mark.parametrize("noted, code, polls", [
+    ({}, 5, 201), ({2: 0}, 5, 201), ({2: 0, 3: 0}, 0, 122), ({3: 7}, 7, 122)])
+def test_ranks_that_are_done_but_do_not_end_are_ended(request_of, tmp_path, monkeypatch, capsys,
+                                                      noted, code, polls):
+    """MindSpore may hang then. All of this host have to be done, or one to have failed: the others
+    may wait for that. Here msrun ends with 5 after 200 seconds."""
+    clock = [1000.0]
+    monkeypatch.setattr(launch.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(launch.time, "sleep", lambda _: clock.append(clock.pop() + 1))
+    (tmp_path / "ends").mkdir()
+    for rank, ended_with in noted.items():
+        (tmp_path / "ends" / str(rank)).write_text(str(ended_with))
+        (tmp_path / "log" / f"worker_{rank}.log").write_text("last words")
+    if code == 5:
+        with pytest.raises(CheckFailed, match="msrun ended with 5"):
+            watched(request_of(), tmp_path, "cause", 5, polls=200)
+    else:
+        assert watched(request_of(), tmp_path, "", 5, polls=200)[0] == code
+    assert clock == [1000 + polls - 1]
+    said = capsys.readouterr().err
+    assert ("the work was done 120 seconds ago, but MindSpore has not ended" in said) == (code != 5)
+    assert ("rank 3 ended with exit code 7" in said) == (code == 7)
+
+
+def test_a_job_whose_ranks_hang_at_their_end_is_done(launched, monkeypatch):
+    monkeypatch.setattr(launch, "SECONDS_TO_LEAVE", 0.5)
+    code, _, err, _ = launched("import time\nfrom common.rank_end import note_end\nnote_end(0)\n"
+                               "time.sleep(3600)")
+    assert code == 0 and "its processes are ended" in err
 
 
 def test_a_log_is_printed_line_by_line_as_it_grows(tmp_path, capsys):
