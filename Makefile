@@ -78,6 +78,7 @@ help: ## list the targets and variables
 	@echo "  PYTHON      a Python 3.10 to 3.12                              ["$(call sh,PYTHON)"]"
 
 setup: $(DONE) ## build .venv; again only when setup.cfg changes
+	@echo "next: make demo"
 
 $(DONE): setup.cfg
 	@test -n $(call sh,PYTHON) || { echo "error: no Python 3.10 to 3.12 found; set PYTHON=/path/to/python3.11" >&2; exit 2; }
@@ -87,6 +88,7 @@ $(DONE): setup.cfg
 		{ echo "error: $(VENV) is a link or was not made by make, which would empty it: move it away first" >&2; exit 2; }
 	$(call sh,PYTHON) -m venv --clear $(VENV)
 	@touch -d @0 $@  # says whose folder it is; older than setup.cfg until all is installed
+	@echo "installing MindSpore and what else is needed into $(VENV): about a minute, longer from afar"
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev,report]'
 	@touch $@
 

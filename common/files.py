@@ -15,6 +15,7 @@ from typing import IO, Any, Iterable, Iterator, Mapping, Sequence, Union
 
 from common.cli import RequestError
 from common.json_text import parse_json
+from common.text import short_digest
 
 PathLike = Union[str, os.PathLike]
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -178,8 +179,12 @@ def read_lines(path: PathLike, content: str) -> list[str]:
 
 
 def describe_difference(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Name the keys whose values differ: ``seed: was 0, now 7``; empty if none do."""
-    return ", ".join(f"{key}: was {earlier.get(key)}, now {now.get(key)}"
+    """Name the keys whose values differ: ``seed: was 0, now 7``; empty if none do. Of digests the
+    first digits are enough."""
+    def shown(key: str, value: Any) -> Any:
+        return short_digest(value) if key.endswith("sha256") and value else value
+
+    return ", ".join(f"{key}: was {shown(key, earlier.get(key))}, now {shown(key, now.get(key))}"
                      for key in sorted(earlier.keys() | now.keys())
                      if earlier.get(key) != now.get(key))
 

@@ -6,6 +6,7 @@ from typing import Sequence
 
 GIB = 1 << 30
 NO_BREAK_SPACE = "\u00a0"
+DIGITS_OF_DIGEST = 12
 LINE_WIDTH = 120  # columns that a line of a plan or of an epoch takes at most
 
 
@@ -29,6 +30,11 @@ def counted(number: int, noun: str) -> str:
 def class_label(name: str, words: str) -> str:
     """Return what people call a class, with its name; ``words`` is empty where it has no other."""
     return f"{words} ({name})" if words else name
+
+
+def short_digest(digest: str) -> str:
+    """Return the first digits of a digest, which tell two apart."""
+    return digest[:DIGITS_OF_DIGEST]
 
 
 def first_of(names: Sequence[object], most: int) -> str:

@@ -6,7 +6,8 @@ What a command needs beyond its options is imported when it runs: ``--help`` doe
 import sys
 from argparse import Namespace
 from dataclasses import replace
-from typing import Callable, Sequence
+from pathlib import Path
+from typing import Callable, Optional, Sequence
 
 from common.signals import end_on_signals, note_kept_work, take_signals_from_mindspore
 
@@ -18,12 +19,14 @@ from common.cli import (ArgumentParser, CheckFailed, RequestError, add_version, 
                         typed_command)
 from common.options import add_options, flag_named, from_arguments
 from common.text import class_label, counted, first_of
-from convert.next_step import commands_after, finish_command, target_after_verify
+from convert.next_step import (commands_after, finish_command, other_classes_next_to,
+                               target_after_verify)
 from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest, record_sets_in
 from convert.request import (ENGINE_OPTIONS, LOCK_OPTIONS, SOURCE_OPTIONS, VAL_OPTIONS, Request,
                              RunMode, SampleRequest, ShowRequest, VerifyRequest)
 from convert.sources.ilsvrc import may_be_wnids
 from convert.sources.listing import Listing
+from convert.sources.misplaced import OTHER_SPLIT
 
 EMPTIED_SHOWN = 10
 IGNORED_SHOWN = 3
@@ -116,7 +119,8 @@ def _verify(arguments: Namespace) -> None:
     request = from_arguments(VerifyRequest, arguments)
     failures: list[Exception] = []
     verified: dict[str, Manifest] = {}  # by their splits
-    for records in record_sets_in(request.records):  # all of them, also where one is damaged
+    folders = record_sets_in(request.records)
+    for records in folders:  # all of them, also where one is damaged
         try:
             manifest = _verify_one(replace(request, records=records), arguments)
             verified[manifest.split] = manifest
@@ -129,8 +133,11 @@ def _verify(arguments: Namespace) -> None:
     if failures:
         checked = all(isinstance(failure, CheckFailed) for failure in failures)
         raise (CheckFailed if checked else RequestError)("; ".join(map(str, failures)))
-    print_next(*commands_after(records, manifest),
-               under_make=target_after_verify(verified["train"]) if len(verified) > 1 else "")
+    if len(folders) == 1 and records != request.records:
+        print(f"{request.records / OTHER_SPLIT[records.name]} is no folder: the other split's "
+              "record set is missing", file=sys.stderr)
+    _say_next(records, manifest,
+              under_make=target_after_verify(verified["train"]) if len(verified) > 1 else "")
 
 
 def _verify_one(request: VerifyRequest, arguments: Namespace) -> Manifest:
@@ -203,8 +210,18 @@ def _print_manifest(request: Request, manifest: Manifest) -> None:
     elif manifest.has_ilsvrc_names:
         print("no --blacklist: only the full set can be scored")
     # make converts the training set last
-    print_next(*commands_after(out, manifest, request),
-               under_make=make_command("verify", "RECORDS") if request.split == "train" else "")
+    _say_next(out, manifest, request,
+              under_make=make_command("verify", "RECORDS") if request.split == "train" else "")
+
+
+def _say_next(folder: Path, manifest: Manifest, request: Optional[Request] = None,
+              under_make: str = "") -> None:
+    """Print what comes next for a record set, or why no training can."""
+    difference = other_classes_next_to(folder, manifest)
+    if difference:
+        print(f"warning: no training can use these sets together: {difference}", file=sys.stderr)
+    print_next(*commands_after(folder, manifest, request),
+               under_make="" if difference else under_make)
 
 
 def _print_classes(manifest: Manifest) -> None:
@@ -214,8 +231,8 @@ def _print_classes(manifest: Manifest) -> None:
     if manifest.ilsvrc is not None:
         print(f"This is {manifest.ilsvrc.describe()}.")
     numbers = manifest.ilsvrc_numbers
-    names = [item.name for item in manifest.classes]
-    if numbers is not None and (manifest.split == "train" or may_be_wnids(names)):
+    if numbers is not None and (manifest.split == "train"
+                                or may_be_wnids(manifest.class_names)):
         print(f"This {'is' if numbers.complete else 'has'} {numbers.describe(manifest.split)}.")
 
 

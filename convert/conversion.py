@@ -162,8 +162,10 @@ def _existing(request: Request, manifest: Manifest, options: dict[str, Any]) -> 
     before, now = ({key: value for key, value in each.items() if key not in any_will_do}
                    for each in (manifest.options, options))
     if before != now:
-        raise RequestError(f"{out} holds another record set ({describe_difference(before, now)}); "
-                           "give another --out or remove it")
+        images = ", of other images" if before["source_sha256"] != now["source_sha256"] else ""
+        raise RequestError(f"{out} holds another record set{images} "
+                           f"({describe_difference(before, now)}); give another --out (make: "
+                           "RECORDS) or remove it")
     open_records(out)  # its files may have been lost since
     print(f"{out} is finished already", file=sys.stderr, flush=True)
     shutil.rmtree(out / BUILDING, ignore_errors=True)  # a kill may have come before that

@@ -7,7 +7,8 @@ from typing import Optional, Sequence
 
 from common.cli import RequestError, make_command, module_command, without_flags
 from common.options import flag_named
-from convert.records.manifest import MANIFEST_NAME, Manifest, read_manifest
+from convert.records.manifest import (MANIFEST_NAME, Manifest, difference_of_classes,
+                                      read_manifest)
 from convert.request import ENGINE_OPTIONS, VAL_OPTIONS, Request
 from convert.sources.ilsvrc import CLASSES
 from convert.sources.layouts import contains_split, has_layout
@@ -20,18 +21,18 @@ def commands_after(folder: Path, manifest: Manifest, request: Optional[Request] 
                    ) -> list[str]:
     """Return the commands that come next for a record set of the one split.
 
-    The set of the other split is looked for next to it, under the name of its split.
-
     Args:
         request: what the set was made by just now; None: the set was verified.
     """
     other = OTHER_SPLIT[manifest.split]
-    sets = {manifest.split: folder, other: folder.parent / other}
+    sets = {manifest.split: folder, other: _other_set(folder, manifest.split)}
     commands = [module_command("convert", "verify", folder)] if request else []
-    if os.path.exists(sets[other] / MANIFEST_NAME):  # False, too, where the folder is closed to us
+    if _is_record_set(sets[other]):
         found = _read_or_none(sets[other])
         if found is None or found.split != other:
             return [*commands, module_command("convert", "verify", sets[other])]
+        if found.class_names != manifest.class_names:
+            return commands  # as ``other_classes_next_to`` says
         training = training_for(manifest if other == "val" else found)
         return [*commands, training_command(training, sets["train"], sets["val"])]
     if request and (source := _source_of(request, other)):
@@ -45,8 +46,41 @@ def target_after_verify(train: Manifest) -> str:
     """Return what to type after ``make verify`` has verified both sets: the doctor before a
     training that takes days, else the training."""
     if len(train.classes) == CLASSES:
-        return make_command("doctor", *KEPT_VARIABLES)
+        return make_command("doctor", *KEPT_VARIABLES, "CARDS")
     return training_target(training_for(train), ranks=1)
+
+
+def other_classes_next_to(folder: Path, manifest: Manifest) -> str:
+    """Return how the classes of the other split's set differ from those of this one; empty where
+    they are the same, or where there is no such set."""
+    place = _other_set(folder, manifest.split)
+    found = _read_or_none(place) if _is_record_set(place) else None
+    if found is None or found.split == manifest.split:
+        return ""
+    (train, of_train), (val, of_val) = sorted([(folder, manifest), (place, found)],
+                                              key=lambda each: each[1].split)
+    return difference_of_classes(train, of_train.class_names, val, of_val.class_names)
+
+
+def _other_set(folder: Path, split: str) -> Path:
+    """Return where the other split's record set is or is to be made: next to this one, under the
+    name of its split or, if this one has a name of its own, under that and its split."""
+    folder, other = _with_a_name(folder), OTHER_SPLIT[split]
+    places = [folder.with_name(other), folder.with_name(f"{folder.name}-{other}")]
+    stem = folder.name.removesuffix(f"-{split}")
+    if stem and stem != folder.name:  # this one was made as the other of that
+        places.append(folder.with_name(stem))
+    usual = places[0] if folder.name == split else places[1]
+    return next(filter(_is_record_set, places), usual)
+
+
+def _with_a_name(folder: Path) -> Path:
+    """Return the folder, ``.`` and ``..`` with their names, from the root on."""
+    return folder if folder.name not in ("", "..") else Path(os.path.abspath(folder))
+
+
+def _is_record_set(folder: Path) -> bool:
+    return os.path.exists(folder / MANIFEST_NAME)  # False, too, where the folder is closed to us
 
 
 def _read_or_none(folder: Path) -> Optional[Manifest]:
@@ -60,9 +94,9 @@ def _read_or_none(folder: Path) -> Optional[Manifest]:
 def _source_of(request: Request, split: str) -> Optional[Path]:
     """Return where images of the other split are: the source or, if that is the folder of one
     split, the one above it; None if neither has any."""
-    places = [request.source]
-    if request.source.name == request.split:
-        places.append(folder_above(request.source))
+    places, source = [request.source], _with_a_name(request.source)
+    if source.name == request.split:
+        places.append(folder_above(source))
     return next((place for place in places
                  if contains_split(place, split, _layout_in(place, split, request))), None)
 

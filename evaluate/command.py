@@ -16,7 +16,7 @@ from common.files import sha256_of_lines, write_json, write_text
 from common.forms import CONFIG
 from common.origin import origin
 from common.signals import note_kept_work, saving_work
-from common.text import counted
+from common.text import counted, short_digest
 from convert.records.reader import RecordSet, open_records
 from convert.sources.names import validation_id
 from evaluate.class_names import NetworkClasses, network_classes
@@ -165,8 +165,9 @@ def blacklist_for(records: RecordSet, path: Optional[Path]) -> Optional[Blacklis
     earlier = records.manifest.blacklist
     if earlier and earlier.sha256 != blacklist.sha256:
         raise RequestError(f"{records.folder} was converted with another blacklist (sha256 "
-                           f"{earlier.sha256[:12]}) than {path} ({blacklist.sha256[:12]}); leave "
-                           "--blacklist out or convert again")
+                           f"{short_digest(earlier.sha256)}) than {path} "
+                           f"({short_digest(blacklist.sha256)}); leave --blacklist out or convert "
+                           "again")
     unknown = sorted(blacklist.ids - ids - rejected)
     if unknown:
         raise RequestError(f"{path} lists image id {unknown[0]}, which is not in {records.folder} "

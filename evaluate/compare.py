@@ -4,7 +4,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from common.cli import RequestError
-from common.text import counted
+from common.text import counted, short_digest
 from evaluate.predictions import TOP, Predictions
 from evaluate.request import CompareRequest
 from evaluate.result_page import TOP_NAMES, markdown_table
@@ -36,7 +36,8 @@ def compare_results(request: CompareRequest) -> str:
 def _describe(result: Result) -> str:
     crops = counted(result.crops, "crop")
     weights = ", averaged weights" if result.weights == "ema" else ""
-    return f"{crops} of {result.image_size} px, checkpoint {result.checkpoint_sha256[:12]}{weights}"
+    checkpoint = short_digest(result.checkpoint_sha256)
+    return f"{crops} of {result.image_size} px, checkpoint {checkpoint}{weights}"
 
 
 def _check_same_images(a: Predictions, b: Predictions, request: CompareRequest) -> None:

@@ -20,6 +20,7 @@ from train.initial import InitialWeights, initial_weights, take_over_weights
 from train.plan import Plan, check_disk, describe_plan, make_plan
 from train.options import TrainRequest
 from train.recipe import PRESETS, Recipe
+from train.run_clock import seconds_of_epoch
 from train.run_folder import (MAY_DIFFER, check_same_run, check_unused, complete_config, config_of,
                               has_config, locked_run, read_config, resume_at, start_run, write_plan)
 from train.source import check_jpegs, open_data
@@ -141,10 +142,9 @@ def _describe_rest(folder: Path, plan: Plan, done: int) -> str:
         return "no checkpoint yet"
     text = f"epoch {done} is the last one saved"
     with contextlib.suppress(RequestError, statistics.StatisticsError):  # of another version, none
-        epoch = statistics.median(line.ms_per_step * plan.steps_per_epoch / 1000
-                                  + (line.seconds_since_last_epoch or 0)
-                                  for line in read_history(folder))
-        text += f"; the rest takes about {describe_seconds(epoch * (plan.epochs - done))}"
+        epoch = seconds_of_epoch(read_history(folder), plan.steps_per_epoch)
+        text += (f"; the rest takes about {describe_seconds(epoch * (plan.epochs - done))} after "
+                 "compiling")
     return text
 
 
@@ -218,7 +218,7 @@ def _describe_task(trainer: Trainer) -> str:
     if trainer.request.dry_run is not None:
         return f"checking a run of {work}; nothing is trained"
     return folded(f"training {work}; all goes into {trainer.folder}; the time that it takes is "
-                  "shown when the first steps are done")
+                  "shown after the first steps or, if it is short, the first epoch")
 
 
 def _restore(trainer: Trainer, config: dict[str, Any], resuming: bool, initial: InitialWeights

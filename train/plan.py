@@ -134,7 +134,9 @@ def describe_plan(plan: Plan, recipe: Recipe) -> str:
 def _too_few_steps(plan: Plan, recipe: Recipe) -> list[str]:
     if plan.steps >= FEWEST_STEPS or recipe.steps_per_epoch:
         return []
-    flags = small_set_flags(plan.images, recipe.ranks) if recipe.preset == "smoke" else []
+    flags: list[str] = []
+    if recipe.preset == "smoke" and recipe.accumulate == 1:  # a proposed batch is a whole step
+        flags = small_set_flags(plan.images, recipe.ranks)
     return [f"warning: {counted(plan.steps, 'step')} in all teach a network little; a smaller "
             "--batch-size or more epochs (--phases) give more"
             + (f", for example: {' '.join(flags)}" if flags else "")]

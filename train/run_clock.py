@@ -1,13 +1,18 @@
 """How long a run takes: an estimate as soon as there is one, and the time that is left."""
 
+import statistics
 import time
 from datetime import datetime, timedelta
-from typing import Optional
+from typing import Optional, Sequence
 
+from common.forms import HistoryLine
 from common.text import describe_seconds
 from train.plan import Plan
 
 ESTIMATE_STEPS = 5  # after the first one, which also makes what the others reuse
+# A shorter epoch soon tells by its end, which counts validating and saving, too: together they can
+# take as long as the few steps of a small set.
+ESTIMATED_EPOCH_SECONDS = 60
 
 
 class RunClock:
@@ -33,7 +38,8 @@ class RunClock:
 
     def first_estimate(self, steps: int) -> str:
         """Return, once in the first epoch of this process, how long an epoch and the run take at
-        the speed of the first steps; else an empty text. The end of an epoch says so itself.
+        the speed of the first steps; else an empty text. The end of an epoch says so itself, of a
+        short one soon enough.
 
         Args:
             steps: of the run that are done; to be called whenever some more are.
@@ -47,10 +53,24 @@ class RunClock:
             return ""
         self._is_estimated = True
         step = (now - since) / (done - first)
+        if step * of_epoch < ESTIMATED_EPOCH_SECONDS:
+            return ""
         rest = step * (self.plan.steps - steps)
         return (f"estimate from the first steps: {describe_seconds(step * of_epoch)} per epoch, "
                 f"at least {describe_seconds(rest)} to the end ({_describe_end(rest)}): validating "
                 "and saving come on top")
+
+
+def seconds_of_epoch(history: Sequence[HistoryLine], steps: int) -> float:
+    """Return how long an epoch of so many steps takes, with what validating and saving take of one
+    on average: not every epoch is validated.
+
+    Raises:
+        statistics.StatisticsError: the history is empty.
+    """
+    steps_take = statistics.median(line.ms_per_step * steps / 1000 for line in history)
+    return steps_take + statistics.fmean((line.seconds_validating or 0)
+                                         + (line.seconds_saving or 0) for line in history)
 
 
 def _describe_end(seconds: float) -> str:

@@ -17,6 +17,7 @@ from common.files import sha256_of_lines
 from common.progress import progress_bar
 from common.text import counted, first_of
 from convert.images import BadImage, check_jpeg_file
+from convert.records.manifest import difference_of_classes
 from convert.records.reader import RecordSet, open_records
 from convert.sources.class_words import find_class_words
 from convert.sources.names import IMAGE_EXTENSIONS
@@ -146,10 +147,7 @@ def _open_split(folder: Path, split: str, flag: str) -> RecordSet:
 
 def check_same_classes(source: Source, validation: RecordSet) -> None:
     """Raise RequestError unless both sets have the same classes in the same order."""
-    if validation.class_names == source.class_names:
-        return
-    only = sorted(set(source.class_names) ^ set(validation.class_names))
-    raise RequestError(f"{source.folder} has {counted(len(source.class_names), 'class')}, "
-                       f"{validation.folder} {len(validation.class_names)}"
-                       + (f" ('{only[0]}' is in one of them only)" if only else "")
-                       + "; convert both from the same source")
+    difference = difference_of_classes(source.folder, source.class_names, validation.folder,
+                                       validation.class_names)
+    if difference:
+        raise RequestError(difference)

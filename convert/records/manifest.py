@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterable, Optional
+from typing import Any, Iterable, Optional, Sequence
 
 from common.cli import RequestError
 from common.files import PathLike, read_json, sha256_of_file, sha256_of_lines, write_json
@@ -108,6 +108,11 @@ class Manifest:
     argv: list[str] = dataclasses.field(default_factory=list)  # the command, as it was typed
 
     @property
+    def class_names(self) -> list[str]:
+        """Return the names in label order."""
+        return [item.name for item in self.classes]
+
+    @property
     def has_ilsvrc_names(self) -> bool:
         """Return whether the images are named, or are as many and of as many classes, as ILSVRC's
         validation images, whose numbers a blacklist lists."""
@@ -123,6 +128,18 @@ class Manifest:
             if not item["words"]:  # a set without any can be read by older versions, too
                 del item["words"]
         write_json(folder / MANIFEST_NAME, fields)
+
+
+def difference_of_classes(train: PathLike, train_names: Sequence[str], val: PathLike,
+                          val_names: Sequence[str]) -> str:
+    """Return how the classes of the sets in the two folders differ, which no training can use
+    together, and what to do; empty where both have the same in the same order."""
+    if list(train_names) == list(val_names):
+        return ""
+    only = sorted(set(train_names) ^ set(val_names))
+    return (f"{train} has {counted(len(train_names), 'class')}, {val} {len(val_names)}"
+            + (f" ('{only[0]}' is in one of them only)" if only else "")
+            + "; convert both from the same source")
 
 
 def record_sets_in(folder: PathLike) -> list[Path]:
@@ -169,7 +186,7 @@ def read_manifest(folder: PathLike) -> Manifest:
 
 def _check_consistent(manifest: Manifest, path: Path, remedy: str) -> None:
     """Raise RequestError when numbers differ or the classes are not in label order."""
-    names = [item.name for item in manifest.classes]
+    names = manifest.class_names
     # Older versions sorted numbers as text, too.
     if names not in (in_label_order(set(names)), sorted(set(names))):
         raise RequestError(f"{path} contradicts itself (its classes are not sorted); {remedy}")

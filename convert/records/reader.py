@@ -48,7 +48,7 @@ class RecordSet:
     @property
     def class_names(self) -> list[str]:
         """Return them in label order."""
-        return [item.name for item in self.manifest.classes]
+        return self.manifest.class_names
 
     @property
     def class_words(self) -> list[str]:

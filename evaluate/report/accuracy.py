@@ -4,6 +4,7 @@ import itertools
 import os
 from typing import Any, Sequence, Union
 
+from common.text import short_digest
 from evaluate.report.blocks import Block, Fact, Facts, Figure, Figures, LeftOut, Links, Table
 from evaluate.report.inputs import Evaluation, Inputs
 from evaluate.report.plots import Line, line_chart
@@ -28,8 +29,6 @@ RESCORED = {
     "classes": "only the images of the classes that the list names, and the network chooses among "
                "these classes only."}
 
-SHORT = 12  # digits of a digest that tell two apart
-
 
 def _error_of(scored: Union[Score, CurveErrors], top: str) -> Any:
     """Return the error in percent of "top1" or "top5"; of a curve, one per point."""
@@ -53,7 +52,10 @@ def glance_section(inputs: Inputs, t: Translate) -> list[Block]:
                     images=counted_in(t, scored.images, "image"),
                     crops=counted_in(t, best.result.crops, "crop")))
              for name, scored in best.result.sets.items() for top in tops_of(best.result.classes)]
-    return [t("From {name}, the result with the most crops.", name=best.name), Facts(facts)]
+    are_several = sum(item.result.crops == best.result.crops for item in inputs.evaluations) > 1
+    lead = (t("From {name}, the newest of the results with the most crops.", name=best.name)
+            if are_several else t("From {name}, the result with the most crops.", name=best.name))
+    return [lead, Facts(facts)]
 
 
 def accuracy_section(inputs: Inputs, t: Translate) -> list[Block]:
@@ -102,12 +104,16 @@ def _set_table(name: str, evaluations: Sequence[Evaluation], t: Translate) -> Ta
         rows += map(_published_row, dict.fromkeys(
             published for item in same for published in published_next_to(item.result, name)))
         set_apart.update(range(ours, len(rows)))
-    heads = [t(head) for head in ("source", "crops", "px", *_figure_heads(tops),
+    heads = [t(head) for head in ("source", "crops", "px", *_figure_heads(tops), "record set",
                                   "checkpoint sha256")]
-    if len({row[-1] for place, row in enumerate(rows) if place not in set_apart}) == 1:
-        heads, rows = heads[:-1], [row[:-1] for row in rows]  # the same everywhere
-    last = 4 + 2 * len(tops)  # the checkpoint's column
-    return Table(heads, rows, t("{set} set", set=t(SETS[name])), left=(0, last), code=(last,),
+    figures = len(heads) - 2
+    shown = [*range(figures), *(column for column in (figures, figures + 1)
+                                if len({row[column] for place, row in enumerate(rows)
+                                        if place not in set_apart}) > 1)]  # not the same everywhere
+    texts = range(figures, len(shown))
+    return Table([heads[column] for column in shown],
+                 [[row[column] for column in shown] for row in rows],
+                 t("{set} set", set=t(SETS[name])), left=(0, *texts), code=tuple(texts),
                  set_apart=frozenset(set_apart))
 
 
@@ -120,7 +126,8 @@ def _row(evaluation: Evaluation, scored: Score, tops: Sequence[str]) -> list[str
     result = evaluation.result
     return [evaluation.name, f"{result.crops}", f"{result.image_size}",
             *_figures(scored, tops, result.classes),
-            result.checkpoint_sha256[:SHORT] + (" ema" if result.weights == "ema" else "")]
+            f"{result.records} {short_digest(result.records_sha256)}",
+            short_digest(result.checkpoint_sha256) + (" ema" if result.weights == "ema" else "")]
 
 
 def _figure_heads(tops: Sequence[str]) -> list[str]:
@@ -173,7 +180,7 @@ def _links(inputs: Inputs, t: Translate) -> list[Links]:
 
 def _published_row(row: Published) -> list[str]:
     return [f"{row.source} ({row.where})", f"{row.crops}", f"{IMAGE_SIZE}", f"{row.images:,}",
-            f"{row.top1_error:.2f}", "", f"{row.top5_error:.2f}", "", ""]
+            f"{row.top1_error:.2f}", "", f"{row.top5_error:.2f}", "", "", ""]
 
 
 def _notes(evaluations: Sequence[Evaluation], t: Translate) -> list[str]:

@@ -59,14 +59,13 @@ def _thumbnails(predictions: Predictions, chosen: Sequence[int], images: Sequenc
                 names: Names, t: Translate) -> list[Thumbnail]:
     thumbnails = []
     for row, image in zip(chosen, images):
-        image_id = int(predictions.image_id[row])
         title = t("{share:.1f} %: {name}", name=names.short[int(predictions.top5[row, 0])],
                   share=100 * float(predictions.top5_prob[row, 0]))
-        shown_id = (t("image {image_id}, blacklisted", image_id=image_id)
-                    if predictions.blacklisted[row] else t("image {image_id}", image_id=image_id))
+        name = image.file_name or t("image {image_id}", image_id=int(predictions.image_id[row]))
+        if predictions.blacklisted[row]:
+            name = t("{name}, blacklisted", name=name)
         true = t("true: {name}", name=names.short[int(predictions.label[row])])
-        lines = [line for line in (true, shown_id, image.file_name) if line]
-        thumbnails.append(Thumbnail(shrink(image.encoded), title, lines))
+        thumbnails.append(Thumbnail(shrink(image.encoded), title, [true, name]))
     return thumbnails
 
 

@@ -88,6 +88,8 @@ def test_what_differs_is_spelled_out():
         "a: was 0, now 7, b: was 1, now None")
     assert describe_difference({"a": 1}, {"a": 1, "d": 3}) == "d: was None, now 3"
     assert describe_difference({"a": 1}, {"a": 1}) == ""
+    assert describe_difference({"a_sha256": "0123456789abcdef"}, {"a_sha256": None}) == (
+        "a_sha256: was 0123456789ab, now None")
 
 
 def refusing(number):

@@ -124,7 +124,7 @@ def test_a_spoilt_finished_shard_is_built_again(sample, train, tmp_path, name, s
 
 def test_an_output_that_holds_something_else_is_refused(sample, val, tmp_path):
     before = digests(val)
-    with pytest.raises(RequestError, match="another record set .*split: was val, now train"):
+    with pytest.raises(RequestError, match="another record set, .*split: was val, now train"):
         convert(Request(sample, "train", val, shards=3))
     assert digests(val) == before
     (tmp_path / "thesis.txt").write_text("x")

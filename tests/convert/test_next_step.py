@@ -56,6 +56,48 @@ def test_no_training_is_proposed_on_a_set_that_cannot_be_read(train, val, tmp_pa
         (other / "manifest.json").write_bytes(whole[both.index(other)])
 
 
+def test_the_other_set_of_a_folder_with_its_own_name_gets_that_name(source, tmp_path, say,
+                                                                    monkeypatch):
+    """Not train/ in the project's folder, which is a package of it; a set that is there counts."""
+    monkeypatch.chdir(tmp_path)
+    words = ["run", "--source", source, "--split"]
+    _, other = next_words(say(*words, "val", "--out", "mine").err)
+    assert other == ["convert", "run", "--source", str(source), "--split", "train", "--out",
+                     "mine-train"]
+    training = ["train", "--records", "mine-train", "--val-records", "mine"]
+    assert next_words(say(*other[1:]).err)[1][:5] == training
+    assert next_words(say("verify", "mine").err)[0][:5] == training
+    shutil.move("mine", "val")
+    monkeypatch.chdir(tmp_path / "mine-train")
+    training, = next_words(say("verify", ".").err)
+    assert training[:5] == ["train", "--records", ".", "--val-records", str(tmp_path / "val")]
+
+
+def test_sets_of_other_classes_are_no_training(source, tmp_path, say, monkeypatch):
+    out = tmp_path / "both"
+    say("run", "--source", source, "--split", "val", "--out", out / "val")
+    folder = sorted((source / "train").iterdir())[0]
+    folder.rename(folder.with_name("n99999999"))
+    said = f"warning: no training can use these sets together: {out / 'train'} has 4 classes, "
+    printed = say("run", "--source", source, "--split", "train", "--out", out / "train",
+                  "--allow-other-labels")
+    assert said in printed.err
+    assert [words[:2] for words in next_words(printed.err)] == [["convert", "verify"]]
+    for split in ("train", "val"):
+        printed = say("verify", out / split)
+        assert said in printed.err and next_words(printed.err) == []
+    monkeypatch.setenv(UNDER_MAKE, f"make verify RECORDS='{out}'")
+    printed = say("verify", out)
+    assert printed.err.count(said) == 1 and "next: " not in printed.err
+
+
+def test_verify_says_which_of_two_sets_is_missing(val, tmp_path, say):
+    shutil.copytree(val, tmp_path / "one" / "val")
+    missing = f"{tmp_path / 'one' / 'train'} is no folder: the other split's record set is missing"
+    assert missing in say("verify", tmp_path / "one").err.splitlines()
+    assert "missing" not in say("verify", tmp_path / "one" / "val").err
+
+
 def test_one_split_under_both_names_is_verified_like_any_other(val, tmp_path, say):
     for name in ("train", "val"):
         shutil.copytree(val, tmp_path / "both" / name)

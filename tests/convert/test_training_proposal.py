@@ -38,15 +38,18 @@ def test_a_small_set_gets_more_epochs_of_some_steps_each(images, ranks, flags):
         ] if flags else [])
 
 
-@pytest.mark.parametrize("classes, images, precision, typed, command", [
-    (1000, 5, "float32", "make verify", "make train-8p"),
-    (1000, 5, "float16", "make doctor CARDS=8 DEVICE=Ascend",
-     "make train-8p ARGS='--precision float16' CARDS=8 DEVICE=Ascend"),
-    (3, 9999, "float32", "make doctor RECORDS='a b' IMAGENET=c",
+@pytest.mark.parametrize("classes, images, ranks, precision, typed, command", [
+    (1000, 5, 8, "float32", "make verify", "make train-8p"),
+    (1000, 5, 8, "float16", "make doctor CARDS=8 DEVICE=Ascend",
+     "make train-8p ARGS='--precision float16' DEVICE=Ascend"),
+    (1000, 5, 2, "float32", "make doctor ARGS='--ranks 2'", "make train-8p CARDS=2"),
+    (1000, 5, 1, "float32", "make doctor CARDS=1", "make train-1p"),
+    (3, 9999, 8, "float32", "make doctor RECORDS='a b' IMAGENET=c",
      "make train-8p PRESET=smoke RUN=runs/smoke RECORDS='a b'"),
-    (3, 9999, "float32", "make doctor RUN='it'\\''s'",
+    (3, 9999, 8, "float32", "make doctor RUN='it'\\''s'",
      "make train-8p PRESET=smoke RUN='it'\\''s'")])
-def test_make_trains_with_what_was_typed(monkeypatch, classes, images, precision, typed, command):
+def test_make_trains_with_what_was_typed(monkeypatch, classes, images, ranks, precision, typed,
+                                         command):
     monkeypatch.setenv(UNDER_MAKE, typed)
-    training = training_for(manifest_of(classes, images), 8, precision)
-    assert shlex.split(training_target(training, 8)) == shlex.split(command)
+    training = training_for(manifest_of(classes, images), ranks, precision)
+    assert shlex.split(training_target(training, ranks)) == shlex.split(command)

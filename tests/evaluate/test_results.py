@@ -112,7 +112,9 @@ def test_the_result_of_another_evaluation_is_kept(tmp_path, planned, predictions
     before = (tmp_path / "result.json").read_bytes()
     with pytest.raises(RequestError) as error:
         claim_result_folder(tmp_path, replace(planned, **{name: value}))
-    assert f"({name}: was {getattr(planned, name)}, now {value})" in str(error.value)
+    before_and_now = (each[:12] if each and "sha256" in name else each
+                      for each in (getattr(planned, name), value))
+    assert f"({name}: was {{}}, now {{}})".format(*before_and_now) in str(error.value)
     assert (tmp_path / "result.json").read_bytes() == before
 
 

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from common.forms import HistoryLine
 from train import run_clock
-from train.run_clock import RunClock
+from train.run_clock import RunClock, seconds_of_epoch
 
 
 @pytest.fixture
@@ -33,23 +34,38 @@ def said_at(run, clock, seconds, step=1):
 
 
 def test_it_is_said_once_without_the_first_step(clock):
-    (done, text), = said_at(RunClock(plan(20, 3)), clock, 2).items()
+    (done, text), = said_at(RunClock(plan(20, 3)), clock, 4).items()
     assert done == 6
-    assert re.fullmatch(r"estimate from the first steps: 40 s per epoch, at least 1 min 48 s to "
-                        r"the end \((\d{4}-\d\d-\d\d )?\d\d:\d\d\): validating and saving come "
-                        "on top", text)
+    assert re.fullmatch(r"estimate from the first steps: 1 min 20 s per epoch, at least 3 min "
+                        r"36 s to the end \((\d{4}-\d\d-\d\d )?\d\d:\d\d\): validating and "
+                        "saving come on top", text)
 
 
 @pytest.mark.parametrize("steps, step, done", [(3, 1, 2), (4, 1, 3), (2, 1, None), (1, 1, None),
                                                (300, 100, 200), (200, 100, None)])
 def test_a_short_epoch_has_fewer_steps_and_its_own_line_comes_first(clock, steps, step, done):
-    assert list(said_at(RunClock(plan(steps, 2)), clock, 2, step)) == ([done] if done else [])
+    assert list(said_at(RunClock(plan(steps, 2)), clock, 20, step)) == ([done] if done else [])
+
+
+@pytest.mark.parametrize("seconds, said", [(5.9, False), (6.1, True)])
+def test_an_epoch_below_a_minute_says_itself_how_long_the_run_takes(clock, seconds, said):
+    assert bool(said_at(RunClock(plan(10, 30)), clock, seconds)) is said
+
+
+def test_the_time_of_an_epoch_has_its_share_of_validations_and_the_checkpoint():
+    first = HistoryLine(1, 3, 1.0, 0.1, 2000.0, 16.0, seconds_validating=4.0, seconds_saving=2.0)
+    slow = HistoryLine(2, 6, 1.0, 0.1, 90000.0, 1.0, seconds_since_last_epoch=6.5,
+                       seconds_saving=1.0)
+    third = HistoryLine(3, 9, 1.0, 0.1, 2000.0, 16.0, seconds_since_last_epoch=1.5,
+                        seconds_saving=2.0)
+    assert seconds_of_epoch([first], steps=3) == pytest.approx(12)
+    assert seconds_of_epoch([first, slow, third], steps=3) == pytest.approx(6 + (4 + 2 + 1 + 2) / 3)
 
 
 def test_a_resumed_run_counts_its_own_steps(clock):
     run = RunClock(plan(10, 3), first_epoch=3)
-    (done, text), = said_at(run, clock, 3).items()
-    assert done == 6 and "30 s per epoch, at least 12 s to the end" in text
+    (done, text), = said_at(run, clock, 30).items()
+    assert done == 6 and "5 min per epoch, at least 2 min to the end" in text
     clock[0] = 120
     assert run.left(25) == "20 s"
 

@@ -204,7 +204,7 @@ def test_a_file_in_gzip_next_to_class_folders_does_not_stand_for_the_images(sour
     request = Request(source, "train", tmp_path / "out")
     assert convert(request).source_files == ""
     min(source.glob("train/*/*")).unlink()
-    with pytest.raises(RequestError, match="another record set .images: was 20, now 19"):
+    with pytest.raises(RequestError, match="of other images .images: was 20, now 19"):
         convert(request)
 
 
@@ -216,7 +216,7 @@ def test_labels_that_are_not_in_the_archives_are_read_again(packed_sample, tmp_p
         names = sorted(tar.getnames())
     (source / "list.txt").write_text("".join(f"{name} {k % 4}\n" for k, name in enumerate(names)))
     (source / "names.txt").write_text("\n".join(f"n9{k:07d}" for k in range(4)))
-    with pytest.raises(RequestError, match="holds another record set .source_sha256: was"):
+    with pytest.raises(RequestError, match="of other images .source_sha256: was"):
         convert(replace(request, ground_truth=source / "list.txt",
                         class_names=source / "names.txt"))
 

@@ -132,6 +132,17 @@ def test_averaged_weights_are_marked_next_to_their_checkpoint(inputs):
     assert [row[-1] for row in tables[0].rows] == ["c" * 12 + " ema", "c" * 12]
 
 
+def test_results_of_several_record_sets_name_them(inputs):
+    one, twelve = inputs.evaluations
+    other = replace(one, result=replace(one.result, records="v2/val", records_sha256="d" * 64))
+    table, _ = [block for block in accuracy_section(replace(inputs, evaluations=[other, twelve]),
+                                                    T) if isinstance(block, Table)]
+    last = len(table.heads) - 1
+    assert table.heads[-1] == "record set" and last in table.left and table.code == (last,)
+    assert [row[-1] for row in table.rows] == [
+        "v2/val dddddddddddd", f"{twelve.result.records} {twelve.result.records_sha256[:12]}"]
+
+
 def test_a_digest_is_code_unless_it_is_empty_or_has_signs_of_markdown():
     cells = Table(["a"], [[""], ["b|c"], ["d`"], ["e"]], code=(0,)).markdown().splitlines()[2:]
     assert [cell.strip("| ").strip() for cell in cells] == ["", r"b\|c", r"d\`", "`e`"]

@@ -73,6 +73,14 @@ def test_the_errors_of_the_most_crops_are_seen_first(of_ten_classes):
         "95 %: 15.82–74.95; 7 images, 12 crops", "95 %: 0.00–35.43; 7 images, 12 crops"]
 
 
+def test_of_several_results_with_the_most_crops_the_newest_comes_first(inputs):
+    twelve = inputs.evaluations[1]
+    newer = replace(twelve, name="newer", result=replace(
+        twelve.result, made={**twelve.result.made, "date": "2099-01-01"}))
+    lead, _ = glance_section(replace(inputs, evaluations=[twelve, newer]), T)
+    assert lead == "From newer, the newest of the results with the most crops."
+
+
 def test_one_is_no_plural(inputs):
     single = replace(inputs, evaluations=inputs.evaluations[:1])
     _, facts = glance_section(single, T)
