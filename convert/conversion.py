@@ -162,8 +162,9 @@ def _existing(request: Request, manifest: Manifest, options: dict[str, Any]) -> 
     before, now = ({key: value for key, value in each.items() if key not in any_will_do}
                    for each in (manifest.options, options))
     if before != now:
-        images = ", of other images" if before["source_sha256"] != now["source_sha256"] else ""
-        raise RequestError(f"{out} holds another record set{images} "
+        same_images = before.get("source_sha256") == now.get("source_sha256")
+        raise RequestError(f"{out} holds another record set"
+                           f"{'' if same_images else ', of other images'} "
                            f"({describe_difference(before, now)}); give another --out (make: "
                            "RECORDS) or remove it")
     open_records(out)  # its files may have been lost since
