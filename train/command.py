@@ -218,7 +218,7 @@ def _describe_task(trainer: Trainer) -> str:
     if trainer.request.dry_run is not None:
         return f"checking a run of {work}; nothing is trained"
     return folded(f"training {work}; all goes into {trainer.folder}; the time that it takes is "
-                  "shown after the first steps or, if it is short, the first epoch")
+                  "shown after the first steps or the first epoch")
 
 
 def _restore(trainer: Trainer, config: dict[str, Any], resuming: bool, initial: InitialWeights
