@@ -19,7 +19,7 @@ from convert.request import Request
 from convert.shards import ShardPlan
 from convert.sources.class_words import find_class_words
 from convert.sources.ilsvrc import (IlsvrcCheck, IlsvrcNumbers, check_ilsvrc, count_like_ilsvrc,
-                                    devkit_numbers, unused_numbers)
+                                    devkit_numbers, misfiled_images, unused_numbers)
 from convert.sources.listing import Entry, Listing
 from convert.sources.misplaced import OTHER_SPLIT
 from convert.sources.packed import state_of_files
@@ -133,7 +133,8 @@ def refuse_other_split(plan: ConversionPlan) -> None:
 def _warn_of_classes(listing: Listing, numbers: Optional[IlsvrcNumbers]) -> None:
     if listing.split == "train" and numbers and not numbers.complete:
         print(f"warning: {listing.root} has {numbers.describe(listing.split)}", file=sys.stderr)
-    for warning in filter(None, (devkit_numbers(listing), unused_numbers(listing))):
+    for warning in filter(None, (devkit_numbers(listing), unused_numbers(listing),
+                                 misfiled_images(listing))):
         print(f"warning: {warning}", file=sys.stderr)
 
 

@@ -10,7 +10,7 @@ from common.cli import RequestError
 from common.files import sha256_of_lines
 from common.text import counted, first_of
 from convert.sources.listing import Listing
-from convert.sources.names import validation_id
+from convert.sources.names import WNID, training_wnid, validation_id
 
 # sha256 of "%d\n" per label in image-id order, and of "%s\n" per sorted wnid, of the ILSVRC2012
 # classification validation set (ground truth and class map of the devkit).
@@ -20,6 +20,7 @@ CLASSES = 1000
 
 TRAINING_IMAGES, FEWEST_PER_CLASS, MOST_PER_CLASS = 1_281_167, 732, 1_300
 CLASSES_SHOWN = 5
+MISFILED_SHOWN = 3
 _WNID = re.compile("n(0[0-9]|1[0-5])[0-9]{6}")
 
 
@@ -130,6 +131,19 @@ def unused_numbers(listing: Listing) -> Optional[str]:
     return (f"{len(numbered):,} of the {counted(len(names), 'validation image')} in {listing.root} "
             f"have ILSVRC's numbers in their names (such as {numbered[0]}), the others are named "
             "like training images: image ids are positions in the sorted names, not these numbers")
+
+
+def misfiled_images(listing: Listing) -> Optional[str]:
+    """Return a warning where images have the label of another wnid than their own names begin
+    with, as ILSVRC's training images do, or None."""
+    found = [entry.file_name for entry in listing.entries
+             if (wnid := training_wnid(entry.file_name.rsplit("/", 1)[-1])) is not None
+             and WNID.fullmatch(name := listing.class_names[entry.label]) and wnid != name]
+    if not found:
+        return None
+    return (f"{listing.root} has {counted(len(found), 'image')} with the label of another class "
+            f"than the name has ({first_of(found, MISFILED_SHOWN)}): the label is kept; move what "
+            "lies in a wrong folder")
 
 
 def devkit_numbers(listing: Listing) -> Optional[str]:

@@ -132,6 +132,17 @@ def test_an_output_that_holds_something_else_is_refused(sample, val, tmp_path):
         convert(Request(sample, "train", tmp_path))
 
 
+def test_a_training_image_in_the_folder_of_another_class_is_pointed_out(source, tmp_path, capfd):
+    convert(Request(source, "train", tmp_path / "right", shards=1))
+    assert "warning" not in capfd.readouterr().err
+    first, second, *_ = sorted((source / "train").iterdir())
+    image = min(first.iterdir())
+    image.rename(second / image.name)
+    convert(Request(source, "train", tmp_path / "wrong", shards=1))
+    assert (f"warning: {source / 'train'} has 1 image with the label of another class than the "
+            f"name has ({second.name}/{image.name})") in capfd.readouterr().err
+
+
 def test_bad_images_stop_it_with_nothing_under_a_final_name(source, tmp_path, capfd):
     request = Request(source, "train", tmp_path / "b", shards=3)
     name = plan_conversion(request).shards[1].entries[0].file_name

@@ -9,7 +9,8 @@ import pytest
 from blacklist.ids import ILSVRC_SHA256, Blacklist
 from common.cli import RequestError
 from convert.sources import ilsvrc
-from convert.sources.ilsvrc import check_ilsvrc, count_like_ilsvrc, devkit_numbers
+from convert.sources.ilsvrc import (check_ilsvrc, count_like_ilsvrc, devkit_numbers,
+                                    misfiled_images)
 from convert.sources.listing import Entry, Listing
 
 NAMES = [f"n{k:08d}" for k in range(1000)]
@@ -82,6 +83,18 @@ def test_numbers_of_other_classes_and_of_other_names_are_not_compared():
     val = Listing("val", "flat", Path("val"), ["n"], named)
     assert "2 of ILSVRC2012's 50,000 validation" in count_like_ilsvrc(val).describe("val")
     assert count_like_ilsvrc(replace(val, entries=[named[0]._replace(image_id=2)])) is None
+
+
+def test_images_named_after_another_class_than_theirs_are_pointed_out():
+    """Where classes are wnids: other class names cannot be compared."""
+    names = ["n01440764_1.JPEG", "n01443537_2.JPEG", "ILSVRC2012_val_00000001.JPEG", "n1.jpg"]
+    entries = [Entry(f"n01440764/{name}", 0, k, "x", 0, 1) for k, name in enumerate(names)]
+    listing = Listing("train", "folders", Path("there"), ["n01440764", "n01443537"], entries)
+    assert misfiled_images(listing) == (
+        "there has 1 image with the label of another class than the name has "
+        "(n01440764/n01443537_2.JPEG): the label is kept; move what lies in a wrong folder")
+    assert misfiled_images(replace(listing, class_names=["fish", "n01443537"])) is None
+    assert misfiled_images(replace(listing, entries=[entries[0], *entries[2:]])) is None
 
 
 @pytest.mark.parametrize("start, warned", [(0, False), (1, True)])
