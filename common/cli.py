@@ -23,7 +23,7 @@ from typing import Any, Callable, Iterable, NoReturn, Optional, Sequence
 
 from common.host import raise_open_file_limit
 from common.jpeg import prefer_pillows_libjpeg
-from common.rank_end import note_end
+from common.rank_end import note_end, take_place_of_note
 from common.signals import (Interrupted, interruption_line, note_kept_work,
                             raise_on_ending_signals)
 
@@ -133,12 +133,13 @@ def run_command(main: Callable[[], Optional[int]]) -> int:
     (see ``common.jpeg``). An exception of any other kind is a defect of the program and keeps its
     traceback.
     """
+    place = take_place_of_note()
     try:
         exit_code = _run(main)
     except Exception:
-        note_end(EXIT_CHECK_FAILED)  # as Python will end
+        note_end(place, EXIT_CHECK_FAILED)  # as Python will end
         raise
-    note_end(exit_code)
+    note_end(place, exit_code)
     return exit_code
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from common.cli import RequestError, run_command
-from common.rank_end import FOLDER_OF_ENDS, note_end, noted_ends
+from common.rank_end import FOLDER_OF_ENDS, note_end, noted_ends, take_place_of_note
 
 
 @pytest.fixture
@@ -15,10 +15,9 @@ def rank_3(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_only_the_ranks_that_were_asked_for_are_read(rank_3, monkeypatch):
-    note_end(0)
-    monkeypatch.setenv("RANK_ID", "4")
-    note_end(7)
+def test_only_the_ranks_that_were_asked_for_are_read(rank_3):
+    note_end(take_place_of_note(), 0)
+    note_end(rank_3 / "4", 7)
     assert noted_ends(rank_3, [2, 3]) == {3: 0} and noted_ends(rank_3, [3, 4, 5]) == {3: 0, 4: 7}
 
 
@@ -26,8 +25,24 @@ def test_only_the_ranks_that_were_asked_for_are_read(rank_3, monkeypatch):
                                          ("MS_ROLE", None)])
 def test_what_is_no_rank_of_a_launcher_notes_nothing(rank_3, monkeypatch, name, value):
     monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
-    note_end(0)
+    note_end(take_place_of_note(), 0)
     assert list(rank_3.iterdir()) == []
+
+
+def test_a_process_that_a_rank_starts_notes_nothing(rank_3):
+    noted = []
+
+    def rank():
+        assert run_command(lambda: 5) == 5  # what it starts has its environment
+        noted.extend(rank_3.iterdir())
+
+    assert run_command(rank) == 0
+    assert noted == [] and noted_ends(rank_3, [3]) == {3: 0}
+
+
+def test_work_that_is_done_is_not_lost_where_its_end_cannot_be_noted(rank_3):
+    rank_3.rmdir()
+    assert run_command(lambda: None) == 0
 
 
 def end_with(error):

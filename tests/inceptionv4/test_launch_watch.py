@@ -222,7 +222,8 @@ def test_ranks_that_are_done_but_do_not_end_are_ended(request_of, tmp_path, monk
 
 def test_a_job_whose_ranks_hang_at_their_end_is_done(launched, monkeypatch):
     monkeypatch.setattr(launch, "SECONDS_TO_LEAVE", 0.5)
-    code, _, err, _ = launched("import time\nfrom common.rank_end import note_end\nnote_end(0)\n"
+    code, _, err, _ = launched("import time\nfrom common import rank_end\n"
+                               "rank_end.note_end(rank_end.take_place_of_note(), 0)\n"
                                "time.sleep(3600)")
     assert code == 0 and "its processes are ended" in err
 
