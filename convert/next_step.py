@@ -66,12 +66,12 @@ def _other_set(folder: Path, split: str) -> Path:
     """Return where the other split's record set is or is to be made: next to this one, under the
     name of its split or, if this one has a name of its own, under that and its split."""
     folder, other = _with_a_name(folder), OTHER_SPLIT[split]
-    places = [folder.with_name(other), folder.with_name(f"{folder.name}-{other}")]
-    stem = folder.name.removesuffix(f"-{split}")
-    if stem and stem != folder.name:  # this one was made as the other of that
+    stem = folder.name.removesuffix(f"-{split}") or folder.name
+    named = folder.with_name(f"{stem}-{other}")
+    places = [folder.with_name(other), named]
+    if stem != folder.name:  # this one may have been made as the other of that
         places.append(folder.with_name(stem))
-    usual = places[0] if folder.name == split else places[1]
-    return next(filter(_is_record_set, places), usual)
+    return next(filter(_is_record_set, places), places[0] if folder.name == split else named)
 
 
 def _with_a_name(folder: Path) -> Path:

@@ -67,7 +67,12 @@ def test_the_other_set_of_a_folder_with_its_own_name_gets_that_name(source, tmp_
     training = ["train", "--records", "mine-train", "--val-records", "mine"]
     assert next_words(say(*other[1:]).err)[1][:5] == training
     assert next_words(say("verify", "mine").err)[0][:5] == training
-    shutil.move("mine", "val")
+    shutil.move("mine", "mine-val")
+    assert next_words(say("verify", "mine-val").err)[0][:5] == [*training[:4], "mine-val"]
+    shutil.rmtree("mine-train")
+    assert next_words(say(*words, "val", "--out", "mine-val").err)[1][-1] == "mine-train"
+    say(*other[1:])
+    shutil.move("mine-val", "val")
     monkeypatch.chdir(tmp_path / "mine-train")
     training, = next_words(say("verify", ".").err)
     assert training[:5] == ["train", "--records", ".", "--val-records", str(tmp_path / "val")]
