@@ -118,12 +118,10 @@ def _finish(arguments: Namespace) -> None:
 def _verify(arguments: Namespace) -> None:
     request = from_arguments(VerifyRequest, arguments)
     failures: list[Exception] = []
-    verified: dict[str, Manifest] = {}  # by their splits
-    folders = record_sets_in(request.records)
-    for records in folders:  # all of them, also where one is damaged
+    verified: dict[Path, Manifest] = {}
+    for records in record_sets_in(request.records):  # all of them, also where one is damaged
         try:
-            manifest = _verify_one(replace(request, records=records), arguments)
-            verified[manifest.split] = manifest
+            verified[records] = _verify_one(replace(request, records=records), arguments)
         except BrokenPipeError:
             raise
         except (CheckFailed, RequestError) as failure:
@@ -133,11 +131,29 @@ def _verify(arguments: Namespace) -> None:
     if failures:
         checked = all(isinstance(failure, CheckFailed) for failure in failures)
         raise (CheckFailed if checked else RequestError)("; ".join(map(str, failures)))
-    if len(folders) == 1 and records != request.records:
-        print(f"{request.records / OTHER_SPLIT[records.name]} is no folder: the other split's "
-              "record set is missing", file=sys.stderr)
-    _say_next(records, manifest,
-              under_make=target_after_verify(verified["train"]) if len(verified) > 1 else "")
+    _say_next_of_verified(request.records, verified)
+
+
+def _say_next_of_verified(given: Path, verified: dict[Path, Manifest]) -> None:
+    """Print what comes next for one or two sets of ``given``, or why nothing can.
+
+    Args:
+        given: their folder, or that of the only one.
+        verified: by their folders.
+    """
+    misnamed = {folder: manifest.split for folder, manifest in verified.items()
+                if folder != given and folder.name != manifest.split}
+    for folder, split in misnamed.items():
+        print(f"warning: {folder} holds the {split} set; rename the folder, or convert again",
+              file=sys.stderr)
+    if misnamed:
+        return
+    folder, manifest = list(verified.items())[-1]
+    if len(verified) == 1 and folder != given:
+        print(f"{given / OTHER_SPLIT[folder.name]} is no folder: the other split's record set is "
+              "missing", file=sys.stderr)
+    target = target_after_verify(verified[given / "train"]) if len(verified) > 1 else ""
+    _say_next(folder, manifest, under_make=target)
 
 
 def _verify_one(request: VerifyRequest, arguments: Namespace) -> Manifest:

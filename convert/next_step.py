@@ -64,14 +64,15 @@ def other_classes_next_to(folder: Path, manifest: Manifest) -> str:
 
 def _other_set(folder: Path, split: str) -> Path:
     """Return where the other split's record set is or is to be made: next to this one, under the
-    name of its split or, if this one has a name of its own, under that and its split."""
+    name of its split or, if this one has a name of its own, rather under that and its split."""
     folder, other = _with_a_name(folder), OTHER_SPLIT[split]
     stem = folder.name.removesuffix(f"-{split}") or folder.name
     named = folder.with_name(f"{stem}-{other}")
-    places = [folder.with_name(other), named]
-    if stem != folder.name:  # this one may have been made as the other of that
-        places.append(folder.with_name(stem))
-    return next(filter(_is_record_set, places), places[0] if folder.name == split else named)
+    if folder.name == split:
+        places = [folder.with_name(other), named]
+    else:  # ``stem``: this one may have been made as the other of that
+        places = [named, folder.with_name(stem), folder.with_name(other)]
+    return next((place for place in places if place != folder and _is_record_set(place)), places[0])
 
 
 def _with_a_name(folder: Path) -> Path:

@@ -179,7 +179,8 @@ def _watch(request: LaunchRequest, msrun: psutil.Popen, messages: Path,
             for rank in [seen[process]] if process in seen else unseen:
                 _report_dead_rank(request, rank, code)
             return code if code > 0 else 1
-        codes = noted_ends(ends, request.own_ranks)
+        # On several hosts others may still work, whose scheduler is among what would be ended.
+        codes = noted_ends(ends, request.own_ranks) if request.hosts == 1 else {}
         if len(codes) == request.ranks or any(codes.values()):
             noted_at = noted_at or time.monotonic()
             if time.monotonic() - noted_at > SECONDS_TO_LEAVE:

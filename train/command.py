@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import statistics
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -141,7 +140,8 @@ def _describe_rest(folder: Path, plan: Plan, done: int) -> str:
     if not done:
         return "no checkpoint yet"
     text = f"epoch {done} is the last one saved"
-    with contextlib.suppress(RequestError, statistics.StatisticsError):  # of another version, none
+    # A history of another version, empty, or with values that are no numbers has no such time.
+    with contextlib.suppress(RequestError, TypeError, ValueError, OverflowError):
         epoch = seconds_of_epoch(read_history(folder), plan.steps_per_epoch)
         text += (f"; the rest takes about {describe_seconds(epoch * (plan.epochs - done))} after "
                  "compiling")

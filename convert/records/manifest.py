@@ -138,7 +138,7 @@ def difference_of_classes(train: PathLike, train_names: Sequence[str], val: Path
         return ""
     only = sorted(set(train_names) ^ set(val_names))
     return (f"{train} has {counted(len(train_names), 'class')}, {val} {len(val_names)}"
-            + (f" ('{only[0]}' is in one of them only)" if only else "")
+            + (f" ('{only[0]}' is in one of them only)" if only else ", in another order")
             + "; convert both from the same source")
 
 

@@ -103,12 +103,29 @@ def test_verify_says_which_of_two_sets_is_missing(val, tmp_path, say):
     assert "missing" not in say("verify", tmp_path / "one" / "val").err
 
 
-def test_one_split_under_both_names_is_verified_like_any_other(val, tmp_path, say):
-    for name in ("train", "val"):
-        shutil.copytree(val, tmp_path / "both" / name)
-    printed = say("verify", tmp_path / "both")
-    assert printed.out.count("as the manifest says") == 2
-    assert next_words(printed.err) == [["convert", "verify", str(tmp_path / "both" / "train")]]
+def test_sets_in_folders_of_the_other_split_are_pointed_out(
+        train, val, tmp_path, say, monkeypatch):
+    """One split under both names, or each under the other's; alone, no set is its own other."""
+    for pair in ((val, val), (val, train)):
+        both = tmp_path / f"{len(list(tmp_path.iterdir()))}"
+        for name, records in zip(("train", "val"), pair):
+            shutil.copytree(records, both / name)
+        printed = say("verify", both)
+        assert printed.out.count("as the manifest says") == 2 and next_words(printed.err) == []
+        assert f"warning: {both / 'train'} holds the val set; rename" in printed.err
+        with monkeypatch.context() as typed:
+            typed.setenv(UNDER_MAKE, f"make verify RECORDS={both}")
+            assert "next: " not in say("verify", both).err
+    shutil.rmtree(both / "train")
+    assert next_words(say("verify", both / "val").err) == []
+
+
+def test_a_set_with_a_name_of_its_own_goes_with_that_of_its_name(train, val, tmp_path, say):
+    """Rather than with one that is called after its split."""
+    for name, records in (("val", val), ("a", train), ("a-val", val)):
+        shutil.copytree(records, tmp_path / name)
+    training, = next_words(say("verify", tmp_path / "a").err)
+    assert training[3:5] == ["--val-records", str(tmp_path / "a-val")]
 
 
 def test_what_follows_make_verify_and_make_convert(sample, tmp_path, say, monkeypatch):

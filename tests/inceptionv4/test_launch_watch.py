@@ -196,12 +196,14 @@ def test_a_job_ends_with_msrun_and_what_it_started_is_known(request_of, tmp_path
         watched(request_of(), tmp_path, "before\nthe cause\n", 3)
 
 
-@pytest.mark.parametrize("noted, code, polls", [
-    ({}, 5, 201), ({2: 0}, 5, 201), ({2: 0, 3: 0}, 0, 122), ({3: 7}, 7, 122)])
+@pytest.mark.parametrize("noted, hosts, code, polls", [
+    ({}, 1, 5, 201), ({0: 0}, 1, 5, 201), ({0: 0, 1: 0}, 1, 0, 122), ({1: 7}, 1, 7, 122),
+    ({0: 0, 1: 0}, 2, 5, 201), ({1: 7}, 2, 5, 201)])
 def test_ranks_that_are_done_but_do_not_end_are_ended(request_of, tmp_path, monkeypatch, capsys,
-                                                      noted, code, polls):
-    """MindSpore may hang then. All of this host have to be done, or one to have failed: the others
-    may wait for that. Here msrun ends with 5 after 200 seconds."""
+                                                      noted, hosts, code, polls):
+    """MindSpore may hang then. All have to be done, or one to have failed: the others may wait for
+    that. On several hosts others may still work. Here msrun ends with 5 after 200 seconds."""
+    job = request_of(hosts=hosts, host_rank=0)
     clock = [1000.0]
     monkeypatch.setattr(launch.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(launch.time, "sleep", lambda _: clock.append(clock.pop() + 1))
@@ -211,13 +213,13 @@ def test_ranks_that_are_done_but_do_not_end_are_ended(request_of, tmp_path, monk
         (tmp_path / "log" / f"worker_{rank}.log").write_text("last words")
     if code == 5:
         with pytest.raises(CheckFailed, match="msrun ended with 5"):
-            watched(request_of(), tmp_path, "cause", 5, polls=200)
+            watched(job, tmp_path, "cause", 5, polls=200)
     else:
-        assert watched(request_of(), tmp_path, "", 5, polls=200)[0] == code
+        assert watched(job, tmp_path, "", 5, polls=200)[0] == code
     assert clock == [1000 + polls - 1]
     said = capsys.readouterr().err
     assert ("the work was done 120 seconds ago, but MindSpore has not ended" in said) == (code != 5)
-    assert ("rank 3 ended with exit code 7" in said) == (code == 7)
+    assert ("rank 1 ended with exit code 7" in said) == (code == 7)
 
 
 def test_a_job_whose_ranks_hang_at_their_end_is_done(launched, monkeypatch):

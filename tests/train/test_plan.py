@@ -100,7 +100,7 @@ def test_other_classes_in_the_validation_set_are_refused(records, other_records)
     with pytest.raises(RequestError, match="3 classes.*2.*same source"):
         check_same_classes(records["train"], other_records["val"])
     swapped = SimpleNamespace(class_names=records["val"].class_names[::-1], folder="swapped")
-    with pytest.raises(RequestError, match="3 classes, swapped 3; convert both"):
+    with pytest.raises(RequestError, match="3 classes, swapped 3, in another order; convert both"):
         check_same_classes(records["train"], swapped)
 
 

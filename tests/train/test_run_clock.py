@@ -1,5 +1,6 @@
 """How long a run takes, said after its first steps."""
 
+import json
 import re
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ import pytest
 
 from common.forms import HistoryLine
 from train import run_clock
+from train.command import _describe_rest
 from train.run_clock import RunClock, seconds_of_epoch
 
 
@@ -60,6 +62,16 @@ def test_the_time_of_an_epoch_has_its_share_of_validations_and_the_checkpoint():
                         seconds_saving=2.0)
     assert seconds_of_epoch([first], steps=3) == pytest.approx(12)
     assert seconds_of_epoch([first, slow, third], steps=3) == pytest.approx(6 + (4 + 2 + 1 + 2) / 3)
+
+
+@pytest.mark.parametrize("key, value", [("ms_per_step", "NaN"), ("ms_per_step", "1e999"),
+                                        ("ms_per_step", "null"), ("seconds_validating", '"x"')])
+def test_a_history_with_what_is_no_time_is_resumed_without_an_estimate(tmp_path, key, value):
+    line = {"epoch": 1, "step": 3, "loss": 1, "learning_rate": 1, "ms_per_step": 2,
+            "images_per_second": 3, key: "?"}
+    (tmp_path / "history.jsonl").write_text(json.dumps(line).replace('"?"', value) + "\n")
+    of_three = SimpleNamespace(steps_per_epoch=3, epochs=3)
+    assert _describe_rest(tmp_path, of_three, 1) == "epoch 1 is the last one saved"
 
 
 def test_a_resumed_run_counts_its_own_steps(clock):
