@@ -88,7 +88,7 @@ $(DONE): setup.cfg
 		{ echo "error: $(VENV) is a link or was not made by make, which would empty it: move it away first" >&2; exit 2; }
 	$(call sh,PYTHON) -m venv --clear $(VENV)
 	@touch -d @0 $@  # says whose folder it is; older than setup.cfg until all is installed
-	@echo "installing MindSpore and what else is needed into $(VENV): about a minute from a near mirror"
+	@echo "installing MindSpore and the other dependencies into $(VENV): about a minute from a near mirror"
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev,report]'
 	@touch $@
 

@@ -179,8 +179,8 @@ def read_lines(path: PathLike, content: str) -> list[str]:
 
 
 def describe_difference(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Name the keys whose values differ: ``seed: was 0, now 7``; empty if none do. Of digests the
-    first digits are enough."""
+    """Name the keys whose values differ: ``seed: was 0, now 7``; empty if none do. Digests are
+    shortened."""
     def shown(key: str, value: Any) -> Any:
         return short_digest(value) if key.endswith("sha256") and value else value
 

@@ -20,7 +20,7 @@ SMALL_SET_STEPS_PER_EPOCH = 3
 FEWEST_PER_STEP = 2  # on each rank: batch norm has no variance of a single value
 FIRST_STEPS = 75  # at the first rate; smoke takes as many in all for the demo
 LAST_STEPS = 24  # at rates that fall from the last one
-CARDS_OF_MAKE = 8  # where none are typed
+DEFAULT_CARDS = 8  # of make
 KEPT_VARIABLES = ("RECORDS", "RUN", "DEVICE")  # of make, where they were typed
 
 
@@ -77,7 +77,7 @@ def training_target(training: Training, ranks: int) -> str:
     a run folder of its own."""
     run = Path("runs", training.preset) if training.preset else ""
     return make_command("train-1p" if ranks == 1 else "train-8p", *KEPT_VARIABLES,
-                        CARDS="" if ranks in (1, CARDS_OF_MAKE) else ranks,
+                        CARDS="" if ranks in (1, DEFAULT_CARDS) else ranks,
                         PRESET=training.preset, RUN=run, ARGS=shlex.join(training.flags))
 
 

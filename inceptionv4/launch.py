@@ -34,7 +34,7 @@ from inceptionv4.harmless_lines import without_harmless
 POLL_SECONDS = 0.2
 LAST_LINES = 20  # of a dead rank's log
 SECONDS_FOR_RANKS = SECONDS_TO_END + 10  # a rank may save its work for SECONDS_TO_END
-SECONDS_TO_LEAVE = 120  # from the end of a rank's work to that of its process: see common.rank_end
+SECONDS_TO_EXIT = 120  # from the end of a rank's work to that of its process: see common.rank_end
 # MindSpore's own warnings are wanted in the ranks' logs. Read here, before run_command sets it.
 LOG_LEVEL = os.environ.get("GLOG_v", "2")
 ASCEND_DRIVER = Path("/dev/davinci_manager")  # the device file of the driver on a host with cards
@@ -181,10 +181,10 @@ def _watch(request: LaunchRequest, msrun: psutil.Popen, messages: Path,
             return code if code > 0 else 1
         # On several hosts others may still work, whose scheduler is among what would be ended.
         codes = noted_ends(ends, request.own_ranks) if request.hosts == 1 else {}
-        if len(codes) == request.ranks or any(codes.values()):
+        if not ended and (len(codes) == request.ranks or any(codes.values())):
             noted_at = noted_at or time.monotonic()
-            if time.monotonic() - noted_at > SECONDS_TO_LEAVE:
-                return _end_of_work(request, codes)
+            if time.monotonic() - noted_at > SECONDS_TO_EXIT:
+                return _report_hung_exit(request, codes)
         if not ended:
             time.sleep(POLL_SECONDS)
     if msrun.returncode != 0:
@@ -194,14 +194,16 @@ def _watch(request: LaunchRequest, msrun: psutil.Popen, messages: Path,
     return 0
 
 
-def _end_of_work(request: LaunchRequest, codes: dict[int, int]) -> int:
-    """Return the exit code of ranks whose work is done, but whose processes do not end."""
-    print(f"the work was done {SECONDS_TO_LEAVE} seconds ago, but MindSpore has not ended: its "
-          "processes are ended", file=sys.stderr, flush=True)
-    for rank, code in sorted(codes.items()):
-        if code:
-            _report_dead_rank(request, rank, code)
-            return code
+def _report_hung_exit(request: LaunchRequest, codes: dict[int, int]) -> int:
+    """Report that the processes of ranks that are done do not end; return the exit code of the
+    first one that failed, else 0."""
+    failed = {rank: code for rank, code in sorted(codes.items()) if code}
+    what = "a rank failed" if failed else "the work was done"
+    print(f"{what} {SECONDS_TO_EXIT} seconds ago, but MindSpore has not ended: its processes are "
+          "ended now", file=sys.stderr, flush=True)
+    for rank, code in failed.items():
+        _report_dead_rank(request, rank, code)
+        return code
     return 0
 
 

@@ -10,7 +10,7 @@ from common.text import describe_seconds
 from train.plan import Plan
 
 ESTIMATE_STEPS = 5  # after the first one, which also makes what the others reuse
-# A shorter epoch soon tells by its end, which counts validating and saving, too: together they can
+# A shorter epoch soon ends, and its own line counts validating and saving, too: together they can
 # take as long as the few steps of a small set.
 ESTIMATED_EPOCH_SECONDS = 60
 
@@ -62,8 +62,8 @@ class RunClock:
 
 
 def seconds_of_epoch(history: Sequence[HistoryLine], steps: int) -> float:
-    """Return how long an epoch of so many steps takes, with what validating and saving take of one
-    on average: not every epoch is validated.
+    """Return how long an epoch of so many steps takes, plus the mean time per epoch of validating
+    and saving: not every epoch is validated.
 
     Raises:
         statistics.StatisticsError: the history is empty.

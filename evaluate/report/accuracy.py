@@ -53,7 +53,7 @@ def glance_section(inputs: Inputs, t: Translate) -> list[Block]:
                     crops=counted_in(t, best.result.crops, "crop")))
              for name, scored in best.result.sets.items() for top in tops_of(best.result.classes)]
     are_several = sum(item.result.crops == best.result.crops for item in inputs.evaluations) > 1
-    lead = (t("From {name}, the newest of the results with the most crops.", name=best.name)
+    lead = (t("From {name}, one of the results with the most crops.", name=best.name)
             if are_several else t("From {name}, the result with the most crops.", name=best.name))
     return [lead, Facts(facts)]
 

@@ -36,7 +36,7 @@ def reproduction_section(inputs: Inputs, t: Translate) -> list[Block]:
 
 def _typed(inputs: Inputs, t: Translate) -> list[Block]:
     """Return the commands of the record sets, the run and the evaluations exactly as they were
-    typed or, under make, run."""
+    typed, or as make ran them."""
     argv: list[tuple[str, Optional[Sequence[str]]]] = [
         (f"{records.folder}", records.manifest.argv) for records in inputs.record_sets.values()
         if records.manifest.argv]
@@ -50,7 +50,7 @@ def _typed(inputs: Inputs, t: Translate) -> list[Block]:
     commands = dict.fromkeys(_command(words) for _, words in argv if words)
     blocks: list[Block] = []
     if commands:
-        blocks += [t("Commands as they were typed or, under make, run."),
+        blocks += [t("Commands as typed, or as make ran them."),
                    Commands("\n\n".join(commands))]
     unknown = [name for name, words in argv if not words]
     if unknown:

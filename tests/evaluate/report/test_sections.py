@@ -78,7 +78,7 @@ def test_of_several_results_with_the_most_crops_the_newest_comes_first(inputs):
     newer = replace(twelve, name="newer", result=replace(
         twelve.result, made={**twelve.result.made, "date": "2099-01-01"}))
     lead, _ = glance_section(replace(inputs, evaluations=[twelve, newer]), T)
-    assert lead == "From newer, the newest of the results with the most crops."
+    assert lead == "From newer, one of the results with the most crops."
 
 
 def test_one_is_no_plural(inputs):
